@@ -1,0 +1,51 @@
+# make demo   set up .venv and run the main job on handwritten digits
+# make test   set up .venv and pass the tests
+# make check  what CI runs: ruff, mypy, import-linter, then the tests
+# make format let ruff put the source in order
+
+PYTHON ?= python3
+BIN := .venv/bin
+RUN := .venv/installed
+DEV := .venv/installed-dev
+NEEDS := pyproject.toml constraints.txt
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: demo test check lint format clean
+
+demo: $(RUN)
+	@start=$$SECONDS; $(BIN)/edgekd build --target rpi4; echo "building took $$((SECONDS - start)) s"
+
+test: $(DEV)
+	$(BIN)/pytest
+
+check: lint test
+
+lint: $(DEV)
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV)
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "edgekd needs Python 3.11 or newer: make PYTHON=python3.11 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv .venv
+
+# Installed anew only when what is to be installed has changed. The source itself is linked, not copied.
+$(RUN): $(NEEDS) | $(BIN)/python
+	@start=$$SECONDS; $(BIN)/python -m pip install -q -c constraints.txt -e .; \
+	  echo "installing took $$((SECONDS - start)) s"
+	@touch $@
+
+$(DEV): $(NEEDS) | $(BIN)/python
+	@start=$$SECONDS; $(BIN)/python -m pip install -q -c constraints.txt -e '.[dev]'; \
+	  echo "installing took $$((SECONDS - start)) s"
+	@touch $(RUN) $@

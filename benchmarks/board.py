@@ -1,0 +1,93 @@
+"""Writes the tables of README.md and benchmarks/README.md from the CSVs: python benchmarks/board.py [--check]
+
+A table stands between `<!-- board: NAME -->` and `<!-- /board -->`. --check only says whether they are up to date.
+"""
+
+import csv
+import re
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PAGES = (HERE.parent / "README.md", HERE / "README.md")
+FORMS = ("tflite", "onnx", "simulation")
+BLOCK = re.compile(r"(<!-- board: (\w+) -->\n)(.*?)(<!-- /board -->)", re.DOTALL)
+
+
+def rows(name: str) -> list[dict[str, str]]:
+    """The rows of results/`name`.csv, none where there is no such file yet."""
+    path = HERE / "results" / f"{name}.csv"
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+def table(header: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
+    """A Markdown table."""
+    lines = [header, ("---",) * len(header), *cells]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def main_job() -> str:
+    """The newest row of each data set, target and seed."""
+    newest = {(row["data"], row["target"], row["seed"]): row for row in rows("main_job")}
+    header = (
+        "data, target, seed", "teacher", "int8 TFLite", "int8 ONNX", "teacher, float", "int8 TFLite file",
+        "outputs that differ: TFLite, ONNX, simulation", "build",
+    )  # fmt: skip
+    cells = [
+        (
+            f"{row['data']}, {row['target']}, {row['seed']}",
+            f"{row['teacher_accuracy']} %",
+            f"{row['tflite_accuracy']} %",
+            f"{row['onnx_accuracy']} %",
+            f"{int(row['teacher_float_bytes']):,} B",
+            f"{int(row['tflite_bytes']):,} B",
+            f"{', '.join(row[f'{form}_differing'] for form in FORMS)} of {int(row['outputs']):,}",
+            f"{float(row['build_s']):.0f} s",
+        )
+        for row in newest.values()
+    ]
+    return table(header, cells)
+
+
+def startup() -> str:
+    """The newest row."""
+    cells = [
+        (row["what"], f"{row['median_s']} s", f"{row['lowest_s']} to {row['highest_s']} s")
+        for row in rows("startup")[-1:]
+    ]
+    return table(("command", "median", "spread"), cells)
+
+
+def first_run() -> str:
+    """The newest row."""
+    cells = [
+        (f"{row['install_s']} s", f"{row['build_s']} s", f"{row['make_test_s']} s, {row['tests_passed']} tests")
+        for row in rows("first_run")[-1:]
+    ]
+    return table(("`make demo`: installing", "`make demo`: building", "then `make test`"), cells)
+
+
+TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run}
+
+
+def written(text: str) -> str:
+    """A page with its tables filled in."""
+    return BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[4], text)
+
+
+def main() -> None:
+    """Write the pages, or say which are behind their CSVs."""
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if written(text) == text:
+            continue
+        if "--check" in sys.argv[1:]:
+            sys.exit(f"{page.name} is behind its CSVs: python benchmarks/board.py")
+        page.write_text(written(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,98 @@
+"""The main job, start to end, in an empty store: accuracy, bytes, mismatches and the time that it took.
+
+python benchmarks/main_job.py digits --seeds 0 1 2
+python benchmarks/main_job.py mnist --root DIR
+python benchmarks/main_job.py cifar10 --root DIR --checkpoint resnet56-4bfd9763.th
+
+Writes results/main_job.csv, a row a build. The time covers `edgekd build` alone, its imports included.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from record import append
+
+from edgekd.figures import Report
+
+CONFIGS = Path(__file__).parent / "configs"
+FINISHED = (0, 3)  # 3: a limit is missed, and the report says which
+
+
+def build(arguments: argparse.Namespace, seed: int, folder: Path) -> tuple[Report, float, int]:
+    """(report, seconds, exit code) of a build whose store and files lie in `folder`."""
+    command = [sys.executable, "-m", "edgekd", "build", "--target", arguments.target, "--set", f"seed={seed}"]
+    if arguments.data != "digits":
+        command += [
+            "--config",
+            str(CONFIGS / f"{arguments.data}.toml"),
+            "--set",
+            f"data.root={arguments.root.resolve()}",
+        ]
+    if arguments.checkpoint:
+        command += ["--set", f"teacher.checkpoint={arguments.checkpoint.resolve()}"]
+    for setting in arguments.set:
+        command += ["--set", setting]
+    started = time.perf_counter()
+    code = subprocess.run(
+        [*command, "--out", str(folder / "out"), "--store", str(folder / "store")], cwd=folder
+    ).returncode
+    seconds = time.perf_counter() - started
+    if code not in FINISHED:
+        sys.exit(f"the build exited with {code}")
+    return Report.model_validate_json((folder / "out" / "report.json").read_text()), seconds, code
+
+
+def main() -> None:
+    """Build for each seed and keep a row of each."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", choices=("digits", "mnist", "cifar10"))
+    parser.add_argument("--root", type=Path, help="folder of the data set")
+    parser.add_argument("--checkpoint", type=Path, help="of the teacher")
+    parser.add_argument("--target", default="rpi4")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    arguments = parser.parse_args()
+    if arguments.data != "digits" and not arguments.root:
+        parser.error(f"{arguments.data} needs --root")
+    for seed in arguments.seeds:
+        with tempfile.TemporaryDirectory() as folder:
+            report, seconds, code = build(arguments, seed, Path(folder))
+        boundaries = {row.name: row for row in report.boundaries}
+        stages = {row.stage: row for row in report.stages}
+        sizes = {row.path: row.size_bytes for row in report.files}
+        teacher, int8 = boundaries["teacher"].accuracy.value, boundaries["tflite"].accuracy.value
+        teacher_bytes = stages["teacher"].size.value
+        assert teacher is not None and int8 is not None and teacher_bytes is not None
+        append(
+            "main_job",
+            {
+                "data": arguments.data,
+                "target": arguments.target,
+                "seed": seed,
+                "teacher_accuracy": round(teacher, 2),
+                "distilled_accuracy": round(boundaries["distilled"].accuracy.value or 0, 2),
+                "pruned_accuracy": round(boundaries["pruned"].accuracy.value or 0, 2),
+                "tflite_accuracy": round(int8, 2),
+                "onnx_accuracy": round(boundaries["onnx"].accuracy.value or 0, 2),
+                "points_lost": round(teacher - int8, 2),
+                "teacher_float_bytes": int(teacher_bytes),
+                "tflite_bytes": sizes["model.tflite"],
+                "onnx_bytes": sizes["model.onnx"],
+                "tflite_share_of_teacher": round(sizes["model.tflite"] / teacher_bytes, 4),
+                "outputs": boundaries["tflite"].outputs,
+                "tflite_differing": boundaries["tflite"].differing,
+                "onnx_differing": boundaries["onnx"].differing,
+                "simulation_differing": boundaries["simulation"].differing,
+                "simulation_largest_steps": boundaries["simulation"].largest_steps,
+                "build_s": round(seconds, 1),
+                "exit_code": code,
+            },
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,49 @@
+"""One row a run, appended to a CSV under results/, with the date, the command and the machine that made it."""
+
+import csv
+import datetime
+import platform
+import sys
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+LIBRARIES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
+
+
+def append(name: str, row: Mapping[str, Any]) -> None:
+    """Add `row` to results/`name`.csv; the columns are those of its first row."""
+    whole = {"date": datetime.date.today().isoformat(), **row, "command": _command(), **_machine()}
+    path = RESULTS / f"{name}.csv"
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as stream:
+        writer = csv.DictWriter(stream, fieldnames=list(whole), lineterminator="\n")
+        if new:
+            writer.writeheader()
+        else:
+            with path.open(encoding="utf-8") as old:
+                header = next(csv.reader(old))
+            if header != list(whole):
+                sys.exit(f"{path} has other columns: {header}")
+        writer.writerow(whole)
+    print(f"{path.name}: " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+
+
+def _command() -> str:
+    """What was typed, without the folders of one machine."""
+    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+
+
+def _machine() -> dict[str, str]:
+    model = "unknown CPU"
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [
+            line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if line.startswith("model name")
+        ]
+        model = f"{len(names)} x {names[0]}" if names else model
+    libraries = " ".join(f"{name}={version(name)}" for name in LIBRARIES)
+    return {"machine": model, "versions": f"python={platform.python_version()} {libraries}"}

@@ -1,0 +1,282 @@
+"""The command line: reads what was typed, calls the function of the same name, and turns errors into one line."""
+
+import errno
+import functools
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from edgekd import __version__
+from edgekd.errors import ConfigError, EdgekdError, MissingExtraError
+
+MISTYPED: Any = typer.BadParameter.__bases__[0]  # click's UsageError, wherever this version of typer keeps click
+
+
+class Commands(TyperGroup):
+    """The commands; a mistyped one is answered as every other error is."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        """Run what was typed, and leave with its exit code."""
+        try:
+            code = super().main(*args, **{**options, "standalone_mode": False})
+        except MISTYPED as error:
+            what = error.format_message().rstrip(".")
+            command = error.ctx.command_path if error.ctx else "edgekd"
+            _say(f"error: {ConfigError(what[:1].lower() + what[1:], f'{command} --help')}")
+            code = ConfigError.exit_code
+        sys.exit(code or 0)
+
+
+app = typer.Typer(
+    name="edgekd",
+    help="Turn a trained network into one that fits a small device, and prove that it still works there.",
+    cls=Commands,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+TargetName = Annotated[str | None, typer.Option("--target", metavar="NAME", help="A target's name, or its TOML file.")]
+ConfigFile = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings; edgekd.toml by default.")]
+Settings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override one setting; may be repeated.")
+]
+OutFolder = Annotated[
+    Path | None, typer.Option("--out", metavar="DIR", help="For the files; build/<target> by default.")
+]
+StoreFolder = Annotated[
+    Path | None, typer.Option("--store", metavar="DIR", help="Of finished work; .edgekd by default.")
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+def guarded(command: Callable[..., None]) -> Callable[..., None]:
+    """End a command with one line and the right exit code, whatever happens in it."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except typer.Exit:
+            raise
+        except KeyboardInterrupt:
+            _say("interrupted; the same command goes on from here")
+            raise typer.Exit(130) from None
+        except BrokenPipeError:
+            # Whoever read our output has seen enough; Python's own flush at exit must not fail again.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(128 + 13) from None
+        except Exception as error:
+            _fail(error, debug=bool(kwargs.get("debug")))
+
+    return run
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Turn a trained network into one that fits a small device, and prove that it still works there."""
+    if version:
+        print(f"edgekd {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        _say(context.get_help())
+        raise typer.Exit(ConfigError.exit_code)
+
+
+@app.command()
+@guarded
+def build(
+    target: TargetName = None,
+    config: ConfigFile = None,
+    set_: Settings = None,
+    out: OutFolder = None,
+    store: StoreFolder = None,
+    debug: Debug = False,
+) -> None:
+    """Make the files and the report for one target.
+
+    What is finished is reused, so that the same command goes on from where it was interrupted.
+    """
+    from edgekd import pipeline
+    from edgekd.configure import configure
+
+    report = pipeline.make(configure(_named(target, "build"), config, set_ or ()), out, store)
+    if _is_main():
+        _show(report)
+    pipeline.judge(report)
+
+
+@app.command()
+@guarded
+def check(target: TargetName = None, config: ConfigFile = None, set_: Settings = None, debug: Debug = False) -> None:
+    """Say before any training whether a build can succeed."""
+    from edgekd import forecast
+    from edgekd.configure import configure
+
+    found = forecast.foresee(configure(_named(target, "check"), config, set_ or ()))
+    for finding in found.findings:
+        print(f"{finding.verdict:5} {finding.what:10} {finding.says}")
+    forecast.judge(found)
+
+
+@app.command()
+@guarded
+def verify(
+    target: TargetName = None,
+    config: ConfigFile = None,
+    set_: Settings = None,
+    out: OutFolder = None,
+    store: StoreFolder = None,
+    debug: Debug = False,
+) -> None:
+    """Prove again that the files compute what was trained.
+
+    Exits 5 if they do not.
+    """
+    from edgekd.proof import verify as prove
+
+    for row in prove(_named(target, "verify"), config, set_ or (), out, store):
+        differ = "" if row.outputs is None else f"{row.differing:,} of {row.outputs:,} outputs differ"
+        accuracy = "" if row.accuracy.value is None else f"{row.accuracy.value:.2f} %"
+        print(f"{row.name:20} {accuracy:>9}  {differ}".rstrip())
+
+
+@app.command()
+@guarded
+def report(target: TargetName = None, out: OutFolder = None, debug: Debug = False) -> None:
+    """Print the report of a finished build.
+
+    Its pages are written anew from report.json.
+    """
+    from edgekd import pages
+
+    name = Path(_named(target, "report")).stem if out is None else ""
+    _show(pages.render(out or Path("build") / name))
+
+
+@app.command()
+@guarded
+def targets(
+    name: Annotated[str | None, typer.Argument(help="Show this one's file.")] = None, debug: Debug = False
+) -> None:
+    """List the targets, or show one."""
+    from edgekd import target as shelf
+    from edgekd.configure import configure
+
+    if name is not None:
+        configure(name, settings=())
+        chosen = shelf.load(name)
+        print(f"# {chosen.file}\n{chosen.file.read_text(encoding='utf-8')}", end="")
+        return
+    print(f"{'target':12} {'device':38} {'size':>8} {'RAM':>8}  drop")
+    for known in shelf.names():
+        found = shelf.load(known)
+        drop = found.limits.get("accuracy_drop")
+        print(
+            f"{known:12} {found.device.get('title', ''):38} {found.limits.get('size_bytes', '-'):>8} "
+            f"{found.limits.get('peak_ram_bytes', '-'):>8}  {'-' if drop is None else f'{drop} points'}"
+        )
+    print("edgekd targets NAME shows one; --target path/to/your.toml takes your own")
+
+
+@app.command()
+@guarded
+def doctor(store: StoreFolder = None, debug: Debug = False) -> None:
+    """Look at versions, processor, disk and runtimes."""
+    from edgekd.doctor import examine
+
+    broken = False
+    for symptom in examine(store or Path(".edgekd")):
+        print(f"{symptom.verdict:5} {symptom.what:12} {symptom.says}", flush=True)
+        if symptom.remedy:
+            print(f"{'':18} try: {symptom.remedy}")
+        broken = broken or symptom.verdict == "fail"
+    if broken:
+        raise typer.Exit(MissingExtraError.exit_code)
+
+
+@app.command()
+@guarded
+def init(
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an edgekd.toml that is there.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Write an edgekd.toml that explains every setting."""
+    from edgekd.configure import FILE
+    from edgekd.store import writing
+    from edgekd.template import template
+
+    if FILE.exists() and not force:
+        raise ConfigError(f"{FILE} is there already", "edgekd init --force overwrites it")
+    with writing(FILE):
+        FILE.write_text(template(), encoding="utf-8")
+    print(f"wrote {FILE}; next: edgekd check --target rpi4")
+
+
+def main() -> None:
+    """Run the command line; the entry point of the script `edgekd`."""
+    app(prog_name="edgekd")
+
+
+def _named(target: str | None, command: str) -> str:
+    if target is None:
+        from edgekd.target import names
+
+        raise ConfigError(f"--target is missing; edgekd has {', '.join(names())}", f"edgekd {command} --target rpi4")
+    return target
+
+
+def _show(found: Any) -> None:
+    from edgekd import pages
+
+    print(pages.summary(found))
+
+
+def _is_main() -> bool:
+    from edgekd.launched import launched
+
+    return launched().main
+
+
+def _fail(error: Exception, *, debug: bool) -> NoReturn:
+    """Say what happened, in one line and a remedy, and exit with its code."""
+    if debug:
+        traceback.print_exception(error)
+    known = _known(error)
+    # Under torchrun every process meets the same config error: one says it.
+    if not (isinstance(error, ConfigError) and not _is_main()):
+        _say(f"error: {known or f'{type(error).__name__}: {error}'.splitlines()[0]}")
+        if known is None and not debug:
+            _say("  this is a bug in edgekd: rerun with --debug")
+    raise typer.Exit(known.exit_code if known else 1) from None
+
+
+def _known(error: Exception) -> EdgekdError | None:
+    """The error that a user can act on, if it is one."""
+    if isinstance(error, EdgekdError):
+        return error
+    if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EPIPE:
+        from edgekd.store import refused
+
+        where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else Path()
+        named = f"{where}: {error.strerror}" if error.filename else str(error.strerror)
+        return refused(error, where) or EdgekdError(named, "see to that file, then the same command goes on from here")
+    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
+        return EdgekdError(
+            "this machine ran out of memory", "smaller batches: --set teacher.batch_size=32 --set distill.batch_size=32"
+        )
+    return None
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

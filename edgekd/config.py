@@ -1,0 +1,245 @@
+"""Every setting of a build, with its default: what `edgekd.toml` and `--set` may say.
+
+Sections that name a catalog entry (`data.name`, `teacher.model`, `student.model`, `prune.criterion`, an entry of
+`distill.losses`) take that entry's options beside the name. An option whose name is a setting's goes into `options`.
+"""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, PositiveInt
+
+UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
+
+
+class Settings(BaseModel):
+    """A frozen section that refuses unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True, allow_inf_nan=False)
+
+
+class Part(Settings):
+    """A section that names a catalog entry; names it does not know are that entry's options."""
+
+    model_config = ConfigDict(extra="allow")
+
+    options: dict[str, Any] = {}
+
+    def entry_options(self) -> dict[str, Any]:
+        """The options for the entry: what stands beside its name, and `options`."""
+        return {**(self.model_extra or {}), **self.options}
+
+
+class Training(Settings):
+    """The settings of one training; the learning rate follows one cosine to zero after a linear warm-up.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: samples of a step, over all processes together.
+        learning_rate: its peak.
+        warmup: share of the steps in which it rises from zero.
+        precision: "bf16" trains in mixed precision; the integer arithmetic of `quantize` always runs in float32.
+        clip_norm: gradients are scaled down to this norm; 0 leaves them.
+    """
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 64
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.1, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    warmup: float = Field(0.1, ge=0, lt=1)
+    clip_norm: float = Field(0.0, ge=0)
+    precision: Literal["32", "bf16"] = "32"
+
+
+class Augment(Settings):
+    """Changes to training images alone.
+
+    Attributes:
+        shift: up to this many pixels in each direction, the border filled with zeros (pad and crop).
+        flip: left to right, half of them.
+    """
+
+    shift: int = Field(0, ge=0)
+    flip: bool = False
+
+
+class Data(Part):
+    """Attributes:
+    name: of the catalog, or "package.module:factory".
+    root: the folder or file that holds the data.
+    validation: share of the training samples set aside, where the data set has no validation part of its own.
+    limit: use only so many training samples (after validation is set aside); for a quick look.
+    mean, std: per channel, of inputs scaled to [0, 1] where they are uint8; computed on the training split by default.
+    """
+
+    name: str = "digits"
+    root: UserPath | None = None
+    validation: float = Field(0.15, gt=0, lt=1)
+    limit: PositiveInt | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    augment: Augment = Augment(shift=1)
+
+
+class Teacher(Training, Part):  # Part last: pydantic takes `extra` from the last base
+    """Attributes:
+    model: of the catalog, or "package.module:factory".
+    checkpoint: a torch checkpoint; given one, nothing is trained. It is read with `weights_only`.
+    """
+
+    model: str = "resnet20"
+    checkpoint: UserPath | None = None
+
+
+class Student(Part):
+    """Attributes:
+    model: of the catalog, or "package.module:factory".
+    """
+
+    model: str = "resnet8"
+
+
+class Loss(Part):
+    """One term of the distillation loss."""
+
+    name: str = "logits"
+    weight: float = Field(1.0, ge=0)
+
+
+class Distill(Training):
+    """Attributes:
+    losses: the terms, summed by weight.
+    baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
+    """
+
+    losses: tuple[Loss, ...] = (Loss(),)
+    baseline: bool = True
+    epochs: PositiveInt = 40
+
+
+class Prune(Training, Part):
+    """Attributes:
+    criterion: of the catalog, or "package.module:function"; "none" leaves the student as it is.
+    keep: the share that is to remain...
+    of: ...of the student's MACs or of its parameters.
+    until: "share" stops there; "limits" goes on until the int8 student fits the target's size and RAM, and not beyond.
+    steps: cuts, each followed by `epochs` of recovery under the teacher.
+    channel_multiple: channels that remain are rounded to it; the target says what its kernels like.
+    """
+
+    criterion: str = "magnitude"
+    keep: float = Field(0.6, gt=0, le=1)
+    of: Literal["macs", "parameters"] = "macs"
+    until: Literal["share", "limits"] = "share"
+    steps: PositiveInt = 2
+    channel_multiple: PositiveInt = 1
+    epochs: PositiveInt = 10
+    learning_rate: float = Field(0.02, gt=0)
+
+
+class Quantize(Training):
+    """Attributes:
+    calibration: training samples whose activations set the first ranges.
+    observe: share of the training in which ranges still follow the activations; then they stand still.
+    """
+
+    calibration: PositiveInt = 512
+    observe: float = Field(0.5, ge=0, le=1)
+    epochs: PositiveInt = 8
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    learning_rate: float = Field(5e-4, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+
+
+class Export(Settings):
+    """Attributes:
+    formats: files to write; the first one's kernels are those that the student is trained to.
+    """
+
+    formats: tuple[Literal["tflite", "onnx"], ...] = Field(("tflite", "onnx"), min_length=1)
+
+
+class Verify(Settings):
+    """Attributes:
+    simulation_identical: share of the trained simulation's outputs that must equal the integer reference's.
+    simulation_steps: no output of it may be further off than this, in quantisation steps.
+    """
+
+    simulation_identical: float = Field(0.9999, ge=0, le=1)
+    simulation_steps: int = Field(1, ge=0)
+
+
+class Profile(Settings):
+    """Attributes:
+    rounds: fresh processes for each file; files take turns.
+    seconds: measuring time of each process.
+    threads: of the runtime.
+    """
+
+    rounds: PositiveInt = 5
+    seconds: float = Field(0.2, gt=0)
+    threads: PositiveInt = 1
+
+
+class Limits(Settings):
+    """The contract with the device; a build that misses one exits 3. None: no limit.
+
+    Attributes:
+        size_bytes: of the int8 file.
+        peak_ram_bytes: activations at their widest, by the memory plan.
+        flash_bytes: what the device stores: the file, as far as edgekd knows it.
+        latency_ms: of one inference on the device.
+        accuracy_drop: points that the int8 student may lose against the teacher, on the test set.
+    """
+
+    size_bytes: ByteSize | None = None
+    peak_ram_bytes: ByteSize | None = None
+    flash_bytes: ByteSize | None = None
+    latency_ms: float | None = Field(None, gt=0)
+    accuracy_drop: float | None = Field(None, ge=0)
+
+
+class Compute(Settings):
+    """Where trainings run; it is recorded with the results, and is no part of what they are reused by.
+
+    Attributes:
+        accelerator: Lightning Fabric's name of it.
+        threads: of torch, in each process; 0 leaves torch's choice.
+    """
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = Field(0, ge=0)
+
+
+class Device(Settings):
+    """What is known of the target's hardware; `targets/README.md` explains each field."""
+
+    name: str = "custom"
+    title: str = ""
+    architecture: str = ""
+    core: str = ""
+    cores: PositiveInt = 1
+    clock_mhz: PositiveInt | None = None
+    ram_bytes: ByteSize | None = None
+    flash_bytes: ByteSize | None = None
+    runtime: str = "LiteRT"
+
+
+class Config(Settings):
+    """A whole build."""
+
+    seed: int = Field(0, ge=0)
+    data: Data = Data()
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    distill: Distill = Distill()
+    prune: Prune = Prune()
+    quantize: Quantize = Quantize()
+    export: Export = Export()
+    verify: Verify = Verify()
+    profile: Profile = Profile()
+    limits: Limits = Limits()
+    compute: Compute = Compute()
+    device: Device = Device()

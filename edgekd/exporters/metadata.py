@@ -1,0 +1,35 @@
+"""What every written file says about itself: labels, and how inputs become codes and codes become scores."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+from edgekd.graph.ops import Graph
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """input = (raw * scale - mean) / std, per channel; then, in an int8 file, round(input / s) + z."""
+
+    scale: float
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+def describe(
+    graph: Graph, labels: Sequence[str], preprocessing: Preprocessing | None, zero_point_offset: int = 0
+) -> dict[str, str]:
+    """Metadata by name; the same names in every format, labels and preprocessing as JSON texts.
+
+    Args:
+        zero_point_offset: what the format adds to int8 codes: 128 where its activations are uint8.
+    """
+    found = {"labels": json.dumps(list(labels))} if labels else {}
+    if preprocessing is not None:
+        found["preprocessing"] = json.dumps(asdict(preprocessing))
+    if graph.quantized:
+        for role, name in (("input", graph.input), ("output", graph.output)):
+            q = graph.quantization(name)
+            found[f"{role}_scale"] = repr(q.scale)
+            found[f"{role}_zero_point"] = str(q.zero_point + zero_point_offset)
+    return found

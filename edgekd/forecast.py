@@ -1,0 +1,115 @@
+"""What can be known of a build in seconds, before anything trains: `edgekd check`."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgekd.config import Config
+from edgekd.configure import SettingsLike, configure
+from edgekd.errors import OverBudgetError
+
+Verdict = Literal["ok", "note", "no"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer. "no": the build can't succeed as it is configured."""
+
+    what: str
+    verdict: Verdict
+    says: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The answer of `check`.
+
+    Attributes:
+        classes, input_shape, samples: of the data.
+        operators: of the untrained student's graph, in order.
+        size_bytes, peak_ram_bytes, macs, parameters: of the untrained student in int8, before pruning.
+    """
+
+    classes: int
+    input_shape: tuple[int, ...]
+    samples: dict[str, int]
+    operators: tuple[str, ...]
+    size_bytes: int
+    peak_ram_bytes: int
+    macs: int
+    parameters: int
+    findings: tuple[Finding, ...]
+
+
+def check(target: str, config: Path | str | None = None, settings: SettingsLike = ()) -> Forecast:
+    """Check config, data, operators and budget without training; arguments as for `build`.
+
+    Raises:
+        UnsupportedOperatorError: an operator of the student can't be exported.
+        OverBudgetError: size or RAM can't fit the target.
+    """
+    found = foresee(configure(target, config, settings))
+    judge(found)
+    return found
+
+
+def foresee(config: Config) -> Forecast:
+    """`check` on a resolved config, without the verdict."""
+    examined = importlib.import_module("edgekd.stages.data").examine(config)
+    splits = examined.splits
+    student: dict[str, Any] = importlib.import_module("edgekd.stages.export").forecast(config, splits)
+    samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
+    counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
+    operators = tuple(student["operators"])
+    findings = [
+        Finding("config", "ok", f"{config.data.name} · {config.teacher.model} -> {config.student.model}"),
+        Finding("data", "ok", f"{counts}; {len(splits.classes)} classes of {tuple(splits.input_shape)}"),
+        *(Finding("data", "note", note) for note in examined.notes),
+        Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
+    ]
+    limits = config.limits
+    for what, reached, allowed in (
+        ("size", student["size_bytes"], limits.size_bytes),
+        ("flash", student["size_bytes"], limits.flash_bytes),
+        ("peak RAM", student["peak_ram_bytes"], limits.peak_ram_bytes),
+    ):
+        findings.append(_against(config, what, reached, allowed))
+    return Forecast(
+        len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
+        student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
+    )  # fmt: skip
+
+
+def judge(found: Forecast) -> None:
+    """Raise what a forecast that rules the build out exits with."""
+    impossible = [f"{finding.what} {finding.says}" for finding in found.findings if finding.verdict == "no"]
+    if impossible:
+        raise OverBudgetError(
+            f"over budget before training: {'; '.join(impossible)}",
+            "--set prune.until=limits, a smaller student.model, or a higher limit: --set limits.NAME=...",
+        )
+
+
+def _against(config: Config, what: str, reached: int, allowed: int | None) -> Finding:
+    """The untrained student's figure against a limit. Pruning to a share of MACs or parameters leaves at least that
+    share of bytes and of activations, so a limit below it can't be met."""
+    if allowed is None:
+        return Finding(what, "ok", f"{_bytes(reached)} before pruning; no limit")
+    pruned = config.prune.criterion != "none"
+    against = f"{_bytes(reached)} before pruning, of {_bytes(allowed)}"
+    if reached <= allowed:
+        return Finding(what, "ok", against)
+    if pruned and config.prune.until == "limits":
+        return Finding(what, "note", f"{against}: pruning goes on until it fits")
+    least = int(reached * config.prune.keep) if pruned else reached
+    if least <= allowed:
+        return Finding(what, "note", f"{against}: it may fit once pruned to {config.prune.keep:.0%}")
+    return Finding(what, "no", f"{against}; {_bytes(least - allowed)} over even if pruned to {config.prune.keep:.0%}")
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"

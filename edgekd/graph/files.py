@@ -1,0 +1,63 @@
+"""A graph on disk: graph.json for its structure, graph.npz for its weights; no pickle."""
+
+import dataclasses
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.errors import ModelError
+from edgekd.graph import ops
+from edgekd.graph.ops import Graph, Operator, Quantization, Tensor
+
+ARRAYS = ("weight", "bias", "weight_scale")
+
+
+def save(graph: Graph, folder: Path) -> None:
+    """Write the graph into `folder`, which is made."""
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays: dict[str, Any] = {}
+    operators = []
+    for i, op in enumerate(graph.operators):
+        fields = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
+        for name in ARRAYS:
+            if fields.get(name) is not None:
+                arrays[f"{i}.{name}"] = fields[name]
+            fields.pop(name, None)
+        operators.append({"type": type(op).__name__, **fields})
+    tensors = [dataclasses.asdict(tensor) for tensor in graph.tensors.values()]
+    structure = {"input": graph.input, "output": graph.output, "tensors": tensors, "operators": operators}
+    (folder / "graph.json").write_text(json.dumps(structure, indent=1) + "\n", encoding="utf-8")
+    np.savez(folder / "graph.npz", **arrays)
+
+
+def load(folder: Path) -> Graph:
+    """The graph that `save` wrote; ModelError where it can't be read."""
+    try:
+        structure = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
+        with np.load(folder / "graph.npz", allow_pickle=False) as arrays:
+            operators = tuple(_operator(i, op, arrays) for i, op in enumerate(structure["operators"]))
+        tensors = {t["name"]: _tensor(t) for t in structure["tensors"]}
+        return Graph(structure["input"], structure["output"], tensors, operators)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{folder} holds no readable graph: {error}", "delete that folder and build again") from error
+
+
+def _operator(index: int, fields: dict[str, Any], arrays: Any) -> Operator:
+    kind = getattr(ops, fields.pop("type"))
+    fields = {name: _tuples(value) for name, value in fields.items()}
+    found = {name: arrays[f"{index}.{name}"] for name in ARRAYS if f"{index}.{name}" in arrays}
+    operator: Operator = kind(**fields, **found)
+    return operator
+
+
+def _tensor(fields: dict[str, Any]) -> Tensor:
+    q = fields["quantization"]
+    return Tensor(fields["name"], tuple(fields["shape"]), Quantization(**q) if q else None)
+
+
+def _tuples(value: Any) -> Any:
+    """JSON's lists, as the tuples that they were."""
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

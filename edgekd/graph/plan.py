@@ -1,0 +1,82 @@
+"""Where each tensor lies in memory while the graph runs: the arena and its peak, known before anything is flashed.
+
+Tensors live from the operator that makes them to the last one that reads them, and are placed largest first at the
+lowest free offset (greedy by size; Pisarchyk and Lee, 2020), as TFLite Micro's memory planner does.
+"""
+
+from dataclasses import dataclass
+
+from edgekd.graph.ops import Conv2d, Graph, MaxPool2d, Reshape, tflite_padding
+
+ALIGNMENT = 16
+"""Bytes; TFLite Micro's buffer alignment."""
+
+
+@dataclass(frozen=True)
+class Lifetime:
+    """A buffer's bytes, and the first and last operator (by index; -1 is before all) at which it must be there."""
+
+    name: str
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Offsets in bytes by buffer name, and the arena's size."""
+
+    offsets: dict[str, int]
+    arena_bytes: int
+
+
+def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool = True) -> list[Lifetime]:
+    """The buffers of a run with batch 1.
+
+    Args:
+        explicit_padding: count the padded copy of an input that TFLite's SAME can't express.
+    """
+    owner: dict[str, str] = {}
+    for op in graph.operators:  # a reshape is a view
+        if isinstance(op, Reshape):
+            owner[op.output] = owner.get(op.inputs[0], op.inputs[0])
+    first, last = {graph.input: -1}, {graph.input: -1}
+    padded: list[Lifetime] = []
+    for i, op in enumerate(graph.operators):
+        first.setdefault(owner.get(op.output, op.output), i)
+        for name in (*op.inputs, op.output):
+            last[owner.get(name, name)] = i
+        if explicit_padding and isinstance(op, (Conv2d, MaxPool2d)):
+            shape = graph.tensors[op.inputs[0]].shape
+            if tflite_padding(op, shape) is None:
+                top, bottom, left, right = op.padding
+                size = shape[0] * (shape[1] + top + bottom) * (shape[2] + left + right) * bytes_per_element
+                padded.append(Lifetime(f"{op.name} (padded input)", size, i, i))
+    last[owner.get(graph.output, graph.output)] = len(graph.operators)
+    own = [Lifetime(n, graph.tensors[n].elements * bytes_per_element, first[n], last[n]) for n in first]
+    return own + padded
+
+
+def place(buffers: list[Lifetime]) -> Placement:
+    """Offsets such that no two buffers that live at once overlap."""
+    placed: list[tuple[int, Lifetime]] = []
+    for buffer in sorted(buffers, key=lambda b: (-b.size, b.first, b.name)):
+        offset = 0
+        for start, other in sorted(placed, key=lambda p: p[0]):
+            if other.last < buffer.first or buffer.last < other.first:
+                continue
+            if offset + buffer.size <= start:
+                break
+            offset = max(offset, _aligned(start + other.size))
+        placed.append((offset, buffer))
+    arena = max((offset + buffer.size for offset, buffer in placed), default=0)
+    return Placement({buffer.name: offset for offset, buffer in placed}, _aligned(arena))
+
+
+def peak_ram_bytes(graph: Graph, bytes_per_element: int = 1) -> int:
+    """The arena that the graph's activations need; weights stay in flash, and the runtime's own needs come on top."""
+    return place(lifetimes(graph, bytes_per_element)).arena_bytes
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,52 @@
+"""A multi-layer perceptron: takes inputs of any shape, flattened."""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from math import prod
+
+from torch import Tensor, nn
+
+from edgekd.errors import ModelError
+from edgekd.models.parts import he_init, positive
+
+ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "relu6": nn.ReLU6}
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation after each but the last.
+
+    Args:
+        hidden: the width of each hidden layer; () makes a linear classifier.
+        dropout: share of each hidden layer's outputs that training leaves out.
+        activation: "relu" or "relu6".
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        input_shape: Sequence[int],
+        hidden: Sequence[int] = (256, 128),
+        dropout: float = 0.0,
+        activation: str = "relu",
+    ) -> None:
+        super().__init__()
+        if not input_shape:
+            raise ModelError(
+                "mlp needs at least one number per input; these inputs have shape ()", "data shaped (N, ...)"
+            )
+        if activation not in ACTIVATIONS:
+            raise ModelError(f"mlp has no activation {activation!r}", f"activation = one of {', '.join(ACTIVATIONS)}")
+        positive("mlp", **{f"hidden[{i}]": width for i, width in enumerate(hidden)})
+        widths = [prod(input_shape), *hidden]
+        layers: list[nn.Module] = [nn.Flatten()]
+        for inputs, outputs in pairwise(widths):
+            layers += [nn.Linear(inputs, outputs), ACTIVATIONS[activation]()]
+            if dropout:
+                layers.append(nn.Dropout(dropout))
+        self.layers = nn.Sequential(*layers, nn.Linear(widths[-1], classes))
+        he_init(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, ...) in, logits (N, classes) out."""
+        logits: Tensor = self.layers(x)
+        return logits

@@ -1,0 +1,39 @@
+"""What the networks of this folder share: their first weights, and the refusal of inputs that they can't take."""
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from edgekd.errors import ModelError
+
+
+def he_init(model: nn.Module) -> None:
+    """Weights by He et al., 2015 (normal, over the inputs of each output), biases zero; batch norm as torch has it."""
+    for layer in model.modules():
+        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+            nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+
+
+def image_shape(model: str, input_shape: Sequence[int], smallest: int) -> tuple[int, int, int]:
+    """(channels, height, width) of the inputs; ModelError where they are no images, or smaller than `smallest`."""
+    if len(input_shape) != 3:
+        raise ModelError(
+            f"{model} takes images (channels, height, width); these inputs have shape {tuple(input_shape)}",
+            'model = "mlp", which takes any shape, or data shaped (N, channels, height, width)',
+        )
+    channels, height, width = (int(n) for n in input_shape)
+    if min(height, width) < smallest:
+        raise ModelError(
+            f"{model} needs images of at least {smallest}x{smallest} pixels; these have {height}x{width}",
+            'larger images, or a network that halves them less often: model = "resnet8" or "mlp"',
+        )
+    return channels, height, width
+
+
+def positive(model: str, **options: int) -> None:
+    """ModelError where an option that counts something is below 1."""
+    for name, value in options.items():
+        if value < 1:
+            raise ModelError(f"{model}: {name} = {value} leaves nothing to compute with", f"{name} of 1 or more")

@@ -1,0 +1,118 @@
+"""ResNet-20, 32, 44 and 56: the residual networks that He et al. (2015, section 4.2) made for CIFAR-10.
+
+The names of their layers are those of the best-known public checkpoints, so that these load.
+"""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.errors import ModelError
+from edgekd.models.parts import he_init, image_shape, positive
+
+SHORTCUTS = ("pad", "conv")
+
+
+class PadShortcut(nn.Module):
+    """The paper's option A: every other pixel, and zeros for the channels that are new, half before and half after."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.stride = stride
+        before = (outputs - inputs) // 2
+        self.channels_before, self.channels_after = before, outputs - inputs - before
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
+        seen = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(seen, (0, 0, 0, 0, self.channels_before, self.channels_after))
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions beside a shortcut."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, shortcut: str) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(outputs)
+        self.relu1 = nn.ReLU()
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.shortcut = _shortcut(inputs, outputs, stride, shortcut)
+        self.relu2 = nn.ReLU()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
+        y = self.relu1(self.bn1(self.conv1(x)))
+        y = self.bn2(self.conv2(y))
+        out: Tensor = self.relu2(y + self.shortcut(x))
+        return out
+
+
+class ResNetCifar(nn.Module):
+    """A stem, three stages of `blocks` blocks each, global average pooling, one linear layer: 6 * blocks + 2 layers.
+
+    Args:
+        blocks: of each stage.
+        shortcut: where a stage begins: "pad" (option A, no parameters) or "conv" (option B: 1x1 and batch norm).
+        width: filters of the first stage; the second has twice, the third four times as many.
+    """
+
+    def __init__(self, classes: int, input_shape: Sequence[int], blocks: int, shortcut: str, width: int) -> None:
+        super().__init__()
+        name = f"resnet{6 * blocks + 2}"
+        channels, _, _ = image_shape(name, input_shape, smallest=4)
+        positive(name, width=width)
+        if shortcut not in SHORTCUTS:
+            raise ModelError(f"{name} has no shortcut {shortcut!r}", f"shortcut = one of {', '.join(SHORTCUTS)}")
+        self.conv1 = nn.Conv2d(channels, width, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(width)
+        self.relu = nn.ReLU()
+        self.layer1 = _stage(width, width, blocks, 1, shortcut)
+        self.layer2 = _stage(width, 2 * width, blocks, 2, shortcut)
+        self.layer3 = _stage(2 * width, 4 * width, blocks, 2, shortcut)
+        self.pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(4 * width, classes)
+        he_init(self)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, C, H, W) in, logits (N, classes) out."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        logits: Tensor = self.linear(self.flatten(self.pool(x)))
+        return logits
+
+
+def resnet20(classes: int, input_shape: Sequence[int], shortcut: str = "pad", width: int = 16) -> ResNetCifar:
+    """3 blocks a stage; 269,722 parameters for 10 classes of 32x32x3 images."""
+    return ResNetCifar(classes, input_shape, 3, shortcut, width)
+
+
+def resnet32(classes: int, input_shape: Sequence[int], shortcut: str = "pad", width: int = 16) -> ResNetCifar:
+    """5 blocks a stage."""
+    return ResNetCifar(classes, input_shape, 5, shortcut, width)
+
+
+def resnet44(classes: int, input_shape: Sequence[int], shortcut: str = "pad", width: int = 16) -> ResNetCifar:
+    """7 blocks a stage."""
+    return ResNetCifar(classes, input_shape, 7, shortcut, width)
+
+
+def resnet56(classes: int, input_shape: Sequence[int], shortcut: str = "pad", width: int = 16) -> ResNetCifar:
+    """9 blocks a stage; 853,018 parameters for 10 classes of 32x32x3 images."""
+    return ResNetCifar(classes, input_shape, 9, shortcut, width)
+
+
+def _stage(inputs: int, outputs: int, blocks: int, stride: int, shortcut: str) -> nn.Sequential:
+    first = BasicBlock(inputs, outputs, stride, shortcut)
+    return nn.Sequential(first, *(BasicBlock(outputs, outputs, 1, shortcut) for _ in range(blocks - 1)))
+
+
+def _shortcut(inputs: int, outputs: int, stride: int, kind: str) -> nn.Module:
+    if stride == 1 and inputs == outputs:
+        return nn.Identity()
+    if kind == "pad":
+        return PadShortcut(inputs, outputs, stride)
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))

@@ -1,0 +1,1 @@
+"""What every stage trains, runs and keeps networks with."""

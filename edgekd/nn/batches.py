@@ -1,0 +1,123 @@
+"""Batches of normalised inputs: in order for evaluation, permuted, shared out and augmented for training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.lib.stride_tricks import sliding_window_view
+from torch import Tensor
+from torch.nn import functional as F
+
+from edgekd.config import Augment
+from edgekd.errors import ConfigError
+from edgekd.nn.splits import Split, Splits
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Attributes:
+    x: normalised inputs, (N, ...), float32.
+    y: class indices, (N,), int64.
+    index: the samples' positions in their split, (N,), int64.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor
+
+
+def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
+    """(x * scale - mean) / std per channel, in float32, on the device that `x` is on."""
+    raw = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    shape = (1, -1) + (1,) * (raw.ndim - 2)
+    mean = torch.tensor(splits.mean, dtype=torch.float32, device=raw.device).reshape(shape)
+    std = torch.tensor(splits.std, dtype=torch.float32, device=raw.device).reshape(shape)
+    return (raw.to(torch.float32) * splits.scale).sub_(mean).div_(std)
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
+    """A permutation of n samples that depends on (seed, epoch) alone, so a resumed training sees the same batches."""
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def count_steps(n: int, size: int) -> int:
+    """Training steps of an epoch over n samples: whole batches only, and one of all samples where n < size."""
+    return n // min(size, n)
+
+
+def applicable(augment: Augment | None, splits: Splits) -> Augment:
+    """What of `augment` these inputs allow: all of it for images (N, C, H, W), nothing for other shapes."""
+    return augment if augment is not None and len(splits.input_shape) == 3 else Augment()
+
+
+def batches(
+    split: Split,
+    splits: Splits,
+    size: int,
+    *,
+    order: np.ndarray | None = None,
+    augment: Augment | None = None,
+    generator: torch.Generator | None = None,
+    rank: int = 0,
+    processes: int = 1,
+    device: torch.device | str = "cpu",
+) -> Iterator[Batch]:
+    """Cut a split into batches.
+
+    Args:
+        size: samples of a batch, over all processes together.
+        order: the positions to visit, for training: the last incomplete batch is dropped, and each process takes its
+            slice of each batch, so that all make as many steps over as many samples. None: everything, in order.
+        augment: changes to training images, drawn from `generator` sample by sample.
+    """
+    changes = applicable(augment, splits)
+    for positions in _positions(len(split), size, order, rank, processes):
+        raw = torch.from_numpy(_copy(split.x, positions))
+        if changes != Augment():
+            raw = augmented(raw, changes, generator)
+        index = torch.from_numpy(np.arange(len(split))[positions] if isinstance(positions, slice) else positions)
+        y = torch.from_numpy(_copy(split.y, positions))
+        yield Batch(normalise(raw.to(device), splits), y.to(device), index.to(device))
+
+
+def augmented(x: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
+    """Shift and flip each image of x (N, C, H, W), on the CPU, by chance.
+
+    It works on raw pixels, before normalisation, so a shift uncovers raw zeros: black, the ground on which digits
+    stand, and a value that a camera can give. (He et al., 2015, pad after subtracting the mean, so with grey.)
+    """
+    count, _, height, width = x.shape
+    if augment.shift:
+        # Padded by `shift` on each side, an image is cut out at 0 ... 2 * shift: by `shift` is where it was.
+        padded = F.pad(x, (augment.shift,) * 4).numpy()
+        windows = sliding_window_view(padded, (height, width), axis=(2, 3))
+        down, right = torch.randint(0, 2 * augment.shift + 1, (2, count), generator=generator).numpy()
+        x = torch.from_numpy(windows[np.arange(count), :, down, right])
+    if augment.flip:
+        mirrored = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).bool()
+        x = torch.where(mirrored, x.flip(3), x)
+    return x
+
+
+def _copy(array: np.ndarray, positions: slice | np.ndarray) -> np.ndarray:
+    """Indexing by an array copies already; a slice of a memory-mapped file must not be handed to torch to write to."""
+    return np.array(array[positions]) if isinstance(positions, slice) else np.asarray(array[positions])
+
+
+def _positions(n: int, size: int, order: np.ndarray | None, rank: int, processes: int) -> Iterator[slice | np.ndarray]:
+    if order is None:
+        yield from (slice(start, min(start + size, n)) for start in range(0, n, size))
+        return
+    if not len(order):
+        return
+    size = min(size, len(order))
+    if size % processes:
+        raise ConfigError(
+            f"batches of {size} samples can't be shared evenly by {processes} processes",
+            f"a batch_size that is a multiple of {processes}, and no larger than the {len(order)} training samples",
+        )
+    share = size // processes
+    for step in range(count_steps(len(order), size)):
+        first = step * size + rank * share
+        yield np.asarray(order[first : first + share], dtype=np.int64)

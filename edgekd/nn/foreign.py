@@ -1,0 +1,84 @@
+"""Checkpoints that were trained elsewhere: found inside their wrappings, matched key by key, or refused by name."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.errors import ConfigError, ModelError
+from edgekd.nn import tensors
+
+WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights", "ema", "state")
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and habit
+NAMED = 3  # keys that an error spells out
+
+
+def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
+    """Load a torch checkpoint into `model`; notes on what had to be adapted come back."""
+    if not path.is_file():
+        raise ConfigError(f"there is no checkpoint {path}", "--set teacher.checkpoint=FILE")
+    notes: list[str] = []
+    found = _without_prefix(_unwrap(tensors.read(path), path, notes), model, notes)
+    expected = model.state_dict()
+    counters = [key for key in expected if key.endswith("num_batches_tracked") and key not in found]
+    if counters:
+        # Written before torch 0.4.1; only a batch norm without momentum reads them.
+        notes.append(f"{len(counters)} batch counters were missing and start at 0")
+        found.update({key: expected[key] for key in counters})
+    _check(found, expected, path)
+    model.load_state_dict(found)
+    return notes
+
+
+def _unwrap(content: Any, path: Path, notes: list[str]) -> dict[str, Tensor]:
+    """The mapping of tensors inside {"epoch": 9, "state_dict": {...}} and the like."""
+    while isinstance(content, Mapping):
+        wrapped = next((key for key in WRAPPINGS if isinstance(content.get(key), Mapping)), None)
+        if wrapped is None:
+            break
+        notes.append(f"the weights were taken from {wrapped!r} inside the checkpoint")
+        content = content[wrapped]
+    found = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+    if not found:
+        held = ", ".join(map(str, list(content)[:NAMED])) if isinstance(content, Mapping) else type(content).__name__
+        raise ModelError(f"{path} holds no weights, but {held}", "torch.save(model.state_dict(), …)")
+    return found
+
+
+def _without_prefix(found: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
+    expected = model.state_dict()
+    while not any(key in expected for key in found):
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in found)), None)
+        if prefix is None:
+            break
+        notes.append(f"the prefix {prefix!r} was taken off its keys")
+        found = {key.removeprefix(prefix): value for key, value in found.items()}
+    return found
+
+
+def _check(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+    missing = [key for key in expected if key not in found]
+    unexpected = [key for key in found if key not in expected]
+    if missing or unexpected:
+        parts = [f"lacks {_list(missing)}"] * bool(missing) + [f"has {_list(unexpected)}"] * bool(unexpected)
+        raise ModelError(
+            f"{path} does not fit the model: it {' and '.join(parts)}",
+            "teacher.model must be the network that the checkpoint was saved from",
+        )
+    misshapen = [key for key in expected if found[key].shape != expected[key].shape]
+    if misshapen:
+        told = [f"{k} {tuple(found[k].shape)} instead of {tuple(expected[k].shape)}" for k in misshapen]
+        raise ModelError(
+            f"{path} does not fit the model: it has {_list(told)}",
+            "another number of classes, width or input? Set the model's options to those it was trained with",
+        )
+    broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelError(f"{path} holds values that are not finite in {_list(broken)}", "train it again")
+
+
+def _list(words: list[str]) -> str:
+    more = len(words) - NAMED
+    return ", ".join(words[:NAMED]) + (f" and {more} more" if more > 0 else "")

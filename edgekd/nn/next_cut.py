@@ -1,0 +1,100 @@
+"""The next cut: which channels are to stay, on the way to a share of the cost or to the target's limits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from edgekd.config import Prune
+from edgekd.errors import ModelError, OverBudgetError
+from edgekd.nn.channels import NO_PRUNING, Channels, cut_copy, name_of, score, width
+from edgekd.nn.evidence import Evidence
+from edgekd.nn.widths import Cost, fewest, kept, prices, ranking, removed
+
+Criterion = Callable[..., Tensor]
+
+
+@dataclass(frozen=True)
+class Miss:
+    """A limit that the int8 student does not keep yet."""
+
+    limit: str
+    allowed: int
+    reached: int
+
+    def __str__(self) -> str:
+        over = self.reached - self.allowed
+        return f"limits.{self.limit} of {self.allowed:,} B is missed by {over:,} B ({self.reached:,} B)"
+
+
+Budget = Callable[[nn.Module], Sequence[Miss]]
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Where the cuts lead: `whole` is the price of the network before the first, `cuts_left` counts this one."""
+
+    settings: Prune
+    whole: Cost
+    budget: Budget | None
+    cuts_left: int
+
+    def amount(self, cost: Cost) -> int:
+        return int(getattr(cost, self.settings.of))
+
+
+def choose(
+    student: nn.Module, channels: Channels, evidence: Evidence, criterion: Criterion, goal: Goal
+) -> list[list[int]] | None:
+    """The channels that stay in each group, for the next cut; None where the goal is reached."""
+    settings, shape = goal.settings, evidence.splits.input_shape
+    title, options = settings.criterion, settings.entry_options()
+    scores = [score(group, evidence, criterion, options, title) for group in channels.groups]
+    widths, order = [width(group) for group in channels.groups], ranking(scores)
+    names = [name_of(group) for group in channels.groups]
+    price = prices(student, shape, channels.groups)
+
+    def lost(count: int) -> list[int]:
+        return removed(order, count, widths, settings.channel_multiple)
+
+    def amount(count: int) -> int:
+        return goal.amount(price.at(lost(count)))
+
+    def without(count: int) -> nn.Module:
+        return cut_copy(student, shape, names, kept(scores, lost(count)))
+
+    if goal.budget:
+        budget = goal.budget
+        last = fewest(len(order), lambda count: not budget(without(count)))
+        if last is None:
+            raise _too_big(budget(without(len(order))))
+    else:
+        last = fewest(len(order), lambda count: amount(count) <= settings.keep * goal.amount(goal.whole))
+        if last is None:
+            raise _too_stubborn(settings, amount(len(order)) / goal.amount(goal.whole), channels)
+    if not any(lost(last)):
+        return None
+    if goal.cuts_left == 1:
+        return kept(scores, lost(last))
+    target = amount(0) * (amount(last) / amount(0)) ** (1 / goal.cuts_left)
+    count = fewest(last, lambda count: amount(count) <= target)
+    return kept(scores, lost(last if count is None else count))
+
+
+def _too_big(misses: Sequence[Miss]) -> OverBudgetError:
+    limits = "; ".join(map(str, misses))
+    raising = " and ".join(f"--set limits.{miss.limit}={miss.reached}" for miss in misses)
+    return OverBudgetError(
+        f"even cut to its narrowest, the student does not fit: {limits}",
+        f"a smaller student (student.model, or its width), or {raising}",
+    )
+
+
+def _too_stubborn(settings: Prune, least: float, channels: Channels) -> ModelError:
+    why = f" ({channels.notes[0]})" if channels.notes else ""
+    if not channels.groups:
+        return ModelError(f"the student has no channels that can be pruned{why}", NO_PRUNING)
+    return ModelError(
+        f"the student can't be pruned to {settings.keep:.0%} of its {settings.of}: {least:.1%} is the least{why}",
+        f"--set prune.keep={min(1.0, least + 0.01):.2f}, or a smaller prune.channel_multiple",
+    )

@@ -1,0 +1,61 @@
+"""The processes of a training that `torchrun` started: which one this is, and how they wait for and tell each other."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TypeVar, cast
+
+import torch
+from torch import distributed
+
+Result = TypeVar("Result")
+
+# The main process evaluates, writes and, at worst, waits for a lock while the others wait for it.
+PATIENCE = timedelta(hours=24)
+
+
+def world() -> int:
+    """How many processes train together; 1 without `torchrun`."""
+    return int(os.environ["WORLD_SIZE"]) if _launched() else 1
+
+
+def rank() -> int:
+    """This process's number, from 0."""
+    return int(os.environ["RANK"]) if _launched() else 0
+
+
+def nodes() -> int:
+    """How many machines the processes are spread over, each with as many."""
+    return world() // int(os.environ["LOCAL_WORLD_SIZE"]) if _launched() else 1
+
+
+def is_main() -> bool:
+    """The main process alone prints, writes and evaluates."""
+    return rank() == 0
+
+
+def connect() -> None:
+    """Join the other processes; costs nothing alone or a second time."""
+    if world() == 1 or distributed.is_initialized():
+        return
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    distributed.init_process_group(backend, timeout=PATIENCE)
+
+
+def barrier() -> None:
+    """Wait until every process is here."""
+    from_main(lambda: None)
+
+
+def from_main(compute: Callable[[], Result]) -> Result:
+    """What `compute` gives in the main process, in every process; the others wait for it."""
+    if world() == 1:
+        return compute()
+    connect()
+    told: list[object] = [compute() if is_main() else None]
+    distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
+    return cast(Result, told[0])
+
+
+def _launched() -> bool:
+    return "TORCHELASTIC_RUN_ID" in os.environ and "WORLD_SIZE" in os.environ

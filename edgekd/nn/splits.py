@@ -1,0 +1,107 @@
+"""The three parts of a data set as every later stage sees them, and the folder that keeps them."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.errors import StoreError
+
+PARTS = ("train", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Split:
+    """One part of a data set.
+
+    Attributes:
+        x: inputs, (N, C, H, W) or (N, ...), uint8 or float32; may be memory-mapped.
+        y: class indices, (N,), int64.
+    """
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+
+@dataclass(frozen=True)
+class Splits:
+    """A data set whose parts are kept apart: trained on `train`, chosen on `validation`, reported on `test`.
+
+    Attributes:
+        classes: their names, in the order of the labels.
+        mean, std: per channel (axis 1 of `x`), of inputs on the scale [0, 1] where they are uint8.
+    """
+
+    train: Split
+    validation: Split
+    test: Split
+    classes: tuple[str, ...]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """The shape of one input, without N."""
+        return tuple(int(n) for n in self.train.x.shape[1:])
+
+    @property
+    def scale(self) -> float:
+        """What raw inputs are multiplied by before `mean` and `std` apply: 1/255 for uint8, else 1."""
+        return 1 / 255 if self.train.x.dtype == np.uint8 else 1.0
+
+    def save(self, folder: Path) -> None:
+        """One .npy per array and `splits.json`."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for part in PARTS:
+            split: Split = getattr(self, part)
+            np.save(folder / f"{part}_x.npy", split.x, allow_pickle=False)
+            np.save(folder / f"{part}_y.npy", split.y, allow_pickle=False)
+        facts = {"classes": list(self.classes), "mean": list(self.mean), "std": list(self.std)}
+        (folder / "splits.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: Path, mmap: bool = True) -> "Splits":
+        """What `save` left; inputs stay on disk until they are read, unless `mmap` is off."""
+        mode = "r" if mmap else None
+        try:
+            facts = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
+            parts = {
+                part: Split(
+                    np.load(folder / f"{part}_x.npy", mmap_mode=mode, allow_pickle=False),  # type: ignore[arg-type]
+                    np.load(folder / f"{part}_y.npy", allow_pickle=False),
+                )
+                for part in PARTS
+            }
+            classes, mean, std = (tuple(facts[name]) for name in ("classes", "mean", "std"))
+            return cls(parts["train"], parts["validation"], parts["test"], classes, mean, std)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"the data kept in {folder} can't be read: {error}", f"delete {folder} and build again"
+            ) from error
+
+
+def divide(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take `count` samples out of a set by chance, each class by its share: the positions (left, taken), in order.
+
+    At least one sample of every class is left, so at most len(y) - classes can be taken.
+    """
+    labels, members = np.unique(y, return_counts=True)
+    if not 0 <= count <= len(y) - len(labels):
+        raise ValueError(f"{count} of {len(y)} samples can't be taken and one of each of {len(labels)} classes be left")
+    wanted = count * members / len(y)
+    quotas = np.minimum(np.floor(wanted), members - 1).astype(int)
+    while quotas.sum() < count:
+        # Rounding left samples over: they come from the class that is furthest below its share.
+        behind = np.where(quotas < members - 1, wanted - quotas, -np.inf)
+        quotas[int(np.argmax(behind))] += 1
+    random = np.random.default_rng(seed)
+    taken = [
+        random.permutation(np.flatnonzero(y == label))[:quota] for label, quota in zip(labels, quotas, strict=True)
+    ]
+    chosen = np.zeros(len(y), bool)
+    chosen[np.concatenate(taken)] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

@@ -1,0 +1,80 @@
+"""The report as one HTML page that needs nothing but itself: no network, no script, light and dark."""
+
+from pathlib import Path
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgekd.figures import Figure, Report
+from edgekd.reporting import plots, sentences, units
+from edgekd.reporting.svg import Drawing
+
+
+def html(report: Report) -> str:
+    """The whole page. Everything that a user wrote is escaped by the template."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "figure": units.text,
+        "change": units.change,
+        "size": units.size,
+        "count": units.count,
+        "error": _error,
+        "how": _how,
+        "boundary": sentences.boundary_name,
+        "standing": sentences.standing,
+        "first_difference": sentences.first_difference,
+    }
+    timed = [row for row in report.latencies if row.latency.value is not None]
+    return environment.get_template("page.html").render(
+        report=report,
+        sentences=sentences,
+        tiles=_tiles(report),
+        ledger_plot=_inline(plots.accuracy_against_size(report)),
+        boundary_plot=_inline(plots.boundaries(report.boundaries)) if report.boundaries else "",
+        operator_plot=_inline(plots.operator_cost(report.operators)) if report.operators else "",
+        latency_plot=_inline(plots.latency(timed)) if timed else "",
+    )
+
+
+def _tiles(report: Report) -> list[tuple[str, str, str]]:
+    """(heading, figure, remark): what someone wants to know first."""
+    teacher, int8 = report.stages[0], report.stages[-1]
+    drop = (teacher.accuracy.value or 0.0) - (int8.accuracy.value or 0.0)
+    smaller = (teacher.size.value or 0.0) / int8.size.value if int8.size.value else 0.0
+    ratio = next((row.ratio_to_float for row in report.latencies if row.ratio_to_float), None)
+    against = f"{units.signed(-drop)} against the teacher's {units.text(teacher.accuracy)}"
+    tiles = [
+        ("int8 accuracy", units.text(int8.accuracy), against),
+        ("int8 size", units.text(int8.size), f"{smaller:.1f}x smaller than the teacher's {units.text(teacher.size)}"),
+        ("int8 MACs", units.text(int8.macs), f"the teacher's: {units.text(teacher.macs)}"),
+        ("int8 peak RAM", units.text(int8.peak_ram), "activations, by the memory plan"),
+    ]
+    if ratio is not None:
+        tiles.append(("int8 against float", units.text(ratio), "of float's time; measured-host, not the device"))
+    return tiles
+
+
+def _inline(drawing: Drawing) -> Markup:
+    """A drawing builds its text through ElementTree, which escapes it."""
+    return Markup(str(drawing))
+
+
+def _error(figure: Figure | None) -> str:
+    """± 0.6 points, or how far the slowest round of a latency lay."""
+    if figure is None or figure.value is None or figure.error is None:
+        return ""
+    sign = "+" if figure.unit == "ms" else "±"
+    return f"{sign} {units.amount(figure.error, figure.unit).removesuffix(' %').removesuffix('x')}"
+
+
+def _how(figure: Figure) -> str:
+    """How a figure came about, or what would fill its cell."""
+    if figure.value is None:
+        return figure.remedy
+    return f"{figure.origin}: {figure.source}" if figure.source else str(figure.origin)

@@ -1,0 +1,164 @@
+"""The report as Markdown tables, for a pull request or a README."""
+
+from collections.abc import Iterable, Sequence
+
+from edgekd.figures import Boundary, Figure, Report
+from edgekd.reporting import sentences, units
+
+LEDGER = (
+    "stage",
+    ">accuracy",
+    ">change",
+    ">size",
+    ">MACs",
+    ">parameters",
+    ">peak RAM",
+    ">latency (measured-host)",
+    "paid?",
+)
+BOUNDARIES = (
+    "boundary",
+    ">accuracy",
+    "against",
+    ">same top-1",
+    ">outputs that differ",
+    ">largest, in steps",
+    "gate",
+    "kernels",
+)
+
+
+def markdown(report: Report) -> str:
+    """The whole report as one Markdown page."""
+    parts = [
+        f"# {_escape(sentences.title(report))}",
+        f"`{report.command.replace('`', '')}` · {report.created} · edgekd {report.edgekd_version}",
+        "## The ledger",
+        table(
+            LEDGER,
+            (
+                (
+                    row.stage,
+                    _with_error(row.accuracy),
+                    units.change(row.change),
+                    units.text(row.size),
+                    units.text(row.macs),
+                    units.text(row.parameters),
+                    units.text(row.peak_ram),
+                    _with_error(row.latency_ratio),
+                    f"**{row.paid}**: {_escape(row.because)}" if row.paid else _escape(row.because),
+                )
+                for row in report.stages
+            ),
+        ),
+        "Accuracy is of the test set, with one standard error. Latency is the time of one inference on this host"
+        " against the distilled student in float, with the furthest round; it says nothing about the device.",
+        "## Parity",
+        sentences.capital(_escape(sentences.parity(report))) + ".",
+        table(
+            BOUNDARIES,
+            (_boundary(row) for row in report.boundaries),
+        ),
+    ]
+    if report.limits:
+        parts += [
+            "## Limits",
+            table(
+                ("limit", ">reached", ">allowed", "", "how it is known"),
+                (
+                    (
+                        row.limit,
+                        units.text(row.reached),
+                        units.text(row.allowed),
+                        sentences.standing(row) + (f": {_escape(row.miss)}" if row.miss else ""),
+                        _escape(_origin(row.reached)),
+                    )
+                    for row in report.limits
+                ),
+            ),
+        ]
+    parts += [
+        "## Latency",
+        table(
+            ("file", "runtime", ">one inference", ">against float", "how it is known"),
+            (
+                (
+                    f"`{row.file}`",
+                    _escape(row.runtime),
+                    _with_error(row.latency),
+                    _with_error(row.ratio_to_float) if row.ratio_to_float else "",
+                    _escape(row.latency.origin or row.latency.remedy),
+                )
+                for row in report.latencies
+            ),
+        ),
+        "## Operators of the int8 network",
+        table(
+            ("operator", "kind", "output", ">MACs", ">weights", ">output bytes"),
+            (
+                (
+                    f"`{row.name}`",
+                    row.operator,
+                    " x ".join(map(str, row.output_shape)),
+                    units.count(row.macs),
+                    units.size(row.weight_bytes),
+                    units.size(row.output_bytes),
+                )
+                for row in report.operators
+            ),
+        ),
+        "## Files",
+        table(
+            ("file", ">bytes", "what", "sha256"),
+            ((f"`{row.path}`", f"{row.size_bytes:,}", row.what, f"`{row.sha256[:16]}…`") for row in report.files),
+        ),
+    ]
+    if report.notes:
+        parts += ["## Notes", "\n".join(f"- {_escape(note)}" for note in report.notes)]
+    parts += ["## Made with", _made_with(report)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a heading that opens with ">" is of a right-aligned column."""
+    head = "| " + " | ".join(heading.removeprefix(">") for heading in headings) + " |"
+    rule = "|" + "|".join("---:" if heading.startswith(">") else "---" for heading in headings) + "|"
+    return "\n".join([head, rule, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _boundary(row: Boundary) -> tuple[str, ...]:
+    gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
+    layer = sentences.first_difference(row)
+    return (
+        sentences.boundary_name(row.name),
+        units.text(row.accuracy),
+        sentences.boundary_name(row.against) if row.against else "",
+        units.text(row.agreement),
+        f"{row.differing:,} of {row.outputs:,}" if row.outputs is not None and row.differing is not None else "",
+        str(row.largest_steps) if row.largest_steps is not None else "",
+        gate + (f", {_escape(layer)}" if layer else ""),
+        _escape(row.kernels),
+    )
+
+
+def _made_with(report: Report) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
+    lines = [f"- host: {_escape(sentences.machine(report))}", f"- versions: {versions}"]
+    trained = sentences.training(report)
+    return "\n".join([*lines, f"- trained by: {trained}"] if trained else lines)
+
+
+def _with_error(figure: Figure) -> str:
+    if figure.value is None or figure.error is None:
+        return units.text(figure)
+    sign = "+" if figure.unit == "ms" else "± "  # a latency is the lowest of its rounds: the others lie above it
+    return f"{units.text(figure)} ({sign}{units.amount(figure.error, figure.unit)})"
+
+
+def _origin(figure: Figure) -> str:
+    return f"{figure.origin}: {figure.source}" if figure.value is not None else figure.remedy
+
+
+def _escape(text: str) -> str:
+    """Keep a user's text from opening a column or an HTML tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,72 @@
+"""What a runner tells about a file's input and output, and the checks that all runners share."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.errors import ModelError
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """The input or output of a file.
+
+    Attributes:
+        shape: of one sample, without the batch, in the file's own order: channels last in TFLite, first in ONNX.
+        scale, zero_point: real = scale * (code - zero_point); None where the tensor is float.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: np.dtype
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+def check_batch(x: np.ndarray, info: TensorInfo, path: Path) -> None:
+    """Refuse a batch that the file would misread."""
+    if x.shape[1:] == info.shape and x.dtype == info.dtype:
+        return
+    raise ModelError(
+        f"{path.name} takes (N, {', '.join(map(str, info.shape))}) {info.dtype}, not {x.shape} {x.dtype}",
+        "quantise and lay out the batch as the runner's .input says",
+    )
+
+
+def check_file(path: Path) -> None:
+    """Refuse a path that is no file, before a runtime words it in its own way."""
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}", "edgekd build")
+
+
+def plural(count: int, thing: str) -> str:
+    """1 thread, 2 threads"""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+@contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back the INFO lines that LiteRT writes to descriptor 2; it has no setting for them in Python.
+
+    Everything else that arrives there meanwhile is passed on when the block ends.
+    """
+    sys.stderr.flush()
+    real = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        finally:
+            sys.stderr.flush()
+            os.dup2(real, 2)
+            os.close(real)
+            held.seek(0)
+            for line in held.read().decode(errors="replace").splitlines():
+                if not line.startswith("INFO:"):
+                    print(line, file=sys.stderr)

@@ -1,0 +1,151 @@
+"""data: reads the data set, checks it, and lays its three parts out for every later stage."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgekd.config import Augment, Config, Data
+from edgekd.datasets.checks import checked, chunks
+from edgekd.datasets.raw import Raw, load
+from edgekd.errors import ConfigError, DataError
+from edgekd.nn.batches import applicable
+from edgekd.nn.splits import PARTS, Split, Splits, divide
+
+VERSION = 1
+
+
+@dataclass(frozen=True)
+class Examined:
+    """A data set that can be trained on, and what its reader should know of it."""
+
+    splits: Splits
+    notes: tuple[str, ...]
+
+
+def examine(config: Config) -> Examined:
+    """Load and check the data set of `config`, writing nothing; DataError or ConfigError where it can't be used."""
+    data = config.data
+    raw = checked(load(data))
+    notes = list(raw.notes)
+    raw = _with_validation(raw, data.validation, config.seed, notes)
+    train = raw.parts["train"]
+    if data.limit is not None and data.limit < len(train):
+        train = _limited(train, data.limit, config.seed)
+        notes.append(f"data.limit: {data.limit} of {len(raw.parts['train'])} training samples are used")
+    mean, std = _statistics(train.x, data, raw, notes)
+    assert raw.classes is not None
+    splits = Splits(train, raw.parts["validation"], raw.parts["test"], raw.classes, mean, std)
+    if data.augment != Augment() and applicable(data.augment, splits) == Augment():
+        notes.append(
+            f"augmentation is off: inputs of shape {splits.input_shape} are no images (channels, height, width)"
+        )
+    _augmentation_fits(data.augment, splits)
+    return Examined(splits, tuple(notes))
+
+
+def prepare(config: Config) -> Splits:
+    """The three parts, with the mean and standard deviation that their inputs are normalised by."""
+    return examine(config).splits
+
+
+def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Leave the splits in `out`."""
+    examined = examine(config)
+    splits = examined.splits
+    splits.save(out)
+    parts = {part: getattr(splits, part) for part in PARTS}
+    return {
+        **{part: len(split) for part, split in parts.items()},
+        "classes": list(splits.classes),
+        "input_shape": list(splits.input_shape),
+        "dtype": str(splits.train.x.dtype),
+        "mean": list(splits.mean),
+        "std": list(splits.std),
+        "per_class": {
+            part: np.bincount(split.y, minlength=len(splits.classes)).tolist() for part, split in parts.items()
+        },
+        "notes": list(examined.notes),
+    }
+
+
+def _with_validation(raw: Raw, share: float, seed: int, notes: list[str]) -> Raw:
+    """The data set's own validation part, or one set aside from train: stratified, by chance."""
+    if "validation" in raw.parts:
+        return raw
+    train = raw.parts["train"]
+    count = round(share * len(train))
+    most = len(train) - len(np.unique(train.y))
+    if not 1 <= count <= most:
+        raise DataError(
+            f"{len(train)} training samples: {share:g} of them makes {count} for validation, of 1 ... {most} possible",
+            "more training samples, a validation part, or another data.validation",
+        )
+    left, taken = divide(train.y, count, seed)
+    notes.append(f"the data set has no validation part: {count} of {len(train)} training samples were set aside")
+    parts = {
+        **raw.parts,
+        "train": Split(train.x[left], train.y[left]),
+        "validation": Split(train.x[taken], train.y[taken]),
+    }
+    return replace(raw, parts=parts)
+
+
+def _limited(train: Split, limit: int, seed: int) -> Split:
+    classes = len(np.unique(train.y))
+    if limit < classes:
+        raise ConfigError(
+            f"data.limit = {limit} leaves out classes: there are {classes}", f"data.limit = {10 * classes}"
+        )
+    left, _ = divide(train.y, len(train) - limit, seed)
+    return Split(train.x[left], train.y[left])
+
+
+def _statistics(x: np.ndarray, data: Data, raw: Raw, notes: list[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    channels = x.shape[1]
+    mean, std = data.mean or raw.mean, data.std or raw.std
+    for name, values in (("mean", mean), ("std", std)):
+        if values is not None and len(values) != channels:
+            raise ConfigError(
+                f"data.{name} has {len(values)} values, and the inputs {channels} channels (axis 1 of {x.shape})",
+                f"{channels} values, or leave data.{name} out: it is computed",
+            )
+    if std is not None and min(std) <= 0:
+        raise ConfigError(f"data.std = {list(std)}: inputs are divided by it", "values above 0, or leave data.std out")
+    if mean is not None and std is not None:
+        return mean, std
+    computed_mean, computed_std = _measured(x)
+    flat = np.flatnonzero(computed_std == 0)
+    if len(flat) and std is None:
+        notes.append(f"{len(flat)} of {channels} channels (the first: {flat[0]}) are constant over the training split")
+        computed_std[flat] = 1.0
+    return mean or tuple(computed_mean.tolist()), std or tuple(computed_std.tolist())
+
+
+def _measured(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation per channel, in float64; of uint8 inputs on the scale [0, 1].
+
+    Flat bytes (N, features) share one mean and one deviation: they are an image's pixels, and the rare ink of a corner
+    pixel would otherwise count for hundreds of deviations, and stretch the int8 range of the input.
+    """
+    scale = 1 / 255 if x.dtype == np.uint8 else 1.0
+    axes = (0, 1) if x.ndim == 2 and x.dtype == np.uint8 else (0, *range(2, x.ndim))
+    count = x.size // (1 if axes == (0, 1) else x.shape[1])
+    mean = sum(x[some].sum(axis=axes, dtype=np.float64) for some in chunks(x)) / count
+    shaped = np.reshape(mean, (1, -1) + (1,) * (x.ndim - 2))
+    square = sum(np.square(x[some] - shaped).sum(axis=axes) for some in chunks(x)) / count
+    ones = np.ones(x.shape[1])
+    return ones * mean * scale, ones * np.sqrt(square) * scale
+
+
+def _augmentation_fits(augment: Augment, splits: Splits) -> None:
+    if applicable(augment, splits) == Augment():
+        return
+    height, width = splits.input_shape[1:]
+    if augment.shift >= min(height, width):
+        raise ConfigError(
+            f"data.augment.shift = {augment.shift} can push images of {height}x{width} pixels out of sight",
+            f"data.augment.shift = {max(1, min(height, width) // 8)}",
+        )

@@ -1,0 +1,82 @@
+"""The export stage: the int8 files from the one quantised graph, and float files of every step before it."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekd import catalog
+from edgekd.config import Config
+from edgekd.errors import ModelError
+from edgekd.exporters.forecast import forecast as weigh
+from edgekd.exporters.metadata import Preprocessing
+from edgekd.graph import cost, files, plan
+from edgekd.graph.capture import capture
+from edgekd.graph.ops import Graph
+from edgekd.nn import blueprint
+from edgekd.nn.splits import Splits
+
+VERSION = 1
+
+
+def export(
+    graph: Graph, folder: Path, name: str, formats: tuple[str, ...], labels: tuple[str, ...], inputs: Preprocessing
+) -> list[Path]:
+    """Write `folder`/`name`.tflite and .onnx, as far as `formats` asks for them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return [catalog.load("exporter", kind)(graph, folder / f"{name}.{kind}", labels, inputs) for kind in formats]
+
+
+def forecast(config: Config, splits: Splits) -> dict[str, Any]:
+    """What the untrained student would take on the device, and its operators; for `edgekd check`."""
+    options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
+    student = blueprint.build(blueprint.Blueprint(config.student.model, options))
+    found = weigh(student, splits.input_shape, splits.classes)
+    return {
+        "operators": [cost.describe(op) for op in found.graph.operators],
+        "size_bytes": found.size_bytes,
+        "peak_ram_bytes": found.peak_ram_bytes,
+        "macs": found.macs,
+        "parameters": found.parameters,
+    }
+
+
+def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Leaves model.* (int8) and, in float, model_float.* (the pruned student), stages/teacher.* and stages/distill.*"""
+    splits = Splits.load(read["data"])
+    inputs = Preprocessing(splits.scale, splits.mean, splits.std)
+    graphs: dict[str, Graph | None] = {
+        "teacher": None,
+        "distill": _captured(read["distill"], splits),
+        "prune": files.load(read["quantize"] / "float"),
+        "int8": files.load(read["quantize"] / "graph"),
+    }
+    notes = []
+    try:
+        graphs["teacher"] = _captured(read["teacher"], splits)
+    except ModelError as error:
+        notes.append(f"the teacher's float file is missing, so its latency is too: {error.what}")
+    places = {"teacher": ("stages", "teacher"), "distill": ("stages", "distill")}
+    places |= {"prune": ("", "model_float"), "int8": ("", "model")}
+    written = [
+        path
+        for stage, graph in graphs.items()
+        if graph is not None
+        for path in export(
+            graph, out / places[stage][0], places[stage][1], config.export.formats, splits.classes, inputs
+        )
+    ]
+    return {
+        "files": {str(path.relative_to(out)): path.stat().st_size for path in written},
+        "macs": {stage: cost.macs(graph) if graph else None for stage, graph in graphs.items()},
+        "parameters": {stage: cost.parameters(graph) if graph else None for stage, graph in graphs.items()},
+        "peak_ram_bytes": {
+            stage: plan.peak_ram_bytes(graph, 1 if graph.quantized else 4) if graph else None
+            for stage, graph in graphs.items()
+        },
+        "notes": notes,
+    }
+
+
+def _captured(artifact: Path, splits: Splits) -> Graph:
+    model, _ = blueprint.load(artifact / "model")
+    return capture(model, splits.input_shape)

@@ -1,0 +1,121 @@
+"""Costs and times the exported files: what each operator takes, and int8 against float on this machine.
+
+A time measured here is labelled `measured-host`; the device's own is left empty, with what would fill it.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from edgekd.config import Config, Device
+from edgekd.figures import Figure, LatencyRow, Measurements
+from edgekd.graph import cost, files
+from edgekd.nn.progress import progress
+from edgekd.runners import machine
+from edgekd.runners.latency import Latency, measure, ratio
+
+VERSION = 1
+FORMATS = ("tflite", "onnx")
+
+
+def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Read the exported files and the int8 graph, measure, write `profile.json`."""
+    export, settings = read["export"], config.profile
+    stages = stage_files(export)
+    timed = to_time(export, stages)
+    with progress("profile", settings.rounds * len(timed)) as advance:
+        times = measure(timed, settings.rounds, settings.seconds, settings.threads, seed=config.seed, advance=advance)
+    host = machine.describe()
+    cpu = str(host["cpu"])
+    unmeasured = device_latency(config.device, stages["int8"].name)
+    result = Measurements(
+        operators=cost.operators(files.load(read["quantize"] / "graph")),
+        latencies=(*latency_rows(export, times, cpu), device_row(config.device, stages["int8"].name, unmeasured)),
+        stage_latency=stage_latency(stages, times, cpu),
+        device_latency=unmeasured,
+        machine=host,
+    )
+    (out / "profile.json").write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return {
+        "latency_ms": {row.file: row.latency.value for row in result.latencies if row.latency.value is not None},
+        "stage_latency": {stage: figure.value for stage, figure in result.stage_latency.items()},
+    }
+
+
+def stage_files(export: Path) -> dict[str, Path]:
+    """The file that stands for each row of the ledger, all in one format; some may be missing."""
+    kind = next(kind for kind in FORMATS if (export / f"model.{kind}").is_file())
+    return {
+        "teacher": export / "stages" / f"teacher.{kind}",
+        "distilled": export / "stages" / f"distill.{kind}",
+        "pruned": export / f"model_float.{kind}",
+        "int8": export / f"model.{kind}",
+    }
+
+
+def to_time(export: Path, stages: Mapping[str, Path]) -> list[Path]:
+    """The ledger's files, and int8 with its float baseline in every format that was exported."""
+    baselines = (export / f"{name}.{kind}" for kind in FORMATS for name in ("model_float", "model"))
+    return [file for file in dict.fromkeys((*stages.values(), *baselines)) if file.is_file()]
+
+
+def latency_rows(export: Path, times: Sequence[Latency], cpu: str) -> tuple[LatencyRow, ...]:
+    """A row for each file; an int8 one has its ratio to the float file of its format."""
+    by_file = {time.file: time for time in times}
+    rows = []
+    for time in times:
+        baseline = by_file.get(time.file.with_stem("model_float")) if time.file.stem == "model" else None
+        rows.append(
+            LatencyRow(
+                file=time.file.relative_to(export).as_posix(),
+                runtime=time.kernels,
+                latency=Figure(
+                    value=time.lowest_us / 1e3,
+                    unit="ms",
+                    origin="measured-host",
+                    source=f"{time.kernels}; {cpu}; lowest median of {len(time.rounds_us)} processes",
+                    error=time.spread_us / 1e3,
+                ),
+                ratio_to_float=ratio_figure(time, baseline, cpu) if baseline else None,
+                rounds_ms=tuple(median / 1e3 for median in time.rounds_us),
+            )
+        )
+    return tuple(rows)
+
+
+def ratio_figure(time: Latency, other: Latency, cpu: str) -> Figure:
+    """One file's time against another's."""
+    value, error = ratio(time, other)
+    rounds = len(time.rounds_us)
+    source = f"{time.file.name} to {other.file.name}; {time.kernels}; {cpu}; median of {rounds} interleaved rounds"
+    return Figure(value=value, unit="x", origin="measured-host", source=source, error=error)
+
+
+def stage_latency(stages: Mapping[str, Path], times: Sequence[Latency], cpu: str) -> dict[str, Figure]:
+    """Each stage's time against the distilled student's; an empty figure where a file is missing."""
+    by_file = {time.file: time for time in times}
+    distilled = by_file.get(stages["distilled"])
+    figures = {}
+    for stage, file in stages.items():
+        if file in by_file and distilled:
+            figures[stage] = ratio_figure(by_file[file], distilled, cpu)
+        else:
+            missing = file if file not in by_file else stages["distilled"]
+            figures[stage] = Figure(unit="x", remedy=f"{missing.name} could not be written: see the notes of export")
+    return figures
+
+
+def device_latency(device: Device, file: str) -> Figure:
+    """Empty: this version measures no device, and a host's time is not one's."""
+    if "micro" in device.runtime.lower():
+        how = f"time one inference of {file} in your firmware under {device.runtime}"
+    elif file.endswith(".tflite"):
+        how = f"copy {file} there and run LiteRT's benchmark_model --graph={file} --num_threads=1"
+    else:
+        how = f"copy {file} there and time it under {device.runtime}"
+    return Figure(unit="ms", remedy=f"edgekd does not measure devices yet: {how}")
+
+
+def device_row(device: Device, file: str, latency: Figure) -> LatencyRow:
+    """The row that waits for the device."""
+    return LatencyRow(file=file, runtime=f"{device.runtime} on {device.title or device.name}", latency=latency)

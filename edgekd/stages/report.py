@@ -1,0 +1,150 @@
+"""Puts every stage's figures into one report, the ledger with its judgements included, and writes it in three forms.
+
+`report.json` is the truth; the Markdown and HTML pages are made from it and from nothing else.
+"""
+
+import hashlib
+import json
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from edgekd import __version__
+from edgekd.config import Config
+from edgekd.figures import Boundary, FileRow, Measurements, Report
+from edgekd.reporting import ledger, limits
+from edgekd.reporting.html import html
+from edgekd.reporting.markdown import markdown
+from edgekd.reporting.terminal import summary
+
+__all__ = ["compose", "html", "markdown", "run", "summary"]
+
+VERSION = 1
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "ai-edge-litert",
+    "torch-pruning",
+    "lightning-fabric",
+    "scikit-learn",
+)
+FILES = {
+    "model.tflite": "int8, for LiteRT and TFLite Micro",
+    "model.onnx": "int8 (QDQ, uint8 activations), for onnxruntime",
+    "model_float.tflite": "the pruned student in float, as a baseline",
+    "model_float.onnx": "the pruned student in float, as a baseline",
+}
+DATA_FIELDS = ("train", "validation", "test", "classes", "input_shape")
+TRAINING_FIELDS = ("processes", "trained", "resumed_from")
+
+
+def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Read what the stages left, compose, write `report.json`, `report.md` and `report.html`."""
+    report = compose(
+        config,
+        metrics={stage: _metrics(folder) for stage, folder in read.items() if stage != "profile"},
+        boundaries=TypeAdapter(tuple[Boundary, ...]).validate_json((read["verify"] / "boundaries.json").read_bytes()),
+        measured=Measurements.model_validate_json((read["profile"] / "profile.json").read_bytes()),
+        export=read["export"],
+        command=command_line(sys.argv, config.device.name),
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+    )
+    (out / "report.json").write_text(report.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    (out / "report.md").write_text(markdown(report), encoding="utf-8")
+    (out / "report.html").write_text(html(report), encoding="utf-8")
+    return {"missed": [row.miss for row in report.missed], "parity": report.parity}
+
+
+def compose(
+    config: Config,
+    *,
+    metrics: Mapping[str, Mapping[str, Any]],
+    boundaries: Sequence[Boundary],
+    measured: Measurements,
+    export: Path,
+    command: str,
+    created: str,
+) -> Report:
+    """The report of a build.
+
+    Args:
+        metrics: of each stage, by its name.
+        export: the folder of exported files, whose sizes and hashes are taken.
+    """
+    stages = ledger.rows(metrics, boundaries, measured, export)
+    teacher, int8 = stages[0], stages[-1]
+    return Report(
+        edgekd_version=__version__,
+        created=created,
+        command=command,
+        target=config.device.model_dump(mode="json"),
+        seed=config.seed,
+        data={"name": config.data.name, **{key: metrics["data"].get(key) for key in DATA_FIELDS}},
+        stages=stages,
+        boundaries=tuple(boundaries),
+        operators=measured.operators,
+        latencies=measured.latencies,
+        limits=limits.rows(
+            config.limits,
+            size=int8.size,
+            peak_ram=int8.peak_ram,
+            latency=measured.device_latency,
+            accuracy_drop=ledger.difference(teacher.accuracy, int8.accuracy, "teacher less int8"),
+        ),
+        files=file_rows(export),
+        notes=tuple(f"{stage}: {note}" for stage, found in metrics.items() for note in found.get("notes") or ()),
+        training={stage: training for stage, found in metrics.items() if (training := _training(found))},
+        machine=measured.machine,
+        versions={"python": sys.version.split()[0], **{name: _version(name) for name in LIBRARIES}},
+    )
+
+
+def file_rows(export: Path) -> tuple[FileRow, ...]:
+    """The files that a build hands out."""
+    present = [(export / name, what) for name, what in FILES.items() if (export / name).is_file()]
+    return tuple(
+        FileRow(path=file.name, size_bytes=file.stat().st_size, sha256=_sha256(file), what=what)
+        for file, what in present
+    )
+
+
+def command_line(arguments: Sequence[str], target: str) -> str:
+    """What was typed, without the machine's folders; the Python call where edgekd was called as a library."""
+    program = Path(arguments[0])
+    if program.stem != "edgekd" and program.parent.name != "edgekd":
+        return f"edgekd.build({target!r})"
+    return shlex.join(["edgekd", *(_shorten(argument) for argument in arguments[1:])])
+
+
+def _training(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: found[key] for key in TRAINING_FIELDS if found.get(key) is not None}
+
+
+def _metrics(folder: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    return found
+
+
+def _shorten(argument: str) -> str:
+    """`--set data.root=/home/me/mnist` -> `--set data.root=…/mnist`."""
+    name, equals, value = argument.rpartition("=")
+    return f"{name}{equals}…/{Path(value).name}" if value.startswith(("/", "~")) else argument
+
+
+def _sha256(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

@@ -1,0 +1,1 @@
+"""Where a student's targets come from: callables (batch) -> outputs."""

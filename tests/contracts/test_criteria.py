@@ -1,0 +1,44 @@
+"""Every criterion of the catalog: one finite score for each channel of each group, the same ones when asked again."""
+
+import inspect
+
+import numpy as np
+import pytest
+import torch
+from torch.nn import functional as F
+
+from edgekd import catalog
+from edgekd.nn.channels import find, score, width
+from edgekd.nn.evidence import Evidence
+from edgekd.nn.splits import Split, Splits
+
+SHAPE = (1, 8, 8)
+
+
+def evidence(model: torch.nn.Module) -> Evidence:
+    part = Split(np.random.default_rng(0).integers(0, 256, (8, *SHAPE), dtype=np.uint8), np.arange(8) % 3)
+    splits = Splits(part, part, part, ("a", "b", "c"), (0.5,), (0.3,))
+    return Evidence(model, splits, 4, lambda batch: F.cross_entropy(model(batch.x), batch.y), seed=0)
+
+
+@pytest.mark.parametrize("name", catalog.CRITERIA)
+def test_it_takes_a_group_and_a_batch_and_its_options_have_defaults(name):
+    criterion = catalog.load("criterion", name)
+    group, batch, *options = inspect.signature(criterion).parameters.values()
+    assert (group.name, batch.name) == ("group", "batch")
+    assert all(option.kind is option.KEYWORD_ONLY and option.default is not option.empty for option in options)
+    assert inspect.getdoc(criterion)
+
+
+@pytest.mark.parametrize("network", ["resnet8", "dscnn"])
+@pytest.mark.parametrize("name", catalog.CRITERIA)
+def test_it_scores_every_channel_and_gives_the_same_scores_again(name, network):
+    torch.manual_seed(0)
+    model = catalog.load("model", network)(classes=3, input_shape=SHAPE, width=8)
+    criterion = catalog.load("criterion", name)
+    weights = {key: value.clone() for key, value in model.state_dict().items()}
+    for group in find(model, SHAPE).groups:
+        scores = score(group, evidence(model), criterion, {}, name)
+        assert scores.shape == (width(group),)
+        assert torch.equal(scores, score(group, evidence(model), criterion, {}, name))
+    assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())

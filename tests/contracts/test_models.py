@@ -1,0 +1,62 @@
+"""Every model of the catalog: builds, answers, exports as a graph, learns, and comes back from options and weights."""
+
+import inspect
+
+import pytest
+import torch
+from torch.nn import functional as F
+
+from edgekd import catalog
+
+TYPICAL = {"mlp": (1, 8, 8), "dscnn": (1, 49, 10)}
+COLOUR = (3, 16, 16)
+
+
+def built(name: str, shape: tuple[int, ...]) -> torch.nn.Module:
+    torch.manual_seed(0)
+    return catalog.load("model", name)(classes=5, input_shape=list(shape))
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_it_names_classes_and_input_shape_so_that_the_data_fills_them_in(name):
+    options = catalog.signature("model", name)
+    assert options is not None
+    assert options.options[:2] == ("classes", "input_shape")
+    assert options.required == ("classes", "input_shape")
+    assert inspect.getdoc(catalog.load("model", name))
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_it_gives_logits_and_comes_back_from_its_options_and_weights(name):
+    shape = TYPICAL.get(name, COLOUR)
+    x = torch.randn(2, *shape)
+    model = built(name, shape)
+    assert model.train()(x).shape == (2, 5)
+    again = catalog.load("model", name)(classes=5, input_shape=shape)
+    again.load_state_dict(model.state_dict(), strict=True)
+    logits = model.eval()(x)
+    assert logits.dtype == torch.float32
+    assert logits.isfinite().all()
+    torch.testing.assert_close(again.eval()(x), logits, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_every_weight_gets_a_gradient(name):
+    shape = TYPICAL.get(name, COLOUR)
+    model = built(name, shape).train()
+    F.cross_entropy(model(torch.randn(4, *shape)), torch.arange(4)).backward()
+    assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
+
+
+@pytest.mark.parametrize("name", catalog.MODELS)
+def test_it_takes_the_small_grey_digits(name):
+    assert built(name, (1, 8, 8)).eval()(torch.randn(2, 1, 8, 8)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("name", ["mlp", "resnet8", "resnet20", "dscnn", "mobilenetv2"])
+def test_torch_export_captures_it_whole(name):
+    shape = TYPICAL.get(name, COLOUR)
+    x = torch.randn(2, *shape)
+    model = built(name, shape).eval()
+    exported = torch.export.export(model, (x,)).module()
+    torch.testing.assert_close(exported(x), model(x))

@@ -1,0 +1,162 @@
+"""Written files compute what the graph computes: bit for bit in int8, to float32 rounding in float."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from networks import Everything, Perceptron, lived_in, quantized
+from torch import Tensor, nn
+
+from edgekd import catalog
+from edgekd.exporters import onnx, tflite
+from edgekd.graph import integer
+from edgekd.graph.capture import capture
+from edgekd.graph.ops import Array, Graph, Kernels
+from edgekd.runners.litert import LiteRTRunner
+from edgekd.runners.onnxruntime import OnnxRuntimeRunner
+
+INPUTS = {
+    "mlp": {"input_shape": (1, 8, 8)},
+    "resnet8": {"input_shape": (3, 16, 16), "width": 8},
+    "resnet20": {"input_shape": (3, 16, 16), "width": 8},
+    "dscnn": {"input_shape": (1, 49, 10), "width": 16},
+    "mobilenetv2": {"input_shape": (3, 32, 32), "width": 0.25},
+}
+
+
+def in_tflite(graph: Graph, codes: Array, folder: Path) -> Array:
+    runner = LiteRTRunner(tflite.write(graph, folder / "g.tflite"))
+    found = runner.run(np.ascontiguousarray(np.moveaxis(codes, 1, -1)) if codes.ndim == 4 else codes)
+    return np.moveaxis(found, -1, 1) if found.ndim == 4 else found
+
+
+def in_onnx(graph: Graph, codes: Array, folder: Path) -> Array:
+    found = OnnxRuntimeRunner(onnx.write(graph, folder / "g.onnx")).run((codes.astype(int) + 128).astype(np.uint8))
+    return found.astype(int) - 128
+
+
+RUNTIMES: dict[Kernels, object] = {"xnnpack": in_tflite, "onnxruntime": in_onnx}
+
+
+def assert_parity(model: nn.Module, shape: tuple[int, ...], folder: Path, samples: int = 32) -> None:
+    _, graph, codes = quantized(model, shape, samples)
+    for kernels, run in RUNTIMES.items():
+        expected = integer.run(graph, codes, kernels)
+        assert expected.std() > 0  # a constant network passes any parity test
+        assert np.array_equal(run(graph, codes, folder), expected), kernels  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_every_model_of_the_catalog_is_bit_exact_in_both_runtimes(name: str, tmp_path: Path) -> None:
+    model = lived_in(catalog.load("model", name)(classes=5, **INPUTS[name]), INPUTS[name]["input_shape"])  # type: ignore[arg-type]
+    assert_parity(model, INPUTS[name]["input_shape"], tmp_path)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
+def test_every_layer_is_bit_exact_in_both_runtimes(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    _, graph, codes = quantized(lived_in(model, shape), shape)
+    for kernels, run in RUNTIMES.items():
+        values = dict(integer.trace(graph, codes, kernels))
+        for op in graph.operators:
+            found = run(graph.until(op.output), codes, tmp_path)  # type: ignore[operator]
+            assert np.array_equal(found, values[op.output]), (kernels, op.name)
+
+
+@pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
+def test_float_files_compute_what_the_model_computes(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    model = lived_in(model, shape)
+    graph, x = capture(model, shape), torch.randn(8, *shape)
+    expected = model(x).detach().numpy()
+    found = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(
+        np.ascontiguousarray(np.moveaxis(x.numpy(), 1, -1))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    found = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+
+
+class Sum(nn.Module):
+    """Two branches on scales whose ratio is a multiple of 1/32, so that many sums lie half way between two codes."""
+
+    def __init__(self, up: float) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(16, 16, bias=False), nn.Linear(16, 16, bias=False)
+        with torch.no_grad():
+            self.a.weight.copy_(torch.eye(16))
+            self.b.weight.copy_(torch.eye(16).flip(0) * up)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.a(x) + self.b(x)
+
+
+@pytest.mark.parametrize("up", [0.25, 0.28125, 0.5, 0.65625, 0.96875, 1.0, 2.0, 3.5])
+def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: float, tmp_path: Path) -> None:
+    simulation, _, _ = quantized(Sum(up), (16,))
+    names = [simulation.graph.input, *(op.output for op in simulation.graph.operators)]
+    step = 0.01
+    with torch.no_grad():
+        for name, scale, zero_point in zip(names, (step, step, step * up, step), (3, 3, -20, 17), strict=True):
+            i = simulation.ranged[simulation.scale_owner[name]]
+            simulation.lows[i] = scale * (-128 - zero_point)
+            simulation.highs[i] = scale * (127 - zero_point)
+    graph = simulation.quantized_graph()
+    codes = np.random.default_rng(0).integers(-128, 128, (512, 16)).astype(np.int8)
+    x = torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input)))
+    for kernels, run in RUNTIMES.items():
+        expected = integer.run(graph, codes, kernels)
+        assert np.array_equal(run(graph, codes, tmp_path), expected), kernels  # type: ignore[operator]
+        simulation.kernels = kernels
+        assert np.array_equal(simulation.codes(x).detach().numpy(), expected), kernels
+
+
+class Drawn(nn.Module):
+    """A convolution drawn by chance, what may follow it, and a shortcut around it."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int, padding: int, kind: str, after: str) -> None:
+        super().__init__()
+        groups = channels if kind == "depthwise" else 1
+        self.conv = nn.Conv2d(channels, channels * 2 if groups > 1 else out, kernel, stride, padding, groups=groups)
+        self.shortcut = nn.Conv2d(channels, self.conv.out_channels, kernel, stride, padding)
+        self.after = after
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        if self.after == "add":
+            y = F.relu(y + self.shortcut(x))
+        if self.after == "relu6":
+            y = F.relu6(y)
+        if self.after == "pool" and y.shape[2] > 1:
+            y = F.avg_pool2d(F.max_pool2d(y, 2), 1)
+        return y.mean((2, 3)) if self.after == "mean" else y.flatten(1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    channels=st.integers(1, 9),
+    out=st.integers(1, 9),
+    kernel=st.sampled_from([1, 2, 3, 5]),
+    stride=st.integers(1, 3),
+    padding=st.integers(0, 2),
+    size=st.integers(5, 12),
+    kind=st.sampled_from(["full", "depthwise"]),
+    after=st.sampled_from(["nothing", "add", "relu6", "pool", "mean"]),
+    spread=st.sampled_from([1e-3, 1.0, 1e3]),
+    seed=st.integers(0, 2**16),
+)
+def test_drawn_networks_are_bit_exact_in_both_runtimes(
+    tmp_path_factory: pytest.TempPathFactory,
+    channels: int, out: int, kernel: int, stride: int, padding: int, size: int, kind: str, after: str,
+    spread: float, seed: int,
+) -> None:  # fmt: skip
+    model = Drawn(channels, out, kernel, stride, min(padding, kernel - 1), kind, after)
+    model = lived_in(model, (channels, size, size), seed)
+    with torch.no_grad():
+        model.conv.weight[0] *= spread  # one channel far from the others  # type: ignore[index, operator]
+    _, graph, codes = quantized(model, (channels, size, size), samples=4)
+    for kernels, run in RUNTIMES.items():
+        found = run(graph, codes, tmp_path_factory.mktemp("drawn"))  # type: ignore[operator]
+        assert np.array_equal(found, integer.run(graph, codes, kernels)), kernels

@@ -1,0 +1,66 @@
+"""Small networks for the tests of the graph and its writers, with weights and statistics that look trained."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgekd.graph import integer
+from edgekd.graph.capture import capture
+from edgekd.graph.ops import Array, Graph
+from edgekd.graph.simulate import Simulation
+
+
+class Everything(nn.Module):
+    """Every operator: strided, padded and depthwise convolutions, pools, slices, adds and linear layers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 3, stride=2, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(16)
+        self.depthwise = nn.Conv2d(16, 16, 3, padding=1, groups=16)
+        self.pointwise = nn.Conv2d(16, 16, 1)
+        self.wide = nn.Conv2d(16, 32, 3, padding=1)
+        self.last = nn.Linear(32 * 2 * 2, 10)
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu6(self.norm(self.stem(x)))
+        x = F.relu(x + self.pointwise(F.relu(self.depthwise(x))))
+        shortcut = F.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, 8, 8))
+        x = F.relu(F.avg_pool2d(self.wide(x), 2) + shortcut)
+        return self.last(F.max_pool2d(x, 2).flatten(1)) + self.head(x.mean((2, 3)))
+
+
+class Perceptron(nn.Module):
+    """Linear layers with batch norm, on flattened images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hidden, self.norm, self.last = nn.Linear(48, 16), nn.BatchNorm1d(16), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(F.relu(self.norm(self.hidden(x.flatten(1)))))
+
+
+def lived_in(model: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> nn.Module:
+    """The model in evaluation mode, its batch norms having seen some data, its channels of different strength."""
+    torch.manual_seed(seed)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3 if parameter.dim() < 2 else (2 / parameter[0].numel()) ** 0.5)
+        parameter.data *= torch.rand(len(parameter), *[1] * (parameter.dim() - 1)) * 2 + 0.1
+    for _ in range(3):
+        model.train()(torch.randn(16, *input_shape))
+    return model.eval()
+
+
+def quantized(
+    model: nn.Module, input_shape: tuple[int, ...], samples: int = 32, kernels: str = "xnnpack"
+) -> tuple[Simulation, Graph, Array]:
+    """(calibrated simulation, int8 graph, int8 codes of random inputs) of a model."""
+    simulation = Simulation(capture(model, input_shape), kernels).eval()
+    x = torch.from_numpy(np.random.default_rng(1).normal(size=(samples, *input_shape)).astype(np.float32))
+    simulation.calibrate([x])
+    simulation.fake_quantized = True
+    graph = simulation.quantized_graph()
+    return simulation, graph, integer.quantize(x.numpy(), graph.quantization(graph.input))

@@ -1,0 +1,164 @@
+"""The distill stage: a student under a teacher, the same student alone, and both resumed after a kill."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+from toys import Tiny, stripes
+
+from edgekd.config import Compute, Config, Training
+from edgekd.errors import ModelError
+from edgekd.losses.logits import SoftTargets
+from edgekd.nn import blueprint, resume
+from edgekd.nn.batches import batches
+from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.outputs import Outputs
+from edgekd.stages import distill as stage
+from edgekd.stages.distill import distill
+from edgekd.teachers.frozen import STORED, frozen, open_teacher, stored
+
+SPLITS = stripes()
+CPU = Compute(accelerator="cpu", threads=1)
+
+
+class Shift(nn.Module):
+    """A user's loss with a parameter of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.zeros(1))
+
+    def forward(self, student, teacher, labels):
+        return (student.logits + self.shift - teacher.logits).square().mean()
+
+
+def contrary() -> np.ndarray:
+    """Answers of a teacher that takes each class for the other."""
+    return np.where(np.eye(2)[1 - SPLITS.train.y] > 0, 6, -6).astype(np.float32)
+
+
+@pytest.fixture
+def read(tmp_path):
+    SPLITS.save(tmp_path / "data")
+    plan = Blueprint("toys:Tiny", {"width": 6})
+    blueprint.save(blueprint.build(plan, seed=4), plan, tmp_path / "teacher" / "model")
+    np.save(tmp_path / "teacher" / STORED, -contrary())
+    return {"data": tmp_path / "data", "teacher": tmp_path / "teacher"}
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def config(**settings):
+    chosen = {"epochs": 8, "batch_size": 16, **settings}
+    return Config.model_validate(
+        {
+            "student": {"model": "toys:Tiny"},
+            "distill": chosen,
+            "data": {"augment": {"shift": 0}},
+            "compute": {"accelerator": "cpu", "threads": 1},
+        }
+    )
+
+
+def test_the_student_follows_its_teacher_and_not_the_labels():
+    student = blueprint.build(Blueprint("toys:Tiny"), seed=0)
+    settings = Training(epochs=8, batch_size=16)
+    distill(student, stored(contrary(), SPLITS), SoftTargets(hard=0), SPLITS, settings, seed=0, compute=CPU)
+    whole = next(batches(SPLITS.test, SPLITS, 32))
+    assert (student.eval()(whole.x).argmax(1) == 1 - whole.y).float().mean() > 0.9
+
+
+def test_a_loss_learns_with_the_student():
+    loss = Shift()
+    settings = Training(epochs=1, batch_size=16)
+    distill(Tiny(), stored(contrary() + 3, SPLITS), loss, SPLITS, settings, seed=0, compute=CPU)
+    assert loss.shift.item() != 0
+
+
+def test_stored_answers_belong_to_the_samples_of_a_batch():
+    answers = np.arange(192, dtype=np.float32).reshape(96, 2)
+    order = np.array([5, 3, 90, 7])
+    (batch,) = batches(SPLITS.train, SPLITS, 4, order=order)
+    assert stored(answers, SPLITS)(batch).logits.tolist() == answers[order].tolist()
+
+
+def test_a_teacher_in_the_loop_answers_in_float32_and_never_learns():
+    model = Tiny().train()
+    teacher = frozen(model, "bf16")
+    answers = teacher(next(batches(SPLITS.train, SPLITS, 8))).logits
+    assert answers.dtype == torch.float32 and not answers.requires_grad
+    assert not model.training and not any(p.requires_grad for p in model.parameters())
+
+
+def test_stored_answers_are_preferred_to_the_network(read):
+    batch = next(batches(SPLITS.train, SPLITS, 4))
+    assert open_teacher(read["teacher"], SPLITS)(batch).logits.abs().max() == 6
+    (read["teacher"] / STORED).unlink()
+    assert open_teacher(read["teacher"], SPLITS)(batch).logits.abs().max() < 6
+
+
+def test_the_stage_leaves_the_student_and_says_what_the_teacher_was_worth(read, out):
+    metrics = stage.run(config(), read, out)
+    assert metrics["accuracy"] > 95 and metrics["baseline_accuracy"] > 95
+    assert metrics["validation_accuracy"] > 95 and metrics["baseline_validation_accuracy"] > 95
+    assert metrics["processes"] == 1 and metrics["notes"] == []
+    assert [path.name for path in out.iterdir()] == ["model"]
+    model, plan = blueprint.load(out / "model")
+    assert plan.factory == "toys:Tiny" and metrics["parameters"] == sum(p.numel() for p in model.parameters())
+
+
+def test_without_a_baseline_its_figures_are_empty(read, out):
+    metrics = stage.run(config(baseline=False, epochs=1), read, out)
+    assert metrics["baseline_accuracy"] is None and metrics["baseline_validation_accuracy"] is None
+
+
+class Killed(Exception):
+    """Stands in for a kill."""
+
+
+@pytest.mark.parametrize("calls", [1, 3, 4, 6])
+def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, out, tmp_path, monkeypatch, calls):
+    whole = stage.run(config(epochs=3), read, tmp_path / "whole")
+
+    keep, count = resume.keep, iter(range(1, 100))
+
+    def keep_until_killed(path, state):
+        keep(path, state)
+        if next(count) == calls:
+            raise Killed
+
+    monkeypatch.setattr(resume, "keep", keep_until_killed)
+    with pytest.raises(Killed):
+        stage.run(config(epochs=3), read, out)
+    monkeypatch.setattr(resume, "keep", keep)
+    resumed = stage.run(config(epochs=3), read, out)
+    assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
+    assert resumed == whole
+    first, second = (folder / "model" / "weights.pt" for folder in (tmp_path / "whole", out))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_teacher_for_other_classes_is_refused_before_training(read, out):
+    np.save(read["teacher"] / STORED, np.zeros((96, 10), np.float32))
+    with pytest.raises(ModelError, match=r"\(2, 10\), the student of shape \(2, 2\)"):
+        stage.run(config(), read, out)
+    assert not list(out.iterdir())
+
+
+def test_features_of_a_teacher_reach_the_loss():
+    seen = []
+
+    class Looking(nn.Module):
+        def forward(self, student, teacher, labels):
+            seen.append(set(teacher.features))
+            return student.logits.square().mean()
+
+    def teacher(batch):
+        return Outputs(torch.zeros(len(batch.y), 2), {"body": batch.x})
+
+    distill(Tiny(), teacher, Looking(), SPLITS, Training(epochs=1, batch_size=48), seed=0, compute=CPU)
+    assert seen == [{"body"}] * 2

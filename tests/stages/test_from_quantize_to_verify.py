@@ -1,0 +1,234 @@
+"""From the pruned student to proven files: quantize, export and verify, one after the other on a small network."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from ai_edge_litert import schema_py_generated as schema
+from torch import nn
+from toys import stripes
+
+from edgekd.config import Compute, Config, Quantize, Verify
+from edgekd.errors import ModelError
+from edgekd.figures import Boundary
+from edgekd.graph import files, integer
+from edgekd.graph.capture import capture
+from edgekd.losses.logits import SoftTargets
+from edgekd.nn import blueprint
+from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.outputs import Outputs
+from edgekd.runners.litert import LiteRTRunner
+from edgekd.runners.onnxruntime import OnnxRuntimeRunner
+from edgekd.stages import export, quantize, verify
+
+CONFIG = Config.model_validate(
+    {
+        "data": {"augment": {}},
+        "quantize": {"epochs": 2, "batch_size": 16, "calibration": 64, "learning_rate": 1e-3},
+    }
+)
+STUDENT = Blueprint("resnet8", {"classes": 2, "input_shape": [1, 8, 8], "width": 4})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """The artifacts of a build, by stage: the networks are untrained, the stages under test have run."""
+    folder = tmp_path_factory.mktemp("store")
+    read = {name: folder / name for name in ("data", "teacher", "distill", "prune", "quantize", "export", "verify")}
+    for path in read.values():
+        path.mkdir()
+    stripes().save(read["data"])
+    for name in ("teacher", "distill", "prune"):
+        model = blueprint.build(STUDENT, seed=1)
+        model.train()(torch.randn(32, 1, 8, 8))
+        blueprint.save(model, STUDENT, read[name] / "model")
+    for stage in (quantize, export, verify):
+        metrics = stage.run(CONFIG, read, read[stage.__name__.rpartition(".")[2]])
+        (read[stage.__name__.rpartition(".")[2]] / "metrics.json").write_text(json.dumps(metrics))
+    return read
+
+
+def metrics(folder: Path) -> dict[str, object]:
+    found: dict[str, object] = json.loads((folder / "metrics.json").read_text())
+    return found
+
+
+def boundaries(folder: Path) -> dict[str, Boundary]:
+    rows = [Boundary.model_validate(row) for row in json.loads((folder / "boundaries.json").read_text())]
+    return {row.name: row for row in rows}
+
+
+def teacher(batch) -> Outputs:
+    return Outputs(nn.functional.one_hot(batch.y, 2).float() * 4)
+
+
+def test_every_boundary_is_compared_and_every_gate_holds(made):
+    rows = boundaries(made["verify"])
+    assert list(rows) == [
+        "teacher", "distilled", "pruned", "simulation", "reference (tflite)", "reference (onnx)", "tflite", "onnx",
+    ]  # fmt: skip
+    for name in ("tflite", "onnx"):
+        assert (rows[name].differing, rows[name].outputs, rows[name].passed) == (0, 64, True)
+    assert rows["simulation"].passed
+    assert rows["reference (onnx)"].passed is None  # the two runtimes add differently; neither is wrong
+    assert metrics(made["verify"]) == {"passed": True}
+
+
+def test_the_graph_that_ships_is_the_simulation_that_was_trained(made):
+    simulation = verify._simulation(made["quantize"], "xnnpack")
+    found, kept = simulation.quantized_graph(), files.load(made["quantize"] / "graph")
+    assert found.tensors == kept.tensors
+    for a, b in zip(found.weighted(), kept.weighted(), strict=True):
+        np.testing.assert_array_equal(a.weight, b.weight)
+
+
+def test_quantize_leaves_no_checkpoint_behind(made):
+    assert sorted(path.name for path in made["quantize"].iterdir()) == [
+        "float",
+        "graph",
+        "metrics.json",
+        "simulation.pt",
+    ]
+    assert metrics(made["quantize"])["kernels"] == "xnnpack"
+
+
+def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
+    splits, model = stripes(), blueprint.build(STUDENT, seed=1)
+    model.train()(torch.randn(32, 1, 8, 8))
+    graph = quantize.captured(model, splits)
+
+    def accuracy(learning_rate: float) -> float:
+        settings = Quantize(epochs=4, batch_size=16, calibration=64, learning_rate=learning_rate)
+        found = quantize.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        int8 = found.simulation.quantized_graph()
+        x = next(verify._inputs(splits))
+        codes = integer.run(int8, integer.quantize(x, int8.quantization(int8.input)))
+        return float((codes.argmax(axis=1) == splits.test.y[: len(x)]).mean())
+
+    assert accuracy(3e-3) > 0.9 > accuracy(1e-9)
+
+
+def test_a_graph_that_is_not_the_model_is_noticed():
+    class Moody(nn.Module):
+        """Depends on the size of the batch, so no captured graph can be right."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(64, 2)
+
+        def forward(self, x):
+            y = self.layer(x.flatten(1))
+            return y if x.shape[0] == 2 else y + y
+
+    with pytest.raises(ModelError, match="differs from the student"):
+        quantize.captured(Moody(), stripes())
+
+
+def test_all_files_are_written_and_weighed(made):
+    found = metrics(made["export"])
+    assert set(found["files"]) == {
+        f"{name}.{kind}"
+        for name in ("model", "model_float", "stages/teacher", "stages/distill")
+        for kind in ("tflite", "onnx")
+    }
+    for name, size in found["files"].items():
+        assert (made["export"] / name).stat().st_size == size
+    assert found["macs"]["int8"] == found["macs"]["prune"] > 0
+    assert found["peak_ram_bytes"]["prune"] == pytest.approx(4 * found["peak_ram_bytes"]["int8"], rel=0.05)
+
+
+def test_a_teacher_that_can_not_be_captured_is_a_note(made, tmp_path):
+    odd = Blueprint("networks:Perceptron", {})
+    read = {**made, "teacher": tmp_path / "teacher"}
+    blueprint.save(blueprint.build(odd), odd, read["teacher"] / "model")  # takes 48 inputs where the data has 64
+    (tmp_path / "out").mkdir()
+    found = export.run(CONFIG, read, tmp_path / "out")
+    assert "the teacher's float file is missing" in found["notes"][0]
+    assert found["macs"]["teacher"] is None
+    assert (tmp_path / "out" / "model.tflite").is_file()
+
+
+def test_only_the_formats_that_are_asked_for_are_written(made, tmp_path):
+    config = CONFIG.model_copy(update={"export": CONFIG.export.model_copy(update={"formats": ("onnx",)})})
+    found = export.run(config, made, tmp_path)
+    assert all(name.endswith(".onnx") for name in found["files"])
+
+
+def test_a_tampered_weight_fails_the_gate_and_names_its_layer(made, tmp_path):
+    candidate = tmp_path / "export"
+    candidate.mkdir()
+    for kind in ("tflite", "onnx"):
+        (candidate / f"model.{kind}").write_bytes((made["export"] / f"model.{kind}").read_bytes())
+    graph = files.load(made["quantize"] / "graph")
+    last = list(graph.weighted())[-1]
+    data = (candidate / "model.tflite").read_bytes()
+    model = schema.Model.GetRootAs(bytearray(data))
+    tensors = [model.Subgraphs(0).Tensors(i) for i in range(model.Subgraphs(0).TensorsLength())]
+    weight = next(t for t in tensors if t.Name().decode() == f"{last.name}/weight")
+    values = model.Buffers(weight.Buffer()).DataAsNumpy()
+    offset = data.index(values.tobytes())
+    tampered = bytearray(data)
+    for i in range(len(values)):
+        tampered[offset + i] ^= 0x40
+    (candidate / "model.tflite").write_bytes(tampered)
+    found = verify.run(CONFIG, {**made, "export": candidate}, tmp_path)
+    rows = boundaries(tmp_path)
+    assert found == {"passed": False}
+    assert rows["tflite"].passed is False
+    assert rows["tflite"].differing > 0
+    assert rows["onnx"].passed
+
+
+def test_the_first_diverging_layer_is_named(made):
+    # A writer that shifts one layer's weights stands in for a wrong kernel: every part that holds the layer is wrong.
+    graph = files.load(made["quantize"] / "graph")
+    codes = np.random.default_rng(0).integers(-128, 128, (8, 1, 8, 8)).astype(np.int8)
+    values = dict(integer.trace(graph, codes))
+    middle = graph.operators[3]
+
+    def layer(name: str):
+        reached = [op.output for op in graph.operators].index(name)
+        return values[name] if reached < 3 else np.roll(values[name], 1, axis=0)
+
+    found = verify._first(graph, values, layer)
+    assert found is not None
+    assert found.layer == middle.name
+    assert 0 < found.differing <= found.outputs
+    assert found.largest_steps > 0
+
+
+def test_a_constant_network_fails_although_all_agree(made):
+    row = Boundary(name="reference (tflite)", accuracy=boundaries(made["verify"])["tflite"].accuracy)
+    assert verify._must_vary(row, np.full((4, 2), 7, np.int8)).passed is False
+    assert verify._must_vary(row, np.array([[1, 2], [2, 1]], np.int8)).passed is True
+
+
+def test_the_simulation_may_differ_by_as_little_as_the_settings_say():
+    y = np.zeros(100, np.int64)
+    reference = verify.Answers("reference", np.tile(np.array([[9, 1]], np.int8), (100, 1)))
+    one_off = verify.Answers("simulation", reference.values.copy())
+    one_off.values[0, 1] += 1
+    two_off = verify.Answers("simulation", reference.values.copy())
+    two_off.values[0, 1] += 2
+    loose = Verify(simulation_identical=0.99, simulation_steps=1)
+    assert verify.compare(one_off, y, reference, tolerance=loose).passed is True
+    assert verify.compare(two_off, y, reference, tolerance=loose).passed is False
+    assert verify.compare(one_off, y, reference, tolerance=Verify()).passed is False
+    assert verify.compare(one_off, y, reference, exact=True).passed is False
+    assert verify.compare(one_off, y, reference, exact=True).largest_steps == 1
+
+
+def test_the_files_run_by_themselves_on_codes_made_from_their_metadata(made):
+    """What a user does on the device: read scale and zero point from the file, quantise, run."""
+    splits = stripes()
+    x = next(verify._inputs(splits))
+    litert = LiteRTRunner(made["export"] / "model.tflite")
+    codes = np.clip(np.rint(x / np.float32(litert.input.scale)) + litert.input.zero_point, -128, 127).astype(np.int8)
+    by_tflite = litert.run(np.ascontiguousarray(np.moveaxis(codes, 1, -1))).argmax(axis=1)
+    ort = OnnxRuntimeRunner(made["export"] / "model.onnx")
+    codes = np.clip(np.rint(x / np.float32(ort.input.scale)) + ort.input.zero_point, 0, 255).astype(np.uint8)
+    assert (ort.run(codes).argmax(axis=1) == by_tflite).mean() > 0.95
+    assert capture(blueprint.load(made["prune"] / "model")[0], (1, 8, 8)).operators

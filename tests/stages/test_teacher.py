@@ -1,0 +1,94 @@
+"""The teacher stage: trained here or brought along, judged, and its answers kept where that is allowed."""
+
+import numpy as np
+import pytest
+import torch
+from toys import Tiny, stripes
+
+from edgekd.config import Config
+from edgekd.errors import ConfigError, ModelError
+from edgekd.nn import blueprint
+from edgekd.nn.evaluate import logits
+from edgekd.stages import teacher
+from edgekd.teachers.frozen import STORED, open_teacher
+
+
+@pytest.fixture
+def read(tmp_path):
+    stripes().save(tmp_path / "data")
+    return {"data": tmp_path / "data"}
+
+
+def config(augment=False, **settings):
+    chosen = {"model": "toys:Tiny", "epochs": 8, "batch_size": 16, **settings}
+    compute = {"accelerator": "cpu", "threads": 1}
+    return Config.model_validate({"teacher": chosen, "data": {"augment": {"shift": int(augment)}}, "compute": compute})
+
+
+@pytest.fixture
+def out(tmp_path):
+    (tmp_path / "out").mkdir()
+    return tmp_path / "out"
+
+
+def test_it_is_trained_judged_and_kept(read, out):
+    metrics = teacher.run(config(width=6), read, out)
+    assert metrics["trained"] and metrics["processes"] == 1 and metrics["notes"] == []
+    assert metrics["accuracy"] > 95 and metrics["validation_accuracy"] > 95
+    model, plan = blueprint.load(out / "model")
+    assert plan.options == {"classes": 2, "input_shape": [1, 8, 8], "width": 6}
+    assert metrics["parameters"] == sum(p.numel() for p in model.parameters())
+    assert sorted(path.name for path in out.iterdir()) == ["model", STORED]
+
+
+def test_kept_answers_are_those_of_the_network(read, out):
+    teacher.run(config(epochs=1), read, out)
+    model, _ = blueprint.load(out / "model")
+    splits = stripes()
+    assert np.array_equal(np.load(out / STORED), logits(model, splits.train, splits))
+
+
+def test_under_augmentation_no_answers_are_kept(read, out):
+    teacher.run(config(augment=True, epochs=1), read, out)
+    assert not (out / STORED).exists()
+    assert open_teacher(out, stripes())
+
+
+def test_the_same_seed_gives_the_same_bytes(read, tmp_path):
+    for name in ("a", "b"):
+        teacher.run(config(epochs=1), read, tmp_path / name)
+    first, second = (tmp_path / name / "model" / "weights.pt" for name in ("a", "b"))
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_checkpoint_is_taken_as_it_is(read, out, tmp_path):
+    brought = Tiny(classes=2, width=4)
+    torch.save({"state_dict": {f"module.{k}": v for k, v in brought.state_dict().items()}}, tmp_path / "mine.pt")
+    metrics = teacher.run(config(checkpoint=str(tmp_path / "mine.pt")), read, out)
+    model, _ = blueprint.load(out / "model")
+    assert not metrics["trained"] and metrics["resumed_from"] == 0
+    assert torch.equal(model.head.weight, brought.head.weight)
+    assert any("module." in note for note in metrics["notes"])
+
+
+def test_a_checkpoint_no_better_than_chance_raises_a_doubt_about_its_normalisation(read, out, tmp_path):
+    torch.save(Tiny(classes=2, width=4).state_dict(), tmp_path / "mine.pt")
+    model = Tiny(classes=2, width=4)
+    torch.nn.init.zeros_(model.head.weight)
+    torch.save(model.state_dict(), tmp_path / "mine.pt")
+    metrics = teacher.run(config(checkpoint=str(tmp_path / "mine.pt")), read, out)
+    assert any("mine.pt and data.mean" in note for note in metrics["notes"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "told"),
+    [
+        ({"classes": 5}, ModelError, "2 classes"),
+        ({"input_shape": [3, 8, 8]}, ModelError, r"\(1, 8, 8\)"),
+        ({"checkpoint": "nowhere.pt"}, ConfigError, "nowhere.pt"),
+    ],
+)
+def test_a_teacher_that_does_not_fit_is_refused_before_training(read, out, settings, error, told):
+    with pytest.raises(error, match=told):
+        teacher.run(config(**settings), read, out)
+    assert not list(out.iterdir())

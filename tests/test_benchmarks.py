@@ -1,0 +1,22 @@
+"""The tables of the READMEs are what the CSVs say, and the configs of the benchmarks are right."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgekd.configure import configure
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_the_tables_are_up_to_date_with_their_csvs() -> None:
+    done = subprocess.run([sys.executable, ROOT / "benchmarks" / "board.py", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("config", sorted((ROOT / "benchmarks" / "configs").glob("*.toml")), ids=lambda path: path.stem)
+def test_a_benchmarks_config_is_right_and_short(config: Path, tmp_path: Path) -> None:
+    assert configure("rpi4", config, {"data.root": str(tmp_path)}).data.name != "digits"
+    assert len(config.read_text().splitlines()) < 20

@@ -1,0 +1,347 @@
+"""The pipeline on fake stages: what is reused, what a killed build leaves, who may read what, and how it ends."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import fakes
+import pytest
+
+from edgekd import pipeline
+from edgekd.config import Config
+from edgekd.configure import configure
+from edgekd.declared import UndeclaredSettingError, trimmed
+from edgekd.errors import ConfigError, OverBudgetError, ParityError, StoreError
+from edgekd.figures import Report
+from edgekd.proof import verify_files
+from edgekd.stage import recipe
+from edgekd.store import Store
+
+HERE = Path(__file__).parent
+SCRIPT = """
+import sys
+import fakes
+from edgekd import pipeline
+from edgekd.configure import configure
+report = pipeline.make(configure(*sys.argv[1:2], settings=sys.argv[2:]), stages=fakes.stages())
+pipeline.judge(report)
+"""
+
+
+def make(target: str = "rpi4", log: list[str] | None = None, stages: Any = None, **settings: Any) -> Report:
+    config = configure(target, settings={key.replace("__", "."): value for key, value in settings.items()})
+    return pipeline.make(config, stages=stages or fakes.stages(), log=(log if log is not None else []).append)
+
+
+def start(*settings: str, **environment: str) -> subprocess.Popen[str]:
+    """The same build in another process."""
+    path = os.pathsep.join([str(HERE), str(HERE.parent)])
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, "rpi4", *settings],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which fake stages count their runs."""
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "runs.txt"))
+    return tmp_path / "runs.txt"
+
+
+def wait_for(line: str, file: Path) -> None:
+    deadline = time.monotonic() + 20
+    while not (file.exists() and line in file.read_text()):
+        assert time.monotonic() < deadline, f"{line!r} never came"
+        time.sleep(0.02)
+
+
+def built() -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in Path("build/rpi4").iterdir()}
+
+
+def test_a_build_leaves_its_files_and_its_report() -> None:
+    log: list[str] = []
+    report = make(log=log)
+    assert report.target["name"] == "rpi4"
+    assert set(built()) == {"model.tflite", "model.onnx", "report.json", "report.md", "report.html"}
+    assert any(line.startswith("teacher") and "ran" in line and "98.50 %" in line for line in log)
+    assert "          note: it was easy" in log
+
+
+def test_the_same_build_again_reuses_everything_but_the_report(runs: Path) -> None:
+    make()
+    runs.unlink()
+    log: list[str] = []
+    make(log=log)
+    assert runs.read_text().splitlines() == ["report runs"]
+    assert sum("reused" in line for line in log) == 4
+
+
+def test_two_targets_share_one_teacher(runs: Path) -> None:
+    make("rpi4")
+    runs.unlink()
+    log: list[str] = []
+    make("cortex-m4", log=log)
+    assert "teacher runs" not in runs.read_text()
+    assert "export runs" in runs.read_text()
+    assert any(line.startswith("teacher") and "reused" in line for line in log)
+
+
+def test_a_changed_setting_remakes_what_may_read_it_and_what_follows(runs: Path) -> None:
+    make()
+    runs.unlink()
+    make(teacher__model="resnet32")
+    assert runs.read_text().split(" runs\n")[0] == "teacher"
+    runs.unlink()
+    make(teacher__model="resnet32", distill__epochs=7)
+    assert "teacher" not in runs.read_text()
+
+
+def test_where_a_stage_runs_is_no_part_of_its_key() -> None:
+    stage = fakes.stages()[0]
+    assert (
+        recipe(stage, configure(settings={"compute.threads": 2}), {}).key
+        == recipe(stage, configure(settings={"compute.threads": 0}), {}).key
+    )
+
+
+def test_a_build_killed_in_a_training_goes_on_at_its_last_epoch_and_ends_the_same(runs: Path, tmp_path: Path) -> None:
+    killed = start(FAKE_STALL="teacher")
+    wait_for("teacher stalls", runs)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert not list(Path(".edgekd/teacher").glob("*")), "half-made work must not be seen"
+    runs.unlink()
+    make()
+    lines = runs.read_text().splitlines()
+    assert "data runs" not in lines
+    assert [line for line in lines if "epoch" in line] == ["teacher epoch 2"]
+    resumed = built()
+    config = configure("rpi4")
+    pipeline.make(config, store=tmp_path / "fresh", out=tmp_path / "unbroken", stages=fakes.stages(), log=[].append)
+    unbroken = {file.name: file.read_bytes() for file in (tmp_path / "unbroken").iterdir()}
+    assert {n: b for n, b in resumed.items() if n.startswith("model")} == {
+        n: b for n, b in unbroken.items() if n.startswith("model")
+    }
+
+
+def test_a_build_killed_while_it_exports_does_not_export_half_a_model(runs: Path) -> None:
+    killed = start(FAKE_STALL="export")
+    wait_for("export stalls", runs)
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert list(Path("build/rpi4").iterdir()) == []
+    make()
+    assert "model.onnx" in built()
+
+
+def test_two_builds_at_once_do_each_piece_of_work_once(runs: Path) -> None:
+    both = [start(), start()]
+    errors = [process.communicate(timeout=60)[1] for process in both]
+    assert [process.returncode for process in both] == [0, 0], errors
+    lines = runs.read_text().splitlines()
+    for name in ("data", "teacher", "export", "verify"):
+        assert lines.count(f"{name} runs") == 1, name
+    assert lines.count("report runs") == 2
+    assert list(Path(".edgekd/work").iterdir()) == []
+
+
+def test_a_second_build_says_that_it_waits(runs: Path) -> None:
+    first = start(FAKE_STALL="teacher")
+    wait_for("teacher stalls", runs)
+    second = start()
+    assert second.stderr is not None
+    lines = iter(second.stderr.readline, "")
+    assert any("another build is making it: waiting" in line for line in lines)
+    first.kill()
+    first.communicate()
+    second.communicate(timeout=30)
+    assert second.returncode == 0
+
+
+def test_a_stage_that_reads_what_it_does_not_declare_is_stopped() -> None:
+    with pytest.raises(UndeclaredSettingError, match=r"'curious' reads distill, which its row in pipeline.STAGES"):
+        make(stages=(fakes.stage(fakes.curious, settings=("data",)),))
+
+
+def test_a_stage_sees_the_settings_that_it_declares_and_no_other_of_that_section() -> None:
+    view = trimmed(Config(), "prune", ("distill.losses", "prune"))
+    assert view.prune.keep == Config().prune.keep
+    assert view.distill.losses[0].name == "logits"
+    assert view.seed == 0
+    assert view.compute.threads == 0
+    with pytest.raises(UndeclaredSettingError, match=r"reads distill\.epochs"):
+        _ = view.distill.epochs
+
+
+def test_limits_count_for_pruning_only_where_it_prunes_to_them() -> None:
+    prune = next(stage for stage in pipeline.STAGES if stage.name == "prune")
+    assert "limits.size_bytes" not in prune.declares(configure(settings={"prune.until": "share"}))
+    assert "limits.size_bytes" in prune.declares(configure(settings={"prune.until": "limits"}))
+
+
+def test_the_table_reads_only_what_comes_before() -> None:
+    seen: set[str] = set()
+    for stage in pipeline.STAGES:
+        assert set(stage.reads) <= seen, stage.name
+        seen.add(stage.name)
+
+
+def test_a_full_disk_is_reported_and_the_work_so_far_kept() -> None:
+    table = (*fakes.stages()[:2], fakes.stage(fakes.full))
+    with pytest.raises(StoreError, match="no space left"):
+        make(stages=table)
+    assert len(list(Path(".edgekd/teacher").iterdir())) == 1
+
+
+def test_an_output_folder_that_cannot_be_written_is_refused_before_anything_runs(runs: Path) -> None:
+    Path("build").write_text("a file")
+    with pytest.raises(StoreError, match="build"):
+        make()
+    assert not runs.exists()
+
+
+def test_a_part_that_cannot_be_imported_is_refused_before_anything_runs(runs: Path) -> None:
+    Path("broken_nets.py").write_text("import no_such_library\n\ndef tiny():\n    pass\n")
+    with pytest.raises(ConfigError, match="no_such_library"):
+        make(student__model="broken_nets:tiny")
+    assert not runs.exists()
+
+
+def test_files_of_a_format_that_is_no_longer_asked_for_go_away() -> None:
+    make()
+    make(export__formats=["tflite"])
+    assert "model.onnx" not in built()
+
+
+@pytest.mark.parametrize(("verdict", "error"), [("over", OverBudgetError), ("differs", ParityError)])
+def test_a_build_that_fails_its_contract_keeps_its_files(
+    monkeypatch: pytest.MonkeyPatch, verdict: str, error: type[Exception]
+) -> None:
+    monkeypatch.setenv("FAKE_VERDICT", verdict)
+    report = make()
+    with pytest.raises(error, match="size 2 B is 1 B over" if verdict == "over" else "tflite"):
+        pipeline.judge(report)
+    assert {"model.tflite", "report.json"} <= set(built())
+
+
+def test_work_of_other_versions_is_reused_and_mentioned_once() -> None:
+    make()
+    for record in Path(".edgekd").glob("*/*/artifact.json"):
+        changed = json.loads(record.read_text())
+        changed["versions"]["numpy"] = "1.0"
+        record.write_text(json.dumps(changed))
+    log: list[str] = []
+    make(log=log)
+    notes = [line for line in log if line.startswith("note")]
+    assert len(notes) == 1
+    assert "data, teacher, export, verify" in notes[0]
+    assert "numpy 1.0, now" in notes[0]
+
+
+def test_damaged_work_stops_the_build_by_name() -> None:
+    make()
+    next(Path(".edgekd/teacher").rglob("weights.txt")).write_text("")
+    with pytest.raises(StoreError, match=r"weights\.txt has 0 bytes"):
+        make()
+
+
+def test_verify_passes_on_the_files_of_the_build() -> None:
+    make()
+    assert verify_files(configure("rpi4"), stages=fakes.stages())[0].passed
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [("tampered", "is not the file that was built"), ("garbage", "this is no model")]
+)
+def test_verify_finds_a_changed_file(content: str, says: str) -> None:
+    make()
+    Path("build/rpi4/model.tflite").write_text(content)
+    with pytest.raises(ParityError, match=says):
+        verify_files(configure("rpi4"), stages=fakes.stages())
+    assert list(Path(".edgekd/work").iterdir()) == []
+
+
+def test_verify_without_a_build_names_the_command() -> None:
+    with pytest.raises(StoreError) as raised:
+        verify_files(configure("rpi4"), stages=fakes.stages())
+    assert "edgekd build --target rpi4" in (raised.value.remedy or "")
+
+
+def test_verify_of_a_missing_file_names_it() -> None:
+    make()
+    Path("build/rpi4/model.onnx").unlink()
+    with pytest.raises(StoreError, match=r"model\.onnx is not there"):
+        verify_files(configure("rpi4"), stages=fakes.stages())
+
+
+def data_key(**settings: Any) -> str:
+    config = configure(settings={key.replace("__", "."): value for key, value in settings.items()})
+    return recipe(pipeline.STAGES[0], config, {}).key
+
+
+def test_a_data_set_changed_on_disk_changes_the_key_and_one_that_moved_does_not(tmp_path: Path) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "train.npz").write_bytes(b"one")
+    before = data_key(data__name="npz", data__root="here")
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert data_key(data__name="npz", data__root="there") == before
+    (tmp_path / "there" / "train.npz").write_bytes(b"two")
+    assert data_key(data__name="npz", data__root="there") != before
+
+
+def test_the_source_of_a_users_own_factory_is_in_the_key_with_what_it_imports(tmp_path: Path) -> None:
+    (tmp_path / "mysets").mkdir()
+    (tmp_path / "mysets" / "__init__.py").write_text("")
+    (tmp_path / "mysets" / "read.py").write_text("SIZE = 1\n")
+    (tmp_path / "mysets" / "sets.py").write_text("from .read import SIZE\n\ndef waves():\n    return SIZE\n")
+    before = data_key(data__name="mysets.sets:waves")
+    assert data_key(data__name="mysets.sets:waves") == before
+    (tmp_path / "mysets" / "read.py").write_text("SIZE = 2\n")
+    assert data_key(data__name="mysets.sets:waves") != before
+
+
+def test_store_and_output_move_where_they_are_told(tmp_path: Path) -> None:
+    config = configure("rpi4")
+    pipeline.make(config, out=tmp_path / "o", store=tmp_path / "s", stages=fakes.stages(), log=[].append)
+    assert (tmp_path / "o" / "model.tflite").is_file()
+    assert Store(tmp_path / "s").root.is_dir()
+    assert not Path(".edgekd").exists()
+
+
+def under_torchrun() -> subprocess.CompletedProcess[str]:
+    """The same build in two processes that train together."""
+    Path("script.py").write_text(SCRIPT)
+    path = os.pathsep.join([str(HERE), str(HERE.parent)])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [*launcher, "script.py", "rpi4"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+@pytest.mark.slow
+def test_under_torchrun_every_process_trains_and_one_does_the_rest(runs: Path) -> None:
+    for expected in ((1, 2, 1, 1), (0, 0, 0, 1)):
+        done = under_torchrun()
+        assert done.returncode == 0, done.stderr
+        lines = runs.read_text().splitlines()
+        assert tuple(lines.count(f"{name} runs") for name in ("data", "teacher", "export", "report")) == expected
+        assert done.stderr.count("data      ") == 1, "one process speaks"
+        runs.unlink()
+
+
+@pytest.mark.slow
+def test_under_torchrun_a_failure_of_the_main_process_ends_all(runs: Path) -> None:
+    Path("build").write_text("a file where a folder should be")
+    done = under_torchrun()
+    assert done.returncode != 0
+    assert "a file stands where a folder should" in done.stderr
+    assert not runs.exists()

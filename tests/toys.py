@@ -1,0 +1,39 @@
+"""Small data and networks for the tests of training, with which nothing takes longer than a moment."""
+
+import numpy as np
+from torch import nn
+
+from edgekd.nn.splits import Split, Splits
+
+
+def stripes(count: int = 96, size: int = 8, seed: int = 0, noise: int = 40) -> Splits:
+    """Two classes of images, (1, size, size) uint8: horizontal and vertical stripes under noise."""
+    chance = np.random.default_rng(seed)
+
+    def split(n: int) -> Split:
+        y = np.arange(n) % 2
+        rows = np.where(np.arange(size) % 2, 180, 40)
+        pattern = np.stack([np.tile(rows[:, None], (1, size)), np.tile(rows[None, :], (size, 1))])
+        x = pattern[y] + chance.integers(-noise, noise + 1, (n, size, size))
+        return Split(x[:, None].clip(0, 255).astype(np.uint8), y.astype(np.int64))
+
+    return Splits(split(count), split(32), split(32), ("rows", "columns"), (0.43,), (0.3,))
+
+
+class Tiny(nn.Module):
+    """Convolution, batch norm, dropout and a linear layer; a user's model to edgekd."""
+
+    def __init__(self, classes: int = 2, width: int = 4, input_shape: tuple[int, ...] = (1, 8, 8)) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(input_shape[0], width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU(), nn.Dropout(0.1)
+        )
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+
+
+def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
+    """Without batch norm, so that it does not matter how a batch is shared out."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
