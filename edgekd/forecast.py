@@ -69,12 +69,13 @@ def foresee(config: Config) -> Forecast:
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
     ]
     limits = config.limits
-    for what, reached, allowed in (
-        ("size", student["size_bytes"], limits.size_bytes),
-        ("flash", student["size_bytes"], limits.flash_bytes),
-        ("peak RAM", student["peak_ram_bytes"], limits.peak_ram_bytes),
+    size, least_size = student["size_bytes"], student["least_size_bytes"]
+    for what, reached, least, allowed in (
+        ("size", size, least_size, limits.size_bytes),
+        ("flash", size, least_size, limits.flash_bytes),
+        ("peak RAM", student["peak_ram_bytes"], student["least_peak_ram_bytes"], limits.peak_ram_bytes),
     ):
-        findings.append(_against(config, what, reached, allowed))
+        findings.append(_against(config, what, reached, least, allowed))
     return Forecast(
         len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
         student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
@@ -87,25 +88,26 @@ def judge(found: Forecast) -> None:
     if impossible:
         raise OverBudgetError(
             f"over budget before training: {'; '.join(impossible)}",
-            "--set prune.until=limits, a smaller student.model, or a higher limit: --set limits.NAME=...",
+            "a smaller student (student.model, or its width), or a higher limit: --set limits.NAME=...",
         )
 
 
-def _against(config: Config, what: str, reached: int, allowed: int | None) -> Finding:
-    """The untrained student's figure against a limit. Pruning to a share of MACs or parameters leaves at least that
-    share of bytes and of activations, so a limit below it can't be met."""
+def _against(config: Config, what: str, reached: int, least: int, allowed: int | None) -> Finding:
+    """The untrained student's figure against a limit; only one that even its narrowest form breaks rules the build out.
+
+    Args:
+        least: the figure with every layer as narrow as pruning may leave it.
+    """
     if allowed is None:
         return Finding(what, "ok", f"{_bytes(reached)} before pruning; no limit")
-    pruned = config.prune.criterion != "none"
     against = f"{_bytes(reached)} before pruning, of {_bytes(allowed)}"
     if reached <= allowed:
         return Finding(what, "ok", against)
-    if pruned and config.prune.until == "limits":
+    if least > allowed:
+        return Finding(what, "no", f"{against}; {_bytes(least)} at its narrowest: {_bytes(least - allowed)} over")
+    if config.prune.until == "limits":
         return Finding(what, "note", f"{against}: pruning goes on until it fits")
-    least = int(reached * config.prune.keep) if pruned else reached
-    if least <= allowed:
-        return Finding(what, "note", f"{against}: it may fit once pruned to {config.prune.keep:.0%}")
-    return Finding(what, "no", f"{against}; {_bytes(least - allowed)} over even if pruned to {config.prune.keep:.0%}")
+    return Finding(what, "note", f'{against}: too big unless prune.keep takes enough off; prune.until = "limits" does')
 
 
 def _bytes(count: int) -> str:

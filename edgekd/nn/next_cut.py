@@ -3,11 +3,12 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 
 from edgekd.config import Prune
 from edgekd.errors import ModelError, OverBudgetError
-from edgekd.nn.channels import NO_PRUNING, Channels, cut_copy, name_of, score, width
+from edgekd.nn.channels import NO_PRUNING, Channels, cut_copy, find, name_of, score, width
 from edgekd.nn.evidence import Evidence
 from edgekd.nn.widths import Cost, fewest, kept, prices, ranking, removed
 
@@ -79,6 +80,15 @@ def choose(
     target = amount(0) * (amount(last) / amount(0)) ** (1 / goal.cuts_left)
     count = fewest(last, lambda count: amount(count) <= target)
     return kept(scores, lost(last if count is None else count))
+
+
+def narrowest(model: nn.Module, input_shape: tuple[int, ...], channel_multiple: int) -> nn.Module:
+    """A copy of `model`, each of whose groups has as few channels as pruning may leave."""
+    groups = find(model, input_shape).groups
+    widths = [width(group) for group in groups]
+    alike = [torch.zeros(channels) for channels in widths]
+    gone = removed(ranking(alike), sum(widths), widths, channel_multiple)
+    return cut_copy(model, input_shape, [name_of(group) for group in groups], kept(alike, gone))
 
 
 def _too_big(misses: Sequence[Miss]) -> OverBudgetError:

@@ -13,6 +13,7 @@ from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
 from edgekd.graph.ops import Graph
 from edgekd.nn import blueprint
+from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
 VERSION = 1
@@ -27,14 +28,19 @@ def export(
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
-    """What the untrained student would take on the device, and its operators; for `edgekd check`."""
+    """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
     options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
     student = blueprint.build(blueprint.Blueprint(config.student.model, options))
     found = weigh(student, splits.input_shape, splits.classes)
+    least = found
+    if config.prune.criterion != "none":
+        least = weigh(narrowest(student, splits.input_shape, config.prune.channel_multiple), splits.input_shape)
     return {
         "operators": [cost.describe(op) for op in found.graph.operators],
         "size_bytes": found.size_bytes,
         "peak_ram_bytes": found.peak_ram_bytes,
+        "least_size_bytes": least.size_bytes,
+        "least_peak_ram_bytes": least.peak_ram_bytes,
         "macs": found.macs,
         "parameters": found.parameters,
     }
