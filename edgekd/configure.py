@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from edgekd import catalog, target
-from edgekd.config import Config, Part
+from edgekd.config import Config, Loss, Part
 from edgekd.errors import ConfigError, nearest
 
 FILE = Path("edgekd.toml")
@@ -138,17 +138,23 @@ def _in_words(error: ValidationError, sources: Mapping[str, str]) -> ConfigError
         right = _elsewhere(location[-1], exactly=True) or (f"{parent}.{guess}" if parent and guess else guess)
         right = right or _elsewhere(location[-1], exactly=False) or f"one of {', '.join(known)}"
         return ConfigError(f"unknown setting {key}{where}", right)
-    expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
+    expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ").replace("valid tuple", "list")
     if first["type"] in ("model_type", "model_attributes_type"):
-        return ConfigError(
-            f"{key} must be a table, not {first['input']!r}{where}", f"[{key}], with its settings below it"
-        )
+        remedy = f"[{key}], with its settings below it"
+        if location[-1].isdigit():
+            remedy = f"{parent} = {_default(location[:-1])}, which is the default"
+        return ConfigError(f"{key} must be a table, not {first['input']!r}{where}", remedy)
+    if first["type"] == "too_short":
+        expected = "should not be empty"
     what = f"{key} {expected}, not {_shown(first['input'])}{where}"
     if first["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", expected)
         guess = nearest(str(first["input"]), allowed) or allowed[0]
         return ConfigError(what, f'{key} = "{guess}"')
-    return ConfigError(what, f"{key} = {_default(location)}, which is the default")
+    if first["type"].startswith("byte_size"):
+        return ConfigError(what, f'{key} = "512 KiB"')
+    default = _default(location)
+    return ConfigError(what, f"leave {key} out" if default is None else f"{key} = {default}, which is the default")
 
 
 def _prefixes(location: Sequence[str]) -> Iterator[str]:
@@ -183,17 +189,19 @@ def _elsewhere(name: str, *, exactly: bool) -> str | None:
     return places.get(guess) if guess else None
 
 
-def _default(location: Sequence[str]) -> str:
+def _default(location: Sequence[str]) -> str | None:
     model, name = _model_at(location[:-1]), location[-1]
     if model is None or name not in model.model_fields:
         holder = [step for step in location if not step.isdigit()]
         model, name = _model_at(holder[:-1]), holder[-1]
-    if model is None or name not in model.model_fields:
-        return "another value"
-    value = model.model_fields[name].default
+    value = model.model_fields[name].default if model and name in model.model_fields else None
     if value is None:
-        return "nothing: leave it out"
-    return _shown(value)
+        return None
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, tuple):
+        return _shown(value)
+    return f"[{', '.join(f'{{ name = {v.name!r} }}' if isinstance(v, Loss) else repr(v) for v in value)}]"
 
 
 def _shown(value: Any) -> str:
@@ -208,8 +216,9 @@ def _check_parts(config: Config, sources: Mapping[str, str]) -> None:
             catalog.check_options(part.kind, part.name, part.options, part.section, part.settings)
             known = catalog.signature(part.kind, part.name)
         except ConfigError as error:
-            key = part.section.partition("[")[0]
-            written = sources.get(part.setting) or sources.get(key)
+            option = error.what.removeprefix("unknown setting ").partition(":")[0]
+            keys = (option, part.setting, part.section.partition("[")[0])
+            written = next((sources[key] for key in keys if key in sources), None)
             what = error.what if error.what.startswith("unknown setting") else f"{part.setting}: {error.what}"
             raise ConfigError(f"{what} ({written})" if written else what, error.remedy) from error
         if known is None or part.kind == "criterion":

@@ -9,11 +9,11 @@ from pathlib import Path
 from edgekd import catalog, fingerprints
 from edgekd.config import Config
 from edgekd.configure import SettingsLike, configure, parts, sections
-from edgekd.errors import OverBudgetError, ParityError
+from edgekd.errors import OverBudgetError, ParityError, StoreError
 from edgekd.figures import Report
 from edgekd.launched import ALONE, launched
 from edgekd.stage import Log, Stage, aside, recipe, run_aside, run_cached
-from edgekd.store import Artifact, Store, copy, differences, writing
+from edgekd.store import Artifact, Store, copy, differences, refused, writing
 
 STAGES = (
     Stage("data", settings=("data",), fingerprints=(fingerprints.data,)),
@@ -171,10 +171,15 @@ def _to_nobody(line: str) -> None:
 
 def _prove_writable(folder: Path) -> None:
     """Find out before the first training that the results have a place."""
-    with writing(folder):
+    try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
             pass
+    except OSError as error:
+        nameless = OSError(error.errno, error.strerror)  # its file is one that nobody has heard of
+        raise refused(nameless, folder) or StoreError(
+            f"{folder} can't be made: {error.strerror}", "name folders of your own: --store DIR --out DIR"
+        ) from error
 
 
 def _mention_differences(artifacts: Sequence[Artifact], log: Log) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -87,14 +88,15 @@ class Store:
         folder = self.finished(recipe)
         if not folder.exists():
             return None
+        remove = f"rm -r {shlex.quote(str(folder))}; the same command makes it anew"
         try:
             record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
             damage = _damage(folder, record["files"])
             metrics = json.loads((folder / METRICS).read_text(encoding="utf-8"))
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{folder} is damaged: {RECORD} can't be read: {error}", f"rm -r {folder}") from error
+            raise StoreError(f"{folder} is damaged: {RECORD} can't be read: {error}", remove) from error
         if damage:
-            raise StoreError(f"{folder} is damaged: {damage}", f"rm -r {folder}; the same command makes it anew")
+            raise StoreError(f"{folder} is damaged: {damage}", remove)
         return Artifact(
             folder, recipe.stage, recipe.key, metrics, record["created"], record["seconds"], record["versions"],
             record["source_hash"], reused=True,
@@ -162,11 +164,12 @@ def writing(path: Path) -> Iterator[None]:
 
 def refused(error: OSError, path: Path) -> StoreError | None:
     """The StoreError for a write that was refused: no space, no permission, no folder."""
-    where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else path
+    written = error.filename2 or error.filename  # a copy names what it reads first
+    where = Path(os.fsdecode(written)) if isinstance(written, str | bytes) else path
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return StoreError(
             f"no space left for {where}",
-            "free some space, or move the store to a larger disk with --store DIR; the same command goes on from here",
+            "free some space, or name a larger disk: --store DIR --out DIR; the same command goes on from here",
         )
     elsewhere = "name folders of your own: --store DIR --out DIR"
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):

@@ -37,7 +37,9 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         archive = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} is no .npz file: {error}", "np.savez(file, x_train=..., y_train=..., ...)") from error
+        # NumPy takes whatever is no archive for a pickle, and would have it loaded as one.
+        why = "" if "pickle" in str(error) else f": {error}"
+        raise DataError(f"{path} is no .npz file{why}", "np.savez(file, x_train=..., y_train=..., ...)") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):
         raise DataError(f"{path} holds one array, not several by name", "np.savez(file, x_train=..., y_train=..., ...)")
     with archive:

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd.errors import ModelError
+from edgekd.errors import ModelError, TrainingError
 from edgekd.nn.batches import batches
 from edgekd.nn.outputs import answer
 from edgekd.nn.progress import progress
@@ -43,7 +43,14 @@ def accuracies(model: nn.Module, splits: Splits, *, device: torch.device | str =
     found = {}
     for name, part in (("accuracy", "test"), ("validation_accuracy", "validation")):
         split: Split = getattr(splits, part)
-        found[name] = accuracy(logits(model, split, splits, device=device, title=f"{title}: {part} set"), split.y)
+        answers = logits(model, split, splits, device=device, title=f"{title}: {part} set")
+        if not np.isfinite(answers).all():  # the very last step can spoil the weights, and no loss shows it
+            section = title.partition(":")[0]
+            raise TrainingError(
+                f"{title}: what was trained gives logits that are not finite",
+                f"a lower {section}.learning_rate, or --set {section}.clip_norm=1",
+            )
+        found[name] = accuracy(answers, split.y)
     return found
 
 

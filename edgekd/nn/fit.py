@@ -17,7 +17,7 @@ from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from edgekd.config import Augment, Compute, Training
-from edgekd.errors import TrainingError
+from edgekd.errors import ConfigError, TrainingError
 from edgekd.nn import processes, resume
 from edgekd.nn.batches import Batch, batches, count_steps, epoch_order
 from edgekd.nn.evaluate import channels_last
@@ -242,14 +242,22 @@ class _Step(nn.Module):
 def _fabric(settings: Training, compute: Compute, unused: bool) -> Fabric:
     world = processes.world()
     processes.connect()
-    fabric = Fabric(
-        accelerator=compute.accelerator,
-        devices=world // processes.nodes(),
-        num_nodes=processes.nodes(),
-        precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
-        strategy=DDPStrategy(find_unused_parameters=unused) if world > 1 else "auto",
-        plugins=[TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
-    )
+    try:
+        fabric = Fabric(
+            accelerator=compute.accelerator,
+            devices=world // processes.nodes(),
+            num_nodes=processes.nodes(),
+            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
+            strategy=DDPStrategy(find_unused_parameters=unused) if world > 1 else "auto",
+            plugins=[TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
+        )
+    except RuntimeError as error:
+        if "accelerator is not available" not in str(error):
+            raise
+        raise ConfigError(
+            f"compute.accelerator = {compute.accelerator!r}: this machine has none that torch can use",
+            "--set compute.accelerator=auto",
+        ) from error
     fabric.launch()
     return fabric
 

@@ -1,5 +1,6 @@
 """Tensors on disk: written whole or not at all, the same bytes each time, and read without running any code."""
 
+import errno
 import io
 import os
 import pickle
@@ -47,6 +48,8 @@ def read(path: Path) -> Any:
     except (EOFError, LookupError, ValueError, TypeError, AttributeError, AssertionError) as error:
         raise _damaged(path) from error  # what torch's unpickler makes of bytes that mean nothing
     except OSError as error:
+        if error.errno == errno.EINVAL:  # torch seeks before the start of an archive that was cut short
+            raise _damaged(path) from error
         raise StoreError(f"{path} can't be read: {error.strerror}", "mind its permissions") from error
 
 

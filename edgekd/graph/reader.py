@@ -1,0 +1,156 @@
+"""Reads torch.export's nodes one after the other, and keeps the operators that they become."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from edgekd.graph.ops import Array, Operator, Tensor
+
+BATCH = 2
+"""Of the example input; it differs from 1 so that `squeeze()` can't take the batch away unseen."""
+
+
+@dataclass(frozen=True)
+class Refused:
+    """An operator that has no form in the graph."""
+
+    layer: str
+    operator: str
+    source: str
+    reason: str
+
+    def __str__(self) -> str:
+        where = f"{self.operator}, {self.source}" if self.source else self.operator
+        return f"{self.layer} ({where}){': ' + self.reason if self.reason else ''}"
+
+
+class Unsupported(Exception):
+    """This node has no form in the graph; the text says why."""
+
+
+class Reader:
+    """Turns torch.export's nodes into operators, one after the other."""
+
+    def __init__(self, program: Any, input_shape: tuple[int, ...], lowerings: Mapping[str, "Lowering"]) -> None:
+        self.program, self.lowerings = program, lowerings
+        self.names: dict[fx.Node, str] = {}
+        self.tensors = {"input": Tensor("input", tuple(input_shape))}
+        self.operators: list[Operator] = []
+        self.refused: list[Refused] = []
+        self.used: dict[str, int] = {}
+
+    def read(self, node: fx.Node) -> None:
+        """Take in one node; what has no form is noted in `refused`."""
+        if node.op == "placeholder":
+            self.names[node] = "input"
+        if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
+            return
+        kind = kind_of(node)
+        if kind == "_guards_fn":
+            return
+        inputs = [arg for arg in node.all_input_nodes if arg in self.names]
+        if not inputs and not self._depends_on_refused(node):
+            return  # works on constants alone
+        if self._depends_on_refused(node):
+            self._refuse_if_unknown(node, kind)
+            self.names[node] = "?"
+            return
+        try:
+            if kind not in self.lowerings:
+                raise Unsupported("")
+            self.lowerings[kind](self, node)
+        except Unsupported as reason:
+            self.refused.append(Refused(self.path(node), kind, _source(node), str(reason)))
+            self.names[node] = "?"
+
+    def _depends_on_refused(self, node: fx.Node) -> bool:
+        return any(self.names.get(arg) == "?" for arg in node.all_input_nodes)
+
+    def _refuse_if_unknown(self, node: fx.Node, kind: str) -> None:
+        if kind not in self.lowerings:
+            self.refused.append(Refused(self.path(node), kind, _source(node), ""))
+
+    def value(self, argument: Any) -> Array | None:
+        """A parameter's or buffer's values; None for None."""
+        if argument is None:
+            return None
+        if not (isinstance(argument, fx.Node) and argument.op == "get_attr"):
+            raise Unsupported("its weights are computed, not stored")
+        found: Any = self.program
+        for part in str(argument.target).split("."):
+            found = getattr(found, part)
+        return np.array(found.detach().cpu().numpy(), dtype=np.float32)
+
+    def name(self, argument: Any) -> str:
+        """The tensor that an argument stands for."""
+        if not isinstance(argument, fx.Node) or argument not in self.names:
+            raise Unsupported("one of its operands is a constant")
+        return self.names[argument]
+
+    def shape(self, argument: Any) -> tuple[int, ...]:
+        """The shape of the tensor that an argument stands for, without the batch."""
+        return self.tensors[self.name(argument)].shape
+
+    def path(self, node: fx.Node) -> str:
+        """The module path of a node, "layer1.0.conv1"."""
+        stack = node.meta.get("nn_module_stack") or {}
+        paths = [path for path, _ in stack.values()]
+        return re.sub(r"^L\['self'\]\.?", "", paths[-1]) if paths and paths[-1] else str(node.name)
+
+    def emit(self, node: fx.Node, kind: type[Operator], inputs: tuple[str, ...], **fields: Any) -> str:
+        """Add an operator; its output's shape is the node's unless `shape` says otherwise."""
+        shape = fields.pop("shape", None) or _shape(node)
+        name = self.path(node)
+        seen = self.used[name] = self.used.get(name, 0) + 1
+        if seen > 1:
+            name = f"{name}#{seen}"
+        self.tensors[name] = Tensor(name, shape)
+        self.operators.append(kind(name=name, inputs=inputs, output=name, source=_source(node), **fields))
+        self.names[node] = name
+        return name
+
+    def same(self, node: fx.Node, argument: Any) -> None:
+        """The node changes nothing."""
+        self.names[node] = self.name(argument)
+
+
+Lowering = Callable[[Reader, fx.Node], None]
+
+
+def kind_of(node: fx.Node) -> str:
+    """aten.relu_.default -> relu."""
+    name = getattr(node.target, "__name__", str(node.target)).split(".")[0]
+    return name if name.startswith("_") else name.rstrip("_")
+
+
+def _source(node: fx.Node) -> str:
+    """nets.py:41, the innermost line of the user's code that made the node; torch's own lines are passed over."""
+    frames = re.findall(r'File "([^"]+)", line (\d+)', node.meta.get("stack_trace") or "")
+    own = [f for f in frames if "/torch/" not in f[0]] or frames
+    return f"{own[-1][0].replace(chr(92), '/').rsplit('/', 1)[-1]}:{own[-1][1]}" if own else ""
+
+
+def _shape(node: fx.Node) -> tuple[int, ...]:
+    shape = tuple(int(n) for n in node.meta["val"].shape)
+    if not shape or shape[0] != BATCH:
+        raise Unsupported("it mixes the samples of a batch")
+    return shape[1:]
+
+
+def pair(value: Any) -> tuple[int, int]:
+    values = list(value) if isinstance(value, (list, tuple)) else [value]
+    return (int(values[0]), int(values[-1]))
+
+
+def arguments(node: fx.Node, *names: str) -> list[Any]:
+    """The node's arguments by the operator's schema, defaults filled in."""
+    schema = node.target._schema.arguments  # type: ignore[union-attr]
+    given = {argument.name: value for argument, value in zip(schema, node.args, strict=False)}
+    given |= node.kwargs
+    defaults = {a.name: a.default_value for a in schema if a.has_default_value()}
+    return [given.get(name, defaults.get(name)) for name in names]
