@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import json
 import os
 import sys
 import traceback
@@ -110,9 +111,10 @@ def build(
     from edgekd import pipeline
     from edgekd.configure import configure
 
-    report = pipeline.make(configure(_named(target, "build"), config, set_ or ()), out, store)
+    resolved = configure(_named(target, "build"), config, set_ or ())
+    report = pipeline.make(resolved, out, store)
     if _is_main():
-        _show(report)
+        _show(report, pipeline.folders(resolved, out, store)[0])
     pipeline.judge(report)
 
 
@@ -153,15 +155,25 @@ def verify(
 
 @app.command()
 @guarded
-def report(target: TargetName = None, out: OutFolder = None, debug: Debug = False) -> None:
+def report(
+    target: TargetName = None,
+    out: OutFolder = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print the JSON schema of report.json instead.")] = False,
+    debug: Debug = False,
+) -> None:
     """Print the report of a finished build.
 
     Its pages are written anew from report.json.
     """
     from edgekd import pages
 
-    name = Path(_named(target, "report")).stem if out is None else ""
-    _show(pages.render(out or Path("build") / name))
+    if schema:
+        from edgekd import figures
+
+        print(json.dumps(figures.schema(), indent=1))
+        return
+    folder = out or Path("build") / Path(_named(target, "report")).stem
+    _show(pages.render(folder), folder)
 
 
 @app.command()
@@ -236,10 +248,10 @@ def _named(target: str | None, command: str) -> str:
     return target
 
 
-def _show(found: Any) -> None:
+def _show(found: Any, folder: Path) -> None:
     from edgekd import pages
 
-    print(pages.summary(found))
+    print(pages.summary(found, folder), end="")
 
 
 def _is_main() -> bool:

@@ -91,7 +91,7 @@ def _store(store: Path) -> Symptom:
     if not os.access(store, os.W_OK):
         return Symptom("store", "fail", f"{store} can't be written", "--store DIR, a folder of your own")
     size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
-    work = [folder for folder in (store / "work").glob("*") if folder.is_dir()]
+    work = [folder for folder in (store / "work").glob("*-????????????????") if folder.is_dir()]
     unfinished = f", {len(work)} of them unfinished work that the same build goes on from" if work else ""
     kept = len(list(store.glob("*/*/artifact.json"))) + len(work)
     return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {kept} pieces{unfinished}")

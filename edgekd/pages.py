@@ -31,7 +31,7 @@ def render(folder: Path) -> Report:
     return report
 
 
-def summary(report: Report) -> str:
-    """What a build ends on."""
-    text: str = importlib.import_module("edgekd.stages.report").summary(report)
+def summary(report: Report, folder: Path) -> str:
+    """What a build ends on; its files lie in `folder`."""
+    text: str = importlib.import_module("edgekd.stages.report").summary(report, folder)
     return text

@@ -34,7 +34,7 @@ STAGES = (
     Stage(
         "prune",
         reads=("data", "teacher", "distill"),
-        settings=("prune", "distill.losses", "distill.precision", "data.augment"),
+        settings=("prune", "distill.losses", "data.augment"),
         limited=("limits.size_bytes", "limits.flash_bytes", "limits.peak_ram_bytes"),
         fingerprints=(fingerprints.criterion,),
         trains=True,

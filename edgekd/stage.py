@@ -1,13 +1,15 @@
 """One stage: what it is made from, and how it is reused, run, published and logged."""
 
 import errno
+import fcntl
 import importlib
 import json
+import os
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +23,7 @@ from edgekd.launched import Processes
 from edgekd.store import METRICS, Artifact, Recipe, Store, refused, writing
 
 Log = Callable[[str], None]
+ASIDE = "aside-"  # begins the names of scratch folders whose work is not kept
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,9 @@ class Stage:
 
     def load(self) -> Any:
         """Its module; torch comes with it."""
+        # OpenMP's threads spin while they wait for one another. On a machine that does something else as well, small
+        # networks then train many times slower (benchmarks/busy_machine.py); it is read when torch is first imported.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         return importlib.import_module(self.module or f"edgekd.stages.{self.name}")
 
     def declares(self, config: Config) -> tuple[str, ...]:
@@ -140,15 +146,32 @@ def headline(metrics: Mapping[str, Any]) -> str:
 
 @contextmanager
 def aside(store: Store, stage: str) -> Iterator[Path]:
-    """A scratch folder for work that is not kept."""
+    """A scratch folder for work that is not kept; those of killed processes are cleared away."""
     folder = store.root / "work"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f"{stage}-", dir=folder))
+        _clear_abandoned(folder)
+        unnamed = Path(tempfile.mkdtemp(prefix=".", dir=folder))
+        held = os.open(unnamed, os.O_RDONLY)
+        fcntl.flock(held, fcntl.LOCK_EX)  # before it has the name by which others find it
+        scratch = unnamed.rename(folder / f"{ASIDE}{stage}{unnamed.name}")
     try:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
+        os.close(held)
+
+
+def _clear_abandoned(folder: Path) -> None:
+    """The kernel has dropped the locks of processes that are no more."""
+    for scratch in folder.glob(f"{ASIDE}*"):
+        with suppress(FileNotFoundError, BlockingIOError):
+            descriptor = os.open(scratch, os.O_RDONLY)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(scratch, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 def _found(store: Store, wanted: Recipe) -> Artifact:

@@ -29,7 +29,7 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     table = fakes.stages()
     make = pipeline.make
     monkeypatch.setattr(pipeline, "make", lambda config, out, store: make(config, out, store, stages=table))
-    monkeypatch.setattr(pages, "summary", lambda report: f"the table of {report.target['name']}")
+    monkeypatch.setattr(pages, "summary", lambda report, folder: f"the table of {report.target['name']}\n")
 
 
 def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:

@@ -80,7 +80,7 @@ def pruned(
             return _weigh("yes", f"smaller and faster: {saved}, {times}{price}", change, samples_error)
         case "slower":
             return _weigh("partly", f"smaller yes, speed no: slower, {times}; {saved}{price}", change, samples_error)
-    return _weigh("partly", f"smaller yes, faster no: {times}; {saved}{price}", change, samples_error)
+    return _weigh("partly", f"smaller yes, faster no: {times}, within noise; {saved}{price}", change, samples_error)
 
 
 def int8(*, size_ratio: float, change: float, samples_error: float, latency: Figure) -> Verdict:

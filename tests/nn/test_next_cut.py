@@ -1,0 +1,16 @@
+"""The narrowest form of a network: what `edgekd check` holds against the limits."""
+
+import torch
+from torch import nn
+
+from edgekd.models.resnet8 import ResNet8
+from edgekd.nn.next_cut import narrowest
+
+
+def test_every_layer_of_the_narrowest_form_has_one_multiple_of_channels() -> None:
+    model = ResNet8(classes=3, input_shape=(1, 16, 16), width=16)
+    found = narrowest(model, (1, 16, 16), channel_multiple=4)
+    widths = {layer.out_channels for layer in found.modules() if isinstance(layer, nn.Conv2d)}
+    assert widths == {4}
+    assert found.eval()(torch.zeros(2, 1, 16, 16)).shape == (2, 3)
+    assert sum(p.numel() for p in model.parameters()) > 20 * sum(p.numel() for p in found.parameters())
