@@ -1,5 +1,6 @@
 """The processes of a training that `torchrun` started: which one this is, and how they wait for and tell each other."""
 
+import atexit
 import os
 from collections.abc import Callable
 from datetime import timedelta
@@ -40,6 +41,7 @@ def connect() -> None:
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     distributed.init_process_group(backend, timeout=PATIENCE)
+    atexit.register(_part)
 
 
 def barrier() -> None:
@@ -55,6 +57,12 @@ def from_main(compute: Callable[[], Result]) -> Result:
     told: list[object] = [compute() if is_main() else None]
     distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
     return cast(Result, told[0])
+
+
+def _part() -> None:
+    """Left to the interpreter's end, gloo's threads now and then abort a process whose work is done."""
+    if distributed.is_initialized():
+        distributed.destroy_process_group()
 
 
 def _launched() -> bool:

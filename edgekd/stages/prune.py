@@ -180,7 +180,7 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
     (out / "recovery.ckpt").unlink(missing_ok=True)
     after = prices(pruned.model, splits.input_shape).at(())
     return {
-        **accuracies(pruned.model, splits, title="prune"),
+        **processes.from_main(lambda: accuracies(pruned.model, splits, title="prune")),
         "parameters": after.parameters,
         "parameters_before": before.parameters,
         "macs": after.macs,

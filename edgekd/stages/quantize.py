@@ -132,7 +132,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         torch.save(found.simulation.state_dict(), out / "simulation.pt")
         checkpoint.unlink(missing_ok=True)
     return {
-        **accuracies(found.simulation, splits, title="quantize"),
+        **processes.from_main(lambda: accuracies(found.simulation, splits, title="quantize")),
         "kernels": found.simulation.kernels,
         "processes": found.training.processes,
         "resumed_from": found.training.resumed_from,

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Config, Training
 from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch
+from edgekd.nn.batches import Batch, applicable
 from edgekd.nn.evaluate import accuracies, check_answer, count_parameters, logits
 from edgekd.nn.fit import FitResult, fit
 from edgekd.nn.foreign import load_checkpoint
@@ -69,7 +69,7 @@ def _finish(
     model: nn.Module, plan: blueprint.Blueprint, splits: Splits, augment: Augment, result: FitResult, out: Path
 ) -> dict[str, Any]:
     blueprint.save(model, plan, out / "model")
-    if augment == Augment():
+    if applicable(augment, splits) == Augment():
         answers = logits(model, splits.train, splits, device=result.device, title="teacher: keeping its answers")
         np.save(out / STORED, answers, allow_pickle=False)
     return {
