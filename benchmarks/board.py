@@ -70,7 +70,16 @@ def first_run() -> str:
     return table(("`make demo`: installing", "`make demo`: building", "then `make test`"), cells)
 
 
-TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run}
+def busy_machine() -> str:
+    """The newest row of each load."""
+    newest = {row["busy_processes"]: row for row in rows("busy_machine")}
+    cells = [(row["busy_processes"], f"{row['spinning_ms']} ms", f"{row['passive_ms']} ms") for row in newest.values()]
+    return table(
+        ("busy processes beside it", "OpenMP as it comes", "OMP_WAIT_POLICY=PASSIVE, as edgekd sets it"), cells
+    )
+
+
+TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run, "busy_machine": busy_machine}
 
 
 def written(text: str) -> str:

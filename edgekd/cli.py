@@ -148,9 +148,12 @@ def verify(
     from edgekd.proof import verify as prove
 
     for row in prove(_named(target, "verify"), config, set_ or (), out, store):
-        differ = "" if row.outputs is None else f"{row.differing:,} of {row.outputs:,} outputs differ"
+        differ = (
+            "" if row.outputs is None else f"{row.differing:,} of {row.outputs:,} outputs differ from {row.against}"
+        )
         accuracy = "" if row.accuracy.value is None else f"{row.accuracy.value:.2f} %"
-        print(f"{row.name:20} {accuracy:>9}  {differ}".rstrip())
+        gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
+        print(f"{row.name:20} {accuracy:>9}  {gate:6}  {differ}".rstrip())
 
 
 @app.command()
@@ -277,6 +280,8 @@ def _known(error: Exception) -> EdgekdError | None:
     """The error that a user can act on, if it is one."""
     if isinstance(error, EdgekdError):
         return error
+    if isinstance(error, FileNotFoundError) and error.filename is None:  # os.getcwd's
+        return EdgekdError("the working folder is no longer there", "cd to a folder that is")
     if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EPIPE:
         from edgekd.store import refused
 

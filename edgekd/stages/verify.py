@@ -164,7 +164,7 @@ def _simulated(simulation: Simulation, splits: Splits) -> Array:
     parts = []
     with progress("verify: simulation", len(splits.test)) as advance:
         for x in _inputs(splits):
-            parts.append(simulation.codes(torch.from_numpy(x)).numpy().astype(np.int8))
+            parts.append(simulation.trace_codes(torch.from_numpy(x))[simulation.graph.output].numpy().astype(np.int8))
             advance(len(x), "")
     return np.concatenate(parts)
 

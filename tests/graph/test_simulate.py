@@ -12,7 +12,8 @@ from torch import nn
 
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
-from edgekd.graph.simulate import BIAS_CODES, Simulation, from_range, scale_owners, weight_scale
+from edgekd.graph.fake_quant import BIAS_CODES, weight_scale
+from edgekd.graph.simulate import Simulation, from_range, scale_owners
 
 
 @pytest.mark.parametrize("kernels", ["xnnpack", "onnxruntime"])
