@@ -300,6 +300,10 @@ PLACES = (
         damage(".edgekd/teacher/*/model/weights.pt", b"abc"),
     ),
     bad(
+        "damaged work in a folder with a space", f"{BUILD} --store 'my store'", "try: rm -r '/", 1,
+        both(wrongs.spaced_store, damage("my store/teacher/*/model/weights.pt", b"abc")),
+    ),
+    bad(
         "a damaged record in the store", BUILD, "artifact.json can't be read", 1,
         damage(".edgekd/distill/*/artifact.json", b"{"),
     ),

@@ -174,13 +174,13 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 
 def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Splits, out: Path) -> dict[str, Any]:
-    """Save the network, clear away what a resumed try would have needed, and measure."""
+    """In the main process: save the network, clear away what a resumed try would have needed, and measure."""
     blueprint.save(pruned.model, plan, out / "model")
     shutil.rmtree(out / "steps", ignore_errors=True)
     (out / "recovery.ckpt").unlink(missing_ok=True)
     after = prices(pruned.model, splits.input_shape).at(())
     return {
-        **processes.from_main(lambda: accuracies(pruned.model, splits, title="prune")),
+        **accuracies(pruned.model, splits, title="prune"),
         "parameters": after.parameters,
         "parameters_before": before.parameters,
         "macs": after.macs,
