@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import ModelError, UnsupportedOperatorError
-from edgekd.graph.lowerings import LOWERINGS
+from edgekd.graph.lowerings import COMPUTING, LOWERINGS
 from edgekd.graph.ops import Graph
 from edgekd.graph.reader import BATCH, Reader, Refused
 from edgekd.graph.simplify import BatchNorm, simplified
@@ -27,7 +27,7 @@ def capture(model: nn.Module, input_shape: tuple[int, ...]) -> Graph:
         more = f" (and {len(refused) - 1} more: {'; '.join(map(str, refused[1:4]))})" if refused[1:] else ""
         raise UnsupportedOperatorError(
             f"layer {refused[0]} has no int8 form{more}",
-            f"put one of these in its place: {', '.join(sorted(LOWERINGS))}",
+            f"put one of these in its place: {', '.join(COMPUTING)}",
         )
     assert graph is not None
     return graph

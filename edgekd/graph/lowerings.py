@@ -188,3 +188,6 @@ LOWERINGS: dict[str, Lowering] = {
     "detach": _lower_identity,
     "to": _lower_identity,
 }
+
+COMPUTING = tuple(sorted(name for name, lower in LOWERINGS.items() if lower is not _lower_identity))
+"""Torch's operators that have a form in the graph, those aside that leave values as they are."""

@@ -42,7 +42,7 @@ class Reader:
         self.tensors = {"input": Tensor("input", tuple(input_shape))}
         self.operators: list[Operator] = []
         self.refused: list[Refused] = []
-        self.used: dict[str, int] = {}
+        self.used = {"input": 1}  # a module may be called so too
 
     def read(self, node: fx.Node) -> None:
         """Take in one node; what has no form is noted in `refused`."""

@@ -4,6 +4,7 @@ import copy
 import logging
 import os
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -242,6 +243,8 @@ class _Step(nn.Module):
 def _fabric(settings: Training, compute: Compute, unused: bool) -> Fabric:
     world = processes.world()
     processes.connect()
+    # Of 1x1 kernels, whose strides can be told in two ways; "not an error", it says, once in each process.
+    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
         fabric = Fabric(
             accelerator=compute.accelerator,

@@ -79,6 +79,25 @@ def test_float_files_compute_what_the_model_computes(model: nn.Module, shape: tu
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
 
 
+class Apart(nn.Module):
+    """Activations that nothing before them can take in, and reshapes whose order shows: (C, H, W) is not (H, W, C)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.input = nn.Conv2d(2, 4, 3, padding=1)  # named like the graph's own input
+        self.last = nn.Linear(16, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.input(x)
+        y = F.max_pool2d(y + F.relu6(y), 2)
+        y = F.relu(y.reshape(-1, 8, 2, 4)).flatten(1) if y.shape[2] == 4 else y
+        return F.relu(self.last(y.reshape(-1, 4, 16)[:, 1:2].reshape(-1, 16)) + y.reshape(-1, 64)[:, 3:9])
+
+
+def test_lone_activations_and_reordering_reshapes_are_bit_exact(tmp_path: Path) -> None:
+    assert_parity(lived_in(Apart(), (2, 8, 8)), (2, 8, 8), tmp_path)
+
+
 class Sum(nn.Module):
     """Two branches on scales whose ratio is a multiple of 1/32, so that many sums lie half way between two codes."""
 
