@@ -1,0 +1,161 @@
+"""A whole build: what it leaves, what it reuses, and that it is the same each time."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import commands
+import pytest
+
+import edgekd
+from edgekd.figures import Report
+
+pytestmark = pytest.mark.e2e
+
+
+def report(folder: Path, target: str = "rpi4") -> Report:
+    return Report.model_validate_json((folder / "build" / target / "report.json").read_text(encoding="utf-8"))
+
+
+def test_a_build_leaves_its_files_and_a_proof_that_they_are_right(finished: Path) -> None:
+    names = {path.name for path in (finished / "build" / "rpi4").iterdir()}
+    assert names == {*commands.MODELS, "report.json", "report.md", "report.html"}
+    found = report(finished)
+    assert found.parity
+    assert found.missed == ()
+    proof = {row.name: row.differing for row in found.boundaries if row.exact}
+    assert proof["tflite"] == proof["onnx"] == 0
+    assert {row.path for row in found.files} == set(commands.MODELS)
+    assert [row.stage for row in found.stages] == ["teacher", "distilled", "pruned", "int8"]
+    assert "int8" in (finished / "stdout").read_text()
+    assert "<svg" in (finished / "build" / "rpi4" / "report.html").read_text(encoding="utf-8")
+
+
+def test_nothing_is_left_lying_about_by_a_build(finished: Path) -> None:
+    assert list((finished / ".edgekd" / "work").iterdir()) == []
+    assert {path.name for path in (finished / ".edgekd").iterdir()} == {*commands.CACHED, "work"}
+
+
+def test_the_same_build_in_another_store_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "edgekd.toml").write_text(commands.TINY)
+    done = commands.run(tmp_path, *commands.BUILD, "--store", "another store")
+    assert done.returncode == 0, done.stderr
+    assert commands.files(tmp_path) == commands.files(finished)
+
+
+def test_two_targets_share_teacher_and_student(finished: Path, tmp_path: Path) -> None:
+    shutil.copytree(finished / ".edgekd", tmp_path / ".edgekd")
+    (tmp_path / "edgekd.toml").write_text(commands.TINY)
+    done = commands.run(tmp_path, "build", "--target", "cortex-m4")
+    assert done.returncode == 0, done.stderr
+    for stage in ("data", "teacher", "distill"):
+        assert f"{stage:9} reused" in done.stderr
+        assert len(list((tmp_path / ".edgekd" / stage).iterdir())) == 1
+    assert "quantize  ran" in done.stderr
+    assert report(tmp_path, "cortex-m4").missed == ()
+
+
+def test_the_python_call_gives_the_report(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    found = edgekd.build("rpi4", settings={"profile.seconds": 0.01}, out=tmp_path / "out")
+    assert isinstance(found, Report)
+    assert found.boundaries == report(finished).boundaries
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["target"]["name"] == "rpi4"
+    rows = edgekd.verify("rpi4", settings={"profile.seconds": 0.01}, out=tmp_path / "out")
+    assert rows == found.boundaries
+
+
+def test_verify_and_report_read_a_finished_build(finished: Path) -> None:
+    done = commands.run(finished, "verify", "--target", "rpi4")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("passed  0 of 3,600 outputs differ from reference") == 3
+    done = commands.run(finished, "report", "--target", "rpi4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "pruned" in done.stdout
+
+
+def test_two_processes_train_together_and_the_report_says_so(tmp_path: Path) -> None:
+    (tmp_path / "edgekd.toml").write_text(commands.TINY)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    done = commands.run(tmp_path, *commands.BUILD, launcher=torchrun, OMP_NUM_THREADS="1")
+    assert done.returncode == 0, done.stderr
+    found = report(tmp_path)
+    assert found.training["distill"]["processes"] == 2
+    assert found.parity
+    assert "2 processes" in (tmp_path / "build" / "rpi4" / "report.md").read_text(encoding="utf-8")
+
+
+NETS = """
+from torch import nn
+
+class Tiny(nn.Module):
+    def __init__(self, classes, width=8):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, width, 3, padding=1), nn.BatchNorm2d(width), nn.ReLU())
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        return self.head(self.body(x).mean((2, 3)))
+"""
+SETS = """
+import numpy as np
+
+def stripes(count, noise=0.3):
+    chance = np.random.default_rng(0)
+    def part():
+        y = np.arange(count) % 2
+        x = np.tile(np.arange(8) % 2, (count, 8, 1)).astype(np.float32)
+        x[y == 1] = x[y == 1].transpose(0, 2, 1)
+        return (x + chance.normal(0, noise, x.shape))[:, None], y
+    return {"train": part(), "test": part(), "classes": ["upright", "lying"]}
+"""
+LOSSES = """
+from torch import nn
+
+class Logits(nn.Module):
+    def __init__(self, labels=0.5):
+        super().__init__()
+        self.labels = labels
+
+    def forward(self, student, teacher, labels):
+        hard = nn.functional.cross_entropy(student.logits, labels)
+        return nn.functional.mse_loss(student.logits, teacher.logits) + self.labels * hard
+"""
+OWN = """\
+limits.accuracy_drop = 100
+profile = { rounds = 1, seconds = 0.02 }
+distill = { epochs = 4, losses = [{ name = "mypkg.losses:Logits", labels = 0.1 }] }
+prune = { steps = 1, epochs = 1, keep = 0.8, channel_multiple = 1 }
+quantize.epochs = 1
+
+[data]
+name = "mypkg.sets:stripes"
+count = 128
+augment.shift = 0
+
+[teacher]
+model = "mypkg.nets:Tiny"
+width = 16
+epochs = 6
+
+[student]
+model = "mypkg.nets:Tiny"
+"""
+
+
+def test_a_users_own_data_model_and_loss_are_named_in_a_short_config(tmp_path: Path) -> None:
+    place = tmp_path / "my project ü"
+    (place / "mypkg").mkdir(parents=True)
+    for name, source in {"__init__": "", "nets": NETS, "sets": SETS, "losses": LOSSES}.items():
+        (place / "mypkg" / f"{name}.py").write_text(source)
+    (place / "edgekd.toml").write_text(OWN)
+    assert OWN.count("\n") < 20
+    done = commands.run(place, *commands.BUILD)
+    assert done.returncode == 0, done.stderr
+    found = report(place)
+    assert found.parity
+    assert found.data["classes"] == ["upright", "lying"]
+    assert found.stages[-1].accuracy.value > 75
+    assert b"upright" in (place / "build" / "rpi4" / "model.tflite").read_bytes()
+    assert sys.executable not in (place / "build" / "rpi4" / "report.json").read_text(encoding="utf-8")

@@ -1,0 +1,117 @@
+"""Each bad input is answered by one line of error and a remedy, with its exit code, and nothing is lost."""
+
+import hashlib
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import wrongs
+from bad_inputs import BUILD, MISTYPED, TABLE, Bad
+
+import edgekd
+from edgekd import cli
+
+ROOT = Path(edgekd.__file__).parent.parent
+
+
+def run(typed: str) -> int:
+    with pytest.raises(SystemExit) as left:
+        cli.app(shlex.split(typed), prog_name="edgekd")
+    return int(left.value.code or 0)
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with edgekd.toml, store and files of a finished build."""
+    place = tmp_path_factory.mktemp("finished")
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        Path("edgekd.toml").write_text(wrongs.TINY)
+        assert run(BUILD) == 0
+    finally:
+        os.chdir(before)
+    return place
+
+
+@pytest.fixture
+def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The working folder: a copy of the finished build. Modules that lie in it are forgotten afterwards."""
+    shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    yield tmp_path
+    for name in ("full", "frozen"):
+        wrongs.unmount(name)
+    sys.modules.pop("mine", None)
+    if sys.modules.get("PIL", sys) is None:
+        del sys.modules["PIL"]
+
+
+def kept(place: Path) -> dict[str, str]:
+    """What a failure may not touch: finished work in the store, and that there are files of the build."""
+    work = {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in place.glob(".edgekd/*/*/**/*")
+        if path.is_file() and "work" not in path.parts
+    }
+    return work | {str(path): "" for path in place.glob("build/rpi4/*")}
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.title.replace(" ", "-"))
+def test_a_bad_input_gets_one_line_and_a_remedy(row: Bad, here: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    row.given()
+    before = kept(here)
+    capfd.readouterr()
+    code = run(row.typed)
+    told = capfd.readouterr().err
+    assert row.says in told, told
+    assert code == row.code, told
+    *_, error, remedy = told.splitlines()
+    assert error.startswith("error: ")
+    assert re.fullmatch(r"  try: \S.*", remedy)
+    assert told.count("error: ") == 1
+    assert "Traceback" not in told
+    assert "bug in edgekd" not in told
+    after = kept(here)
+    assert before.items() <= after.items(), before.keys() - after.keys()
+    assert not Path("SPRUNG").exists(), "code from a checkpoint ran"
+    assert not list(Path().glob(".edgekd/work/*.lock"))
+
+
+WITHOUT_TORCH = """
+import os, pathlib, shlex, sys, tempfile
+import bad_inputs as table
+from edgekd import cli
+
+for row in table.MISTYPED:
+    os.chdir(tempfile.mkdtemp())
+    pathlib.Path("build").mkdir()
+    pathlib.Path("edgekd.toml").touch()
+    row.given()
+    try:
+        cli.app(shlex.split(row.typed), prog_name="edgekd")
+    except SystemExit as left:
+        assert left.code == row.code, row.title
+    heavy = {"torch", "onnx", "sklearn"} & set(sys.modules)
+    assert not heavy, (row.title, heavy)
+    sys.path[:] = [place for place in sys.path if place != os.getcwd()]
+print(len(table.MISTYPED), "rows")
+"""
+
+
+def test_what_is_mistyped_is_answered_without_torch(tmp_path: Path) -> None:
+    path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)}
+    command = [sys.executable, "-c", WITHOUT_TORCH]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.stdout == f"{len(MISTYPED)} rows\n", done.stderr
+
+
+def test_there_are_more_than_thirty() -> None:
+    assert len({row.title for row in TABLE}) == len(TABLE) > 30
