@@ -116,7 +116,7 @@ class Distill(Training):
 
     losses: tuple[Loss, ...] = (Loss(),)
     baseline: bool = True
-    epochs: PositiveInt = 40
+    epochs: PositiveInt = 30
 
 
 class Prune(Training, Part):

@@ -123,6 +123,9 @@ def make(
             elif processes.main:
                 scratch = cleanup.enter_context(aside(shelf, stage.name))
                 made[stage.name] = run_aside(stage, config, made, scratch, log)
+            if stage.name == "data" and processes.main:
+                for later in stages:
+                    later.foresee(config, made["data"])
             if stage.name == "export" and processes.main:
                 deliver(made["export"], out, MODELS)
         if processes.main:

@@ -56,6 +56,12 @@ class Stage:
         os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         return importlib.import_module(self.module or f"edgekd.stages.{self.name}")
 
+    def foresee(self, config: Config, data: Path) -> None:
+        """Let the stage refuse before anything trains what it would refuse later; most have nothing to say."""
+        refuse = getattr(self.load(), "foresee", None)
+        if refuse is not None:
+            refuse(config, data)
+
     def declares(self, config: Config) -> tuple[str, ...]:
         """What it may read of this config."""
         return self.settings + (self.limited if config.prune.until == "limits" else ())

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from edgekd import catalog
 from edgekd.config import Config
 from edgekd.errors import ModelError
@@ -13,6 +15,7 @@ from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
 from edgekd.graph.ops import Graph
 from edgekd.nn import blueprint
+from edgekd.nn.evaluate import check_answer
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
@@ -27,10 +30,15 @@ def export(
     return [catalog.load("exporter", kind)(graph, folder / f"{name}.{kind}", labels, inputs) for kind in formats]
 
 
+def foresee(config: Config, data: Path) -> None:
+    """Refuse a student that has an operator without a writer, before anything trains."""
+    splits = Splits.load(data)
+    weigh(_untrained(config, splits), splits.input_shape)
+
+
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
-    options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
-    student = blueprint.build(blueprint.Blueprint(config.student.model, options))
+    student = _untrained(config, splits)
     found = weigh(student, splits.input_shape, splits.classes)
     least = found
     if config.prune.criterion != "none":
@@ -81,6 +89,13 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         },
         "notes": notes,
     }
+
+
+def _untrained(config: Config, splits: Splits) -> nn.Module:
+    options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
+    student = blueprint.build(blueprint.Blueprint(config.student.model, options))
+    check_answer(student, splits, f"student {config.student.model!r}")
+    return student
 
 
 def _captured(artifact: Path, splits: Splits) -> Graph:
