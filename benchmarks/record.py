@@ -16,6 +16,7 @@ LIBRARIES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 def append(name: str, row: Mapping[str, Any]) -> None:
     """Add `row` to results/`name`.csv; the columns are those of its first row."""
     whole = {"date": datetime.date.today().isoformat(), **row, "command": _command(), **_machine()}
+    RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as stream:
