@@ -1,4 +1,4 @@
-"""The end of a build: the ledger as a table for the terminal, then parity, limits, device and files, a line each."""
+"""The end of a build: the ledger as a table for the terminal, then in words what paid, parity, limits and files."""
 
 import io
 import textwrap
@@ -11,18 +11,22 @@ from rich.table import Table
 from edgekd.figures import Report, StageRow
 from edgekd.reporting import sentences, units
 
-WIDTH = 110
+WIDTH = 100
 INDENT = 9
 RIGHT = ("accuracy", "change", "size", "MACs", "peak RAM", "latency\nmeasured-host")
 
 
 def summary(report: Report, folder: Path | None = None) -> str:
-    """Plain text of at most 110 columns.
+    """Plain text of at most 100 columns.
 
     Args:
         folder: where the build's files lie, as it is to be shown.
     """
     lines = [sentences.title(report), _table(report)]
+    for row in report.stages:
+        verdict = f"{row.paid}: {row.because}" if row.paid else row.because
+        label = "paid?" if row is report.stages[0] else ""
+        lines.append(_line(f"{label:{INDENT}}{row.stage}", verdict, indent=INDENT + 11))
     lines.append(_line("parity", sentences.parity(report)))
     if report.limits:
         lines.append(_line("limits", " · ".join(sentences.limit(row) for row in report.limits)))
@@ -37,7 +41,6 @@ def _table(report: Report) -> str:
     table.add_column("stage", no_wrap=True)
     for heading in RIGHT:
         table.add_column(heading, justify="right", no_wrap=True)
-    table.add_column("paid?", overflow="fold")
     for row in report.stages:
         table.add_row(*_cells(row))
     text = io.StringIO()
@@ -54,7 +57,6 @@ def _cells(row: StageRow) -> tuple[str, ...]:
         units.text(row.macs),
         units.text(row.peak_ram),
         units.text(row.latency_ratio),
-        f"{row.paid}: {row.because}" if row.paid else row.because,
     )
 
 
@@ -66,12 +68,12 @@ def _files(report: Report, folder: Path | None) -> str:
     return "  ".join(names)
 
 
-def _line(label: str, text: str) -> str:
+def _line(label: str, text: str, indent: int = INDENT) -> str:
     return textwrap.fill(
         text,
         WIDTH,
-        initial_indent=label.ljust(INDENT),
-        subsequent_indent=" " * INDENT,
+        initial_indent=label.ljust(indent),
+        subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
