@@ -46,11 +46,6 @@ def examine(config: Config) -> Examined:
     return Examined(splits, tuple(notes))
 
 
-def prepare(config: Config) -> Splits:
-    """The three parts, with the mean and standard deviation that their inputs are normalised by."""
-    return examine(config).splits
-
-
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leave the splits in `out`."""
     examined = examine(config)

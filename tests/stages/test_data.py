@@ -24,7 +24,7 @@ def config(monkeypatch, answer, seed=0, **data) -> Config:
 
 
 def prepared(monkeypatch, answer, **data) -> Splits:
-    return stage.prepare(config(monkeypatch, answer, **data))
+    return stage.examine(config(monkeypatch, answer, **data)).splits
 
 
 class Cubes(Dataset):
