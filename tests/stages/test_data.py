@@ -159,7 +159,7 @@ def test_the_root_goes_to_factories_that_take_it(monkeypatch, tmp_path):
         return {"train": (X, Y), "test": TEST}
 
     monkeypatch.setitem(globals(), "factory", taking)
-    stage.prepare(Config(data={"name": f"{__name__}:factory", "root": tmp_path, "size": 3}))
+    stage.examine(Config(data={"name": f"{__name__}:factory", "root": tmp_path, "size": 3}))
     assert seen == [(tmp_path, 3)]
     examined = stage.examine(config(monkeypatch, {"train": (X, Y), "test": TEST}, root=tmp_path))
     assert any("takes no root" in note for note in examined.notes)
@@ -168,7 +168,7 @@ def test_the_root_goes_to_factories_that_take_it(monkeypatch, tmp_path):
 def test_an_option_that_a_factory_must_have_is_asked_for(monkeypatch):
     monkeypatch.setitem(globals(), "factory", lambda hands: None)
     with pytest.raises(ConfigError, match=r"needs data\.hands"):
-        stage.prepare(Config(data={"name": f"{__name__}:factory"}))
+        stage.examine(Config(data={"name": f"{__name__}:factory"}))
 
 
 def test_a_factory_that_fails_is_named_with_its_error(monkeypatch):
@@ -177,7 +177,7 @@ def test_a_factory_that_fails_is_named_with_its_error(monkeypatch):
 
     monkeypatch.setitem(globals(), "factory", failing)
     with pytest.raises(DataError, match="factory' failed: KeyError: 'left_hand'"):
-        stage.prepare(Config(data={"name": f"{__name__}:factory"}))
+        stage.examine(Config(data={"name": f"{__name__}:factory"}))
 
 
 def changed(array: np.ndarray, position, value, dtype=None) -> np.ndarray:
