@@ -70,16 +70,15 @@ def first_run() -> str:
     return table(("`make demo`: installing", "`make demo`: building", "then `make test`"), cells)
 
 
-def busy_machine() -> str:
+def small_batches() -> str:
     """The newest row of each load."""
-    newest = {row["busy_processes"]: row for row in rows("busy_machine")}
-    cells = [(row["busy_processes"], f"{row['spinning_ms']} ms", f"{row['passive_ms']} ms") for row in newest.values()]
-    return table(
-        ("busy processes beside it", "OpenMP as it comes", "OMP_WAIT_POLICY=PASSIVE, as edgekd sets it"), cells
-    )
+    newest = {row["busy_processes"]: row for row in rows("small_batches")}
+    ways = ("one_thread_ms", "all_threads_ms", "all_threads_passive_ms")
+    cells = [(row["busy_processes"], *(f"{row[way]} ms" for way in ways)) for row in newest.values()]
+    return table(("busy processes beside it", "one thread", "all threads", "all threads, waiting passively"), cells)
 
 
-TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run, "busy_machine": busy_machine}
+TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run, "small_batches": small_batches}
 
 
 def written(text: str) -> str:

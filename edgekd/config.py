@@ -116,7 +116,7 @@ class Distill(Training):
 
     losses: tuple[Loss, ...] = (Loss(),)
     baseline: bool = True
-    epochs: PositiveInt = 30
+    epochs: PositiveInt = 40
 
 
 class Prune(Training, Part):
@@ -206,7 +206,7 @@ class Compute(Settings):
 
     Attributes:
         accelerator: Lightning Fabric's name of it.
-        threads: of torch, in each process; 0 leaves torch's choice.
+        threads: of torch, in each process; 0 takes one for small inputs, and torch's choice for others.
     """
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -51,9 +51,6 @@ class Stage:
 
     def load(self) -> Any:
         """Its module; torch comes with it."""
-        # OpenMP's threads spin while they wait for one another. On a machine that does something else as well, small
-        # networks then train many times slower (benchmarks/busy_machine.py); it is read when torch is first imported.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         return importlib.import_module(self.module or f"edgekd.stages.{self.name}")
 
     def foresee(self, config: Config, data: Path) -> None:

@@ -90,7 +90,7 @@ BAD: list[tuple[str, str, list[str], str | None, list[str], str]] = [
     ("no value", "", ["seed"], None, ["'seed' is not key=value"], "--set distill.epochs=20"),
     ("no key", "", ["=3"], None, ["is not key=value"], "--set"),
     ("half a key", "", ["distill.=3"], None, ["is not key=value"], "--set"),
-    ("text for a number", "", ["distill.epochs=many"], None, ["distill.epochs", "integer", "'many'"], "30"),
+    ("text for a number", "", ["distill.epochs=many"], None, ["distill.epochs", "integer", "'many'"], "40"),
     ("zero epochs", "", ["teacher.epochs=0"], None, ["teacher.epochs", "greater than 0"], "30"),
     ("negative rate", "", ["quantize.learning_rate=-1"], None, ["quantize.learning_rate", "not -1"], "0.0005"),
     ("infinite rate", "", ["quantize.learning_rate=inf"], None, ["quantize.learning_rate", "finite"], "0.0005"),

@@ -28,6 +28,7 @@ from edgekd.nn.splits import Splits
 
 Step = Callable[[nn.Module, Batch], Tensor]
 
+SMALL_BATCH = 2**14  # input numbers in a batch; the digits have a quarter of it (benchmarks/small_batches.py)
 CHECK_EVERY = 16  # steps between looks at the losses: on a GPU each look waits for the work under way
 
 
@@ -76,7 +77,7 @@ def fit(
         on_epoch: (module, epoch) is called before each epoch, in every process. After a resume it is not called for
             the epochs that are done, so what it does must depend on `epoch` alone.
     """
-    with _reproducible(compute):
+    with _reproducible(compute.threads or _threads(splits, settings)):
         return _Fit(module, step, splits, settings, seed, compute, augment, checkpoint, title).run(on_epoch)
 
 
@@ -284,23 +285,28 @@ def _chance(seed: int, epoch: int, rank: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, rank)).generate_state(1, np.uint32)[0])
 
 
+def _threads(splits: Splits, settings: Training) -> int:
+    """One for small inputs: more gain little there, and lose much where they wait for one another on a busy machine."""
+    elements = min(settings.batch_size, len(splits.train)) * int(np.prod(splits.input_shape))
+    return 1 if elements <= SMALL_BATCH else torch.get_num_threads()
+
+
 @contextmanager
-def _reproducible(compute: Compute) -> Iterator[None]:
-    """Deterministic kernels (an operator that has none warns), `compute.threads`, and torch's state put back after."""
+def _reproducible(threads: int) -> Iterator[None]:
+    """Deterministic kernels (an operator that has none warns), so many threads, and torch's state put back after."""
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    threads = torch.get_num_threads()
+    threads_before = torch.get_num_threads()
     benchmark = torch.backends.cudnn.benchmark
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision each time
     with torch.random.fork_rng():
         try:
             torch.use_deterministic_algorithms(True, warn_only=True)
             torch.backends.cudnn.benchmark = False
-            if compute.threads:
-                torch.set_num_threads(compute.threads)
+            torch.set_num_threads(threads)
             yield
         finally:
             torch.use_deterministic_algorithms(strict, warn_only=warn_only)
             torch.backends.cudnn.benchmark = benchmark
-            torch.set_num_threads(threads)
+            torch.set_num_threads(threads_before)
