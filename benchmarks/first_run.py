@@ -6,6 +6,7 @@ Writes results/first_run.csv. Installing is timed apart from the build: `make de
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -22,8 +23,10 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
     environment["PATH"] = os.pathsep.join(p for p in os.environ["PATH"].split(os.pathsep) if ".venv" not in p)
     started = time.perf_counter()
     done = subprocess.run(
-        command, cwd=folder, env=environment, check=True, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        command, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
     )
+    if done.returncode:
+        sys.exit(f"{done.stdout[-4000:]}\n{' '.join(command)} exited with {done.returncode}")
     return time.perf_counter() - started, done.stdout
 
 

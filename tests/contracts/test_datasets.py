@@ -12,7 +12,7 @@ from edgekd import catalog
 from edgekd.config import Config
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import batches
-from edgekd.stages.data import prepare
+from edgekd.stages.data import examine
 
 RANDOM = np.random.default_rng(0)
 
@@ -76,7 +76,7 @@ SMALL: dict[str, Callable[[Path], Path] | None] = {
 @pytest.mark.parametrize("name", catalog.DATASETS)
 def test_its_splits_are_whole_typed_and_ready_for_training(name, tmp_path):
     write = SMALL[name]
-    splits = prepare(Config(data={"name": name, "root": write(tmp_path) if write else None}))
+    splits = examine(Config(data={"name": name, "root": write(tmp_path) if write else None})).splits
     for split in (splits.train, splits.validation, splits.test):
         assert len(split) == len(split.x) > 0
         assert split.x.shape[1:] == splits.input_shape
@@ -95,7 +95,7 @@ def test_its_splits_are_whole_typed_and_ready_for_training(name, tmp_path):
 def test_another_seed_leaves_the_test_part_as_it_was(name, tmp_path):
     write = SMALL[name]
     data = {"name": name, "root": write(tmp_path) if write else None}
-    first, second = prepare(Config(data=data)), prepare(Config(data=data, seed=1))
+    first, second = (examine(Config(data=data, seed=seed)).splits for seed in (0, 1))
     np.testing.assert_array_equal(first.test.x, second.test.x)
     np.testing.assert_array_equal(first.test.y, second.test.y)
 
@@ -104,6 +104,6 @@ def test_another_seed_leaves_the_test_part_as_it_was(name, tmp_path):
 def test_a_root_that_is_not_there_is_a_wrong_setting(name, tmp_path):
     for root in (None, tmp_path / "mistyped"):
         with pytest.raises(ConfigError, match=r"data\.root") as caught:
-            prepare(Config(data={"name": name, "root": root}))
+            examine(Config(data={"name": name, "root": root}))
         assert caught.value.exit_code == 2
         assert "data.root" in caught.value.remedy
