@@ -20,6 +20,9 @@ Padding = tuple[int, int, int, int]  # top, bottom, left, right
 
 QMIN, QMAX = -128, 127
 
+KERNELS: dict[str, Kernels] = {"tflite": "xnnpack", "onnx": "onnxruntime"}
+"""The kernels that run each format: what a student for it is trained to, and its file verified against."""
+
 
 @dataclass(frozen=True)
 class Quantization:

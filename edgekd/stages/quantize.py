@@ -17,7 +17,7 @@ from edgekd.config import Augment, Compute, Config, Quantize
 from edgekd.errors import ModelError
 from edgekd.graph import files
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Graph, Kernels
+from edgekd.graph.ops import KERNELS, Graph, Kernels
 from edgekd.graph.simulate import Simulation
 from edgekd.losses.total import total_loss
 from edgekd.nn import blueprint, processes
@@ -29,9 +29,6 @@ from edgekd.nn.splits import Splits
 from edgekd.teachers.frozen import open_teacher
 
 VERSION = 1
-
-KERNELS: dict[str, Kernels] = {"tflite": "xnnpack", "onnx": "onnxruntime"}
-"""The kernels that run each format, and that a student for it is trained to."""
 
 CALIBRATION_BATCH = 64
 CAPTURE_TOLERANCE = 1e-3

@@ -19,7 +19,7 @@ from edgekd.config import Config, Verify
 from edgekd.errors import ModelError
 from edgekd.figures import Boundary, Figure, LayerDifference
 from edgekd.graph import cost, files, integer
-from edgekd.graph.ops import Array, Graph, Kernels
+from edgekd.graph.ops import KERNELS, Array, Graph, Kernels
 from edgekd.graph.simulate import Simulation
 from edgekd.nn import blueprint
 from edgekd.nn.batches import normalise
@@ -29,7 +29,6 @@ from edgekd.nn.splits import Splits
 
 VERSION = 1
 
-KERNELS: dict[str, Kernels] = {"tflite": "xnnpack", "onnx": "onnxruntime"}
 ROUNDING = {
     "xnnpack": "integer accumulation, float32 rescaling half to even, fixed-point ADD",
     "onnxruntime": "integer accumulation, float32 rescaling half to even, ADD by float32 fused multiply-adds (x86)",

@@ -8,7 +8,7 @@ from networks import Perceptron, lived_in, quantized
 
 from edgekd import catalog
 from edgekd.graph import integer
-from edgekd.stages.verify import KERNELS
+from edgekd.graph.ops import KERNELS
 
 
 @pytest.mark.parametrize("name", catalog.EXPORTERS)
