@@ -7,8 +7,8 @@ from torch import Tensor, nn
 
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Array, Graph
 from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import Array, Graph
 
 
 class Everything(nn.Module):
@@ -43,24 +43,26 @@ class Perceptron(nn.Module):
         return self.last(F.relu(self.norm(self.hidden(x.flatten(1)))))
 
 
-def lived_in(model: nn.Module, input_shape: tuple[int, ...], seed: int = 0) -> nn.Module:
+def lived_in(model: nn.Module, *shapes: tuple[int, ...], seed: int = 0) -> nn.Module:
     """The model in evaluation mode, its batch norms having seen some data, its channels of different strength."""
     torch.manual_seed(seed)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3 if parameter.dim() < 2 else (2 / parameter[0].numel()) ** 0.5)
         parameter.data *= torch.rand(len(parameter), *[1] * (parameter.dim() - 1)) * 2 + 0.1
     for _ in range(3):
-        model.train()(torch.randn(16, *input_shape))
+        model.train()(*(torch.randn(16, *shape) for shape in shapes))
     return model.eval()
 
 
 def quantized(
-    model: nn.Module, input_shape: tuple[int, ...], samples: int = 32, kernels: str = "xnnpack"
-) -> tuple[Simulation, Graph, Array]:
-    """(calibrated simulation, int8 graph, int8 codes of random inputs) of a model."""
-    simulation = Simulation(capture(model, input_shape), kernels).eval()
-    x = torch.from_numpy(np.random.default_rng(1).normal(size=(samples, *input_shape)).astype(np.float32))
+    model: nn.Module, *shapes: tuple[int, ...], samples: int = 32, kernels: str = "xnnpack"
+) -> tuple[Simulation, Graph, tuple[Array, ...]]:
+    """(calibrated simulation, int8 graph, int8 codes of random values for every input) of a model."""
+    simulation = Simulation(capture(model, *shapes), kernels).eval()
+    chance = np.random.default_rng(1)
+    x = tuple(torch.from_numpy(chance.normal(size=(samples, *shape)).astype(np.float32)) for shape in shapes)
     simulation.calibrate([x])
     simulation.fake_quantized = True
     graph = simulation.quantized_graph()
-    return simulation, graph, integer.quantize(x.numpy(), graph.quantization(graph.input))
+    codes = (integer.quantize(v.numpy(), graph.quantization(name)) for v, name in zip(x, graph.inputs, strict=True))
+    return simulation, graph, tuple(codes)

@@ -9,8 +9,8 @@ from torch import nn
 from edgekd.exporters import tflite
 from edgekd.graph import cost, plan
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Graph
 from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import Graph
 
 
 @dataclass(frozen=True)

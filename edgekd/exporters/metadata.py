@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from edgekd.graph.ops import Graph
+from edgekd.graph.structure import Graph
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,15 @@ def describe(
     if preprocessing is not None:
         found["preprocessing"] = json.dumps(asdict(preprocessing))
     if graph.quantized:
-        for role, name in (("input", graph.input), ("output", graph.output)):
-            q = graph.quantization(name)
+        for role, name in (*roles("input", graph.inputs), *roles("output", graph.outputs)):
+            q = graph.tensors[name].quantization
+            if q is None:
+                continue
             found[f"{role}_scale"] = repr(q.scale)
             found[f"{role}_zero_point"] = str(q.zero_point + zero_point_offset)
     return found
+
+
+def roles(role: str, tensors: Sequence[str]) -> list[tuple[str, str]]:
+    """(role, tensor): "input" for the only or the first one, then "input_1", "input_2"; the names in every format."""
+    return [(f"{role}_{i}" if i else role, name) for i, name in enumerate(tensors)]

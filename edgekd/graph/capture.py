@@ -4,25 +4,29 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.graph.lowerings import COMPUTING, LOWERINGS
-from edgekd.graph.ops import Graph
 from edgekd.graph.reader import BATCH, Reader, Refused
 from edgekd.graph.simplify import BatchNorm, simplified
+from edgekd.graph.structure import Graph
+
+Example = tuple[int, ...] | torch.Tensor
 
 
-def capture(model: nn.Module, input_shape: tuple[int, ...]) -> Graph:
+def capture(model: nn.Module, *examples: Example) -> Graph:
     """The float graph of a model in its evaluation mode.
 
     Args:
-        model: takes (N, *input_shape) float32, gives one tensor (N, ...).
+        model: takes (N, *shape) float32 for each example, gives a tensor (N, ...) or several in a tuple, list or dict.
+        examples: for each input the shape of a sample, or where it holds integers (tokens), one sample's values.
 
     Raises:
         UnsupportedOperatorError: naming every layer that has no form in the graph.
-        ModelError: where torch.export can't capture the model, or its outputs are not one tensor.
+        ModelError: where torch.export can't capture the model.
     """
-    graph, refused = attempt(model, input_shape)
+    graph, refused = attempt(model, *examples)
     if refused:
         more = f" (and {len(refused) - 1} more: {'; '.join(map(str, refused[1:4]))})" if refused[1:] else ""
         raise UnsupportedOperatorError(
@@ -33,29 +37,29 @@ def capture(model: nn.Module, input_shape: tuple[int, ...]) -> Graph:
     return graph
 
 
-def attempt(model: nn.Module, input_shape: tuple[int, ...]) -> tuple[Graph | None, list[Refused]]:
+def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Refused]]:
     """The graph, or every operator that stands in its way."""
-    program = _export(model, input_shape)
-    reader = Reader(program, input_shape, LOWERINGS)
+    program = _export(model, examples)
+    reader = Reader(program, LOWERINGS)
     for node in program.graph.nodes:
         reader.read(node)
     if reader.refused:
         return None, reader.refused
-    output = next(node for node in program.graph.nodes if node.op == "output").args[0]
-    if len(output) != 1:
-        raise ModelError(f"the model has {len(output)} outputs; edgekd needs one", "return the logits alone")
-    graph = simplified(Graph("input", reader.names[output[0]], reader.tensors, tuple(reader.operators)))
+    given = next(node for node in program.graph.nodes if node.op == "output").args[0]
+    outputs = tuple(reader.names[node] for node in pytree.tree_leaves(given))
+    graph = simplified(Graph(tuple(reader.inputs), outputs, reader.tensors, tuple(reader.operators)))
     if left := [op for op in graph.operators if isinstance(op, BatchNorm)]:
         return None, [Refused(op.name, "batch_norm", op.source, "it follows no convolution") for op in left]
     return graph, []
 
 
-def _export(model: nn.Module, input_shape: tuple[int, ...]) -> Any:
+def _export(model: nn.Module, examples: tuple[Example, ...]) -> Any:
     training = model.training
     parameter = next(model.parameters(), None)
-    example = torch.zeros(BATCH, *input_shape, device=parameter.device if parameter is not None else "cpu")
+    device = parameter.device if parameter is not None else torch.device("cpu")
+    batch = tuple(_batch(example).to(device) for example in examples)
     try:
-        return torch.export.export(model.eval(), (example,)).module()
+        return torch.export.export(model.eval(), batch).module()
     except Exception as error:  # torch.export raises many kinds, and the model's own code any
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(
@@ -64,3 +68,9 @@ def _export(model: nn.Module, input_shape: tuple[int, ...]) -> Any:
         ) from error
     finally:
         model.train(training)
+
+
+def _batch(example: Example) -> torch.Tensor:
+    if isinstance(example, torch.Tensor):
+        return example.expand(BATCH, *example.shape).contiguous()
+    return torch.zeros(BATCH, *example)

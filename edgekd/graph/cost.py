@@ -1,7 +1,8 @@
 """What the graph costs: multiply-accumulates, parameters and bytes, operator by operator."""
 
 from edgekd.figures import OperatorRow
-from edgekd.graph.ops import Conv2d, Graph, Linear, Operator, Weighted
+from edgekd.graph.ops import Conv2d, Linear
+from edgekd.graph.structure import Graph, Operator, Weighted
 
 
 def macs(graph: Graph) -> int:

@@ -10,9 +10,10 @@ import numpy as np
 
 from edgekd.errors import ModelError
 from edgekd.graph import ops
-from edgekd.graph.ops import Graph, Operator, Quantization, Tensor
+from edgekd.graph.structure import Graph, Operator, Quantization, Tensor
 
-ARRAYS = ("weight", "bias", "weight_scale")
+ARRAYS = ("weight_scale",)
+"""Fields that hold arrays, beside an operator's parameters."""
 
 
 def save(graph: Graph, folder: Path) -> None:
@@ -22,13 +23,13 @@ def save(graph: Graph, folder: Path) -> None:
     operators = []
     for i, op in enumerate(graph.operators):
         fields = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
-        for name in ARRAYS:
+        for name in (*op.parameters, *ARRAYS):
             if fields.get(name) is not None:
                 arrays[f"{i}.{name}"] = fields[name]
             fields.pop(name, None)
         operators.append({"type": type(op).__name__, **fields})
     tensors = [dataclasses.asdict(tensor) for tensor in graph.tensors.values()]
-    structure = {"input": graph.input, "output": graph.output, "tensors": tensors, "operators": operators}
+    structure = {"inputs": graph.inputs, "outputs": graph.outputs, "tensors": tensors, "operators": operators}
     (folder / "graph.json").write_text(json.dumps(structure, indent=1) + "\n", encoding="utf-8")
     np.savez(folder / "graph.npz", **arrays)
 
@@ -40,7 +41,7 @@ def load(folder: Path) -> Graph:
         with np.load(folder / "graph.npz", allow_pickle=False) as arrays:
             operators = tuple(_operator(i, op, arrays) for i, op in enumerate(structure["operators"]))
         tensors = {t["name"]: _tensor(t) for t in structure["tensors"]}
-        return Graph(structure["input"], structure["output"], tensors, operators)
+        return Graph(tuple(structure["inputs"]), tuple(structure["outputs"]), tensors, operators)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ModelError(f"{folder} holds no readable graph: {error}", "delete that folder and build again") from error
 
@@ -48,14 +49,14 @@ def load(folder: Path) -> Graph:
 def _operator(index: int, fields: dict[str, Any], arrays: Any) -> Operator:
     kind = getattr(ops, fields.pop("type"))
     fields = {name: _tuples(value) for name, value in fields.items()}
-    found = {name: arrays[f"{index}.{name}"] for name in ARRAYS if f"{index}.{name}" in arrays}
+    found = {name: arrays[f"{index}.{name}"] for name in (*kind.parameters, *ARRAYS) if f"{index}.{name}" in arrays}
     operator: Operator = kind(**fields, **found)
     return operator
 
 
 def _tensor(fields: dict[str, Any]) -> Tensor:
     q = fields["quantization"]
-    return Tensor(fields["name"], tuple(fields["shape"]), Quantization(**q) if q else None)
+    return Tensor(fields["name"], tuple(fields["shape"]), Quantization(**q) if q else None, fields["kind"])
 
 
 def _tuples(value: Any) -> Any:

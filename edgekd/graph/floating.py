@@ -1,4 +1,4 @@
-"""The float form of every operator, in torch: (op, inputs..., weight, bias, shape of the output) -> values."""
+"""The float form of every operator, in torch: (op, inputs..., parameters..., shape of the output) -> values."""
 
 from collections.abc import Callable
 
@@ -6,19 +6,25 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd.graph.ops import (
-    Activation,
     Add,
     AveragePool2d,
+    Constant,
     Conv2d,
+    Dequantize,
+    Embedding,
     GlobalAveragePool,
+    LayerNorm,
     Linear,
+    MatMul,
     MaxPool2d,
-    Operator,
     Pad,
+    Quantize,
     Relu,
     Reshape,
     Slice,
+    Softmax,
 )
+from edgekd.graph.structure import Activation, Operator
 
 
 def activated(x: Tensor, activation: Activation) -> Tensor:
@@ -47,6 +53,11 @@ def max_pooled(op: MaxPool2d, x: Tensor, lowest: float) -> Tensor:
     return F.max_pool2d(F.pad(x, (left, right, top, bottom), value=lowest), op.kernel, op.stride)
 
 
+def matrix_product(op: MatMul, a: Tensor, b: Tensor) -> Tensor:
+    """Each matrix of `a` times its fellow of `b`, as `op` has them turned."""
+    return (a.mT if op.transpose_a else a) @ (b.mT if op.transpose_b else b)
+
+
 def sliced(op: Slice, x: Tensor) -> Tensor:
     """Begin, end and step of each axis, the batch whole."""
     return x[(slice(None), *(slice(*r) for r in op.ranges))]
@@ -63,4 +74,11 @@ FLOAT: dict[type[Operator], Callable[..., Tensor]] = {
     Pad: lambda op, x, shape: padded(op, x, 0.0),
     Slice: lambda op, x, shape: sliced(op, x),
     Reshape: lambda op, x, shape: x.reshape(len(x), *shape),
+    MatMul: lambda op, a, b, shape: matrix_product(op, a, b),
+    Softmax: lambda op, x, shape: F.softmax(x * op.beta, -1),
+    LayerNorm: lambda op, x, w, b, shape: F.layer_norm(x, x.shape[-1:], w, b, op.epsilon),
+    Embedding: lambda op, x, w, shape: F.embedding(x, w),
+    Constant: lambda op, value, shape: value[None],
+    Dequantize: lambda op, x, shape: x,
+    Quantize: lambda op, x, shape: x,
 }

@@ -6,7 +6,9 @@ lowest free offset (greedy by size; Pisarchyk and Lee, 2020), as TFLite Micro's 
 
 from dataclasses import dataclass
 
-from edgekd.graph.ops import Conv2d, Graph, MaxPool2d, Reshape, tflite_padding
+from edgekd.graph.ops import Conv2d, MaxPool2d, Reshape
+from edgekd.graph.structure import Graph
+from edgekd.graph.windows import tflite_padding
 
 ALIGNMENT = 16
 """Bytes; TFLite Micro's buffer alignment."""
@@ -40,7 +42,7 @@ def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool =
     for op in graph.operators:  # a reshape is a view
         if isinstance(op, Reshape):
             owner[op.output] = owner.get(op.inputs[0], op.inputs[0])
-    first, last = {graph.input: -1}, {graph.input: -1}
+    first, last = dict.fromkeys(graph.inputs, -1), dict.fromkeys(graph.inputs, -1)
     padded: list[Lifetime] = []
     for i, op in enumerate(graph.operators):
         first.setdefault(owner.get(op.output, op.output), i)
@@ -52,7 +54,8 @@ def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool =
                 top, bottom, left, right = op.padding
                 size = shape[0] * (shape[1] + top + bottom) * (shape[2] + left + right) * bytes_per_element
                 padded.append(Lifetime(f"{op.name} (padded input)", size, i, i))
-    last[owner.get(graph.output, graph.output)] = len(graph.operators)
+    for name in graph.outputs:
+        last[owner.get(name, name)] = len(graph.operators)
     own = [Lifetime(n, graph.tensors[n].elements * bytes_per_element, first[n], last[n]) for n in first]
     return own + padded
 

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch import fx
 
-from edgekd.graph.ops import Array, Operator, Tensor
+from edgekd.graph.ops import Constant
+from edgekd.graph.structure import Array, Operator, Tensor
 
 BATCH = 2
 """Of the example input; it differs from 1 so that `squeeze()` can't take the batch away unseen."""
@@ -36,18 +37,19 @@ class Unsupported(Exception):
 class Reader:
     """Turns torch.export's nodes into operators, one after the other."""
 
-    def __init__(self, program: Any, input_shape: tuple[int, ...], lowerings: Mapping[str, "Lowering"]) -> None:
+    def __init__(self, program: Any, lowerings: Mapping[str, "Lowering"]) -> None:
         self.program, self.lowerings = program, lowerings
         self.names: dict[fx.Node, str] = {}
-        self.tensors = {"input": Tensor("input", tuple(input_shape))}
+        self.inputs: list[str] = []
+        self.tensors: dict[str, Tensor] = {}
         self.operators: list[Operator] = []
         self.refused: list[Refused] = []
-        self.used = {"input": 1}  # a module may be called so too
+        self.used: dict[str, int] = {}
 
     def read(self, node: fx.Node) -> None:
         """Take in one node; what has no form is noted in `refused`."""
         if node.op == "placeholder":
-            self.names[node] = "input"
+            self._take_input(node)
         if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
             return
         kind = kind_of(node)
@@ -67,6 +69,14 @@ class Reader:
         except Unsupported as reason:
             self.refused.append(Refused(self.path(node), kind, _source(node), str(reason)))
             self.names[node] = "?"
+
+    def _take_input(self, node: fx.Node) -> None:
+        value = node.meta["val"]
+        name = f"input_{len(self.inputs)}" if self.inputs else "input"
+        self.inputs.append(name)
+        self.used[name] = 1  # a module may be called so too
+        self.tensors[name] = Tensor(name, _shape(node), kind="real" if value.is_floating_point() else "index")
+        self.names[node] = name
 
     def _depends_on_refused(self, node: fx.Node) -> bool:
         return any(self.names.get(arg) == "?" for arg in node.all_input_nodes)
@@ -88,9 +98,25 @@ class Reader:
 
     def name(self, argument: Any) -> str:
         """The tensor that an argument stands for."""
-        if not isinstance(argument, fx.Node) or argument not in self.names:
+        if not self.known(argument):
             raise Unsupported("one of its operands is a constant")
         return self.names[argument]
+
+    def known(self, argument: Any) -> bool:
+        """Does the argument stand for a tensor of the graph? Else it is a number, or made of parameters alone."""
+        return isinstance(argument, fx.Node) and argument in self.names
+
+    def constant(self, node: fx.Node, values: Array) -> str:
+        """A tensor that holds `values`, without a batch axis, for `node` to take as an operand."""
+        name = self._free(f"{self.path(node)}/constant")
+        self.tensors[name] = Tensor(name, values.shape)
+        self.operators.append(Constant(name, (), name, values.astype(np.float32), source=_source(node)))
+        return name
+
+    def _free(self, name: str) -> str:
+        """The name, numbered where it is taken."""
+        seen = self.used[name] = self.used.get(name, 0) + 1
+        return name if seen == 1 else f"{name}#{seen}"
 
     def shape(self, argument: Any) -> tuple[int, ...]:
         """The shape of the tensor that an argument stands for, without the batch."""
@@ -104,11 +130,9 @@ class Reader:
 
     def emit(self, node: fx.Node, kind: type[Operator], inputs: tuple[str, ...], **fields: Any) -> str:
         """Add an operator; its output's shape is the node's unless `shape` says otherwise."""
-        shape = fields.pop("shape", None) or _shape(node)
-        name = self.path(node)
-        seen = self.used[name] = self.used.get(name, 0) + 1
-        if seen > 1:
-            name = f"{name}#{seen}"
+        shape = fields.pop("shape", None)
+        shape = _shape(node) if shape is None else shape
+        name = self._free(self.path(node))
         self.tensors[name] = Tensor(name, shape)
         self.operators.append(kind(name=name, inputs=inputs, output=name, source=_source(node), **fields))
         self.names[node] = name

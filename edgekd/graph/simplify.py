@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgekd.graph.ops import Add, Array, Conv2d, Graph, Operator, Relu, Reshape, Slice, Weighted
+from edgekd.graph.ops import Add, Conv2d, Relu, Reshape, Slice
+from edgekd.graph.structure import Array, Graph, Operator, Weighted
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def _rewire(graph: Graph, operators: list[Operator], renamed: dict[str, str]) ->
         return name
 
     rewired = tuple(replace(op, inputs=tuple(final(name) for name in op.inputs)) for op in operators)
-    return replace(graph, operators=rewired, output=final(graph.output))
+    return replace(graph, operators=rewired, outputs=tuple(final(name) for name in graph.outputs))
 
 
 def merge_reshapes(graph: Graph) -> Graph:
@@ -105,7 +106,7 @@ def fuse_activations(graph: Graph) -> Graph:
         before = made_by.get(op.inputs[0])
         if not isinstance(before, (Weighted, Add)) or before.activation != "none" or before.name in fused:
             continue
-        if len(graph.consumers(before.output)) == 1 and graph.output != before.output:
+        if len(graph.consumers(before.output)) == 1 and before.output not in graph.outputs:
             fused[before.name] = replace(before, activation=op.activation)
             renamed[op.output] = before.output
     operators = [fused.get(op.name, op) for op in graph.operators if op.output not in renamed]
@@ -114,4 +115,4 @@ def fuse_activations(graph: Graph) -> Graph:
 
 def drop_unused(graph: Graph) -> Graph:
     """Operators that the output does not need, and tensors that no operator is left to make."""
-    return graph.until(graph.output)
+    return graph.until(*graph.outputs)

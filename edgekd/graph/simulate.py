@@ -5,31 +5,37 @@ accumulators stay below 2^24. Weight scales follow the weights; activation range
 `observing`, then stand still.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
-from edgekd.graph.fake_quant import CODES, input_codes, weight_codes, weight_scale
+from edgekd.graph import fake_quant
+from edgekd.graph.fake_quant.arithmetic import input_codes
 from edgekd.graph.floating import FLOAT
-from edgekd.graph.ops import QMAX, QMIN, SAME_SCALE, Graph, Kernels, Operator, Quantization, Weighted
+from edgekd.graph.islands import real_tensors
+from edgekd.graph.ops import Constant, Dequantize, Quantize
+from edgekd.graph.scales import from_range, scale_owners
+from edgekd.graph.structure import Graph, Kernels, Operator, Quantization
+from edgekd.graph.structure import Tensor as GraphTensor
 
 MOMENTUM = 0.05
 """Share of a new batch's range in the running range, while observing."""
 
 
 class Simulation(nn.Module):
-    """A float graph's weights as parameters and its activation ranges as buffers.
+    """A float graph's parameters as torch's, and its activation ranges as buffers.
 
     Args:
         graph: a float graph.
-        kernels: whose ADD the fake-quantised form computes.
+        kernels: whose arithmetic the fake-quantised form computes.
 
     Attributes:
         fake_quantized: compute with integer codes (else in float).
         observing: let ranges follow the activations.
+        lows, highs: (ranges,), by the index that `ranged` gives for the tensor that owns the range.
     """
 
     def __init__(self, graph: Graph, kernels: Kernels = "xnnpack") -> None:
@@ -37,41 +43,70 @@ class Simulation(nn.Module):
         self.graph, self.kernels = graph, kernels
         self.fake_quantized, self.observing = False, False
         self.scale_owner = scale_owners(graph)
-        self.weights = nn.ParameterList(nn.Parameter(torch.tensor(op.weight)) for op in graph.weighted())
-        self.biases = nn.ParameterList(nn.Parameter(torch.tensor(op.bias)) for op in graph.weighted())
-        self.weighted = {op.name: i for i, op in enumerate(graph.weighted())}
+        self.real = real_tensors(graph)
+        self.trained = nn.ParameterList()
+        self.index: dict[str, list[int]] = {}  # operator -> its parameters in `trained`
+        for op in graph.operators:
+            shared = getattr(op, "shares", "")
+            self.index[op.name] = self.index[shared] if shared else [self._add(op, field) for field in op.parameters]
+        self.constants = {op.output: self.index[op.name][0] for op in graph.operators if isinstance(op, Constant)}
         self.ranged = {name: i for i, name in enumerate(dict.fromkeys(self.scale_owner.values()))}
         self.lows: Tensor
         self.highs: Tensor
         self.register_buffer("lows", torch.zeros(len(self.ranged)))
         self.register_buffer("highs", torch.zeros(len(self.ranged)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Values in (N, *input shape), values out (N, *output shape): multiples of a scale if fake-quantised."""
-        if not self.fake_quantized:
-            return self._float(x)[self.graph.output]
-        return self._codes(x)[self.graph.output] * self.quantization(self.graph.output).scale
+    def _add(self, op: Operator, field: str) -> int:
+        self.trained.append(nn.Parameter(torch.tensor(getattr(op, field))))
+        return len(self.trained) - 1
 
-    def trace_codes(self, x: Tensor) -> dict[str, Tensor]:
-        """Every tensor's integer codes, by name, as float32: what the device should compute."""
-        return {name: codes + self.quantization(name).zero_point for name, codes in self._codes(x).items()}
+    @property
+    def tensors(self) -> dict[str, GraphTensor]:
+        """The graph's, by name."""
+        return self.graph.tensors
 
-    def parameters_of(self, op: Weighted) -> tuple[Tensor, Tensor]:
-        """The trained float weight and bias of an operator."""
-        i = self.weighted[op.name]
-        return self.weights[i], self.biases[i]
+    def forward(self, *x: Tensor) -> Tensor | tuple[Tensor, ...]:
+        """Values in (N, *input shape), values out (N, *output shape): multiples of a scale if fake-quantised.
 
-    def quantization(self, name: str) -> Quantization:
-        """A tensor's scale and zero point by its range now."""
-        i = self.ranged[self.scale_owner[name]]
+        One tensor comes back from a graph with one output, a tuple from others.
+        """
+        if self.fake_quantized:
+            codes = self._codes(x)
+            found = tuple(codes[name] * self.quantization(name).scale for name in self.graph.outputs)
+        else:
+            values = self._float(x)
+            found = tuple(values[name] for name in self.graph.outputs)
+        return found[0] if len(found) == 1 else found
+
+    def trace_codes(self, *x: Tensor) -> dict[str, Tensor]:
+        """Every tensor's integer codes, by name, as float32: what the device should compute.
+
+        Tensors in float islands hold their values, indices are as they were given.
+        """
+        return {
+            name: codes + self.quantization(name).zero_point if name in self.scale_owner else codes
+            for name, codes in self._codes(x).items()
+        }
+
+    def parameters_of(self, op: Operator) -> tuple[Tensor, ...]:
+        """The trained float parameters of an operator, in the order of `op.parameters`."""
+        return tuple(self.trained[i] for i in self.index[op.name])
+
+    def quantization(self, tensor: str) -> Quantization:
+        """A tensor's scale and zero point by its range now; a constant's range is that of its values."""
+        owner = self.scale_owner[tensor]
+        if owner in self.constants:
+            value = self.trained[self.constants[owner]].detach()
+            return from_range(float(value.min()), float(value.max()))
+        i = self.ranged[owner]
         return from_range(float(self.lows[i]), float(self.highs[i]))
 
     @torch.no_grad()
-    def calibrate(self, batches: list[Tensor]) -> None:
+    def calibrate(self, batches: Sequence[Tensor | tuple[Tensor, ...]]) -> None:
         """Set every range to the mean of the batches' lowest and highest values."""
         ranges = []
         for x in batches:
-            values = self._float(x)
+            values = self._float(x if isinstance(x, tuple) else (x,))
             owned = [values[name] for name in self.ranged]
             ranges.append(torch.stack([torch.stack([v.min(), v.max()]) for v in owned]))
         mean = torch.stack(ranges).mean(0)
@@ -80,62 +115,60 @@ class Simulation(nn.Module):
 
     @torch.no_grad()
     def quantized_graph(self) -> Graph:
-        """The int8 graph that the weights and ranges now stand for."""
-        operators: list[Operator] = []
-        for op in self.graph.operators:
-            if isinstance(op, Weighted):
-                weight, bias = self.parameters_of(op)
-                scale = weight_scale(weight, bias, self.quantization(op.inputs[0]).scale)
-                step = scale * self.quantization(op.inputs[0]).scale
-                op = replace(
-                    op,
-                    weight=weight_codes(weight, scale).to(torch.int8).cpu().numpy(),
-                    bias=torch.round(bias / step).to(torch.int32).cpu().numpy(),
-                    weight_scale=scale.cpu().numpy(),
-                )
-            operators.append(op)
+        """The int8 graph that the parameters and ranges now stand for; islands keep float parameters."""
+        operators = tuple(
+            self._float_parameters(op) if op.output in self.real else fake_quant.quantized(self, op)
+            for op in self.graph.operators
+        )
         tensors = {
-            name: replace(tensor, quantization=self.quantization(name)) for name, tensor in self.graph.tensors.items()
+            name: replace(tensor, quantization=self.quantization(name)) if name in self.scale_owner else tensor
+            for name, tensor in self.graph.tensors.items()
         }
-        return replace(self.graph, tensors=tensors, operators=tuple(operators))
+        return replace(self.graph, tensors=tensors, operators=operators)
 
-    def _float(self, x: Tensor) -> dict[str, Tensor]:
-        values = {self.graph.input: x}
+    def _float_parameters(self, op: Operator) -> Operator:
+        values: dict[str, Any] = {
+            field: parameter.detach().cpu().numpy()
+            for field, parameter in zip(op.parameters, self.parameters_of(op), strict=True)
+        }
+        return replace(op, **values)
+
+    def _float(self, x: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        values = dict(zip(self.graph.inputs, x, strict=True))
+        for op in self.graph.operators:
+            values[op.output] = self._in_float(op, *(values[name] for name in op.inputs))
+        return values
+
+    def _in_float(self, op: Operator, *inputs: Tensor) -> Tensor:
+        return FLOAT[type(op)](op, *inputs, *self.parameters_of(op), shape=self.graph.tensors[op.output].shape)
+
+    def _codes(self, x: tuple[Tensor, ...]) -> dict[str, Tensor]:
+        """Codes less their zero points; real values inside islands."""
+        values = dict(zip(self.graph.inputs, x, strict=True))
+        for name in self.graph.inputs:
+            if name in self.scale_owner:
+                values[name] = self._quantized(name, values[name])
         for op in self.graph.operators:
             inputs = [values[name] for name in op.inputs]
-            extra = self.parameters_of(op) if isinstance(op, Weighted) else ()
-            values[op.output] = FLOAT[type(op)](op, *inputs, *extra, shape=self.graph.tensors[op.output].shape)
+            if isinstance(op, Dequantize):
+                values[op.output] = inputs[0] * self.quantization(op.inputs[0]).scale
+            elif isinstance(op, Quantize):
+                values[op.output] = self._quantized(op.output, inputs[0])
+            elif op.output in self.real:
+                values[op.output] = self._in_float(op, *inputs)
+            else:
+                values[op.output] = fake_quant.codes(self, op, *inputs)
         return values
 
-    def _codes(self, x: Tensor) -> dict[str, Tensor]:
-        """Codes less their zero points."""
-        self.observe(self.graph.input, lambda: x)
-        values = {self.graph.input: input_codes(x, self.quantization(self.graph.input))}
-        for op in self.graph.operators:
-            values[op.output] = CODES[type(op)](self, op, *(values[name] for name in op.inputs))
-        return values
+    def _quantized(self, name: str, values: Tensor) -> Tensor:
+        self.observe(name, lambda: values)
+        return input_codes(values, self.quantization(name))
 
     @torch.no_grad()
     def observe(self, name: str, computed: Callable[[], Tensor]) -> None:
         """Let a range follow values, which are computed only where it does."""
         if not (self.observing and self.training):
             return
-        values, i = computed(), self.ranged[name]
+        values, i = computed(), self.ranged[self.scale_owner[name]]
         self.lows[i].lerp_(values.min(), MOMENTUM)
         self.highs[i].lerp_(values.max(), MOMENTUM)
-
-
-def scale_owners(graph: Graph) -> dict[str, str]:
-    """tensor -> the tensor whose range it shares: itself, or its input's through operators that can't rescale."""
-    owners = {graph.input: graph.input}
-    for op in graph.operators:
-        owners[op.output] = owners[op.inputs[0]] if isinstance(op, SAME_SCALE) else op.output
-    return owners
-
-
-def from_range(low: float, high: float) -> Quantization:
-    """The scale and zero point that cover [low, high] and hold zero exactly."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max(high - low, 1e-6) / (QMAX - QMIN))
-    zero_point = int(np.clip(np.rint(QMIN - low / scale), QMIN, QMAX))
-    return Quantization(float(scale), zero_point)

@@ -9,16 +9,19 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from edgekd.errors import ModelError
-from edgekd.runners.tensors import TensorInfo, check_batch, check_file, plural, quiet_stderr
+from edgekd.runners.tensors import TensorInfo, check_batches, check_file, plural, quiet_stderr
 
 
 class LiteRTRunner:
     """A loaded TFLite file.
 
     Attributes:
-        input, output: what the file takes and gives; samples are channels last.
+        inputs, outputs: what the file takes and gives; samples are channels last.
+        input, output: the only ones, or the first.
         kernels: the kernel set behind the results; other kernel sets round differently.
     """
+
+    channels_last = True
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.path = Path(path)
@@ -33,27 +36,32 @@ class LiteRTRunner:
                 "edgekd build, which writes the file anew",
             ) from error
         taken, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(taken) != 1 or len(given) != 1:
-            count = f"{len(taken)} inputs and {len(given)} outputs"
-            raise ModelError(f"{self.path.name} has {count}; edgekd runs files with one of each")
-        self.input, self.output = _info(taken[0]), _info(given[0])
-        self._input_index, self._output_index = taken[0]["index"], given[0]["index"]
+        self.inputs, self.outputs = tuple(map(_info, taken)), tuple(map(_info, given))
+        self.input, self.output = self.inputs[0], self.outputs[0]
+        self._taken, self._given = [d["index"] for d in taken], [d["index"] for d in given]
         self.kernels = f"LiteRT {version('ai-edge-litert')} default kernels (XNNPACK), {plural(threads, 'thread')}"
 
-    def run(self, x: np.ndarray) -> np.ndarray:
-        """(N, ...) in the file's dtype and order -> (N, ...) outputs, sample by sample: the file's batch is 1."""
-        check_batch(x, self.input, self.path)
-        results = np.empty((len(x), *self.output.shape), self.output.dtype)
-        for position in range(len(x)):
-            self._interpreter.set_tensor(self._input_index, x[position : position + 1])
+    def run(self, *x: np.ndarray) -> np.ndarray:
+        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        return self.run_all(*x)[0]
+
+    def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(N, ...) of every input -> (N, ...) of every output, sample by sample: the file's batch is 1."""
+        check_batches(x, self.inputs, self.path)
+        results = tuple(np.empty((len(x[0]), *output.shape), output.dtype) for output in self.outputs)
+        for position in range(len(x[0])):
+            for index, values in zip(self._taken, x, strict=True):
+                self._interpreter.set_tensor(index, values[position : position + 1])
             self._interpreter.invoke()
-            results[position] = self._interpreter.get_tensor(self._output_index)[0]
+            for result, index in zip(results, self._given, strict=True):
+                result[position] = self._interpreter.get_tensor(index)[0]
         return results
 
-    def ready(self, x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference of `x`, (1, ...), and nothing else: for a stopwatch."""
-        check_batch(x, self.input, self.path)
-        self._interpreter.set_tensor(self._input_index, x)
+    def ready(self, *x: np.ndarray) -> Callable[[], object]:
+        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        check_batches(x, self.inputs, self.path)
+        for index, values in zip(self._taken, x, strict=True):
+            self._interpreter.set_tensor(index, values)
         invoke: Callable[[], object] = self._interpreter.invoke
         return invoke
 

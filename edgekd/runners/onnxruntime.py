@@ -9,9 +9,9 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from edgekd.errors import ModelError
-from edgekd.runners.tensors import TensorInfo, check_batch, check_file, plural
+from edgekd.runners.tensors import TensorInfo, check_batches, check_file, plural
 
-DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8}
+DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(int32)": np.int32}
 ERRORS_ONLY = 3  # onnxruntime's log levels: 2 would print warnings about the optimiser's own doings
 
 
@@ -19,10 +19,14 @@ class OnnxRuntimeRunner:
     """A loaded ONNX file.
 
     Attributes:
-        input, output: what the file takes and gives; samples are channels first. Scale and zero point come from
-            the file's metadata: `input_scale`, `input_zero_point`, `output_scale`, `output_zero_point`.
+        inputs, outputs: what the file takes and gives; samples are channels first. Scale and zero point come from
+            the file's metadata: `input_scale`, `input_zero_point`, `output_scale`, `output_zero_point`; those of
+            further ones from `input_1_scale` and so on.
+        input, output: the only ones, or the first.
         kernels: the kernel set behind the results; other kernel sets round differently.
     """
+
+    channels_last = False
 
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.path = Path(path)
@@ -44,23 +48,28 @@ class OnnxRuntimeRunner:
                 "edgekd build, which writes the file anew",
             ) from error
         taken, given = self._session.get_inputs(), self._session.get_outputs()
-        if len(taken) != 1 or len(given) != 1:
-            count = f"{len(taken)} inputs and {len(given)} outputs"
-            raise ModelError(f"{self.path.name} has {count}; edgekd runs files with one of each")
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.input, self.output = _info(taken[0], "input", metadata), _info(given[0], "output", metadata)
+        self.inputs, self.outputs = _infos(taken, "input", metadata), _infos(given, "output", metadata)
+        self.input, self.output = self.inputs[0], self.outputs[0]
         self.kernels = f"onnxruntime {onnxruntime.__version__} CPU kernels (exact on x64), {plural(threads, 'thread')}"
 
-    def run(self, x: np.ndarray, batch: int = 256) -> np.ndarray:
-        """(N, ...) in the file's dtype and order -> (N, ...) outputs."""
-        check_batch(x, self.input, self.path)
-        feed = (x[start : start + batch] for start in range(0, len(x), batch))
-        return np.concatenate([self._session.run(None, {self.input.name: part})[0] for part in feed])
+    def run(self, *x: np.ndarray, batch: int = 256) -> np.ndarray:
+        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        return self.run_all(*x, batch=batch)[0]
 
-    def ready(self, x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference of `x`, (1, ...), and nothing else: for a stopwatch."""
-        check_batch(x, self.input, self.path)
-        run, feed = self._session.run, {self.input.name: x}
+    def run_all(self, *x: np.ndarray, batch: int = 256) -> tuple[np.ndarray, ...]:
+        """(N, ...) of every input -> (N, ...) of every output."""
+        check_batches(x, self.inputs, self.path)
+        parts = [
+            self._session.run(None, {info.name: v[i : i + batch] for info, v in zip(self.inputs, x, strict=True)})
+            for i in range(0, len(x[0]), batch)
+        ]
+        return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+    def ready(self, *x: np.ndarray) -> Callable[[], object]:
+        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        check_batches(x, self.inputs, self.path)
+        run, feed = self._session.run, {info.name: v for info, v in zip(self.inputs, x, strict=True)}
         return lambda: run(None, feed)
 
 
@@ -75,9 +84,13 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     return options
 
 
+def _infos(nodes: Any, role: str, metadata: dict[str, str]) -> tuple[TensorInfo, ...]:
+    return tuple(_info(node, f"{role}_{i}" if i else role, metadata) for i, node in enumerate(nodes))
+
+
 def _info(node: Any, role: str, metadata: dict[str, str]) -> TensorInfo:
     if node.type not in DTYPES:
-        raise ModelError(f"{role} {node.name} is a {node.type}; edgekd runs float, uint8 and int8")
+        raise ModelError(f"{role} {node.name} is a {node.type}; edgekd runs float, uint8, int8 and int32")
     quantized = node.type != "tensor(float)" and f"{role}_scale" in metadata
     return TensorInfo(
         name=node.name,

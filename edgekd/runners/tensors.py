@@ -29,6 +29,14 @@ class TensorInfo:
     zero_point: int | None = None
 
 
+def check_batches(x: tuple[np.ndarray, ...], infos: tuple[TensorInfo, ...], path: Path) -> None:
+    """Refuse batches that the file would misread."""
+    if len(x) != len(infos):
+        raise ModelError(f"{path.name} takes {plural(len(infos), 'input')}, not {len(x)}", "give one array for each")
+    for values, info in zip(x, infos, strict=True):
+        check_batch(values, info, path)
+
+
 def check_batch(x: np.ndarray, info: TensorInfo, path: Path) -> None:
     """Refuse a batch that the file would misread."""
     if x.shape[1:] == info.shape and x.dtype == info.dtype:

@@ -25,7 +25,7 @@ def time_file(path: Path, threads: int, seconds: float) -> dict[str, object]:
     """The median time of one inference over `seconds`, after a warm-up."""
     module, _, name = RUNNERS[path.suffix.removeprefix(".")].partition(":")
     runner = getattr(importlib.import_module(module), name)(path, threads)
-    infer = runner.ready(_sample((1, *runner.input.shape), runner.input.dtype))
+    infer = runner.ready(*(_sample((1, *taken.shape), taken.dtype) for taken in runner.inputs))
     _times(infer, WARM_UP_SECONDS)
     times = _times(infer, seconds)
     return {"median_us": statistics.median(times) / 1e3, "inferences": len(times), "kernels": runner.kernels}
@@ -46,6 +46,8 @@ def _sample(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     random = np.random.default_rng(0)
     if dtype.kind == "f":
         return random.standard_normal(shape).astype(dtype)
+    if dtype == np.int32:  # indices, of which 0 is in every table
+        return np.zeros(shape, dtype)
     limits = np.iinfo(dtype)
     return random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
 

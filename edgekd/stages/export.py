@@ -13,7 +13,7 @@ from edgekd.exporters.forecast import forecast as weigh
 from edgekd.exporters.metadata import Preprocessing
 from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Graph
+from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint
 from edgekd.nn.evaluate import check_answer
 from edgekd.nn.next_cut import narrowest

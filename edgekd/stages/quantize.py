@@ -17,8 +17,8 @@ from edgekd.config import Augment, Compute, Config, Quantize
 from edgekd.errors import ModelError
 from edgekd.graph import files
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import KERNELS, Graph, Kernels
 from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import KERNELS, Graph, Kernels
 from edgekd.losses.total import total_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import Batch, epoch_order, normalise

@@ -19,8 +19,8 @@ from edgekd.config import Config, Verify
 from edgekd.errors import ModelError
 from edgekd.figures import Boundary, Figure, LayerDifference
 from edgekd.graph import cost, files, integer
-from edgekd.graph.ops import KERNELS, Array, Graph, Kernels
 from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import KERNELS, Array, Graph, Kernels
 from edgekd.nn import blueprint
 from edgekd.nn.batches import normalise
 from edgekd.nn.evaluate import accuracy, logits
@@ -173,7 +173,7 @@ def _reference(graph: Graph, codes: Array, kind: str) -> Answers:
     parts = []
     with progress(f"verify: integer reference ({kind})", len(codes)) as advance:
         for start in range(0, len(codes), BATCH):
-            parts.append(integer.run(graph, codes[start : start + BATCH], kernels))
+            parts.append(integer.run(graph, codes[start : start + BATCH], kernels=kernels))
             advance(len(parts[-1]), "")
     return Answers(f"reference ({kind})", np.concatenate(parts), f"NumPy, as {kernels}: {ROUNDING[kernels]}")
 
@@ -211,7 +211,7 @@ def _first_in_file(
 ) -> LayerDifference | None:
     """The first layer at which the runtime leaves the reference: the graph up to each is written and run by itself."""
     differs = np.flatnonzero((answers.values != reference.values).any(axis=1))[:DIAGNOSED]
-    values = dict(integer.trace(graph, codes[differs], KERNELS[kind]))
+    values = dict(integer.trace(graph, codes[differs], kernels=KERNELS[kind]))
     with tempfile.TemporaryDirectory() as folder:
 
         def layer(name: str) -> Array:
@@ -223,7 +223,7 @@ def _first_in_file(
 
 
 def _first_in_simulation(simulation: Simulation, graph: Graph, splits: Splits, codes: Array) -> LayerDifference | None:
-    values = dict(integer.trace(graph, codes[:BATCH], simulation.kernels))
+    values = dict(integer.trace(graph, codes[:BATCH], kernels=simulation.kernels))
     with torch.no_grad():
         found = simulation.trace_codes(torch.from_numpy(next(_inputs(splits))))
     return _first(graph, values, lambda name: found[name].numpy().astype(np.int8))

@@ -9,13 +9,13 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Everything, Perceptron, lived_in, quantized
+from parity import RUNTIMES, assert_exact, assert_same, executed
 from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.exporters import onnx, tflite
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Array, Graph, Kernels
 from edgekd.runners.litert import LiteRTRunner
 from edgekd.runners.onnxruntime import OnnxRuntimeRunner
 
@@ -28,42 +28,32 @@ INPUTS = {
 }
 
 
-def in_tflite(graph: Graph, codes: Array, folder: Path) -> Array:
-    runner = LiteRTRunner(tflite.write(graph, folder / "g.tflite"))
-    found = runner.run(np.ascontiguousarray(np.moveaxis(codes, 1, -1)) if codes.ndim == 4 else codes)
-    return np.moveaxis(found, -1, 1) if found.ndim == 4 else found
-
-
-def in_onnx(graph: Graph, codes: Array, folder: Path) -> Array:
-    found = OnnxRuntimeRunner(onnx.write(graph, folder / "g.onnx")).run((codes.astype(int) + 128).astype(np.uint8))
-    return found.astype(int) - 128
-
-
-RUNTIMES: dict[Kernels, object] = {"xnnpack": in_tflite, "onnxruntime": in_onnx}
-
-
-def assert_parity(model: nn.Module, shape: tuple[int, ...], folder: Path, samples: int = 32) -> None:
-    _, graph, codes = quantized(model, shape, samples)
-    for kernels, run in RUNTIMES.items():
-        expected = integer.run(graph, codes, kernels)
-        assert expected.std() > 0  # a constant network passes any parity test
-        assert np.array_equal(run(graph, codes, folder), expected), kernels  # type: ignore[operator]
-
-
 @pytest.mark.parametrize("name", INPUTS)
-def test_every_model_of_the_catalog_is_bit_exact_in_both_runtimes(name: str, tmp_path: Path) -> None:
+def test_every_model_of_the_catalog_is_bit_exact_in_every_runtime(name: str, tmp_path: Path) -> None:
     model = lived_in(catalog.load("model", name)(classes=5, **INPUTS[name]), INPUTS[name]["input_shape"])  # type: ignore[arg-type]
-    assert_parity(model, INPUTS[name]["input_shape"], tmp_path)  # type: ignore[arg-type]
+    assert_exact(model, INPUTS[name]["input_shape"], folder=tmp_path, samples=8)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
-def test_every_layer_is_bit_exact_in_both_runtimes(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
-    _, graph, codes = quantized(lived_in(model, shape), shape)
-    for kernels, run in RUNTIMES.items():
-        values = dict(integer.trace(graph, codes, kernels))
-        for op in graph.operators:
-            found = run(graph.until(op.output), codes, tmp_path)  # type: ignore[operator]
-            assert np.array_equal(found, values[op.output]), (kernels, op.name)
+def test_every_layer_is_bit_exact_in_every_runtime(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
+    assert_exact(lived_in(model, shape), shape, folder=tmp_path)
+
+
+class TwoWays(nn.Module):
+    """Two inputs, two outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.image, self.samples = nn.Conv2d(2, 4, 3, padding=1), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        found = F.relu(self.image(x))
+        return found, found.mean((2, 3)) + self.samples(y)
+
+
+def test_several_inputs_and_outputs_are_bit_exact(tmp_path: Path) -> None:
+    graph = assert_exact(lived_in(TwoWays(), (2, 5, 5), (6,)), (2, 5, 5), (6,), folder=tmp_path)
+    assert len(graph.inputs) == len(graph.outputs) == 2
 
 
 @pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
@@ -95,7 +85,7 @@ class Apart(nn.Module):
 
 
 def test_lone_activations_and_reordering_reshapes_are_bit_exact(tmp_path: Path) -> None:
-    assert_parity(lived_in(Apart(), (2, 8, 8)), (2, 8, 8), tmp_path)
+    assert_exact(lived_in(Apart(), (2, 8, 8)), (2, 8, 8), folder=tmp_path)
 
 
 class Sum(nn.Module):
@@ -125,11 +115,11 @@ def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: fl
     graph = simulation.quantized_graph()
     codes = np.random.default_rng(0).integers(-128, 128, (512, 16)).astype(np.int8)
     x = torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input)))
-    for kernels, run in RUNTIMES.items():
-        expected = integer.run(graph, codes, kernels)
-        assert np.array_equal(run(graph, codes, tmp_path), expected), kernels  # type: ignore[operator]
-        simulation.kernels = kernels
-        assert np.array_equal(simulation.trace_codes(x)[graph.output].detach().numpy(), expected), kernels
+    for name, runtime in RUNTIMES.items():
+        expected = integer.run(graph, codes, kernels=runtime.kernels)
+        assert_same(executed(runtime, graph, (codes,), tmp_path), [expected], name)
+        simulation.kernels = runtime.kernels
+        assert_same([simulation.trace_codes(x)[graph.output].detach().numpy()], [expected], "simulation")
 
 
 class Drawn(nn.Module):
@@ -166,16 +156,13 @@ class Drawn(nn.Module):
     spread=st.sampled_from([1e-3, 1.0, 1e3]),
     seed=st.integers(0, 2**16),
 )
-def test_drawn_networks_are_bit_exact_in_both_runtimes(
+def test_drawn_networks_are_bit_exact_in_every_runtime(
     tmp_path_factory: pytest.TempPathFactory,
     channels: int, out: int, kernel: int, stride: int, padding: int, size: int, kind: str, after: str,
     spread: float, seed: int,
 ) -> None:  # fmt: skip
     model = Drawn(channels, out, kernel, stride, min(padding, kernel - 1), kind, after)
-    model = lived_in(model, (channels, size, size), seed)
+    model = lived_in(model, (channels, size, size), seed=seed)
     with torch.no_grad():
         model.conv.weight[0] *= spread  # one channel far from the others  # type: ignore[index, operator]
-    _, graph, codes = quantized(model, (channels, size, size), samples=4)
-    for kernels, run in RUNTIMES.items():
-        found = run(graph, codes, tmp_path_factory.mktemp("drawn"))  # type: ignore[operator]
-        assert np.array_equal(found, integer.run(graph, codes, kernels)), kernels
+    assert_exact(model, (channels, size, size), folder=tmp_path_factory.mktemp("drawn"), samples=4, varies=False)

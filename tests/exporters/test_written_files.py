@@ -15,8 +15,8 @@ from edgekd.exporters import onnx, tflite
 from edgekd.exporters.forecast import forecast
 from edgekd.exporters.metadata import Preprocessing
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Graph
 from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import Graph
 from edgekd.runners.litert import LiteRTRunner
 from edgekd.runners.onnxruntime import OnnxRuntimeRunner
 

@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Add, Conv2d, Graph, Linear, Relu, Reshape, Slice
+from edgekd.graph.ops import Add, Conv2d, Linear, Relu, Reshape, Slice
 from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import Graph
 
 
 def kinds(graph: Graph) -> list[str]:
@@ -123,13 +124,15 @@ def test_a_form_of_an_operator_that_is_not_supported_says_why(forward: object, r
         capture(Wrapped(), (2, 8, 8))
 
 
-def test_two_outputs_are_refused() -> None:
+def test_several_inputs_and_outputs_keep_their_order() -> None:
     class Two(nn.Module):
-        def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-            return F.relu(x), x
+        def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+            return F.relu(x) + y, F.relu6(y)
 
-    with pytest.raises(ModelError, match="2 outputs"):
-        capture(Two(), (1, 4, 4))
+    graph = capture(Two(), (1, 4, 4), (1, 4, 4))
+    assert graph.inputs == ("input", "input_1")
+    added, clipped = (next(op for op in graph.operators if op.output == name) for name in graph.outputs)
+    assert isinstance(added, Add) and isinstance(clipped, Relu) and clipped.activation == "relu6"
 
 
 def test_control_flow_on_data_is_refused_with_torchs_reason() -> None:

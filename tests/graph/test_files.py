@@ -12,7 +12,7 @@ from edgekd.graph.capture import capture
 
 
 def test_a_graph_comes_back_with_the_same_answers(tmp_path: Path) -> None:
-    _, graph, codes = quantized(lived_in(Everything(), (3, 16, 16)), (3, 16, 16), samples=8)
+    _, graph, (codes,) = quantized(lived_in(Everything(), (3, 16, 16)), (3, 16, 16), samples=8)
     files.save(graph, tmp_path / "graph")
     found = files.load(tmp_path / "graph")
     assert found.tensors == graph.tensors

@@ -4,19 +4,9 @@ import numpy as np
 import pytest
 
 from edgekd.graph import integer
-from edgekd.graph.ops import (
-    Add,
-    AveragePool2d,
-    Conv2d,
-    GlobalAveragePool,
-    Graph,
-    Linear,
-    Operator,
-    Pad,
-    Quantization,
-    Tensor,
-    activation_range,
-)
+from edgekd.graph.integer.arithmetic import fixed_point_add
+from edgekd.graph.ops import Add, AveragePool2d, Conv2d, GlobalAveragePool, Linear, Pad
+from edgekd.graph.structure import Graph, Operator, Quantization, Tensor, activation_range
 
 
 def graph_of(op: Operator, *tensors: Tensor) -> Graph:
@@ -69,11 +59,11 @@ def test_add_rounds_a_half_as_the_named_kernels_do(kernels: str, expected: int) 
     op = Add("add", ("a", "b"), "y")
     graph = graph_of(op, tensor("a", (1,), 0.5, 0), tensor("b", (1,), 0.5, 0), tensor("y", (1,), 1.0, 0))
     inputs = [np.array([[1]], np.int8), np.array([[0]], np.int8)]
-    assert integer.KERNELS[Add](op, graph, inputs, kernels).tolist() == [[expected]]
+    assert integer.FORMS[Add](op, graph, inputs, kernels).tolist() == [[expected]]
 
 
 def test_the_fixed_point_multipliers_have_21_bits() -> None:
-    by_a, by_b, shift = integer.fixed_point_add(Quantization(0.5, 0), Quantization(0.25, 0), Quantization(0.5, 0))
+    by_a, by_b, shift = fixed_point_add(Quantization(0.5, 0), Quantization(0.25, 0), Quantization(0.5, 0))
     assert (by_a, by_b, shift) == (2**20, 2**19, 20)
 
 
@@ -82,7 +72,7 @@ def test_an_average_pool_rounds_a_half_as_the_named_kernels_do(kernels: str, exp
     # Means of 2.5 and -2.5: TFLite rounds them away from zero; onnxruntime to the even uint8 code, 128 + 2 and 128 - 2.
     op = AveragePool2d("pool", ("x",), "y", (1, 2), (1, 2))
     graph = graph_of(op, tensor("x", (1, 1, 4), 1.0, 0), tensor("y", (1, 1, 2), 1.0, 0))
-    assert integer.run(graph, np.array([[[[2, 3, -2, -3]]]], np.int8), kernels).ravel().tolist() == expected
+    assert integer.run(graph, np.array([[[[2, 3, -2, -3]]]], np.int8), kernels=kernels).ravel().tolist() == expected
 
 
 def test_a_global_average_takes_the_zero_point_off_every_element() -> None:

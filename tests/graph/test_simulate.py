@@ -12,17 +12,17 @@ from torch import nn
 
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
-from edgekd.graph.fake_quant import BIAS_CODES, weight_scale
+from edgekd.graph.fake_quant.weighted import BIAS_CODES, weight_scale
 from edgekd.graph.simulate import Simulation, from_range, scale_owners
 
 
 @pytest.mark.parametrize("kernels", ["xnnpack", "onnxruntime"])
 @pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
 def test_the_trained_codes_are_the_integer_references(model: nn.Module, shape: tuple[int, ...], kernels: str) -> None:
-    simulation, graph, codes = quantized(lived_in(model, shape), shape, kernels=kernels)
+    simulation, graph, (codes,) = quantized(lived_in(model, shape), shape, kernels=kernels)
     x = torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input)))
     found = simulation.trace_codes(x)
-    for name, expected in integer.trace(graph, codes, kernels):
+    for name, expected in integer.trace(graph, codes, kernels=kernels):
         assert expected.std() > 0
         assert np.array_equal(found[name].detach().numpy(), expected), name
 
@@ -108,7 +108,7 @@ def test_a_channel_of_zero_weights_still_gives_its_bias() -> None:
     with torch.no_grad():
         model[0].weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5]]))
         model[0].bias.copy_(torch.tensor([2.0, 0.0]))
-    _, graph, codes = quantized(model, (3,))
+    _, graph, (codes,) = quantized(model, (3,))
     values = integer.dequantize(integer.run(graph, codes), graph.quantization(graph.output))
     assert np.abs(values[:, 0] - 2.0).max() <= graph.quantization(graph.output).scale
 
@@ -126,6 +126,6 @@ def test_the_int8_graph_holds_integers_alone() -> None:
 
 def test_a_float_graph_has_no_quantization_to_ask_for() -> None:
     graph = capture(Perceptron(), (3, 4, 4))
-    with pytest.raises(ValueError, match="float graph"):
+    with pytest.raises(ValueError, match="no quantization"):
         graph.quantization("input")
     assert not replace(graph).quantized

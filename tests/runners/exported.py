@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.exporters import onnx, tflite
-from edgekd.graph.ops import Conv2d, GlobalAveragePool, Graph, Linear, Quantization, Tensor
+from edgekd.graph.ops import Conv2d, GlobalAveragePool, Linear
+from edgekd.graph.structure import Graph, Quantization, Tensor
 
 WRITERS = {"tflite": tflite.write, "onnx": onnx.write}
 

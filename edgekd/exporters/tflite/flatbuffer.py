@@ -1,5 +1,6 @@
 """The parts of a TFLite file: tensors, aligned buffers, operators, metadata; packed by the flatbuffer schema."""
 
+from collections.abc import Callable
 from typing import Any
 
 import flatbuffers
@@ -7,13 +8,21 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.errors import UnsupportedOperatorError
-from edgekd.graph.ops import Array, Conv2d, Graph, MaxPool2d, Operator, Quantization, Tensor, Weighted, tflite_padding
+from edgekd.exporters.metadata import roles
+from edgekd.graph.ops import Conv2d, MaxPool2d
+from edgekd.graph.structure import Activation, Array, Graph, Operator, Quantization, Tensor, Weighted
+from edgekd.graph.windows import tflite_padding
 
 Code = schema.BuiltinOperator
 TYPES = {
     np.dtype(np.float32): schema.TensorType.FLOAT32,
     np.dtype(np.int8): schema.TensorType.INT8,
     np.dtype(np.int32): schema.TensorType.INT32,
+}
+ACTIVATIONS: dict[Activation, int] = {
+    "none": schema.ActivationFunctionType.NONE,
+    "relu": schema.ActivationFunctionType.RELU,
+    "relu6": schema.ActivationFunctionType.RELU6,
 }
 ALIGNMENT = 16
 """Of a buffer's data, in bytes: `force_align` in the schema."""
@@ -40,6 +49,9 @@ class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         return int(schema.BufferEnd(builder))
 
 
+Writer = Callable[["FlatbufferFile", Any], None]
+
+
 class FlatbufferFile:
     """Collects tensors, buffers and operators of one file."""
 
@@ -51,24 +63,37 @@ class FlatbufferFile:
         self.codes: list[tuple[int, int]] = []
         self.index: dict[str, int] = {}
         self.permuted: set[str] = set()  # flattened tensors that hold channel-last order
-        self.activation(graph.tensors[graph.input])
+        self.constants: dict[tuple[Any, ...], int] = {}
+        for name in graph.inputs:
+            self.activation(graph.tensors[name])
 
     def activation(self, tensor: Tensor, name: str | None = None, shape: tuple[int, ...] | None = None) -> int:
         """The index of a tensor between operators, made at its first use."""
         name = name or tensor.name
         if name not in self.index:
-            dtype = np.dtype(np.int8 if self.graph.quantized else np.float32)
+            dtype = np.dtype(np.int8 if tensor.quantization else np.int32 if tensor.kind == "index" else np.float32)
             quantized = _quantization(tensor.quantization) if tensor.quantization else None
             shape = channel_last(tensor.shape) if shape is None else shape
             self.index[name] = self._tensor(name, (1, *shape), dtype, 0, quantized)
         return self.index[name]
 
     def constant(self, name: str, values: Array, quantization: Any = None) -> int:
-        """The index of a tensor whose values stand in the file."""
-        buffer = AlignedBuffer()
-        buffer.data = np.ascontiguousarray(values).tobytes()
-        self.buffers.append(buffer)
-        return self._tensor(name, values.shape, values.dtype, len(self.buffers) - 1, quantization)
+        """The index of a tensor whose values stand in the file; equal ones on equal scales stand there once."""
+        data = np.ascontiguousarray(values).tobytes()
+        key = (data, values.dtype.str, values.shape, _scale_bytes(quantization))
+        if key not in self.constants:
+            buffer = AlignedBuffer()
+            buffer.data = data
+            self.buffers.append(buffer)
+            self.constants[key] = self._tensor(name, values.shape, values.dtype, len(self.buffers) - 1, quantization)
+        return self.constants[key]
+
+    def stored(self, tensor: str, values: Array) -> None:
+        """Let a tensor of the graph stand in the file, with a batch of one."""
+        found = self.graph.tensors[tensor]
+        values = values.transpose(1, 2, 0) if values.ndim == 3 else values
+        quantized = _quantization(found.quantization) if found.quantization else None
+        self.index[tensor] = self.constant(tensor, values[None], quantized)
 
     def _tensor(self, name: str, shape: tuple[int, ...], dtype: Any, buffer: int, quantization: Any) -> int:
         tensor = schema.TensorT()
@@ -112,9 +137,9 @@ class FlatbufferFile:
             self.constant(f"{op.name}/bias", op.bias, _per_channel(step, 0)),
         ]
 
-    def int8_version(self, quantized: int) -> int:
+    def version(self, op: Operator, quantized: int) -> int:
         """The operator's version: 1 in float, `quantized` in int8."""
-        return quantized if self.graph.quantized else 1
+        return quantized if self.graph.tensors[op.inputs[0]].quantization else 1
 
     def padded_input(self, op: Conv2d | MaxPool2d) -> tuple[int, int]:
         """(index of the input, TFLite's padding), after a PAD where SAME would pad otherwise than torch does."""
@@ -129,22 +154,22 @@ class FlatbufferFile:
                 "use a stride of 1 with an odd kernel, or no padding",
             )
         top, bottom, left, right = op.padding
-        return self.pad(op.name, tensor, source, ((0, 0), (top, bottom), (left, right))), schema.Padding.VALID
+        return self.pad(op, tensor, source, ((0, 0), (top, bottom), (left, right))), schema.Padding.VALID
 
-    def pad(self, name: str, tensor: Tensor, source: int, amounts: tuple[tuple[int, int], ...]) -> int:
+    def pad(self, op: Operator, tensor: Tensor, source: int, amounts: tuple[tuple[int, int], ...]) -> int:
         """Write a PAD of (before, after) for each axis of (C, H, W); the index of what it gives."""
         shape = tuple(n + before + after for n, (before, after) in zip(tensor.shape, amounts, strict=True))
         rows = ((0, 0), *channel_last(amounts))  # type: ignore[arg-type]
-        by = self.constant(f"{name}/paddings", np.array(rows, np.int32))
-        padded = self.activation(Tensor(name, shape, tensor.quantization), f"{name}/padded")
-        self.operator(Code.PAD, self.int8_version(2), [source, by], padded, schema.PadOptionsT())
+        by = self.constant(f"{op.name}/paddings", np.array(rows, np.int32))
+        padded = self.activation(Tensor(op.name, shape, tensor.quantization), f"{op.name}/padded")
+        self.operator(Code.PAD, self.version(op, 2), [source, by], padded, schema.PadOptionsT())
         return padded
 
     def finish(self, metadata: dict[str, str]) -> bytes:
         subgraph = schema.SubGraphT()
         subgraph.name, subgraph.tensors, subgraph.operators = "main", self.tensors, self.operators
-        subgraph.inputs = np.array([self.index[self.graph.input]], np.int32)
-        subgraph.outputs = np.array([self.index[self.graph.output]], np.int32)
+        subgraph.inputs = np.array([self.index[name] for name in self.graph.inputs], np.int32)
+        subgraph.outputs = np.array([self.index[name] for name in self.graph.outputs], np.int32)
         model = schema.ModelT()
         model.version, model.description = 3, "edgekd"
         model.subgraphs, model.buffers = [subgraph], self.buffers
@@ -158,8 +183,8 @@ class FlatbufferFile:
     def _signature(self) -> Any:
         signature = schema.SignatureDefT()
         signature.signatureKey, signature.subgraphIndex = "serving_default", 0
-        signature.inputs = [_tensor_map("input", self.index[self.graph.input])]
-        signature.outputs = [_tensor_map("output", self.index[self.graph.output])]
+        signature.inputs = [_tensor_map(role, self.index[name]) for role, name in roles("input", self.graph.inputs)]
+        signature.outputs = [_tensor_map(role, self.index[name]) for role, name in roles("output", self.graph.outputs)]
         return signature
 
     def _metadata(self, name: str, text: str) -> Any:
@@ -182,6 +207,13 @@ def _operator_code(code: int, version: int) -> Any:
     entry.builtinCode, entry.version = code, version
     entry.deprecatedBuiltinCode = min(code, 127)
     return entry
+
+
+def _scale_bytes(quantization: Any) -> bytes:
+    """What tells two quantizations apart."""
+    if quantization is None:
+        return b""
+    return bytes(quantization.scale.tobytes() + quantization.zeroPoint.tobytes())
 
 
 def _quantization(quantization: Quantization) -> Any:

@@ -1,0 +1,104 @@
+"""The parts of an ONNX file: nodes, constants, and the way between uint8 codes and the float values that QDQ shows."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+from edgekd.graph.structure import QMAX, QMIN, Activation, Array, Graph, Operator, Weighted, activation_range
+
+OPSET, IR_VERSION = 17, 8
+"""Of 2022: devices run older releases of onnxruntime."""
+
+SHIFT = 128
+"""uint8 code = int8 code + SHIFT."""
+
+Writer = Callable[["OnnxFile", Any], None]
+
+
+class OnnxFile:
+    """Collects nodes and constants. A quantised tensor `t` is the uint8 value `t`; its float form is `t/float`."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: list[Any] = []
+        self.constants: dict[str, Any] = {}
+
+    def constant(self, name: str, values: Any, dtype: Any = None) -> str:
+        """A value that stands in the file; a plain number becomes 0-d, as onnxruntime's fusions want scales."""
+        self.constants[name] = numpy_helper.from_array(
+            np.ascontiguousarray(values, dtype).reshape(np.shape(values)), name
+        )
+        return name
+
+    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
+        return output
+
+    def parameters(self, tensor: str) -> list[str]:
+        """Names of a tensor's scale and zero point."""
+        q = self.graph.quantization(tensor)
+        scale = self.constant(f"{tensor}/scale", np.float32(q.scale), np.float32)
+        return [scale, self.constant(f"{tensor}/zero_point", np.uint8(q.zero_point + SHIFT), np.uint8)]
+
+    def values(self, tensor: str, reader: Operator) -> str:
+        """The float form of a tensor. Each reader gets a DequantizeLinear of its own: fusions need that."""
+        if self.graph.tensors[tensor].quantization is None:
+            return tensor
+        inputs = [tensor, *self.parameters(tensor)]
+        return self.node("DequantizeLinear", inputs, f"{tensor}/float for {reader.name}{len(self.nodes)}")
+
+    def result(self, op: Operator, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
+        """Write a node on float values, its activation, and the way back to codes."""
+        activation: Activation = getattr(op, "activation", "none")
+        if self.graph.tensors[op.output].quantization is None:
+            self.activated(activation, self.node(kind, inputs, f"{op.output}/{kind}", **attributes), op.output)
+            return
+        value = self.node(kind, inputs, f"{op.output}/{kind}", **attributes)
+        if activation_range(activation, self.graph.quantization(op.output)) != (QMIN, QMAX):
+            value = self.activated(activation, value, f"{op.output}/{activation}")
+        self.node("QuantizeLinear", [value, *self.parameters(op.output)], op.output)
+
+    def activated(self, activation: Activation, value: str, output: str) -> str:
+        """Write an activation; "none" only renames the value."""
+        if activation == "none":
+            self.nodes[-1].output[0] = output
+            return output
+        if activation == "relu":
+            return self.node("Relu", [value], output)
+        low, high = self.constant("relu6/min", np.float32(0)), self.constant("relu6/max", np.float32(6))
+        return self.node("Clip", [value, low, high], output)
+
+    def weights(self, op: Weighted) -> list[str]:
+        """Names of weight and bias as float values."""
+        if op.weight_scale is None:
+            return [self.constant(f"{op.name}/weight", op.weight), self.constant(f"{op.name}/bias", op.bias)]
+        scale = op.weight_scale.astype(np.float32)
+        step = np.float32(self.graph.quantization(op.inputs[0]).scale) * scale
+        return [
+            self._dequantized(f"{op.name}/weight", op.weight, scale),
+            self._dequantized(f"{op.name}/bias", op.bias, step),
+        ]
+
+    def _dequantized(self, name: str, codes: Array, scale: Array) -> str:
+        zeros = self.constant(f"{name}/zero_point", np.zeros(len(scale), codes.dtype))
+        inputs = [self.constant(f"{name}/codes", codes), self.constant(f"{name}/scale", scale), zeros]
+        return self.node("DequantizeLinear", inputs, name, axis=0)
+
+    def stored(self, tensor: str, values: Array) -> None:
+        """Let a tensor of the graph stand in the file, with a batch of one."""
+        quantized = self.graph.tensors[tensor].quantization is not None
+        self.constant(tensor, (values.astype(np.int16) + SHIFT).astype(np.uint8)[None] if quantized else values[None])
+
+    def finish(self) -> Any:
+        taken, given = ([self._end(name) for name in names] for names in (self.graph.inputs, self.graph.outputs))
+        graph = helper.make_graph(self.nodes, "edgekd", taken, given, list(self.constants.values()))
+        opset = [helper.make_opsetid("", OPSET)]
+        return helper.make_model(graph, opset_imports=opset, ir_version=IR_VERSION, producer_name="edgekd")
+
+    def _end(self, name: str) -> Any:
+        tensor = self.graph.tensors[name]
+        kind = TensorProto.INT32 if tensor.kind == "index" else TensorProto.FLOAT
+        kind = TensorProto.UINT8 if tensor.quantization else kind
+        return helper.make_tensor_value_info(name, kind, ["batch", *tensor.shape])

@@ -1,0 +1,33 @@
+"""The fake-quantised form of every operator, in torch: the deployed arithmetic on integer-valued codes in float32.
+
+A form takes the simulation, the operator and its inputs' codes *less their zero points*, and gives its output's codes
+in the same way: zero is real zero, so nothing has to be subtracted before a convolution. Gradients pass straight
+through rounding and stop where a code saturates (Bengio et al., 2013; Jacob et al., 2018). Each family of operators has
+a file here, with a table of its forms; an operator without one is computed by the integer reference, with the
+gradient of its float form.
+"""
+
+from collections.abc import Callable
+
+from torch import Tensor
+
+from edgekd.graph.fake_quant import elementwise, movement, parameters, pooling, reference, weighted
+from edgekd.graph.fake_quant.arithmetic import Simulated
+from edgekd.graph.structure import Operator
+
+FAMILIES = (weighted, elementwise, pooling, movement)
+
+CODES: dict[type[Operator], Callable[..., Tensor]] = {
+    kind: form for family in FAMILIES for kind, form in family.FORMS.items()
+}
+
+
+def codes(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
+    """The operator's output: codes less their zero point."""
+    form = CODES.get(type(op), reference.by_reference)
+    return form(sim, op, *inputs)
+
+
+def quantized(sim: Simulated, op: Operator) -> Operator:
+    """The operator with its parameters as they ship: integer codes and their scales."""
+    return parameters.FORMS[type(op)](sim, op) if type(op) in parameters.FORMS else op

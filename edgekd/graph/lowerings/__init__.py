@@ -1,0 +1,14 @@
+"""How each of torch's operators is written as operators of the graph: a file for each family, with its table."""
+
+from edgekd.graph.lowerings import elementwise, movement, pooling, weighted
+from edgekd.graph.reader import Lowering
+
+FAMILIES = (weighted, elementwise, pooling, movement)
+
+LOWERINGS: dict[str, Lowering] = {
+    **{kind: lower for family in FAMILIES for kind, lower in family.LOWERINGS.items()},
+    **movement.IDENTITIES,
+}
+
+COMPUTING = tuple(sorted(set(LOWERINGS) - set(movement.IDENTITIES)))
+"""Torch's operators that have a form in the graph, those aside that leave values as they are."""

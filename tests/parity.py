@@ -1,0 +1,78 @@
+"""Bit-exactness as the tests ask for it: every tensor, in every runtime, against the reference in its mode."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from networks import quantized
+from torch import nn
+
+from edgekd import catalog
+from edgekd.graph import integer
+from edgekd.graph.structure import Array, Graph, Kernels
+from edgekd.runners.codes import given, taken
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Which kernels a runner has, and the format that it runs."""
+
+    kernels: Kernels
+    kind: str
+    runner: str
+
+
+RUNTIMES = {
+    "LiteRT": Runtime("xnnpack", "tflite", "tflite"),
+    "onnxruntime": Runtime("onnxruntime", "onnx", "onnx"),
+}
+
+
+def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...], folder: Path) -> tuple[Array, ...]:
+    """Codes of every output, in torch's order, of the file that is written from `graph`."""
+    path = catalog.load("exporter", runtime.kind)(graph, folder / f"graph.{runtime.kind}")
+    runner = catalog.load("runner", runtime.runner)(path)
+    order = runner.channels_last
+    feeds = (taken(values, info.dtype, order) for values, info in zip(codes, runner.inputs, strict=True))
+    return tuple(given(values, order) for values in runner.run_all(*feeds))
+
+
+def assert_exact(
+    model: nn.Module,
+    *shapes: tuple[int, ...],
+    folder: Path,
+    samples: int = 32,
+    runtimes: Mapping[str, Runtime] = RUNTIMES,
+    varies: bool = True,
+) -> Graph:
+    """Quantise a model by random inputs; each operator's output is the same in every runtime as in the reference, and
+    the simulation's is too. The graph comes back."""
+    for name, runtime in runtimes.items():
+        simulation, graph, codes = quantized(model, *shapes, samples=samples, kernels=runtime.kernels)
+        values = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+        for output in graph.outputs:
+            assert not varies or values[output].std() > 0, "a constant network passes any parity test"
+        assert_same(executed(runtime, graph, codes, folder), [values[output] for output in graph.outputs], name)
+        layers = [op.output for op in graph.operators if op.inputs and graph.tensors[op.output].quantization]
+        whole = graph.until(*layers)
+        assert_same(executed(runtime, whole, codes, folder), [values[layer] for layer in layers], name, layers)
+        inputs = [
+            torch.from_numpy(integer.dequantize(c, graph.quantization(i)) if graph.tensors[i].quantization else c)
+            for c, i in zip(codes, graph.inputs, strict=True)
+        ]
+        with torch.no_grad():
+            simulated = simulation.trace_codes(*inputs)
+        assert_same(
+            [simulated[layer].numpy() for layer in layers], [values[layer] for layer in layers], "simulation", layers
+        )
+    return graph
+
+
+def assert_same(found, expected, runtime: str, layers=None) -> None:  # type: ignore[no-untyped-def]
+    """No code differs; else the first layer that does is named with how often and how far."""
+    for i, (one, other) in enumerate(zip(found, expected, strict=True)):
+        steps = np.abs(one.astype(int) - other.astype(int))
+        layer = layers[i] if layers else f"output {i}"
+        assert not steps.any(), f"{runtime}, {layer}: {(steps > 0).sum()} of {steps.size} off by up to {steps.max()}"
