@@ -64,7 +64,7 @@ def main() -> None:
         boundaries = {row.name: row for row in report.boundaries}
         stages = {row.stage: row for row in report.stages}
         sizes = {row.path: row.size_bytes for row in report.files}
-        teacher, int8 = boundaries["teacher"].accuracy.value, boundaries["tflite"].accuracy.value
+        teacher, int8 = boundaries["teacher"].accuracy.value, boundaries["litert"].accuracy.value
         teacher_bytes = stages["teacher"].size.value
         assert teacher is not None and int8 is not None and teacher_bytes is not None
         append(
@@ -77,15 +77,15 @@ def main() -> None:
                 "distilled_accuracy": round(boundaries["distilled"].accuracy.value or 0, 2),
                 "pruned_accuracy": round(boundaries["pruned"].accuracy.value or 0, 2),
                 "tflite_accuracy": round(int8, 2),
-                "onnx_accuracy": round(boundaries["onnx"].accuracy.value or 0, 2),
+                "onnx_accuracy": round(boundaries["onnxruntime"].accuracy.value or 0, 2),
                 "points_lost": round(teacher - int8, 2),
                 "teacher_float_bytes": int(teacher_bytes),
                 "tflite_bytes": sizes["model.tflite"],
                 "onnx_bytes": sizes["model.onnx"],
                 "tflite_share_of_teacher": round(sizes["model.tflite"] / teacher_bytes, 4),
-                "outputs": boundaries["tflite"].outputs,
-                "tflite_differing": boundaries["tflite"].differing,
-                "onnx_differing": boundaries["onnx"].differing,
+                "outputs": boundaries["litert"].outputs,
+                "tflite_differing": boundaries["litert"].differing,
+                "onnx_differing": boundaries["onnxruntime"].differing,
                 "simulation_differing": boundaries["simulation"].differing,
                 "simulation_largest_steps": boundaries["simulation"].largest_steps,
                 "build_s": round(seconds, 1),

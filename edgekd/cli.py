@@ -139,9 +139,10 @@ def verify(
     set_: Settings = None,
     out: OutFolder = None,
     store: StoreFolder = None,
+    layers: Annotated[bool, typer.Option("--layers", help="List every layer, not those alone that differ.")] = False,
     debug: Debug = False,
 ) -> None:
-    """Prove again that the files compute what was trained.
+    """Prove again that the files compute what was trained, layer by layer.
 
     Exits 5 if they do not.
     """
@@ -153,7 +154,11 @@ def verify(
         )
         accuracy = "" if row.accuracy.value is None else f"{row.accuracy.value:.2f} %"
         gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
-        print(f"{row.name:20} {accuracy:>9}  {gate:6}  {differ}".rstrip())
+        print(f"{row.name:24} {accuracy:>9}  {gate:6}  {differ}".rstrip())
+        for layer in row.layers:
+            if layers or layer.differing:
+                steps = f", by up to {layer.largest_steps} steps" if layer.differing else ""
+                print(f"    {layer.layer} ({layer.operator}): {layer.differing:,} of {layer.outputs:,} differ{steps}")
 
 
 @app.command()

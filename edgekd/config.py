@@ -163,10 +163,17 @@ class Export(Settings):
 
 class Verify(Settings):
     """Attributes:
+    runtimes: that the int8 files are run in, as far as their format is exported; each against its own rounding.
+    layer_samples: test samples on which every layer is compared too; 0 compares outputs alone.
     simulation_identical: share of the trained simulation's outputs that must equal the integer reference's.
     simulation_steps: no output of it may be further off than this, in quantisation steps.
     """
 
+    runtimes: tuple[Literal["litert", "onnxruntime", "tflite-micro", "litert-reference"], ...] = (
+        "litert",
+        "onnxruntime",
+    )
+    layer_samples: int = Field(64, ge=0)
     simulation_identical: float = Field(0.9999, ge=0, le=1)
     simulation_steps: int = Field(1, ge=0)
 

@@ -80,7 +80,7 @@ class StageRow(Record):
 
 
 class LayerDifference(Record):
-    """Where two boundaries first part."""
+    """One layer in two boundaries."""
 
     layer: str
     operator: str
@@ -93,7 +93,7 @@ class Boundary(Record):
     """One form of the network against the one before it, on the whole test set."""
 
     name: str
-    """teacher, distilled, pruned, simulation, reference (tflite), reference (onnx), tflite or onnx."""
+    """teacher, distilled, pruned, simulation, reference (kernels), or a runtime: litert, onnxruntime and so on."""
 
     accuracy: Figure
 
@@ -123,6 +123,9 @@ class Boundary(Record):
 
     first_difference: LayerDifference | None = None
     """On failure, the first layer that diverges."""
+
+    layers: tuple[LayerDifference, ...] = ()
+    """Of a runtime: every layer against the reference in the runtime's mode, on a few samples."""
 
 
 class OperatorRow(Record):

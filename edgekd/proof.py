@@ -10,6 +10,7 @@ from edgekd.configure import SettingsLike, configure
 from edgekd.errors import ParityError, StoreError
 from edgekd.figures import Boundary
 from edgekd.pipeline import MODELS, STAGES, folders
+from edgekd.reporting import sentences
 from edgekd.stage import Stage, aside, recipe, view
 from edgekd.store import Store, file_sha256, writing
 
@@ -69,8 +70,8 @@ def verify_files(
 
 def _failure(row: Boundary) -> str:
     """A boundary that did not pass, with the layer at which it parts from the one before."""
-    first = row.first_difference
-    return f"{row.name} (from {first.layer} on)" if first else row.name
+    first = sentences.first_difference(row)
+    return f"{row.name} ({first})" if first else row.name
 
 
 def _finished(stages: tuple[Stage, ...], config: Config, store: Store) -> dict[str, Path]:

@@ -56,7 +56,7 @@ def verify(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     if "garbage" in found:
         raise ValueError("this is no model\nand more lines")
     passed = found.startswith((read["teacher"] / "model" / "weights.txt").read_text())
-    row = Boundary(name="tflite", accuracy=_percent(98.5), passed=passed, outputs=40, differing=0 if passed else 3)
+    row = Boundary(name="litert", accuracy=_percent(98.5), passed=passed, outputs=40, differing=0 if passed else 3)
     (out / "boundaries.json").write_text(json.dumps([row.model_dump(mode="json")]))
     return {"passed": passed}
 
@@ -75,7 +75,7 @@ def report(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         seed=config.seed,
         data={},
         stages=(),
-        boundaries=(Boundary(name="tflite", accuracy=_percent(98.5), passed=verdict != "differs"),),
+        boundaries=(Boundary(name="litert", accuracy=_percent(98.5), passed=verdict != "differs"),),
         operators=(),
         latencies=(),
         limits=(miss,) if verdict == "over" else (),

@@ -1,48 +1,29 @@
 """Bit-exactness as the tests ask for it: every tensor, in every runtime, against the reference in its mode."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from importlib.util import find_spec
 
 import numpy as np
 import torch
 from networks import quantized
 from torch import nn
 
-from edgekd import catalog
+from edgekd import parity
+from edgekd.catalog import RUNNERS
 from edgekd.graph import integer
-from edgekd.graph.structure import Array, Graph, Kernels
-from edgekd.runners.codes import given, taken
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Which kernels a runner has, and the format that it runs."""
-
-    kernels: Kernels
-    kind: str
-    runner: str
-
+from edgekd.graph.structure import Graph
+from edgekd.parity import Runtime, executed
 
 RUNTIMES = {
-    "LiteRT": Runtime("xnnpack", "tflite", "tflite"),
-    "onnxruntime": Runtime("onnxruntime", "onnx", "onnx"),
+    name: runtime
+    for name, runtime in parity.RUNTIMES.items()
+    if find_spec(runtime.module) and runtime.runner in RUNNERS
 }
-
-
-def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...], folder: Path) -> tuple[Array, ...]:
-    """Codes of every output, in torch's order, of the file that is written from `graph`."""
-    path = catalog.load("exporter", runtime.kind)(graph, folder / f"graph.{runtime.kind}")
-    runner = catalog.load("runner", runtime.runner)(path)
-    order = runner.channels_last
-    feeds = (taken(values, info.dtype, order) for values, info in zip(codes, runner.inputs, strict=True))
-    return tuple(given(values, order) for values in runner.run_all(*feeds))
 
 
 def assert_exact(
     model: nn.Module,
     *shapes: tuple[int, ...],
-    folder: Path,
     samples: int = 32,
     runtimes: Mapping[str, Runtime] = RUNTIMES,
     varies: bool = True,
@@ -54,10 +35,10 @@ def assert_exact(
         values = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
         for output in graph.outputs:
             assert not varies or values[output].std() > 0, "a constant network passes any parity test"
-        assert_same(executed(runtime, graph, codes, folder), [values[output] for output in graph.outputs], name)
-        layers = [op.output for op in graph.operators if op.inputs and graph.tensors[op.output].quantization]
-        whole = graph.until(*layers)
-        assert_same(executed(runtime, whole, codes, folder), [values[layer] for layer in layers], name, layers)
+        assert_same(executed(runtime, graph, codes), [values[output] for output in graph.outputs], name)
+        for row in parity.layers(runtime, graph, codes):
+            assert not row.differing, f"{name}: {row}"
+        layers = parity.codes_of_operators(graph)
         inputs = [
             torch.from_numpy(integer.dequantize(c, graph.quantization(i)) if graph.tensors[i].quantization else c)
             for c, i in zip(codes, graph.inputs, strict=True)

@@ -228,7 +228,7 @@ def test_a_build_that_fails_its_contract_keeps_its_files(
 ) -> None:
     monkeypatch.setenv("FAKE_VERDICT", verdict)
     report = make()
-    with pytest.raises(error, match="size 2 B is 1 B over" if verdict == "over" else "tflite"):
+    with pytest.raises(error, match="size 2 B is 1 B over" if verdict == "over" else "litert"):
         pipeline.judge(report)
     assert {"model.tflite", "report.json"} <= set(built())
 

@@ -60,6 +60,9 @@ def markdown(report: Report) -> str:
             (_boundary(row) for row in report.boundaries),
         ),
     ]
+    if examined := [row for row in report.boundaries if row.layers]:
+        headings = ("layer", "operator", *(f">{sentences.boundary_name(row.name)}" for row in examined))
+        parts += ["Codes that differ from the reference, layer by layer:", table(headings, _layers(examined))]
     if report.limits:
         parts += [
             "## Limits",
@@ -139,6 +142,12 @@ def _boundary(row: Boundary) -> tuple[str, ...]:
         gate + (f", {_escape(layer)}" if layer else ""),
         _escape(row.kernels),
     )
+
+
+def _layers(examined: Sequence[Boundary]) -> Iterable[tuple[str, ...]]:
+    for same in zip(*(row.layers for row in examined), strict=True):
+        counts = (f"{layer.differing:,} of {layer.outputs:,}" for layer in same)
+        yield (f"`{same[0].layer}`", same[0].operator, *counts)
 
 
 def _made_with(report: Report) -> str:

@@ -1,12 +1,12 @@
 """The verify stage: every form of the network against the one before it, on the whole test set.
 
 Between the integer reference and a runtime no output may differ; the trained simulation may differ from the reference
-by as little as `verify` says. Where a gate fails, the first layer that diverges is looked for and named.
+by as little as `verify` says. Each runtime is held against the reference in its own mode, layer by layer too, and a
+layer that diverges is named.
 """
 
 import json
-import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,11 +14,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgekd import catalog
 from edgekd.config import Config, Verify
-from edgekd.errors import ModelError
-from edgekd.figures import Boundary, Figure, LayerDifference
-from edgekd.graph import cost, files, integer
+from edgekd.figures import Boundary, Figure
+from edgekd.graph import files, integer
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import KERNELS, Array, Graph, Kernels
 from edgekd.nn import blueprint
@@ -26,16 +24,16 @@ from edgekd.nn.batches import normalise
 from edgekd.nn.evaluate import accuracy, logits
 from edgekd.nn.progress import progress
 from edgekd.nn.splits import Splits
+from edgekd.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
 
 VERSION = 1
 
 ROUNDING = {
     "xnnpack": "integer accumulation, float32 rescaling half to even, fixed-point ADD",
+    "tflm": "integer accumulation, fixed-point rescaling with gemmlowp's two roundings",
     "onnxruntime": "integer accumulation, float32 rescaling half to even, ADD by float32 fused multiply-adds (x86)",
 }
 BATCH = 256
-DIAGNOSED = 16
-"""Samples on which the first diverging layer is looked for."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +94,11 @@ def verify(
     Args:
         floats: logits of the teacher and of the students, on the test set.
         exported: format -> int8 file.
+
+    Raises:
+        MissingExtraError: a runtime of `settings.runtimes` is not installed.
     """
+    runtimes = {name: require(name) for name in settings.runtimes if RUNTIMES[name].format in exported}
     y = np.asarray(splits.test.y)
     rows: list[Boundary] = []
     before: Answers | None = None
@@ -104,24 +106,26 @@ def verify(
         rows.append(compare(found, y, before))
         before = found
     codes = np.concatenate([integer.quantize(x, graph.quantization(graph.input)) for x in _inputs(splits)])
-    references = {kind: _reference(graph, codes, kind) for kind in exported}
-    trained_to = next((kind for kind in exported if KERNELS[kind] == simulation.kernels), next(iter(exported)))
-    simulated = Answers("simulation", _simulated(simulation, splits), f"torch, trained to {simulation.kernels}")
-    row = compare(simulated, y, references[trained_to], tolerance=settings)
-    if not row.passed:
-        row = row.model_copy(update={"first_difference": _first_in_simulation(simulation, graph, splits, codes)})
-    rows.append(row)
-    rows.append(_must_vary(compare(references[trained_to], y, before), references[trained_to].values))
-    rows += [compare(references[kind], y, references[trained_to]) for kind in exported if kind != trained_to]
-    for kind, path in exported.items():
-        answers = Answers(kind, *_ran(kind, path, codes))
-        row = compare(answers, y, references[kind], exact=True)
-        if not row.passed:
-            row = row.model_copy(
-                update={"first_difference": _first_in_file(kind, graph, codes, answers, references[kind])}
-            )
-        rows.append(row)
+    modes = dict.fromkeys([simulation.kernels, *(runtime.kernels for runtime in runtimes.values())])
+    references = {kernels: _reference(graph, codes, kernels) for kernels in modes}
+    trained_to = references[simulation.kernels]
+    rows.append(_simulation_row(simulation, graph, splits, codes, trained_to, settings))
+    rows.append(_must_vary(compare(trained_to, y, before), trained_to.values))
+    rows += [compare(other, y, trained_to) for other in references.values() if other is not trained_to]
+    for name, runtime in runtimes.items():
+        answers = Answers(name, *_ran(runtime, exported[runtime.format], codes))
+        row = compare(answers, y, references[runtime.kernels], exact=True)
+        examined = layers(runtime, graph, (codes[: settings.layer_samples],)) if settings.layer_samples else ()
+        first = next((layer for layer in examined if layer.differing), None)
+        passed = row.passed and first is None
+        rows.append(row.model_copy(update={"layers": examined, "first_difference": first, "passed": passed}))
     return rows
+
+
+def foresee(config: Config, data: Path) -> None:
+    """Refuse a runtime that is not installed, before anything trains."""
+    for name in config.verify.runtimes:
+        require(name)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -168,14 +172,29 @@ def _simulated(simulation: Simulation, splits: Splits) -> Array:
     return np.concatenate(parts)
 
 
-def _reference(graph: Graph, codes: Array, kind: str) -> Answers:
-    kernels = KERNELS[kind]
+def _simulation_row(
+    simulation: Simulation, graph: Graph, splits: Splits, codes: Array, reference: Answers, settings: Verify
+) -> Boundary:
+    """The trained simulation against the reference in its mode; where it fails, the first layer that does."""
+    simulated = Answers("simulation", _simulated(simulation, splits), f"torch, trained to {simulation.kernels}")
+    row = compare(simulated, np.asarray(splits.test.y), reference, tolerance=settings)
+    if row.passed:
+        return row
+    with torch.no_grad():
+        traced = simulation.trace_codes(torch.from_numpy(next(_inputs(splits))))
+    found = {name: traced[name].numpy().astype(np.int32) for name in codes_of_operators(graph)}
+    expected = dict(integer.trace(graph, codes[:BATCH], kernels=simulation.kernels))
+    first = next((layer for layer in differences(graph, expected, found) if layer.differing), None)
+    return row.model_copy(update={"first_difference": first})
+
+
+def _reference(graph: Graph, codes: Array, kernels: Kernels) -> Answers:
     parts = []
-    with progress(f"verify: integer reference ({kind})", len(codes)) as advance:
+    with progress(f"verify: integer reference ({kernels})", len(codes)) as advance:
         for start in range(0, len(codes), BATCH):
             parts.append(integer.run(graph, codes[start : start + BATCH], kernels=kernels))
             advance(len(parts[-1]), "")
-    return Answers(f"reference ({kind})", np.concatenate(parts), f"NumPy, as {kernels}: {ROUNDING[kernels]}")
+    return Answers(f"reference ({kernels})", np.concatenate(parts), f"NumPy, as {kernels}: {ROUNDING[kernels]}")
 
 
 def _must_vary(row: Boundary, codes: Array) -> Boundary:
@@ -184,63 +203,12 @@ def _must_vary(row: Boundary, codes: Array) -> Boundary:
     return row.model_copy(update={"exact": True, "passed": varies})
 
 
-def _ran(kind: str, path: Path, codes: Array) -> tuple[Array, str]:
+def _ran(runtime: Runtime, path: Path, codes: Array) -> tuple[Array, str]:
     """(int8 codes in torch's order, kernels) of a file on int8 input codes (N, *input shape)."""
-    runner = catalog.load("runner", kind)(path)
+    session = Session(runtime, path)
     parts = []
-    with progress(f"verify: {kind}", len(codes)) as advance:
+    with progress(f"verify: {runtime.title}", len(codes)) as advance:
         for start in range(0, len(codes), BATCH):
-            parts.append(_as_int8(runner.run(_as_file_takes(codes[start : start + BATCH], kind))))
+            parts.append(session.run(codes[start : start + BATCH])[0])
             advance(len(parts[-1]), "")
-    return np.concatenate(parts), runner.kernels
-
-
-def _as_file_takes(codes: Array, kind: str) -> Array:
-    """TFLite takes channels last, ONNX uint8."""
-    if kind == "onnx":
-        return (codes.astype(np.int16) + 128).astype(np.uint8)
-    return np.ascontiguousarray(np.moveaxis(codes, 1, -1)) if codes.ndim == 4 else codes
-
-
-def _as_int8(codes: Array) -> Array:
-    return (codes.astype(np.int16) - 128).astype(np.int8) if codes.dtype == np.uint8 else codes
-
-
-def _first_in_file(
-    kind: str, graph: Graph, codes: Array, answers: Answers, reference: Answers
-) -> LayerDifference | None:
-    """The first layer at which the runtime leaves the reference: the graph up to each is written and run by itself."""
-    differs = np.flatnonzero((answers.values != reference.values).any(axis=1))[:DIAGNOSED]
-    values = dict(integer.trace(graph, codes[differs], kernels=KERNELS[kind]))
-    with tempfile.TemporaryDirectory() as folder:
-
-        def layer(name: str) -> Array:
-            path = catalog.load("exporter", kind)(graph.until(name), Path(folder) / f"part.{kind}")
-            found, _ = _ran(kind, path, codes[differs])
-            return np.moveaxis(found, -1, 1) if kind == "tflite" and found.ndim == 4 else found
-
-        return _first(graph, values, layer)
-
-
-def _first_in_simulation(simulation: Simulation, graph: Graph, splits: Splits, codes: Array) -> LayerDifference | None:
-    values = dict(integer.trace(graph, codes[:BATCH], kernels=simulation.kernels))
-    with torch.no_grad():
-        found = simulation.trace_codes(torch.from_numpy(next(_inputs(splits))))
-    return _first(graph, values, lambda name: found[name].numpy().astype(np.int8))
-
-
-def _first(graph: Graph, values: Mapping[str, Array], layer: Callable[[str], Array]) -> LayerDifference | None:
-    for op in graph.operators:
-        try:
-            steps = np.abs(layer(op.output).astype(np.int16) - values[op.output])
-        except ModelError:  # a part that is no network of its own says nothing
-            continue
-        if steps.any():
-            return LayerDifference(
-                layer=op.name,
-                operator=cost.describe(op),
-                differing=int((steps > 0).sum()),
-                outputs=int(steps.size),
-                largest_steps=int(steps.max()),
-            )
-    return None
+    return np.concatenate(parts), session.kernels

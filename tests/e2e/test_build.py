@@ -25,7 +25,7 @@ def test_a_build_leaves_its_files_and_a_proof_that_they_are_right(finished: Path
     assert found.parity
     assert found.missed == ()
     proof = {row.name: row.differing for row in found.boundaries if row.exact}
-    assert proof["tflite"] == proof["onnx"] == 0
+    assert proof["litert"] == proof["onnxruntime"] == 0
     assert {row.path for row in found.files} == set(commands.MODELS)
     assert [row.stage for row in found.stages] == ["teacher", "distilled", "pruned", "int8"]
     assert "int8" in (finished / "stdout").read_text()

@@ -9,13 +9,14 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from networks import Everything, Perceptron, lived_in, quantized
-from parity import RUNTIMES, assert_exact, assert_same, executed
+from parity import RUNTIMES, assert_exact, assert_same
 from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.exporters import onnx, tflite
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
+from edgekd.parity import executed
 from edgekd.runners.litert import LiteRTRunner
 from edgekd.runners.onnxruntime import OnnxRuntimeRunner
 
@@ -31,12 +32,12 @@ INPUTS = {
 @pytest.mark.parametrize("name", INPUTS)
 def test_every_model_of_the_catalog_is_bit_exact_in_every_runtime(name: str, tmp_path: Path) -> None:
     model = lived_in(catalog.load("model", name)(classes=5, **INPUTS[name]), INPUTS[name]["input_shape"])  # type: ignore[arg-type]
-    assert_exact(model, INPUTS[name]["input_shape"], folder=tmp_path, samples=8)  # type: ignore[arg-type]
+    assert_exact(model, INPUTS[name]["input_shape"], samples=8)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
 def test_every_layer_is_bit_exact_in_every_runtime(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
-    assert_exact(lived_in(model, shape), shape, folder=tmp_path)
+    assert_exact(lived_in(model, shape), shape)
 
 
 class TwoWays(nn.Module):
@@ -52,7 +53,7 @@ class TwoWays(nn.Module):
 
 
 def test_several_inputs_and_outputs_are_bit_exact(tmp_path: Path) -> None:
-    graph = assert_exact(lived_in(TwoWays(), (2, 5, 5), (6,)), (2, 5, 5), (6,), folder=tmp_path)
+    graph = assert_exact(lived_in(TwoWays(), (2, 5, 5), (6,)), (2, 5, 5), (6,))
     assert len(graph.inputs) == len(graph.outputs) == 2
 
 
@@ -85,7 +86,7 @@ class Apart(nn.Module):
 
 
 def test_lone_activations_and_reordering_reshapes_are_bit_exact(tmp_path: Path) -> None:
-    assert_exact(lived_in(Apart(), (2, 8, 8)), (2, 8, 8), folder=tmp_path)
+    assert_exact(lived_in(Apart(), (2, 8, 8)), (2, 8, 8))
 
 
 class Sum(nn.Module):
@@ -117,7 +118,7 @@ def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: fl
     x = torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input)))
     for name, runtime in RUNTIMES.items():
         expected = integer.run(graph, codes, kernels=runtime.kernels)
-        assert_same(executed(runtime, graph, (codes,), tmp_path), [expected], name)
+        assert_same(executed(runtime, graph, (codes,)), [expected], name)
         simulation.kernels = runtime.kernels
         assert_same([simulation.trace_codes(x)[graph.output].detach().numpy()], [expected], "simulation")
 
@@ -165,4 +166,4 @@ def test_drawn_networks_are_bit_exact_in_every_runtime(
     model = lived_in(model, (channels, size, size), seed=seed)
     with torch.no_grad():
         model.conv.weight[0] *= spread  # one channel far from the others  # type: ignore[index, operator]
-    assert_exact(model, (channels, size, size), folder=tmp_path_factory.mktemp("drawn"), samples=4, varies=False)
+    assert_exact(model, (channels, size, size), samples=4, varies=False)

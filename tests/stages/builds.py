@@ -63,17 +63,19 @@ def boundaries(**changes: Any) -> tuple[Boundary, ...]:
         Boundary(name="teacher", accuracy=accuracy(99.2)),
         Boundary(name="distilled", accuracy=accuracy(98.9), against="teacher", **float_agreement),
         Boundary(name="pruned", accuracy=accuracy(98.7), against="distilled", **float_agreement),
-        Boundary(name="simulation", accuracy=accuracy(98.6), against="reference (tflite)", **proof),
-        Boundary(name="reference (tflite)", accuracy=accuracy(98.6), against="pruned", **float_agreement),
-        Boundary(name="reference (onnx)", accuracy=accuracy(98.6), against="reference (tflite)", **float_agreement),
+        Boundary(name="simulation", accuracy=accuracy(98.6), against="reference (xnnpack)", **proof),
+        Boundary(name="reference (xnnpack)", accuracy=accuracy(98.6), against="pruned", **float_agreement),
         Boundary(
-            name="tflite",
+            name="reference (onnxruntime)", accuracy=accuracy(98.6), against="reference (xnnpack)", **float_agreement
+        ),
+        Boundary(
+            name="litert",
             accuracy=accuracy(98.6),
-            against="reference (tflite)",
+            against="reference (xnnpack)",
             kernels="LiteRT 2.3.0 default kernels",
             **proof,
         ),
-        Boundary(name="onnx", accuracy=accuracy(98.6), against="reference (onnx)", **onnx),
+        Boundary(name="onnxruntime", accuracy=accuracy(98.6), against="reference (onnxruntime)", **onnx),
     )
 
 

@@ -11,6 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from torch import nn
 from toys import stripes
 
+from edgekd import parity
 from edgekd.config import Compute, Config, Quantize, Verify
 from edgekd.errors import ModelError
 from edgekd.figures import Boundary
@@ -68,12 +69,14 @@ def teacher(batch) -> Outputs:
 def test_every_boundary_is_compared_and_every_gate_holds(made):
     rows = boundaries(made["verify"])
     assert list(rows) == [
-        "teacher", "distilled", "pruned", "simulation", "reference (tflite)", "reference (onnx)", "tflite", "onnx",
+        "teacher", "distilled", "pruned", "simulation", "reference (xnnpack)", "reference (onnxruntime)",
+        "litert", "onnxruntime",
     ]  # fmt: skip
-    for name in ("tflite", "onnx"):
+    for name in ("litert", "onnxruntime"):
+        assert rows[name].layers and all(layer.differing == 0 for layer in rows[name].layers)
         assert (rows[name].differing, rows[name].outputs, rows[name].passed) == (0, 64, True)
     assert rows["simulation"].passed
-    assert rows["reference (onnx)"].passed is None  # the two runtimes add differently; neither is wrong
+    assert rows["reference (onnxruntime)"].passed is None  # the two runtimes add differently; neither is wrong
     assert metrics(made["verify"]) == {"passed": True}
 
 
@@ -177,31 +180,26 @@ def test_a_tampered_weight_fails_the_gate_and_names_its_layer(made, tmp_path):
     found = verify.run(CONFIG, {**made, "export": candidate}, tmp_path)
     rows = boundaries(tmp_path)
     assert found == {"passed": False}
-    assert rows["tflite"].passed is False
-    assert rows["tflite"].differing > 0
-    assert rows["onnx"].passed
+    assert rows["litert"].passed is False
+    assert rows["litert"].differing > 0
+    assert rows["onnxruntime"].passed
 
 
 def test_the_first_diverging_layer_is_named(made):
-    # A writer that shifts one layer's weights stands in for a wrong kernel: every part that holds the layer is wrong.
     graph = files.load(made["quantize"] / "graph")
     codes = np.random.default_rng(0).integers(-128, 128, (8, 1, 8, 8)).astype(np.int8)
     values = dict(integer.trace(graph, codes))
-    middle = graph.operators[3]
-
-    def layer(name: str):
-        reached = [op.output for op in graph.operators].index(name)
-        return values[name] if reached < 3 else np.roll(values[name], 1, axis=0)
-
-    found = verify._first(graph, values, layer)
-    assert found is not None
-    assert found.layer == middle.name
-    assert 0 < found.differing <= found.outputs
-    assert found.largest_steps > 0
+    wrong = {op.output: values[op.output] for op in graph.operators[:3]}
+    wrong |= {op.output: np.roll(values[op.output], 1, axis=0) for op in graph.operators[3:]}
+    rows = parity.differences(graph, values, wrong)
+    first = next(row for row in rows if row.differing)
+    assert [row.layer for row in rows] == [op.name for op in graph.operators]
+    assert first.layer == graph.operators[3].name
+    assert 0 < first.differing <= first.outputs and first.largest_steps > 0
 
 
 def test_a_constant_network_fails_although_all_agree(made):
-    row = Boundary(name="reference (tflite)", accuracy=boundaries(made["verify"])["tflite"].accuracy)
+    row = Boundary(name="reference (xnnpack)", accuracy=boundaries(made["verify"])["litert"].accuracy)
     assert verify._must_vary(row, np.full((4, 2), 7, np.int8)).passed is False
     assert verify._must_vary(row, np.array([[1, 2], [2, 1]], np.int8)).passed is True
 

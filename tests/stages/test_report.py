@@ -180,7 +180,7 @@ def test_the_terminal_table_fits_and_ends_with_parity_limits_and_files(tmp_path:
 
 def test_parity_counts_the_outputs_that_differ(tmp_path: Path) -> None:
     words = " ".join(summary(builds.report(tmp_path)).split())
-    assert "trained simulation 0, TFLite 0, ONNX 0, of 3,600 each" in words
+    assert "trained simulation 0, LiteRT 0, onnxruntime 0, of 3,600 each" in words
 
 
 def test_failed_parity_names_the_file_the_count_and_the_first_layer(tmp_path: Path) -> None:
@@ -189,7 +189,7 @@ def test_failed_parity_names_the_file_the_count_and_the_first_layer(tmp_path: Pa
     report = builds.report(tmp_path, boundaries=broken)
     assert not report.parity
     words = " ".join(summary(report).split())
-    assert "FAILED: ONNX differs from ONNX reference in 12 of 3,600 outputs, by up to 2 steps" in words
+    assert "FAILED: onnxruntime differs from reference as onnxruntime in 12 of 3,600 outputs, by up to 2 steps" in words
     assert "first at blocks.1 (add): 5 of 512, up to 1 step" in words
 
 
