@@ -96,9 +96,11 @@ class Teacher(Training, Part):  # Part last: pydantic takes `extra` from the las
 class Student(Part):
     """Attributes:
     model: of the catalog, or "package.module:factory".
+    checkpoint: a torch checkpoint to start from, read with `weights_only`; with `distill.epochs = 0` it stays as it is.
     """
 
     model: str = "resnet8"
+    checkpoint: UserPath | None = None
 
 
 class Loss(Part):
@@ -110,13 +112,14 @@ class Loss(Part):
 
 class Distill(Training):
     """Attributes:
+    epochs: passes over the training split; 0 takes `student.checkpoint` as it is.
     losses: the terms, summed by weight.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
     """
 
     losses: tuple[Loss, ...] = (Loss(),)
     baseline: bool = True
-    epochs: PositiveInt = 40
+    epochs: int = Field(40, ge=0)
 
 
 class Prune(Training, Part):

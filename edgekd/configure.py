@@ -231,7 +231,8 @@ def _check_parts(config: Config, sources: Mapping[str, str]) -> None:
 
 def _check_paths(config: Config, sources: Mapping[str, str]) -> None:
     """What the config points to is there."""
-    paths = {"data.root": config.data.root, "teacher.checkpoint": config.teacher.checkpoint}
+    checkpoints = {f"{name}.checkpoint": getattr(config, name).checkpoint for name in ("teacher", "student")}
+    paths = {"data.root": config.data.root, **checkpoints}
     for key, path in paths.items():
         if path is None:
             continue
@@ -239,7 +240,11 @@ def _check_paths(config: Config, sources: Mapping[str, str]) -> None:
         if not path.exists():
             relative = "" if path.is_absolute() else f" in {Path.cwd()}"
             raise ConfigError(f"{key}: there is no {path}{relative}{where}", f"--set {key}=PATH")
-    if config.teacher.checkpoint is not None and config.teacher.checkpoint.is_dir():
+    for key, path in checkpoints.items():
+        if path is not None and path.is_dir():
+            raise ConfigError(f"{key}: {path} is a folder", f"--set {key}=FILE")
+    if config.distill.epochs == 0 and config.student.checkpoint is None:
         raise ConfigError(
-            f"teacher.checkpoint: {config.teacher.checkpoint} is a folder", "--set teacher.checkpoint=FILE"
+            "distill.epochs = 0 leaves the student untrained",
+            "--set distill.epochs=40, or --set student.checkpoint=FILE",
         )

@@ -11,7 +11,7 @@ from edgekd.config import Config
 
 ALWAYS = ("seed", "compute")
 # A key holds a fingerprint of what these point to instead: a data set may move.
-POINTERS = {"data": ("root",), "teacher": ("checkpoint",)}
+POINTERS = {"data": ("root",), "teacher": ("checkpoint",), "student": ("checkpoint",)}
 
 
 class UndeclaredSettingError(Exception):

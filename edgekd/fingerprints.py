@@ -26,14 +26,16 @@ def data(config: Config) -> dict[str, str]:
 
 def teacher(config: Config) -> dict[str, str]:
     """Of the teacher: its checkpoint, and the user's own factory."""
-    checkpoint = config.teacher.checkpoint
-    found = {} if checkpoint is None else {"teacher.checkpoint": file_sha256(checkpoint)[:16]}
-    return {**found, **_own_source("model", config.teacher.model)}
+    return {**_checkpoint("teacher", config.teacher.checkpoint), **_own_source("model", config.teacher.model)}
 
 
 def student(config: Config) -> dict[str, str]:
-    """Of the student: the user's own factory."""
-    return _own_source("model", config.student.model)
+    """Of the student: its checkpoint, and the user's own factory."""
+    return {**_checkpoint("student", config.student.checkpoint), **_own_source("model", config.student.model)}
+
+
+def _checkpoint(section: str, file: Path | None) -> dict[str, str]:
+    return {} if file is None else {f"{section}.checkpoint": file_sha256(file)[:16]}
 
 
 def losses(config: Config) -> dict[str, str]:

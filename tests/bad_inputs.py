@@ -100,6 +100,8 @@ MISTYPED = (
     bad("no data root", f"{CHECK} --set data.name=idx --set data.root=gone", "data.root: there is no gone", 2),
     bad("no checkpoint", f"{BUILD} --set teacher.checkpoint=gone.pt", "teacher.checkpoint: there is no gone.pt", 2),
     bad("a checkpoint that is a folder", f"{BUILD} --set teacher.checkpoint=build", "build is a folder", 2),
+    bad("no student's checkpoint", f"{BUILD} --set student.checkpoint=gone.pt", "student.checkpoint: there is no", 2),
+    bad("a student that nothing trains", f"{BUILD} --set distill.epochs=0", "distill.epochs = 0 leaves the student", 2),
     bad("no such command", "biuld --target rpi4", "no such command 'biuld'", 2),
     bad("no such option", "build --tagret rpi4", "no such option: --tagret", 2),
     bad("an argument too many", "build rpi4", "unexpected extra argument", 2),

@@ -76,7 +76,12 @@ def _verdicts(
     shipped, unknown = sizes["int8"].source, Figure(unit="x", remedy="its float baseline was not timed")
     return {
         "teacher": Verdict(None, "trained here" if trained else "from a checkpoint, not trained here"),
-        "distilled": verdicts.distilled(distilled, metrics["distill"].get("baseline_accuracy"), samples),
+        "distilled": verdicts.distilled(
+            distilled,
+            metrics["distill"].get("baseline_accuracy"),
+            samples,
+            skipped=bool(metrics["distill"].get("skipped")),
+        ),
         "pruned": verdicts.pruned(
             skipped=bool(metrics["prune"].get("skipped")),
             macs_ratio=macs["prune"] / macs["distill"] if macs.get("prune") and macs.get("distill") else None,

@@ -35,8 +35,10 @@ def difference_error(one: float, other: float, samples: int) -> float:
     return math.hypot(accuracy_error(one, samples), accuracy_error(other, samples))
 
 
-def distilled(accuracy: float, alone: float | None, samples: int) -> Verdict:
+def distilled(accuracy: float, alone: float | None, samples: int, *, skipped: bool = False) -> Verdict:
     """Against the same student, trained without the teacher."""
+    if skipped:
+        return Verdict("skipped", "from a checkpoint, not trained here")
     if alone is None:
         return Verdict("unknown", "the same student was not trained alone: --set distill.baseline=true")
     gain, error = accuracy - alone, difference_error(accuracy, alone, samples)

@@ -16,6 +16,7 @@ from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import Batch, batches
 from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
 from edgekd.nn.fit import FitResult, fit
+from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.outputs import answer
 from edgekd.nn.splits import Splits
 from edgekd.teachers.frozen import Teacher, open_teacher
@@ -57,24 +58,32 @@ def distill(
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves `model/`, the distilled student."""
     splits = Splits.load(read["data"])
-    settings = config.distill
+    settings, trains = config.distill, config.distill.epochs > 0
     teacher = open_teacher(read["teacher"], splits, settings.precision)
     loss = total_loss(settings.losses)
     options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
     plan = blueprint.Blueprint(config.student.model, options)
     student = blueprint.build(plan, seed=config.seed)
+    notes = []
+    if config.student.checkpoint is not None:
+        notes += load_checkpoint(student, config.student.checkpoint)
     check_answer(student, splits, f"student {config.student.model!r}")
     _check_classes(teacher, splits)
     kept = {"student": out / "training.ckpt", "baseline": out / "baseline.ckpt"}
-    result = distill(
-        student, teacher, loss, splits, settings,
-        seed=config.seed, compute=config.compute, augment=config.data.augment, checkpoint=kept["student"],
-    )  # fmt: skip
+    result = FitResult(0, [], processes.world(), 0, "cpu")
+    if trains:
+        result = distill(
+            student, teacher, loss, splits, settings,
+            seed=config.seed, compute=config.compute, augment=config.data.augment, checkpoint=kept["student"],
+        )  # fmt: skip
     metrics = processes.from_main(lambda: _finish(student, plan, splits, result, out))
-    notes, resumed_from = list(result.notes), result.resumed_from
+    notes += result.notes
+    resumed_from = result.resumed_from
     baseline: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
-    if settings.baseline:
+    if settings.baseline and trains:
         alone = blueprint.build(plan, seed=config.seed)
+        if config.student.checkpoint is not None:
+            load_checkpoint(alone, config.student.checkpoint)
         second = distill(
             alone, None, None, splits, settings,
             seed=config.seed, compute=config.compute, augment=config.data.augment, checkpoint=kept["baseline"],
@@ -90,6 +99,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         **metrics,
         **{f"baseline_{name}": value for name, value in baseline.items()},
         "resumed_from": resumed_from,
+        "skipped": not trains,
         "notes": notes,
     }
 

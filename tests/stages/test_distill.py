@@ -162,3 +162,24 @@ def test_features_of_a_teacher_reach_the_loss():
 
     distill(Tiny(), teacher, Looking(), SPLITS, Training(epochs=1, batch_size=48), seed=0, compute=CPU)
     assert seen == [{"body"}] * 2
+
+
+def test_a_checkpoint_is_taken_as_it_is_where_no_epoch_is_asked_for(read, out, tmp_path):
+    given = blueprint.build(Blueprint("toys:Tiny", {}), seed=9)
+    torch.save(given.state_dict(), tmp_path / "own.pt")
+    asked = config(epochs=0)
+    asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
+    metrics = stage.run(asked, read, out)
+    kept, _ = blueprint.load(out / "model")
+    assert metrics["skipped"] and metrics["baseline_accuracy"] is None
+    assert all(torch.equal(value, kept.state_dict()[name]) for name, value in given.state_dict().items())
+
+
+def test_training_goes_on_from_a_students_checkpoint(read, out, tmp_path):
+    given = blueprint.build(Blueprint("toys:Tiny", {}), seed=9)
+    torch.save(given.state_dict(), tmp_path / "own.pt")
+    asked = config(epochs=1, learning_rate=1e-6, baseline=False)
+    asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
+    stage.run(asked, read, out)
+    kept, _ = blueprint.load(out / "model")
+    assert torch.allclose(given.head.weight, kept.head.weight, atol=1e-3)
