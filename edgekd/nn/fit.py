@@ -1,10 +1,7 @@
 """The one training loop: every stage that trains calls `fit`, alone or in the many processes of `torchrun`."""
 
 import copy
-import logging
-import os
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,14 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments import LightningEnvironment, TorchElasticEnvironment
-from lightning_fabric.strategies import DDPStrategy
 from torch import Tensor, nn
 
 from edgekd.config import Augment, Compute, Training
-from edgekd.errors import ConfigError, TrainingError
-from edgekd.nn import processes, resume
+from edgekd.errors import TrainingError
+from edgekd.nn import ground, processes, resume
 from edgekd.nn.batches import Batch, batches, count_steps, epoch_order
 from edgekd.nn.evaluate import channels_last
 from edgekd.nn.optimizer import learning_rate, optimizer_for
@@ -28,7 +22,6 @@ from edgekd.nn.splits import Splits
 
 Step = Callable[[nn.Module, Batch], Tensor]
 
-SMALL_BATCH = 2**14  # input numbers in a batch; the digits have a quarter of it (benchmarks/small_batches.py)
 CHECK_EVERY = 16  # steps between looks at the losses: on a GPU each look waits for the work under way
 
 
@@ -77,7 +70,7 @@ def fit(
         on_epoch: (module, epoch) is called before each epoch, in every process. After a resume it is not called for
             the epochs that are done, so what it does must depend on `epoch` alone.
     """
-    with _reproducible(compute.threads or _threads(splits, settings)):
+    with ground.reproducible(compute.threads or ground.threads(splits, settings)):
         return _Fit(module, step, splits, settings, seed, compute, augment, checkpoint, title).run(on_epoch)
 
 
@@ -104,12 +97,12 @@ class _Fit:
         self.batch_size = self._batch_size()
         self.steps = count_steps(len(splits.train), self.batch_size)
         self.step = _Step(module, step)
-        self.fabric = _fabric(settings, compute, unused=self.world > 1 and self._leaves_some_out())
+        self.fabric = ground.fabric(settings, compute, unused=self.world > 1 and self._leaves_some_out())
 
     def run(self, on_epoch: Callable[[nn.Module, int], None] | None) -> FitResult:
         """Set up, go on from what was kept, and train the epochs that are left."""
         self.module.to(self.fabric.device)
-        _channels_last_weights(self.module)
+        ground.channels_last_weights(self.module)
         run = resume.fingerprint(self.module, self.splits, self.settings, self.augment, self.seed, self.title)
         optimizer = optimizer_for(self.module, self.settings)
         state, note = resume.kept(self.checkpoint, run)
@@ -129,7 +122,7 @@ class _Fit:
                 self._share_buffers()
                 kept = resume.State(run, epoch + 1, losses, self.module.state_dict(), optimizer.state_dict())
                 resume.keep(self.checkpoint, kept)
-        _come_home(self.module)
+        ground.come_home(self.module)
         device = str(self.fabric.device)
         return FitResult(len(losses), losses, self.world, done, device, tuple(self.notes))
 
@@ -241,72 +234,5 @@ class _Step(nn.Module):
         return self.step(self.module, Batch(x, y, index))
 
 
-def _fabric(settings: Training, compute: Compute, unused: bool) -> Fabric:
-    world = processes.world()
-    processes.connect()
-    # Of 1x1 kernels, whose strides can be told in two ways; "not an error", it says, once in each process.
-    warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
-    try:
-        fabric = Fabric(
-            accelerator=compute.accelerator,
-            devices=world // processes.nodes(),
-            num_nodes=processes.nodes(),
-            precision="bf16-mixed" if settings.precision == "bf16" else "32-true",
-            strategy=DDPStrategy(find_unused_parameters=unused) if world > 1 else "auto",
-            plugins=[TorchElasticEnvironment() if world > 1 else LightningEnvironment()],
-        )
-    except RuntimeError as error:
-        if "accelerator is not available" not in str(error):
-            raise
-        raise ConfigError(
-            f"compute.accelerator = {compute.accelerator!r}: this machine has none that torch can use",
-            "--set compute.accelerator=auto",
-        ) from error
-    fabric.launch()
-    return fabric
-
-
-def _channels_last_weights(module: nn.Module) -> None:
-    """Kernels of 2-D convolutions alone: `module.to(memory_format=...)` would stumble over those of 3-D ones."""
-    for parameter in module.parameters():
-        if parameter.ndim == 4:
-            parameter.data = channels_last(parameter.data)
-
-
-def _come_home(module: nn.Module) -> None:
-    """As it came: on the CPU, in the usual memory layout, without gradients."""
-    module.to("cpu")
-    for parameter in module.parameters():
-        parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
-        parameter.grad = None
-
-
 def _chance(seed: int, epoch: int, rank: int) -> int:
     return int(np.random.SeedSequence((seed, epoch, rank)).generate_state(1, np.uint32)[0])
-
-
-def _threads(splits: Splits, settings: Training) -> int:
-    """One for small inputs: more gain little there, and lose much where they wait for one another on a busy machine."""
-    elements = min(settings.batch_size, len(splits.train)) * int(np.prod(splits.input_shape))
-    return 1 if elements <= SMALL_BATCH else torch.get_num_threads()
-
-
-@contextmanager
-def _reproducible(threads: int) -> Iterator[None]:
-    """Deterministic kernels (an operator that has none warns), so many threads, and torch's state put back after."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
-    strict = torch.are_deterministic_algorithms_enabled()
-    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
-    threads_before = torch.get_num_threads()
-    benchmark = torch.backends.cudnn.benchmark
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it announces the precision each time
-    with torch.random.fork_rng():
-        try:
-            torch.use_deterministic_algorithms(True, warn_only=True)
-            torch.backends.cudnn.benchmark = False
-            torch.set_num_threads(threads)
-            yield
-        finally:
-            torch.use_deterministic_algorithms(strict, warn_only=warn_only)
-            torch.backends.cudnn.benchmark = benchmark
-            torch.set_num_threads(threads_before)
