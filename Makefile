@@ -1,6 +1,7 @@
 # make demo   set up .venv and run the main job on handwritten digits
 # make test   set up .venv and pass the tests
 # make check  what CI runs: ruff, mypy, import-linter, then the tests
+# make long   thousands of drawn graphs, bit for bit in every runtime
 # make format let ruff put the source in order
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ NEEDS := pyproject.toml constraints.txt
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test check lint format clean
+.PHONY: demo test check long lint format clean
 
 demo: $(RUN)
 	@start=$$SECONDS; $(BIN)/edgekd build --target rpi4; echo "building took $$((SECONDS - start)) s"
@@ -20,6 +21,9 @@ test: $(DEV)
 	$(BIN)/pytest
 
 check: lint test
+
+long: $(DEV)
+	$(BIN)/pytest -m long
 
 lint: $(DEV)
 	$(BIN)/ruff check

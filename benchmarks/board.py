@@ -78,7 +78,42 @@ def small_batches() -> str:
     return table(("busy processes beside it", "one thread", "all threads", "all threads, waiting passively"), cells)
 
 
-TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run, "small_batches": small_batches}
+def conversion_peers() -> str:
+    """The newest row of each student, tool, mode and format."""
+    newest = {(row["model"], row["tool"], row["mode"], row["format"]): row for row in rows("conversion_peers")}
+    header = (
+        "student", "tool, mode, file", "int8 (float)", "same as its own simulation, largest step", "file", "converting",
+        "peak memory", "latency, to ours",
+    )  # fmt: skip
+    cells = []
+    for row in newest.values():
+        what = (row["model"], f"{row['tool']}, {row['mode']}, {row['format']}")
+        if not row["accuracy"]:
+            cells.append((*what, row["note"], *("",) * (len(header) - 3)))
+            continue
+        share = float(row["identical_share"] or 0)
+        same = f"{int(share * 1e4) / 100:.2f} %, {row['max_steps']}" if row["identical_share"] else "it has none"
+        cells.append(
+            (
+                *what,
+                f"{row['accuracy']} % ({row['accuracy_float']} %)",
+                same,
+                f"{int(row['size_bytes']):,} B",
+                f"{row['convert_s']} s",
+                f"{int(row['peak_mb']):,} MB",
+                f"{row['latency_ratio']}x",
+            )
+        )
+    return table(header, cells)
+
+
+TABLES = {
+    "main_job": main_job,
+    "startup": startup,
+    "first_run": first_run,
+    "small_batches": small_batches,
+    "conversion_peers": conversion_peers,
+}
 
 
 def written(text: str) -> str:

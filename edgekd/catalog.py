@@ -24,6 +24,12 @@ MODELS = {
     "resnet56": "edgekd.models.resnet_cifar:resnet56",
     "dscnn": "edgekd.models.dscnn:DSCNN",
     "mobilenetv2": "edgekd.models.mobilenetv2:MobileNetV2",
+    "mobilenetv3": "edgekd.models.mobilenetv3:MobileNetV3",
+    "efficientnet_lite": "edgekd.models.efficientnet_lite:EfficientNetLite",
+    "squeezenet": "edgekd.models.squeezenet:SqueezeNet",
+    "conv1d": "edgekd.models.conv1d:Conv1d",
+    "text_encoder": "edgekd.models.text_encoder:TextEncoder",
+    "gru_keyword": "edgekd.models.gru_keyword:GRUKeyword",
 }
 DATASETS = {
     "digits": "edgekd.datasets.digits:digits",
@@ -31,6 +37,7 @@ DATASETS = {
     "cifar10": "edgekd.datasets.cifar10:cifar10",
     "images": "edgekd.datasets.images:images",
     "npz": "edgekd.datasets.npz:npz",
+    "sst2": "edgekd.datasets.sst2:sst2",
 }
 LOSSES = {"logits": "edgekd.losses.logits:SoftTargets"}
 CRITERIA = {
@@ -46,6 +53,8 @@ EXPORTERS = {
 RUNNERS = {
     "tflite": "edgekd.runners.litert:LiteRTRunner",
     "onnx": "edgekd.runners.onnxruntime:OnnxRuntimeRunner",
+    "tflm": "edgekd.runners.tflm:TFLMRunner",
+    "litert-reference": "edgekd.runners.litert:reference",
 }
 KINDS: dict[str, dict[str, str]] = {
     "model": MODELS,

@@ -120,7 +120,13 @@ def build(
 
 @app.command()
 @guarded
-def check(target: TargetName = None, config: ConfigFile = None, set_: Settings = None, debug: Debug = False) -> None:
+def check(
+    target: TargetName = None,
+    config: ConfigFile = None,
+    set_: Settings = None,
+    layers: Annotated[bool, typer.Option("--layers", help="List the student's operators by name.")] = False,
+    debug: Debug = False,
+) -> None:
     """Say before any training whether a build can succeed."""
     from edgekd import forecast
     from edgekd.configure import configure
@@ -128,6 +134,8 @@ def check(target: TargetName = None, config: ConfigFile = None, set_: Settings =
     found = forecast.foresee(configure(_named(target, "check"), config, set_ or ()))
     for finding in found.findings:
         print(f"{finding.verdict:5} {finding.what:10} {finding.says}")
+    for operator in found.operators if layers else ():
+        print(f"      {operator}")
     forecast.judge(found)
 
 

@@ -144,11 +144,29 @@ class Prune(Training, Part):
 
 class Quantize(Training):
     """Attributes:
-    calibration: training samples whose activations set the first ranges.
+    method: "qat" trains in the deployed arithmetic, from what calibration gives; "ptq" ships that as it is.
+    calibration: training samples whose activations set the (first) ranges.
+    calibrate: the values that codes cover: "minmax" all, "percentile" all but a few, "mse" for the least squared error.
+    percentile: of an activation's values, in percent, lie below its highest code and above its lowest.
+    equalise: make channels of consecutive layers equally strong before; the float network computes the same.
+    correct_bias: take what rounding adds to a channel on average off its bias.
+    baseline: with "qat", also measure what "ptq" would give.
+    sensitivity: weigh the noise that each layer's rounding alone makes; it takes as many runs as there are layers.
+    float_layers: operators kept in float, by name (edgekd check --layers) or pattern: "head.*".
+    int16_layers: operators with 16-bit activations, named in the same way; only TFLite has kernels for them.
     observe: share of the training in which ranges still follow the activations; then they stand still.
     """
 
+    method: Literal["qat", "ptq"] = "qat"
     calibration: PositiveInt = 512
+    calibrate: Literal["minmax", "percentile", "mse"] = "mse"
+    percentile: float = Field(99.99, gt=50, le=100)
+    equalise: bool = False
+    correct_bias: bool = True
+    baseline: bool = True
+    sensitivity: bool = False
+    float_layers: tuple[str, ...] = ()
+    int16_layers: tuple[str, ...] = ()
     observe: float = Field(0.5, ge=0, le=1)
     epochs: PositiveInt = 8
     optimizer: Literal["sgd", "adamw"] = "adamw"
@@ -159,9 +177,13 @@ class Quantize(Training):
 class Export(Settings):
     """Attributes:
     formats: files to write; the first one's kernels are those that the student is trained to.
+    input: "raw" lets the int8 files take what the sensor gives (pixels); "normalised" leaves that to the caller.
+    input_dtype: of TFLite's int8 file; "uint8" puts a QUANTIZE operator in front, which is exact.
     """
 
     formats: tuple[Literal["tflite", "onnx"], ...] = Field(("tflite", "onnx"), min_length=1)
+    input: Literal["raw", "normalised"] = "raw"
+    input_dtype: Literal["int8", "uint8"] = "int8"
 
 
 class Verify(Settings):

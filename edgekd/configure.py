@@ -15,7 +15,7 @@ from edgekd.errors import ConfigError, nearest
 
 FILE = Path("edgekd.toml")
 # What edgekd itself hands to an entry, so that the user need not.
-FILLED_IN = {"model": ("classes", "input_shape"), "data set": ("root",)}
+FILLED_IN = {"model": ("classes", "input_shape", "vocabulary"), "data set": ("root",)}
 SettingsLike = Mapping[str, Any] | Sequence[str]
 
 

@@ -237,7 +237,9 @@ class Report(Record):
     """Fallbacks and remarks, each opened by its stage."""
 
     training: dict[str, Any] = {}
-    """For each stage that trains: processes, the epoch it was resumed from, and what else it recorded."""
+    """For each stage that trains: processes, the epoch it was resumed from, and what else it recorded. For quantize:
+    method; ptq: the accuracies before training; input: how it takes raw values; float_layers and their boundaries;
+    sensitivity: layer -> decibels of the answers over the noise that rounding this layer alone makes."""
 
     machine: dict[str, Any] = {}
     """That ran the host measurements: CPU, cores, memory, operating system; no names."""

@@ -27,7 +27,7 @@ class Forecast:
 
     Attributes:
         classes, input_shape, samples: of the data.
-        operators: of the untrained student's graph, in order.
+        operators: of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
         size_bytes, peak_ram_bytes, macs, parameters: of the untrained student in int8, before pruning.
     """
 

@@ -14,7 +14,7 @@ from edgekd import catalog
 from edgekd.errors import MissingExtraError
 from edgekd.figures import LayerDifference
 from edgekd.graph import cost, integer
-from edgekd.graph.structure import Array, Graph, Kernels
+from edgekd.graph.structure import Array, Graph, Mode
 from edgekd.runners.codes import given, taken
 
 
@@ -32,7 +32,7 @@ class Runtime:
     title: str
     format: str
     runner: str
-    kernels: Kernels
+    kernels: Mode
     module: str
     extra: str = ""
 
@@ -41,7 +41,9 @@ RUNTIMES = {
     "litert": Runtime("LiteRT", "tflite", "tflite", "xnnpack", "ai_edge_litert"),
     "onnxruntime": Runtime("onnxruntime", "onnx", "onnx", "onnxruntime", "onnxruntime"),
     "tflite-micro": Runtime("TFLite Micro", "tflite", "tflm", "tflm", "tflite_micro", "tflm"),
-    "litert-reference": Runtime("LiteRT's reference kernels", "tflite", "litert-reference", "tflm", "ai_edge_litert"),
+    "litert-reference": Runtime(
+        "LiteRT's reference kernels", "tflite", "litert-reference", "litert-reference", "ai_edge_litert"
+    ),
 }
 
 
@@ -66,9 +68,9 @@ class Session:
 
     def run(self, *codes: Array) -> tuple[Array, ...]:
         """Codes (N, *shape) of every input to codes of every output."""
-        order = self._runner.channels_last
-        feeds = (taken(c, info.dtype, order) for c, info in zip(codes, self._runner.inputs, strict=True))
-        return tuple(given(values, order) for values in self._runner.run_all(*feeds))
+        feeds = (taken(c, info) for c, info in zip(codes, self._runner.inputs, strict=True))
+        found = zip(self._runner.run_all(*feeds), self._runner.outputs, strict=True)
+        return tuple(given(values, info) for values, info in found)
 
 
 def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:

@@ -42,7 +42,7 @@ STAGES = (
     Stage(
         "quantize",
         reads=("data", "teacher", "prune"),
-        settings=("quantize", "distill.losses", "data.augment", "export.formats"),
+        settings=("quantize", "distill.losses", "data.augment", "export.formats", "export.input"),
         trains=True,
     ),
     Stage("export", reads=("data", "teacher", "distill", "prune", "quantize"), settings=("export",)),

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from edgekd.graph import integer
-from edgekd.graph.capture import capture
+from edgekd.graph.capture import Example, capture
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Array, Graph
 
@@ -55,14 +55,21 @@ def lived_in(model: nn.Module, *shapes: tuple[int, ...], seed: int = 0) -> nn.Mo
 
 
 def quantized(
-    model: nn.Module, *shapes: tuple[int, ...], samples: int = 32, kernels: str = "xnnpack"
+    model: nn.Module, *shapes: Example, samples: int = 32, kernels: str = "xnnpack"
 ) -> tuple[Simulation, Graph, tuple[Array, ...]]:
     """(calibrated simulation, int8 graph, int8 codes of random values for every input) of a model."""
     simulation = Simulation(capture(model, *shapes), kernels).eval()
     chance = np.random.default_rng(1)
-    x = tuple(torch.from_numpy(chance.normal(size=(samples, *shape)).astype(np.float32)) for shape in shapes)
+    x = tuple(torch.from_numpy(_drawn(chance, samples, shape)) for shape in shapes)
     simulation.calibrate([x])
     simulation.fake_quantized = True
     graph = simulation.quantized_graph()
-    codes = (integer.quantize(v.numpy(), graph.quantization(name)) for v, name in zip(x, graph.inputs, strict=True))
+    codes = (integer.input_codes(graph, name, values.numpy()) for values, name in zip(x, graph.inputs, strict=True))
     return simulation, graph, tuple(codes)
+
+
+def _drawn(chance: np.random.Generator, samples: int, example: Example) -> Array:
+    """Normal values of a shape, or tokens up to the largest of an example's."""
+    if isinstance(example, Tensor):
+        return chance.integers(0, int(example.max()) + 1, (samples, *example.shape), dtype=np.int32)
+    return chance.normal(size=(samples, *example)).astype(np.float32)

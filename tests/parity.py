@@ -11,6 +11,7 @@ from torch import nn
 from edgekd import parity
 from edgekd.catalog import RUNNERS
 from edgekd.graph import integer
+from edgekd.graph.capture import Example
 from edgekd.graph.structure import Graph
 from edgekd.parity import Runtime, executed
 
@@ -23,7 +24,7 @@ RUNTIMES = {
 
 def assert_exact(
     model: nn.Module,
-    *shapes: tuple[int, ...],
+    *shapes: Example,
     samples: int = 32,
     runtimes: Mapping[str, Runtime] = RUNTIMES,
     varies: bool = True,
@@ -31,7 +32,8 @@ def assert_exact(
     """Quantise a model by random inputs; each operator's output is the same in every runtime as in the reference, and
     the simulation's is too. The graph comes back."""
     for name, runtime in runtimes.items():
-        simulation, graph, codes = quantized(model, *shapes, samples=samples, kernels=runtime.kernels)
+        trained_to = "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
+        simulation, graph, codes = quantized(model, *shapes, samples=samples, kernels=trained_to)
         values = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
         for output in graph.outputs:
             assert not varies or values[output].std() > 0, "a constant network passes any parity test"
@@ -45,6 +47,7 @@ def assert_exact(
         ]
         with torch.no_grad():
             simulated = simulation.trace_codes(*inputs)
+        values = dict(integer.trace(graph, *codes, kernels=simulation.kernels))
         assert_same(
             [simulated[layer].numpy() for layer in layers], [values[layer] for layer in layers], "simulation", layers
         )

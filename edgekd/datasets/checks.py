@@ -12,14 +12,19 @@ CHUNK_BYTES = 8 * 2**20  # of inputs that are looked at together; in float64 it 
 
 
 def checked(raw: Raw) -> Raw:
-    """The data set with uint8 or float32 inputs, int64 labels and named classes; DataError where it can't be used."""
+    """The data set with uint8 or float32 inputs, or int32 tokens; int64 labels; named classes.
+
+    Raises:
+        DataError: where it can't be used.
+    """
     _parts_exist(raw)
     notes = list(raw.notes)
     parts = {}
     for part in PARTS:
         if part in raw.parts:
             y = _labels(raw.parts[part].y, part)
-            x = _inputs(raw.parts[part].x, part, notes)
+            given = raw.parts[part].x
+            x = _tokens(given, part, len(raw.vocabulary)) if raw.vocabulary else _inputs(given, part, notes)
             if len(x) != len(y):
                 raise DataError(f"{part}: {len(x)} inputs and {len(y)} labels", "one label for each input")
             if not len(y):
@@ -30,7 +35,7 @@ def checked(raw: Raw) -> Raw:
     for part, split in parts.items():
         _finite(split.x, part)
     notes += leaks(parts)
-    return Raw(parts, classes, raw.mean, raw.std, notes)
+    return Raw(parts, classes, raw.mean, raw.std, notes, raw.vocabulary)
 
 
 def chunks(x: np.ndarray) -> list[slice]:
@@ -91,6 +96,19 @@ def _inputs(x: np.ndarray, part: str, notes: list[str]) -> np.ndarray:
         for some in chunks(x):
             out[some] = x[some]
     return out
+
+
+def _tokens(x: np.ndarray, part: str, words: int) -> np.ndarray:
+    if x.dtype.kind not in "iu":
+        raise DataError(f"{part}: inputs are {_named(x.dtype)}, and the data set has a vocabulary", "integer tokens")
+    if x.ndim != 2 or not x.shape[1]:
+        raise DataError(f"{part}: tokens have shape {x.shape}", "(N, length), padded to one length")
+    if x.size and not 0 <= int(x.min()) <= int(x.max()) < words:
+        raise DataError(
+            f"{part}: tokens go from {int(x.min())} to {int(x.max())}, and the vocabulary has {words} words",
+            f"tokens 0 ... {words - 1}, one of them for words that are not in the vocabulary",
+        )
+    return x.astype(np.int32)
 
 
 def _parts_agree(parts: dict[str, Split]) -> None:

@@ -14,7 +14,7 @@ from edgekd.config import Data
 from edgekd.errors import ConfigError, DataError, EdgekdError, nearest
 from edgekd.nn.splits import PARTS, Split, Splits
 
-KEYS = (*PARTS, "classes", "notes")
+KEYS = (*PARTS, "classes", "vocabulary", "notes")
 SHAPE_OF_ANSWER = 'return {"train": (x, y), "test": (x, y)}, with "validation" and "classes" where you have them'
 
 
@@ -27,6 +27,7 @@ class Raw:
         classes: their names, or None where it doesn't name them.
         mean, std: per channel, where it brings them along.
         notes: what the factory has to say to the reader of the report.
+        vocabulary: what each token stands for, where inputs are tokens.
     """
 
     parts: dict[str, Split]
@@ -34,6 +35,7 @@ class Raw:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     notes: list[str] = field(default_factory=list)
+    vocabulary: tuple[str, ...] = ()
 
 
 def load(data: Data) -> Raw:
@@ -58,7 +60,7 @@ def load(data: Data) -> Raw:
 def from_splits(splits: Splits) -> Raw:
     """A finished set of splits, which is checked like any other."""
     parts = {part: getattr(splits, part) for part in PARTS}
-    return Raw(parts, splits.classes, splits.mean, splits.std)
+    return Raw(parts, splits.classes, splits.mean, splits.std, vocabulary=splits.vocabulary)
 
 
 def from_mapping(answer: Any, name: str) -> Raw:
@@ -75,6 +77,7 @@ def from_mapping(answer: Any, name: str) -> Raw:
         parts,
         None if classes is None else tuple(str(label) for label in classes),
         notes=[str(note) for note in answer.get("notes", ())],
+        vocabulary=tuple(str(word) for word in answer.get("vocabulary", ())),
     )
 
 

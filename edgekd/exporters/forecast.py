@@ -1,16 +1,19 @@
 """What a student will take on the device, known before it is trained: its int8 file is written with made-up ranges."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import nn
 
-from edgekd.exporters import tflite
+from edgekd.exporters import onnx, tflite
 from edgekd.graph import cost, plan
-from edgekd.graph.capture import capture
+from edgekd.graph.capture import Example, capture
+from edgekd.graph.islands import with_islands
+from edgekd.graph.prepare import named
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph
+from edgekd.graph.wide import with_wide_layers
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,32 @@ class Forecast:
     graph: Graph
 
 
-def forecast(model: nn.Module, input_shape: tuple[int, ...], labels: Sequence[str] = ()) -> Forecast:
+def forecast(
+    model: nn.Module,
+    example: Example,
+    labels: Sequence[str] = (),
+    formats: Collection[str] = ("tflite",),
+    float_layers: Sequence[str] = (),
+    int16_layers: Sequence[str] = (),
+) -> Forecast:
     """Capture a model and weigh its int8 form.
 
+    Args:
+        formats: of the files that must be able to hold it.
+        float_layers, int16_layers: names or patterns of operators that stay in float, or have 16-bit activations.
+
     Raises:
-        UnsupportedOperatorError: where an operator has no form in the graph or the file.
+        ConfigError: a float layer is none of the model's.
+        UnsupportedOperatorError: where an operator has no form in the graph or in a file.
     """
-    graph = capture(model, input_shape)
-    simulation = Simulation(graph)
+    graph = capture(model, example)
+    wide = named(graph, int16_layers, "int16_layers")
+    simulation = Simulation(with_wide_layers(with_islands(graph, named(graph, float_layers)), wide))
     with torch.no_grad():
         simulation.lows.fill_(-1.0)
         simulation.highs.fill_(1.0)
-    size = len(tflite.serialize(simulation.quantized_graph(), labels))
-    return Forecast(size, plan.peak_ram_bytes(graph), cost.macs(graph), cost.parameters(graph), graph)
+    int8 = simulation.quantized_graph()
+    size = len(tflite.serialize(int8, labels))
+    if "onnx" in formats:
+        onnx.serialize(int8, labels)
+    return Forecast(size, plan.peak_ram_bytes(int8), cost.macs(graph), cost.parameters(graph), graph)

@@ -1,5 +1,6 @@
 """From a torch module to the float graph: captured by torch.export, batch norm folded, activations fused."""
 
+import warnings
 from typing import Any
 
 import torch
@@ -7,9 +8,11 @@ from torch import nn
 from torch.utils import _pytree as pytree
 
 from edgekd.errors import ModelError, UnsupportedOperatorError
+from edgekd.graph.alternatives import instead
+from edgekd.graph.attention import batch_first_attention
 from edgekd.graph.lowerings import COMPUTING, LOWERINGS
 from edgekd.graph.reader import BATCH, Reader, Refused
-from edgekd.graph.simplify import BatchNorm, simplified
+from edgekd.graph.simplify import simplified
 from edgekd.graph.structure import Graph
 
 Example = tuple[int, ...] | torch.Tensor
@@ -31,7 +34,7 @@ def capture(model: nn.Module, *examples: Example) -> Graph:
         more = f" (and {len(refused) - 1} more: {'; '.join(map(str, refused[1:4]))})" if refused[1:] else ""
         raise UnsupportedOperatorError(
             f"layer {refused[0]} has no int8 form{more}",
-            f"put one of these in its place: {', '.join(COMPUTING)}",
+            instead(refused, COMPUTING),
         )
     assert graph is not None
     return graph
@@ -40,6 +43,7 @@ def capture(model: nn.Module, *examples: Example) -> Graph:
 def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Refused]]:
     """The graph, or every operator that stands in its way."""
     program = _export(model, examples)
+    program.graph.eliminate_dead_code()
     reader = Reader(program, LOWERINGS)
     for node in program.graph.nodes:
         reader.read(node)
@@ -47,10 +51,7 @@ def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Re
         return None, reader.refused
     given = next(node for node in program.graph.nodes if node.op == "output").args[0]
     outputs = tuple(reader.names[node] for node in pytree.tree_leaves(given))
-    graph = simplified(Graph(tuple(reader.inputs), outputs, reader.tensors, tuple(reader.operators)))
-    if left := [op for op in graph.operators if isinstance(op, BatchNorm)]:
-        return None, [Refused(op.name, "batch_norm", op.source, "it follows no convolution") for op in left]
-    return graph, []
+    return simplified(Graph(tuple(reader.inputs), outputs, reader.tensors, tuple(reader.operators))), []
 
 
 def _export(model: nn.Module, examples: tuple[Example, ...]) -> Any:
@@ -59,7 +60,9 @@ def _export(model: nn.Module, examples: tuple[Example, ...]) -> Any:
     device = parameter.device if parameter is not None else torch.device("cpu")
     batch = tuple(_batch(example).to(device) for example in examples)
     try:
-        return torch.export.export(model.eval(), batch).module()
+        with batch_first_attention(), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The tensor attributes")  # of a recurrent layer's own bookkeeping
+            return torch.export.export(model.eval(), batch).module()
     except Exception as error:  # torch.export raises many kinds, and the model's own code any
         first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise ModelError(

@@ -12,7 +12,7 @@ from edgekd.errors import ModelError
 from edgekd.graph import ops
 from edgekd.graph.structure import Graph, Operator, Quantization, Tensor
 
-ARRAYS = ("weight_scale",)
+ARRAYS = ("weight_scale", "table")
 """Fields that hold arrays, beside an operator's parameters."""
 
 
@@ -55,8 +55,8 @@ def _operator(index: int, fields: dict[str, Any], arrays: Any) -> Operator:
 
 
 def _tensor(fields: dict[str, Any]) -> Tensor:
-    q = fields["quantization"]
-    return Tensor(fields["name"], tuple(fields["shape"]), Quantization(**q) if q else None, fields["kind"])
+    known, fixed = (Quantization(**q) if q else None for q in (fields["quantization"], fields["fixed"]))
+    return Tensor(fields["name"], tuple(fields["shape"]), known, fields["kind"], fixed, fields["like"], fields["bits"])
 
 
 def _tuples(value: Any) -> Any:

@@ -1,24 +1,51 @@
-"""Float islands: operators that compute on real values between two explicit boundaries in a quantised graph."""
+"""Float islands: what computes on real values in a quantised graph, and where codes become real values and back.
+
+Layers that are to be kept in float stand between Dequantize and Quantize. A layer norm is an island of its own: codes
+go in and come out, and what lies between is written so that it is exact (`graph.integer.layer_norm`).
+"""
 
 from collections.abc import Collection
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from edgekd.graph.ops import Dequantize, Quantize
+from edgekd.graph.ops import Dequantize, LayerNorm, Quantize
 from edgekd.graph.structure import Graph, Operator, Tensor
 
-FLOAT_ONLY: tuple[type[Operator], ...] = ()
-"""Operators for which no runtime has an integer kernel."""
+REAL_INSIDE: tuple[type[Operator], ...] = (LayerNorm,)
+"""Operators from codes to codes for which no runtime has an integer kernel."""
+
+
+@dataclass(frozen=True)
+class RealPart:
+    """What of a quantised graph computes on real values.
+
+    Attributes:
+        operators: in order of execution.
+        boundaries: how often a tensor is turned from codes to real values, or back.
+    """
+
+    operators: tuple[Operator, ...]
+    boundaries: int
+
+
+def real_part(graph: Graph) -> RealPart:
+    """The islands of a quantised graph, for a report."""
+    real = real_tensors(graph)
+    turns = sum(isinstance(op, (Dequantize, Quantize)) for op in graph.operators)
+    inside = [op for op in graph.operators if op.output in real and not isinstance(op, Dequantize)]
+    alone = [op for op in graph.operators if isinstance(op, REAL_INSIDE) and op.output not in real]
+    names = {op.name for op in (*inside, *alone)}
+    return RealPart(tuple(op for op in graph.operators if op.name in names), turns + 2 * len(alone))
 
 
 def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:
-    """A float graph in which `layers`, and operators that are FLOAT_ONLY, stand between Dequantize and Quantize.
+    """A float graph in which `layers` stand between Dequantize and Quantize.
 
     Operators inside that follow one another exchange real values. The graph's inputs and outputs stay codes.
 
     Args:
         layers: names of operators to be kept in float.
     """
-    inside = {op.name for op in graph.operators if op.name in layers or isinstance(op, FLOAT_ONLY)}
+    inside = {op.name for op in graph.operators if op.name in layers}
     tensors, operators = dict(graph.tensors), list[Operator]()
     real: dict[str, str] = {}  # a tensor of codes -> its real form
     for op in graph.operators:

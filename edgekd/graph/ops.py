@@ -23,13 +23,42 @@ class Conv2d(Weighted):
 
 
 @dataclass(frozen=True)
+class ConvTranspose2d(Weighted):
+    """weight: (out, in / groups, kernel height, kernel width), outputs first as everywhere here; bias: (out,).
+
+    Attributes:
+        padding: rows cut from top and bottom, columns from left and right, of the full result.
+        output_padding: rows and columns that are cut less at the bottom and on the right.
+    """
+
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    output_padding: tuple[int, int] = (0, 0)
+    groups: int = 1
+
+
+@dataclass(frozen=True)
 class Linear(Weighted):
-    """weight: (out, in); bias: (out,)."""
+    """weight: (out, in); bias: (out,). It works on the last axis: (in,) or (T, in)."""
 
 
 @dataclass(frozen=True)
 class Add(Operator):
-    """Two tensors of one shape."""
+    """Two tensors of one rank; the second is repeated along axes in which its length is 1."""
+
+    activation: Activation = "none"
+
+
+@dataclass(frozen=True)
+class Sub(Operator):
+    """The first tensor less the second; either may be repeated along axes in which its length is 1."""
+
+    activation: Activation = "none"
+
+
+@dataclass(frozen=True)
+class Mul(Operator):
+    """Two tensors, value by value; the second is repeated along axes in which its length is 1."""
 
     activation: Activation = "none"
 
@@ -42,8 +71,43 @@ class Relu(Operator):
 
 
 @dataclass(frozen=True)
+class Unary(Operator):
+    """A function of one value, by its name in `functions.FUNCTIONS`: on codes, a table of 256 of them.
+
+    Attributes:
+        table: int8, by the input's code from -128 on, where the kernels have no such function and the table ships.
+        real: TFLite's file computes it on real values, between DEQUANTIZE and QUANTIZE.
+    """
+
+    function: str
+    alpha: float = 0.0
+    table: Array | None = None
+    real: bool = False
+
+
+@dataclass(frozen=True)
+class Prelu(Operator):
+    """x where it is positive, else x times the channel's slope: (C,) along the first axis.
+
+    In a quantised graph `slope` holds int8 codes on `slope_scale`.
+    """
+
+    parameters = ("slope",)
+
+    slope: Array
+    slope_scale: float = 0.0
+
+
+@dataclass(frozen=True)
 class GlobalAveragePool(Operator):
     """The mean over height and width: (C, H, W) -> (C,)."""
+
+
+@dataclass(frozen=True)
+class Mean(Operator):
+    """The mean over some axes of the shape, which leave it."""
+
+    axes: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -57,17 +121,19 @@ class MaxPool2d(Operator):
 
 @dataclass(frozen=True)
 class AveragePool2d(Operator):
-    """Without padding; its output is on its input's scale, as TFLite asks."""
+    """Padding is not counted (torch's `count_include_pad` is a Pad before); its output is on its input's scale."""
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
+    padding: Padding = (0, 0, 0, 0)
 
 
 @dataclass(frozen=True)
 class Pad(Operator):
-    """Zeros around: (before, after) for each axis of the shape."""
+    """A value around, zero by default: (before, after) for each axis of the shape."""
 
     amounts: tuple[tuple[int, int], ...]
+    value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -80,6 +146,46 @@ class Slice(Operator):
 @dataclass(frozen=True)
 class Reshape(Operator):
     """To the output's shape, in torch's (channel-first) order."""
+
+
+@dataclass(frozen=True)
+class Transpose(Operator):
+    """Axis k of the output is the input's axis order[k]; the batch is not counted."""
+
+    order: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Concat(Operator):
+    """Tensors on one scale, one after the other along an axis; the batch is not counted."""
+
+    axis: int
+
+
+@dataclass(frozen=True)
+class Take(Operator):
+    """The positions that are taken along each axis, in their order; None takes an axis as it is.
+
+    Nearest-neighbour resizing, padding that reflects or repeats, flips, repeats and choices by index all are this.
+    """
+
+    positions: tuple[tuple[int, ...] | None, ...]
+
+
+@dataclass(frozen=True)
+class Resize(Operator):
+    """Bilinear, (C, H, W) to the output's height and width.
+
+    Attributes:
+        align_corners: pixels are points, and the corner points stay where they are; else they are areas.
+    """
+
+    align_corners: bool = False
+
+
+@dataclass(frozen=True)
+class Requantize(Operator):
+    """The same real values on another scale; in a float graph it changes nothing."""
 
 
 @dataclass(frozen=True)
@@ -147,5 +253,8 @@ class Quantize(Operator):
     """Real values to codes: the way out of a float island; in a float graph it changes nothing."""
 
 
-SAME_SCALE = (Relu, MaxPool2d, AveragePool2d, Pad, Slice, Reshape)
-"""Operators whose output has its input's scale and zero point, so that no kernel has to rescale."""
+SAME_SCALE = (Relu, MaxPool2d, AveragePool2d, Pad, Slice, Reshape, Transpose, Concat, Take, Resize)
+"""Operators whose output has the scale and zero point of their inputs, so that no kernel has to rescale."""
+
+STORED = (Constant, Embedding)
+"""Operators whose output holds values of their first parameter, and has the range of it."""

@@ -6,9 +6,9 @@ lowest free offset (greedy by size; Pisarchyk and Lee, 2020), as TFLite Micro's 
 
 from dataclasses import dataclass
 
-from edgekd.graph.ops import Conv2d, MaxPool2d, Reshape
+from edgekd.graph.ops import Constant, Reshape, Transpose, Unary
 from edgekd.graph.structure import Graph
-from edgekd.graph.windows import tflite_padding
+from edgekd.graph.windows import tflite_copy
 
 ALIGNMENT = 16
 """Bytes; TFLite Micro's buffer alignment."""
@@ -36,27 +36,28 @@ def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool =
     """The buffers of a run with batch 1.
 
     Args:
-        explicit_padding: count the padded copy of an input that TFLite's SAME can't express.
+        explicit_padding: count the padded copy of an input (or uncut output) where TFLite has no name for a padding.
     """
     owner: dict[str, str] = {}
-    for op in graph.operators:  # a reshape is a view
-        if isinstance(op, Reshape):
+    for op in graph.operators:  # a reshape is a view, and a transpose of channels-last values mostly too
+        if isinstance(op, (Reshape, Transpose)):
             owner[op.output] = owner.get(op.inputs[0], op.inputs[0])
     first, last = dict.fromkeys(graph.inputs, -1), dict.fromkeys(graph.inputs, -1)
     padded: list[Lifetime] = []
     for i, op in enumerate(graph.operators):
+        if isinstance(op, Constant):  # it stays in the file
+            continue
         first.setdefault(owner.get(op.output, op.output), i)
         for name in (*op.inputs, op.output):
             last[owner.get(name, name)] = i
-        if explicit_padding and isinstance(op, (Conv2d, MaxPool2d)):
-            shape = graph.tensors[op.inputs[0]].shape
-            if tflite_padding(op, shape) is None:
-                top, bottom, left, right = op.padding
-                size = shape[0] * (shape[1] + top + bottom) * (shape[2] + left + right) * bytes_per_element
-                padded.append(Lifetime(f"{op.name} (padded input)", size, i, i))
+        if explicit_padding and (size := tflite_copy(op, graph.tensors)):
+            padded.append(Lifetime(f"{op.name} (padded input)", size * _width(graph, op.output, bytes_per_element), i, i))
+        if isinstance(op, Unary) and op.table is not None:  # codes, then rows of the table, as int32
+            padded.append(Lifetime(f"{op.name} (rows)", 2 * 4 * graph.tensors[op.output].elements, i, i))
     for name in graph.outputs:
         last[owner.get(name, name)] = len(graph.operators)
-    own = [Lifetime(n, graph.tensors[n].elements * bytes_per_element, first[n], last[n]) for n in first]
+    sizes = {n: graph.tensors[n].elements * _width(graph, n, bytes_per_element) for n in first}
+    own = [Lifetime(n, sizes[n], first[n], last[n]) for n in first]
     return own + padded
 
 
@@ -79,6 +80,12 @@ def place(buffers: list[Lifetime]) -> Placement:
 def peak_ram_bytes(graph: Graph, bytes_per_element: int = 1) -> int:
     """The arena that the graph's activations need; weights stay in flash, and the runtime's own needs come on top."""
     return place(lifetimes(graph, bytes_per_element)).arena_bytes
+
+
+def _width(graph: Graph, tensor: str, bytes_per_element: int) -> int:
+    """Real values in float islands, and indices, take four bytes."""
+    found = graph.tensors[tensor]
+    return 4 if graph.quantized and found.quantization is None else bytes_per_element * found.bits // 8
 
 
 def _aligned(size: int) -> int:

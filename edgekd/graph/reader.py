@@ -1,7 +1,7 @@
 """Reads torch.export's nodes one after the other, and keeps the operators that they become."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,6 +40,7 @@ class Reader:
     def __init__(self, program: Any, lowerings: Mapping[str, "Lowering"]) -> None:
         self.program, self.lowerings = program, lowerings
         self.names: dict[fx.Node, str] = {}
+        self.parts: dict[fx.Node, tuple[str, ...]] = {}  # of nodes that give several tensors
         self.inputs: list[str] = []
         self.tensors: dict[str, Tensor] = {}
         self.operators: list[Operator] = []
@@ -50,10 +51,15 @@ class Reader:
         """Take in one node; what has no form is noted in `refused`."""
         if node.op == "placeholder":
             self._take_input(node)
-        if node.op != "call_function" or not isinstance(node.meta.get("val"), torch.Tensor):
+        if node.op != "call_function" or not isinstance(node.meta.get("val"), (torch.Tensor, tuple, list)):
             return
         kind = kind_of(node)
         if kind == "_guards_fn":
+            return
+        if node in self.names:
+            return  # an operator before has said what it is
+        if kind == "getitem" and node.args[0] in self.names:
+            self._take_part(node)
             return
         inputs = [arg for arg in node.all_input_nodes if arg in self.names]
         if not inputs and not self._depends_on_refused(node):
@@ -69,6 +75,12 @@ class Reader:
         except Unsupported as reason:
             self.refused.append(Refused(self.path(node), kind, _source(node), str(reason)))
             self.names[node] = "?"
+
+    def _take_part(self, node: fx.Node) -> None:
+        """One of several tensors; what stands for none, or comes of a refused node, can't be read any further."""
+        source, number = node.args
+        found = self.parts.get(source, ())  # type: ignore[arg-type]
+        self.names[node] = found[number] if number < len(found) else "?"  # type: ignore[operator,index]
 
     def _take_input(self, node: fx.Node) -> None:
         value = node.meta["val"]
@@ -86,15 +98,23 @@ class Reader:
             self.refused.append(Refused(self.path(node), kind, _source(node), ""))
 
     def value(self, argument: Any) -> Array | None:
-        """A parameter's or buffer's values; None for None."""
+        """The values of a parameter, a buffer, or of what is computed from those alone; None for None."""
         if argument is None:
             return None
-        if not (isinstance(argument, fx.Node) and argument.op == "get_attr"):
-            raise Unsupported("its weights are computed, not stored")
-        found: Any = self.program
-        for part in str(argument.target).split("."):
-            found = getattr(found, part)
-        return np.array(found.detach().cpu().numpy(), dtype=np.float32)
+        if not isinstance(argument, fx.Node) or self.known(argument):
+            raise Unsupported("its weights depend on the inputs")
+        with torch.no_grad():
+            return np.array(self.stored(argument).detach().cpu().numpy(), dtype=np.float32)
+
+    def stored(self, node: fx.Node) -> Any:
+        """A parameter or buffer, or what is computed from those alone, as torch has it."""
+        if node.op == "get_attr":
+            found: Any = self.program
+            for part in str(node.target).split("."):
+                found = getattr(found, part)
+            return found
+        args, kwargs = fx.map_arg((node.args, node.kwargs), self.stored)
+        return node.target(*args, **kwargs)  # type: ignore[operator]
 
     def name(self, argument: Any) -> str:
         """The tensor that an argument stands for."""
@@ -129,14 +149,19 @@ class Reader:
         return re.sub(r"^L\['self'\]\.?", "", paths[-1]) if paths and paths[-1] else str(node.name)
 
     def emit(self, node: fx.Node, kind: type[Operator], inputs: tuple[str, ...], **fields: Any) -> str:
-        """Add an operator; its output's shape is the node's unless `shape` says otherwise."""
+        """Add an operator; its output's shape and its name are the node's unless `shape` and `name` say otherwise."""
         shape = fields.pop("shape", None)
         shape = _shape(node) if shape is None else shape
-        name = self._free(self.path(node))
+        name = self._free(fields.pop("name", None) or self.path(node))
         self.tensors[name] = Tensor(name, shape)
         self.operators.append(kind(name=name, inputs=inputs, output=name, source=_source(node), **fields))
         self.names[node] = name
         return name
+
+    def several(self, node: fx.Node, names: Iterable[str]) -> None:
+        """The node gives several tensors, which its getitem nodes take out."""
+        self.parts[node] = tuple(names)
+        self.names[node] = self.parts[node][0]
 
     def same(self, node: fx.Node, argument: Any) -> None:
         """The node changes nothing."""

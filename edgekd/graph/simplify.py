@@ -1,24 +1,20 @@
 """Passes over a captured graph: fewer operators, the same values."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
-import numpy as np
+from edgekd.graph.affine import BatchNorm, fold_batch_norm
+from edgekd.graph.images import keep_images
+from edgekd.graph.ops import Add, Concat, Mul, Prelu, Relu, Reshape, Slice, Sub, Transpose, Unary
+from edgekd.graph.structure import Graph, Operator, Weighted
 
-from edgekd.graph.ops import Add, Conv2d, Relu, Reshape, Slice
-from edgekd.graph.structure import Array, Graph, Operator, Weighted
-
-
-@dataclass(frozen=True)
-class BatchNorm(Operator):
-    """y = x * scale + shift for each channel; folded away before anyone else sees the graph."""
-
-    scale: Array
-    shift: Array
+BY_VALUE = (BatchNorm, Relu, Unary, Prelu, Add, Sub, Mul)
+"""Operators that work value by value or channel by channel, and so on frames as on images."""
 
 
 def simplified(graph: Graph) -> Graph:
-    """Reshapes and slices merged, batch norm folded, activations fused, and what nobody reads dropped."""
-    for simplify in (merge_reshapes, merge_slices, fold_batch_norm, fuse_activations, drop_unused):
+    """Reshapes, transposes and slices merged, batch norm folded, activations fused, and what nobody reads dropped."""
+    graph = drop_unused(slice_before_joining(keep_images(graph, BY_VALUE)))
+    for simplify in (merge_reshapes, merge_transposes, merge_slices, fold_batch_norm, fuse_activations, drop_unused):
         graph = simplify(graph)
     return graph
 
@@ -53,6 +49,53 @@ def merge_reshapes(graph: Graph) -> Graph:
     return _rewire(graph, operators, renamed)
 
 
+def merge_transposes(graph: Graph) -> Graph:
+    """A transpose of a transpose is one; a transpose to the same order is none."""
+    operators: list[Operator] = []
+    renamed: dict[str, str] = {}
+    before: dict[str, Transpose] = {}
+    for op in graph.operators:
+        if isinstance(op, Transpose):
+            name = renamed.get(op.inputs[0], op.inputs[0])
+            first = before.get(name)
+            order = tuple(first.order[axis] for axis in op.order) if first else op.order
+            op = replace(op, inputs=first.inputs if first else (name,), order=order)
+            if order == tuple(range(len(order))):
+                renamed[op.output] = op.inputs[0]
+                continue
+            before[op.output] = op
+        operators.append(op)
+    return _rewire(graph, operators, renamed)
+
+
+def slice_before_joining(graph: Graph) -> Graph:
+    """A slice of a concatenation that lies within one of its operands is a slice of that operand, or the operand.
+
+    So a recurrent net of which only the last state is read joins no states.
+    """
+    joined = {op.output: op for op in graph.operators if isinstance(op, Concat)}
+    operators: list[Operator] = []
+    renamed: dict[str, str] = {}
+    for op in graph.operators:
+        concat = joined.get(op.inputs[0]) if isinstance(op, Slice) else None
+        if isinstance(op, Slice) and concat:
+            begin, end, step = op.ranges[concat.axis]
+            start = 0
+            for name in concat.inputs:
+                shape = graph.tensors[name].shape
+                if start <= begin and end <= start + shape[concat.axis]:
+                    ranges = list(op.ranges)
+                    ranges[concat.axis] = (begin - start, end - start, step)
+                    op = replace(op, inputs=(name,), ranges=tuple(ranges))
+                    if ranges == [(0, n, 1) for n in shape]:
+                        renamed[op.output] = name
+                    break
+                start += shape[concat.axis]
+        if op.output not in renamed:
+            operators.append(op)
+    return _rewire(graph, operators, renamed)
+
+
 def merge_slices(graph: Graph) -> Graph:
     """torch slices one axis at a time; slices of different axes, one after the other, are one."""
     made_by = {op.output: op for op in graph.operators}
@@ -72,29 +115,6 @@ def merge_slices(graph: Graph) -> Graph:
     return replace(graph, operators=tuple(merged.get(op.output, op) for op in graph.operators))
 
 
-def fold_batch_norm(graph: Graph) -> Graph:
-    """Into the convolution or linear layer before it; else it becomes a 1 x 1 depthwise convolution of its own."""
-    made_by = {op.output: op for op in graph.operators}
-    folded: dict[str, Operator] = {}
-    renamed: dict[str, str] = {}
-    for op in graph.operators:
-        if not isinstance(op, BatchNorm):
-            continue
-        before = made_by.get(op.inputs[0])
-        before = folded.get(before.name, before) if before else None
-        if isinstance(before, Weighted) and len(graph.consumers(before.output)) == 1:
-            weight = before.weight * op.scale.reshape(-1, *[1] * (before.weight.ndim - 1))
-            bias = before.bias * op.scale + op.shift
-            folded[before.name] = replace(before, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
-            renamed[op.output] = before.output
-        elif len(graph.tensors[op.output].shape) == 3:
-            weight, bias = op.scale.reshape(-1, 1, 1, 1).astype(np.float32), op.shift.astype(np.float32)
-            own = Conv2d(op.name, op.inputs, op.output, weight, bias, groups=len(bias), source=op.source)
-            folded[op.name] = own
-    operators = [folded.get(op.name, op) for op in graph.operators if op.output not in renamed]
-    return _rewire(graph, operators, renamed)
-
-
 def fuse_activations(graph: Graph) -> Graph:
     """ReLU and ReLU6 into the operator before, where nothing else reads what comes between."""
     made_by = {op.output: op for op in graph.operators}
@@ -104,7 +124,7 @@ def fuse_activations(graph: Graph) -> Graph:
         if not isinstance(op, Relu):
             continue
         before = made_by.get(op.inputs[0])
-        if not isinstance(before, (Weighted, Add)) or before.activation != "none" or before.name in fused:
+        if not isinstance(before, (Weighted, Add, Sub, Mul)) or before.activation != "none" or before.name in fused:
             continue
         if len(graph.consumers(before.output)) == 1 and before.output not in graph.outputs:
             fused[before.name] = replace(before, activation=op.activation)

@@ -5,19 +5,20 @@ accumulators stay below 2^24. Weight scales follow the weights; activation range
 `observing`, then stand still.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from edgekd.graph import fake_quant
+from edgekd.graph import calibration, fake_quant
 from edgekd.graph.fake_quant.arithmetic import input_codes
+from edgekd.graph.fake_quant.spans import least_span
 from edgekd.graph.floating import FLOAT
 from edgekd.graph.islands import real_tensors
-from edgekd.graph.ops import Constant, Dequantize, Quantize
-from edgekd.graph.scales import from_range, scale_owners
+from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Quantize
+from edgekd.graph.scales import from_range, scale_owners, with_requantize
 from edgekd.graph.structure import Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 
@@ -35,11 +36,14 @@ class Simulation(nn.Module):
     Attributes:
         fake_quantized: compute with integer codes (else in float).
         observing: let ranges follow the activations.
-        lows, highs: (ranges,), by the index that `ranged` gives for the tensor that owns the range.
+        lows, highs: (ranges,), by the index that `ranged` gives for a tensor whose values set a range; those of the
+            others lie within their inputs' ranges.
+        group: by the tensor that stands for a scale, those in `ranged` that share it: together they set it.
     """
 
     def __init__(self, graph: Graph, kernels: Kernels = "xnnpack") -> None:
         super().__init__()
+        graph = with_requantize(graph)
         self.graph, self.kernels = graph, kernels
         self.fake_quantized, self.observing = False, False
         self.scale_owner = scale_owners(graph)
@@ -49,8 +53,15 @@ class Simulation(nn.Module):
         for op in graph.operators:
             shared = getattr(op, "shares", "")
             self.index[op.name] = self.index[shared] if shared else [self._add(op, field) for field in op.parameters]
-        self.constants = {op.output: self.index[op.name][0] for op in graph.operators if isinstance(op, Constant)}
-        self.ranged = {name: i for i, name in enumerate(dict.fromkeys(self.scale_owner.values()))}
+        self.constants = {op.output: self.index[op.name][0] for op in graph.operators if isinstance(op, STORED)}
+        self.made_by = {op.output: op for op in graph.operators}
+        ranging = (name for name in self.scale_owner if not isinstance(self.made_by.get(name), SAME_SCALE))
+        self.ranged = {name: i for i, name in enumerate(ranging)}
+        self.group: dict[str, list[str]] = {}
+        for name in self.ranged:
+            self.group.setdefault(self.scale_owner[name], []).append(name)
+        self.padding = [(op.output, op.value) for op in graph.operators if isinstance(op, Pad) and op.value]
+        self.readers = {name: len(graph.consumers(name)) for name in graph.tensors}
         self.lows: Tensor
         self.highs: Tensor
         self.register_buffer("lows", torch.zeros(len(self.ranged)))
@@ -70,12 +81,11 @@ class Simulation(nn.Module):
 
         One tensor comes back from a graph with one output, a tuple from others.
         """
+        values = self._codes(x) if self.fake_quantized else self.float_values(*x)
+        given = {name: value for name, value in values if name in self.graph.outputs}
         if self.fake_quantized:
-            codes = self._codes(x)
-            found = tuple(codes[name] * self.quantization(name).scale for name in self.graph.outputs)
-        else:
-            values = self._float(x)
-            found = tuple(values[name] for name in self.graph.outputs)
+            given = {name: codes * self.quantization(name).scale for name, codes in given.items()}
+        found = tuple(given[name] for name in self.graph.outputs)
         return found[0] if len(found) == 1 else found
 
     def trace_codes(self, *x: Tensor) -> dict[str, Tensor]:
@@ -85,8 +95,12 @@ class Simulation(nn.Module):
         """
         return {
             name: codes + self.quantization(name).zero_point if name in self.scale_owner else codes
-            for name, codes in self._codes(x).items()
+            for name, codes in self._codes(x)
         }
+
+    def float_values(self, *x: Tensor) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor's name and real values, in order of execution; what no operator reads any more is let go."""
+        return self.walk(dict(zip(self.graph.inputs, x, strict=True)), self.in_float)
 
     def parameters_of(self, op: Operator) -> tuple[Tensor, ...]:
         """The trained float parameters of an operator, in the order of `op.parameters`."""
@@ -95,27 +109,43 @@ class Simulation(nn.Module):
     def quantization(self, tensor: str) -> Quantization:
         """A tensor's scale and zero point by its range now; a constant's range is that of its values."""
         owner = self.scale_owner[tensor]
-        if owner in self.constants:
-            value = self.trained[self.constants[owner]].detach()
-            return from_range(float(value.min()), float(value.max()))
-        i = self.ranged[owner]
-        return from_range(float(self.lows[i]), float(self.highs[i]))
+        if fixed := self.graph.tensors[owner].fixed:
+            return fixed
+        ends = [value for name, value in self.padding if self.scale_owner.get(name) == owner]
+        measured = [self.ranged[name] for name in self.group[owner] if name not in self.constants]
+        if measured:
+            ends += [float(self.lows[measured].min()), float(self.highs[measured].max())]
+        for name in self.group[owner]:
+            if name in self.constants:
+                value = self.trained[self.constants[name]].detach()
+                ends += [float(value.min()), float(value.max())]
+        return from_range(min(ends), max(ends), self.graph.tensors[owner].bits)
 
     @torch.no_grad()
-    def calibrate(self, batches: Sequence[Tensor | tuple[Tensor, ...]]) -> None:
-        """Set every range to the mean of the batches' lowest and highest values."""
-        ranges = []
-        for x in batches:
-            values = self._float(x if isinstance(x, tuple) else (x,))
-            owned = [values[name] for name in self.ranged]
-            ranges.append(torch.stack([torch.stack([v.min(), v.max()]) for v in owned]))
-        mean = torch.stack(ranges).mean(0)
-        self.lows.copy_(mean[:, 0])
-        self.highs.copy_(mean[:, 1])
+    def calibrate(
+        self,
+        batches: Iterable[Tensor | tuple[Tensor, ...]],
+        method: calibration.Method = "minmax",
+        percentile: float = 99.99,
+    ) -> None:
+        """Set every range by the real values that the batches, which are gone through twice, give in float."""
+
+        def seen() -> Iterator[tuple[str, Tensor]]:
+            for x in batches:
+                for name, values in self.float_values(*(x if isinstance(x, tuple) else (x,))):
+                    if name in self.ranged:
+                        yield self.scale_owner[name], values
+
+        whole = {self.scale_owner[name] for name in self.graph.outputs if name in self.scale_owner}
+        for name, (low, high) in calibration.ranges(seen, method, percentile, whole).items():
+            members = [self.ranged[member] for member in self.group[name]]
+            self.lows[members], self.highs[members] = low, high
+        self._coarsen()
 
     @torch.no_grad()
     def quantized_graph(self) -> Graph:
         """The int8 graph that the parameters and ranges now stand for; islands keep float parameters."""
+        self._coarsen()
         operators = tuple(
             self._float_parameters(op) if op.output in self.real else fake_quant.quantized(self, op)
             for op in self.graph.operators
@@ -126,6 +156,17 @@ class Simulation(nn.Module):
         }
         return replace(self.graph, tensors=tensors, operators=operators)
 
+    def _coarsen(self) -> None:
+        """Widen ranges so narrow that no kernel could rescale to them: of layers that never stir, say."""
+        for op in self.graph.operators:
+            if op.output in self.ranged and not self.graph.tensors[self.scale_owner[op.output]].fixed:
+                self._widen(op)
+
+    def _widen(self, op: Operator) -> None:
+        i = self.ranged[op.output]
+        low = min(float(self.lows[i]), 0.0)
+        self.highs[i] = max(float(self.highs[i]), low + least_span(self, op))
+
     def _float_parameters(self, op: Operator) -> Operator:
         values: dict[str, Any] = {
             field: parameter.detach().cpu().numpy()
@@ -133,42 +174,54 @@ class Simulation(nn.Module):
         }
         return replace(op, **values)
 
-    def _float(self, x: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        values = dict(zip(self.graph.inputs, x, strict=True))
+    def walk(self, values: dict[str, Tensor], execute: Callable[..., Tensor]) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor's name and what `execute` (operator, *inputs) makes of it, with no more held than is needed."""
+        yield from tuple(values.items())
+        readers = dict(self.readers)
         for op in self.graph.operators:
-            values[op.output] = self._in_float(op, *(values[name] for name in op.inputs))
-        return values
+            values[op.output] = execute(op, *(values[name] for name in op.inputs))
+            yield op.output, values[op.output]
+            for name in set(op.inputs):
+                readers[name] -= 1
+                if not readers[name]:
+                    del values[name]
 
-    def _in_float(self, op: Operator, *inputs: Tensor) -> Tensor:
+    def in_float(self, op: Operator, *inputs: Tensor) -> Tensor:
+        """An operator's real output of real inputs."""
         return FLOAT[type(op)](op, *inputs, *self.parameters_of(op), shape=self.graph.tensors[op.output].shape)
 
-    def _codes(self, x: tuple[Tensor, ...]) -> dict[str, Tensor]:
-        """Codes less their zero points; real values inside islands."""
-        values = dict(zip(self.graph.inputs, x, strict=True))
-        for name in self.graph.inputs:
-            if name in self.scale_owner:
-                values[name] = self._quantized(name, values[name])
-        for op in self.graph.operators:
-            inputs = [values[name] for name in op.inputs]
-            if isinstance(op, Dequantize):
-                values[op.output] = inputs[0] * self.quantization(op.inputs[0]).scale
-            elif isinstance(op, Quantize):
-                values[op.output] = self._quantized(op.output, inputs[0])
-            elif op.output in self.real:
-                values[op.output] = self._in_float(op, *inputs)
-            else:
-                values[op.output] = fake_quant.codes(self, op, *inputs)
-        return values
+    def in_codes(self, op: Operator, *inputs: Tensor) -> Tensor:
+        """An operator's output of inputs that are codes less their zero points, or real values inside islands."""
+        if isinstance(op, Dequantize):
+            return inputs[0] * self.quantization(op.inputs[0]).scale
+        if isinstance(op, Quantize):
+            return self.coded(op.output, inputs[0])
+        if op.output in self.real:
+            return self.in_float(op, *inputs)
+        return fake_quant.codes(self, op, *inputs)
 
-    def _quantized(self, name: str, values: Tensor) -> Tensor:
+    def _codes(self, x: tuple[Tensor, ...]) -> Iterator[tuple[str, Tensor]]:
+        """Every tensor's name and codes less their zero points; real values inside islands."""
+        values = dict(zip(self.graph.inputs, x, strict=True))
+        for name in values:
+            if name in self.scale_owner:
+                values[name] = self.coded(name, values[name])
+        return self.walk(values, self.in_codes)
+
+    def coded(self, name: str, values: Tensor) -> Tensor:
+        """Real values to a tensor's codes less their zero point."""
         self.observe(name, lambda: values)
         return input_codes(values, self.quantization(name))
 
     @torch.no_grad()
     def observe(self, name: str, computed: Callable[[], Tensor]) -> None:
         """Let a range follow values, which are computed only where it does."""
-        if not (self.observing and self.training):
+        if not (self.observing and self.training) or name not in self.ranged:
             return
-        values, i = computed(), self.ranged[self.scale_owner[name]]
+        if self.graph.tensors[self.scale_owner[name]].fixed:
+            return
+        values, i = computed(), self.ranged[name]
         self.lows[i].lerp_(values.min(), MOMENTUM)
         self.highs[i].lerp_(values.max(), MOMENTUM)
+        if name in self.made_by:
+            self._widen(self.made_by[name])

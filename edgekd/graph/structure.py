@@ -16,6 +16,9 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 Activation = Literal["none", "relu", "relu6"]
 Kernels = Literal["xnnpack", "tflm", "onnxruntime"]
+Bits = Literal[8, 16]
+Mode = Literal["xnnpack", "tflm", "onnxruntime", "litert-reference"]
+"""What the integer reference can follow: kernels, and LiteRT's reference ones, which are "tflm" but for an exception."""
 
 QMIN, QMAX = -128, 127
 
@@ -25,10 +28,21 @@ KERNELS: dict[str, Kernels] = {"tflite": "xnnpack", "onnx": "onnxruntime"}
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (code - zero_point), codes in [-128, 127]; `scale` is a float32 value."""
+    """real = scale * (code - zero_point); `scale` is a float32 value. Codes of 16 bits have the zero point 0."""
 
     scale: float
     zero_point: int
+    bits: Bits = 8
+
+    @property
+    def lowest(self) -> int:
+        """The lowest code: -128, or -32768."""
+        return -(1 << (self.bits - 1))
+
+    @property
+    def highest(self) -> int:
+        """The highest code: 127, or 32767."""
+        return (1 << (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True)
@@ -38,12 +52,19 @@ class Tensor:
     Attributes:
         quantization: None in a float graph, in a float island, and for indices.
         kind: "index" for integers that choose (tokens, int32); they are never quantised.
+        fixed: the quantization that is known before any calibration: of an input whose codes are a sensor's, or where
+            an operator demands it.
+        like: the tensor, made before it, whose scale it shares: that of a recurrent net's first step. "" for none.
+        bits: of its codes.
     """
 
     name: str
     shape: tuple[int, ...]
     quantization: Quantization | None = None
     kind: Literal["real", "index"] = "real"
+    fixed: Quantization | None = None
+    like: str = ""
+    bits: Bits = 8
 
     @property
     def elements(self) -> int:
@@ -140,11 +161,11 @@ def activation_range(
     activation that stands alone, go by "tflm".
     """
     if activation == "none":
-        return QMIN, QMAX
-    low = max(QMIN, quantization.zero_point)
+        return quantization.lowest, quantization.highest
+    low = max(quantization.lowest, quantization.zero_point)
     if activation == "relu":
-        return low, QMAX
-    return low, min(QMAX, _code_of_six(quantization, kernels))
+        return low, quantization.highest
+    return low, min(quantization.highest, _code_of_six(quantization, kernels))
 
 
 def _code_of_six(quantization: Quantization, kernels: Kernels) -> int:

@@ -6,11 +6,14 @@ from torch import nn
 
 from edgekd.errors import ModelError
 
+SMALL_IMAGE = 96
+"""Pixels of the shorter side below which networks for photographs halve less often: MobileNetV2's smallest input."""
+
 
 def he_init(model: nn.Module) -> None:
     """Weights by He et al., 2015 (normal, over the inputs of each output), biases zero; batch norm as torch has it."""
     for layer in model.modules():
-        if isinstance(layer, (nn.Conv2d, nn.Linear)):
+        if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
@@ -30,6 +33,18 @@ def image_shape(model: str, input_shape: Sequence[int], smallest: int) -> tuple[
             'larger images, or a network that halves them less often: model = "resnet8" or "mlp"',
         )
     return channels, height, width
+
+
+def is_small(shape: tuple[int, int, int]) -> bool:
+    """Are images (channels, height, width) too small to be halved five times?"""
+    return min(shape[1:]) < SMALL_IMAGE
+
+
+def multiplier(model: str, **options: float) -> None:
+    """ModelError where an option that multiplies widths or depths is not above 0."""
+    for name, value in options.items():
+        if value <= 0:
+            raise ModelError(f"{model}: {name} = {value} leaves nothing to compute with", f"{name} = 0.35, say")
 
 
 def positive(model: str, **options: int) -> None:

@@ -17,7 +17,7 @@ from edgekd.nn.splits import Split, Splits
 @dataclass(frozen=True)
 class Batch:
     """Attributes:
-    x: normalised inputs, (N, ...), float32.
+    x: normalised inputs, (N, ...), float32; or tokens, (N, length), int32.
     y: class indices, (N,), int64.
     index: the samples' positions in their split, (N,), int64.
     """
@@ -28,12 +28,25 @@ class Batch:
 
 
 def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
-    """(x * scale - mean) / std per channel, in float32, on the device that `x` is on."""
+    """(x * scale - mean) / std per channel, in float32, on the device that `x` is on; tokens as they are."""
     raw = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    if splits.vocabulary:
+        return raw
     shape = (1, -1) + (1,) * (raw.ndim - 2)
     mean = torch.tensor(splits.mean, dtype=torch.float32, device=raw.device).reshape(shape)
     std = torch.tensor(splits.std, dtype=torch.float32, device=raw.device).reshape(shape)
     return (raw.to(torch.float32) * splits.scale).sub_(mean).div_(std)
+
+
+def converted(x: Tensor, found: Splits, wanted: Splits) -> Tensor:
+    """Inputs normalised as `found` says, as `wanted` says: two views of the same data."""
+    if (found.mean, found.std) == (wanted.mean, wanted.std):
+        return x
+    before, mean, after = (np.asarray(values, np.float64) for values in (found.std, wanted.mean, wanted.std))
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    factor = torch.tensor(before / after, dtype=x.dtype, device=x.device).reshape(shape)
+    shift = torch.tensor((np.asarray(found.mean) - mean) / after, dtype=x.dtype, device=x.device).reshape(shape)
+    return x * factor + shift
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:

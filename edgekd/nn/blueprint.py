@@ -34,8 +34,10 @@ class Blueprint:
 
 
 def fill_options(factory: str, options: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
-    """`options`, with `classes` and `input_shape` of the data where the factory takes them and the user gave none."""
+    """`options`, with `classes`, `input_shape` and `vocabulary` of the data where the factory takes them."""
     from_data = {"classes": len(splits.classes), "input_shape": list(splits.input_shape)}
+    if splits.vocabulary:
+        from_data["vocabulary"] = len(splits.vocabulary)
     takes = inspect.signature(load_entry("model", factory)).parameters
     return {**{name: value for name, value in from_data.items() if name in takes}, **options}
 

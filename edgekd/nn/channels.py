@@ -20,6 +20,7 @@ from torch_pruning.dependency import Group
 from torch_pruning.ops import OPTYPE
 
 from edgekd.errors import ModelError
+from edgekd.nn.examples import Example, inputs_for
 from edgekd.nn.outputs import answer
 
 RESIZABLE = (_ConvNd, nn.Linear, _BatchNorm)
@@ -79,7 +80,7 @@ def name_of(group: Group) -> str:
     return str(group._DG._module2name[group[0].dep.target.module])
 
 
-def find(model: nn.Module, input_shape: tuple[int, ...]) -> Channels:
+def find(model: nn.Module, example: Example) -> Channels:
     """Every group of `model` whose channels can be cut; the layer that gives the class logits is left out.
 
     A group is also left out, with a note, where Torch-Pruning's description of it is wrong (it takes a channel pad for
@@ -87,16 +88,16 @@ def find(model: nn.Module, input_shape: tuple[int, ...]) -> Channels:
     """
     found: list[Group] = []
     notes: list[str] = []
-    for group in _trace(model, input_shape):
+    for group in _trace(model, example):
         if _gives_the_output(group):
             continue
         if obstacle := _obstacle(group):
             notes.append(f"{name_of(group)} and the layers tied to it keep their channels: {obstacle}")
         elif width(group) > 1:
             found.append(group)
-    runs = _runs_after_cutting(model, input_shape, [name_of(group) for group in found])
+    runs = _runs_after_cutting(model, example, [name_of(group) for group in found])
     if not runs:
-        able = [_runs_after_cutting(model, input_shape, [name_of(group)]) for group in found]
+        able = [_runs_after_cutting(model, example, [name_of(group)]) for group in found]
         notes += [
             f"{name_of(group)} and the layers tied to it keep their channels: the network does not run with fewer"
             for group, runs_alone in zip(found, able, strict=True)
@@ -116,11 +117,11 @@ def cut(groups: Sequence[Group], kept: Sequence[Sequence[int]]) -> None:
 
 
 def cut_copy(
-    model: nn.Module, input_shape: tuple[int, ...], names: Sequence[str], kept: Sequence[Sequence[int]]
+    model: nn.Module, example: Example, names: Sequence[str], kept: Sequence[Sequence[int]]
 ) -> nn.Module:
     """A smaller copy of `model`, which stays as it is; `names` are those of the groups that `kept` speaks of."""
     smaller = copy.deepcopy(model)
-    by_name = {name_of(group): group for group in _trace(smaller, input_shape)}
+    by_name = {name_of(group): group for group in _trace(smaller, example)}
     cut([by_name[name] for name in names], kept)
     return smaller
 
@@ -140,19 +141,20 @@ def score(
     return scores.detach().to("cpu", torch.float64)
 
 
-def _trace(model: nn.Module, input_shape: tuple[int, ...]) -> list[Group]:
+def _trace(model: nn.Module, example: Example) -> list[Group]:
     """All groups by Torch-Pruning, in its order; it follows autograd's graph, so parameters must ask for gradients."""
     asked = {parameter: parameter.requires_grad for parameter in model.parameters()}
-    device = next(iter(asked)).device if asked else torch.device("cpu")
     model.eval()
     try:
         with torch.enable_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model.requires_grad_(True)
             graph = tp.DependencyGraph()
-            example = torch.zeros(1, *input_shape, device=device)
             graph.build_dependency(
-                model, example, forward_fn=lambda network, x: answer(network, x).logits, verbose=False
+                model,
+                inputs_for(model, example, 1),
+                forward_fn=lambda network, x: answer(network, x).logits,
+                verbose=False,
             )
             return list(graph.get_all_groups(root_module_types=(_ConvNd, nn.Linear)))
     except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
@@ -198,16 +200,16 @@ def _depthwise(layer: _ConvNd) -> bool:
     return layer.groups == layer.in_channels == layer.out_channels
 
 
-def _runs_after_cutting(model: nn.Module, input_shape: tuple[int, ...], names: Sequence[str]) -> bool:
+def _runs_after_cutting(model: nn.Module, example: Example, names: Sequence[str]) -> bool:
     """Whether a copy without half of these groups' channels still gives outputs of the same shape."""
     smaller = copy.deepcopy(model)
-    by_name = {name_of(group): group for group in _trace(smaller, input_shape)}
+    by_name = {name_of(group): group for group in _trace(smaller, example)}
     halves = [range((width(by_name[name]) + 1) // 2) for name in names]
-    example = torch.zeros(2, *input_shape, device=next(model.parameters()).device)
+    tried = inputs_for(model, example, 2)
     try:
         with torch.no_grad():
-            expected = answer(model, example).logits.shape
+            expected = answer(model, tried).logits.shape
             cut([by_name[name] for name in names], halves)
-            return bool(answer(smaller, example).logits.shape == expected)
+            return bool(answer(smaller, tried).logits.shape == expected)
     except (RuntimeError, ValueError, TypeError, IndexError):
         return False

@@ -10,6 +10,7 @@ from edgekd.config import Prune
 from edgekd.errors import ModelError, OverBudgetError
 from edgekd.nn.channels import NO_PRUNING, Channels, cut_copy, find, name_of, score, width
 from edgekd.nn.evidence import Evidence
+from edgekd.nn.examples import Example
 from edgekd.nn.widths import Cost, fewest, kept, prices, ranking, removed
 
 Criterion = Callable[..., Tensor]
@@ -48,12 +49,12 @@ def choose(
     student: nn.Module, channels: Channels, evidence: Evidence, criterion: Criterion, goal: Goal
 ) -> list[list[int]] | None:
     """The channels that stay in each group, for the next cut; None where the goal is reached."""
-    settings, shape = goal.settings, evidence.splits.input_shape
+    settings, example = goal.settings, evidence.splits.example
     title, options = settings.criterion, settings.entry_options()
     scores = [score(group, evidence, criterion, options, title) for group in channels.groups]
     widths, order = [width(group) for group in channels.groups], ranking(scores)
     names = [name_of(group) for group in channels.groups]
-    price = prices(student, shape, channels.groups)
+    price = prices(student, example, channels.groups)
 
     def lost(count: int) -> list[int]:
         return removed(order, count, widths, settings.channel_multiple)
@@ -62,7 +63,7 @@ def choose(
         return goal.amount(price.at(lost(count)))
 
     def without(count: int) -> nn.Module:
-        return cut_copy(student, shape, names, kept(scores, lost(count)))
+        return cut_copy(student, example, names, kept(scores, lost(count)))
 
     if goal.budget:
         budget = goal.budget
@@ -82,13 +83,13 @@ def choose(
     return kept(scores, lost(last if count is None else count))
 
 
-def narrowest(model: nn.Module, input_shape: tuple[int, ...], channel_multiple: int) -> nn.Module:
+def narrowest(model: nn.Module, example: Example, channel_multiple: int) -> nn.Module:
     """A copy of `model`, each of whose groups has as few channels as pruning may leave."""
-    groups = find(model, input_shape).groups
+    groups = find(model, example).groups
     widths = [width(group) for group in groups]
     alike = [torch.zeros(channels) for channels in widths]
     gone = removed(ranking(alike), sum(widths), widths, channel_multiple)
-    return cut_copy(model, input_shape, [name_of(group) for group in groups], kept(alike, gone))
+    return cut_copy(model, example, [name_of(group) for group in groups], kept(alike, gone))
 
 
 def _too_big(misses: Sequence[Miss]) -> OverBudgetError:

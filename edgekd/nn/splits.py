@@ -1,14 +1,17 @@
 """The three parts of a data set as every later stage sees them, and the folder that keeps them."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from edgekd.errors import StoreError
 
 PARTS = ("train", "validation", "test")
+UNITS = "units.json"
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,7 @@ class Split:
     """One part of a data set.
 
     Attributes:
-        x: inputs, (N, C, H, W) or (N, ...), uint8 or float32; may be memory-mapped.
+        x: inputs, (N, C, H, W) or (N, ...), uint8 or float32, or tokens (N, length), int32; may be memory-mapped.
         y: class indices, (N,), int64.
     """
 
@@ -33,7 +36,8 @@ class Splits:
 
     Attributes:
         classes: their names, in the order of the labels.
-        mean, std: per channel (axis 1 of `x`), of inputs on the scale [0, 1] where they are uint8.
+        mean, std: per channel (axis 1 of `x`), of inputs on the scale [0, 1] where they are uint8; of tokens 0 and 1.
+        vocabulary: where inputs are tokens, what each of them stands for; else empty.
     """
 
     train: Split
@@ -42,6 +46,7 @@ class Splits:
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    vocabulary: tuple[str, ...] = ()
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -49,9 +54,26 @@ class Splits:
         return tuple(int(n) for n in self.train.x.shape[1:])
 
     @property
+    def example(self) -> Tensor:
+        """An input as networks take it, without N: zeros, float32, or tokens 0, int32."""
+        return torch.zeros(self.input_shape, dtype=torch.int32 if self.vocabulary else torch.float32)
+
+    @property
     def scale(self) -> float:
         """What raw inputs are multiplied by before `mean` and `std` apply: 1/255 for uint8, else 1."""
         return 1 / 255 if self.train.x.dtype == np.uint8 else 1.0
+
+    def seen_by(self, folder: Path) -> "Splits":
+        """The same data in the units of the network that is kept in `folder`, where it has units of its own."""
+        if not (folder / UNITS).is_file():
+            return self
+        units = json.loads((folder / UNITS).read_text(encoding="utf-8"))
+        return replace(self, mean=tuple(units["mean"]), std=tuple(units["std"]))
+
+    def save_units(self, folder: Path) -> None:
+        """Leave `mean` and `std` in the folder of a network that takes inputs so."""
+        units = {"mean": list(self.mean), "std": list(self.std)}
+        (folder / UNITS).write_text(json.dumps(units, indent=1) + "\n", encoding="utf-8")
 
     def save(self, folder: Path) -> None:
         """One .npy per array and `splits.json`."""
@@ -60,7 +82,8 @@ class Splits:
             split: Split = getattr(self, part)
             np.save(folder / f"{part}_x.npy", split.x, allow_pickle=False)
             np.save(folder / f"{part}_y.npy", split.y, allow_pickle=False)
-        facts = {"classes": list(self.classes), "mean": list(self.mean), "std": list(self.std)}
+        names = ("classes", "mean", "std", *(("vocabulary",) if self.vocabulary else ()))
+        facts = {name: list(getattr(self, name)) for name in names}
         (folder / "splits.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -77,7 +100,8 @@ class Splits:
                 for part in PARTS
             }
             classes, mean, std = (tuple(facts[name]) for name in ("classes", "mean", "std"))
-            return cls(parts["train"], parts["validation"], parts["test"], classes, mean, std)
+            vocabulary = tuple(facts.get("vocabulary", ()))
+            return cls(parts["train"], parts["validation"], parts["test"], classes, mean, std, vocabulary)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"the data kept in {folder} can't be read: {error}", f"delete {folder} and build again"

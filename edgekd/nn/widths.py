@@ -11,6 +11,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch_pruning.dependency import Group
 
 from edgekd.nn.channels import parts, width
+from edgekd.nn.examples import Example, inputs_for
 from edgekd.nn.outputs import answer
 
 
@@ -54,7 +55,7 @@ class Prices:
         return Cost(macs, parameters)
 
 
-def prices(model: nn.Module, input_shape: tuple[int, ...], groups: Sequence[Group] = ()) -> Prices:
+def prices(model: nn.Module, example: Example, groups: Sequence[Group] = ()) -> Prices:
     """Run `model` once, and note what each layer costs and which groups set its width."""
     makes: dict[nn.Module, dict[int, int]] = {}
     reads: dict[nn.Module, dict[int, int]] = {}
@@ -62,7 +63,7 @@ def prices(model: nn.Module, input_shape: tuple[int, ...], groups: Sequence[Grou
         for part in parts(group):
             side = makes if part.side == "out" else reads
             side.setdefault(part.layer, {})[number] = len(part.index) // width(group)
-    macs = _macs(model, input_shape)
+    macs = _macs(model, example)
     layers = [module for module in model.modules() if module in macs or module in makes or module in reads]
     counted = {id(parameter) for layer in layers for parameter in layer.parameters(recurse=False)}
     rest = sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in counted)
@@ -125,7 +126,7 @@ def _layer(layer: nn.Module, macs: int) -> tuple[int, int, int, int, int | None]
     return macs, layer.weight.numel(), bias, layer.out_channels, inner
 
 
-def _macs(model: nn.Module, input_shape: tuple[int, ...]) -> dict[nn.Module, int]:
+def _macs(model: nn.Module, example: Example) -> dict[nn.Module, int]:
     """Multiply-accumulates of each convolution and linear layer, for one input."""
     counts: dict[nn.Module, int] = {}
 
@@ -142,7 +143,7 @@ def _macs(model: nn.Module, input_shape: tuple[int, ...]) -> dict[nn.Module, int
     hooks = [layer.register_forward_hook(count) for layer in model.modules() if isinstance(layer, _ConvNd | nn.Linear)]
     try:
         with torch.no_grad():
-            answer(model.eval(), torch.zeros(1, *input_shape, device=next(model.parameters()).device))
+            answer(model.eval(), inputs_for(model, example, 1))
     finally:
         for hook in hooks:
             hook.remove()

@@ -90,16 +90,26 @@ def _verdicts(
             samples_error=verdicts.difference_error(pruned, distilled, samples),
             latency=measured.stage_latency["pruned"],
         ),
-        "int8": verdicts.in_other_formats(
-            verdicts.int8(
-                size_ratio=_value(sizes["int8"]) / _value(sizes["pruned"]),
-                change=int8 - pruned,
-                samples_error=verdicts.difference_error(int8, pruned, samples),
-                latency=ratios.pop(shipped, unknown),
+        "int8": verdicts.by_training(
+            verdicts.in_other_formats(
+                verdicts.int8(
+                    size_ratio=_value(sizes["int8"]) / _value(sizes["pruned"]),
+                    change=int8 - pruned,
+                    samples_error=verdicts.difference_error(int8, pruned, samples),
+                    latency=ratios.pop(shipped, unknown),
+                ),
+                ratios,
             ),
-            ratios,
+            **_methods(metrics["quantize"]),
+            samples=samples,
         ),
     }
+
+
+def _methods(quantized: Metrics) -> dict[str, float | None]:
+    """What the simulation reached without training ("ptq") and with it ("qat"), as far as each was measured."""
+    ptq = (quantized.get("ptq") or {}).get("accuracy")
+    return {"ptq": ptq, "qat": None if quantized.get("method") == "ptq" else quantized["accuracy"]}
 
 
 def _accuracy(value: float, of: str, samples: int) -> Figure:

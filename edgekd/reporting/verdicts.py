@@ -129,6 +129,21 @@ def in_other_formats(verdict: Verdict, ratios: Mapping[str, Figure]) -> Verdict:
     return Verdict(paid, words)
 
 
+def by_training(verdict: Verdict, *, ptq: float | None, qat: float | None, samples: int) -> Verdict:
+    """The int8 verdict, with what training in the deployed arithmetic was worth.
+
+    Args:
+        ptq, qat: accuracy calibrated alone, and trained; None where that was not measured.
+    """
+    paid, words = verdict
+    if qat is None:
+        return Verdict(paid, f"{words}; calibrated, not trained (PTQ)")
+    if ptq is None:
+        return verdict
+    noise = ", within noise" if abs(qat - ptq) <= difference_error(qat, ptq, samples) else ""
+    return Verdict(paid, f"{words}; QAT {signed(qat - ptq)} over PTQ{noise}")
+
+
 def _weigh(paid: Literal["yes", "partly", "no"], words: str, change: float, error: float) -> Verdict:
     """A stage that loses accuracy beyond noise has a price, so its `yes` is a `partly`."""
     return Verdict("partly" if paid == "yes" and change < -error else paid, words)

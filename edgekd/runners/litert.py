@@ -1,34 +1,39 @@
-"""Runs a TFLite file under LiteRT's default kernels on this machine."""
+"""Runs a TFLite file under LiteRT on this machine: by its default kernels, or by its reference kernels."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgekd.errors import ModelError
+from edgekd.runners.axes import stored_axes
 from edgekd.runners.tensors import TensorInfo, check_batches, check_file, plural, quiet_stderr
 
 
 class LiteRTRunner:
     """A loaded TFLite file.
 
+    Args:
+        reference: run LiteRT's reference kernels, which follow TFLite Micro's arithmetic.
+
     Attributes:
-        inputs, outputs: what the file takes and gives; samples are channels last.
+        inputs, outputs: what the file takes and gives; `axes` tells the order of a sample's axes.
         input, output: the only ones, or the first.
         kernels: the kernel set behind the results; other kernel sets round differently.
     """
 
-    channels_last = True
-
-    def __init__(self, path: Path, threads: int = 1) -> None:
+    def __init__(self, path: Path, threads: int = 1, reference: bool = False) -> None:
         self.path = Path(path)
         check_file(self.path)
+        resolver = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
         try:
             with quiet_stderr():
-                self._interpreter = Interpreter(model_path=str(self.path), num_threads=threads)
+                self._interpreter = Interpreter(
+                    model_path=str(self.path), num_threads=threads, experimental_op_resolver_type=resolver
+                )
                 self._interpreter.allocate_tensors()
         except (ValueError, RuntimeError) as error:
             raise ModelError(
@@ -36,10 +41,13 @@ class LiteRTRunner:
                 "edgekd build, which writes the file anew",
             ) from error
         taken, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        self.inputs, self.outputs = tuple(map(_info, taken)), tuple(map(_info, given))
+        file = self.path.read_bytes()
+        self.inputs = tensor_infos(file, "input", [d["name"] for d in taken], taken)
+        self.outputs = tensor_infos(file, "output", [d["name"] for d in given], given)
         self.input, self.output = self.inputs[0], self.outputs[0]
         self._taken, self._given = [d["index"] for d in taken], [d["index"] for d in given]
-        self.kernels = f"LiteRT {version('ai-edge-litert')} default kernels (XNNPACK), {plural(threads, 'thread')}"
+        kind = "reference kernels" if reference else "default kernels (XNNPACK)"
+        self.kernels = f"LiteRT {version('ai-edge-litert')} {kind}, {plural(threads, 'thread')}"
 
     def run(self, *x: np.ndarray) -> np.ndarray:
         """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
@@ -66,13 +74,27 @@ class LiteRTRunner:
         return invoke
 
 
-def _info(details: dict[str, Any]) -> TensorInfo:
+def reference(path: Path, threads: int = 1) -> LiteRTRunner:
+    """The catalog's entry for LiteRT's reference kernels."""
+    return LiteRTRunner(path, threads, reference=True)
+
+
+def tensor_infos(
+    file: bytes, role: str, names: list[str], details: Sequence[dict[str, Any]]
+) -> tuple[TensorInfo, ...]:
+    """What TFLite's interpreters and the file itself tell of its inputs or its outputs."""
+    axes = stored_axes(file, role, [len(d["shape"]) - 1 for d in details])
+    return tuple(_info(*each) for each in zip(names, details, axes, strict=True))
+
+
+def _info(name: str, details: dict[str, Any], axes: tuple[int, ...]) -> TensorInfo:
     quantization = details["quantization_parameters"]
     quantized = len(quantization["scales"]) == 1
     return TensorInfo(
-        name=details["name"],
+        name=name,
         shape=tuple(int(size) for size in details["shape"][1:]),
         dtype=np.dtype(details["dtype"]),
         scale=float(quantization["scales"][0]) if quantized else None,
         zero_point=int(quantization["zero_points"][0]) if quantized else None,
+        axes=axes,
     )

@@ -26,8 +26,6 @@ class OnnxRuntimeRunner:
         kernels: the kernel set behind the results; other kernel sets round differently.
     """
 
-    channels_last = False
-
     def __init__(self, path: Path, threads: int = 1) -> None:
         self.path = Path(path)
         check_file(self.path)

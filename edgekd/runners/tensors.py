@@ -18,8 +18,9 @@ class TensorInfo:
     """The input or output of a file.
 
     Attributes:
-        shape: of one sample, without the batch, in the file's own order: channels last in TFLite, first in ONNX.
+        shape: of one sample, without the batch, in the file's own order.
         scale, zero_point: real = scale * (code - zero_point); None where the tensor is float.
+        axes: which of torch's axes each axis of `shape` is; None where they are torch's own.
     """
 
     name: str
@@ -27,6 +28,7 @@ class TensorInfo:
     dtype: np.dtype
     scale: float | None = None
     zero_point: int | None = None
+    axes: tuple[int, ...] | None = None
 
 
 def check_batches(x: tuple[np.ndarray, ...], infos: tuple[TensorInfo, ...], path: Path) -> None:
@@ -64,17 +66,29 @@ def quiet_stderr() -> Iterator[None]:
 
     Everything else that arrives there meanwhile is passed on when the block ends.
     """
+    lines: list[str] = []
+    try:
+        with held_stderr() as lines:
+            yield
+    finally:
+        for line in lines:
+            if not line.startswith("INFO:"):
+                print(line, file=sys.stderr)
+
+
+@contextmanager
+def held_stderr() -> Iterator[list[str]]:
+    """Hold back all that is written to descriptor 2; the lines are in the list when the block ends."""
+    lines: list[str] = []
     sys.stderr.flush()
     real = os.dup(2)
     with tempfile.TemporaryFile() as held:
         os.dup2(held.fileno(), 2)
         try:
-            yield
+            yield lines
         finally:
             sys.stderr.flush()
             os.dup2(real, 2)
             os.close(real)
             held.seek(0)
-            for line in held.read().decode(errors="replace").splitlines():
-                if not line.startswith("INFO:"):
-                    print(line, file=sys.stderr)
+            lines += held.read().decode(errors="replace").splitlines()

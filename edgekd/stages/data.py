@@ -37,7 +37,7 @@ def examine(config: Config) -> Examined:
         notes.append(f"data.limit: {data.limit} of {len(raw.parts['train'])} training samples are used")
     mean, std = _statistics(train.x, data, raw, notes)
     assert raw.classes is not None
-    splits = Splits(train, raw.parts["validation"], raw.parts["test"], raw.classes, mean, std)
+    splits = Splits(train, raw.parts["validation"], raw.parts["test"], raw.classes, mean, std, raw.vocabulary)
     if data.augment != Augment() and applicable(data.augment, splits) == Augment():
         notes.append(
             f"augmentation is off: inputs of shape {splits.input_shape} are no images (channels, height, width)"
@@ -57,6 +57,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "classes": list(splits.classes),
         "input_shape": list(splits.input_shape),
         "dtype": str(splits.train.x.dtype),
+        "vocabulary": len(splits.vocabulary),
         "mean": list(splits.mean),
         "std": list(splits.std),
         "per_class": {
@@ -99,6 +100,10 @@ def _limited(train: Split, limit: int, seed: int) -> Split:
 
 
 def _statistics(x: np.ndarray, data: Data, raw: Raw, notes: list[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    if raw.vocabulary:
+        if data.mean or data.std:
+            raise ConfigError("data.mean and data.std are of numbers, and the inputs are tokens", "leave them out")
+        return (0.0,), (1.0,)
     channels = x.shape[1]
     mean, std = data.mean or raw.mean, data.std or raw.std
     for name, values in (("mean", mean), ("std", std)):

@@ -8,43 +8,56 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config
-from edgekd.errors import ModelError
+from edgekd.errors import ModelError, UnsupportedOperatorError
+from edgekd.exporters.forecast import Forecast
 from edgekd.exporters.forecast import forecast as weigh
-from edgekd.exporters.metadata import Preprocessing
+from edgekd.exporters.metadata import DType, Preprocessing
 from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
+from edgekd.graph.prepare import in_float
 from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint
 from edgekd.nn.evaluate import check_answer
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
-VERSION = 1
+VERSION = 2
 
 
 def export(
-    graph: Graph, folder: Path, name: str, formats: tuple[str, ...], labels: tuple[str, ...], inputs: Preprocessing
+    graph: Graph,
+    folder: Path,
+    name: str,
+    formats: tuple[str, ...],
+    labels: tuple[str, ...],
+    inputs: Preprocessing | None,
+    input_dtype: DType = "int8",
 ) -> list[Path]:
-    """Write `folder`/`name`.tflite and .onnx, as far as `formats` asks for them."""
+    """Write `folder`/`name`.tflite and .onnx, as far as `formats` asks for them; ONNX takes uint8 in any case."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [catalog.load("exporter", kind)(graph, folder / f"{name}.{kind}", labels, inputs) for kind in formats]
+    written = []
+    for kind in formats:
+        asked = {"input_dtype": input_dtype} if kind == "tflite" else {}
+        path = folder / f"{name}.{kind}"
+        written.append(catalog.load("exporter", kind)(graph, path, labels, inputs, **asked))
+    return written
 
 
 def foresee(config: Config, data: Path) -> None:
     """Refuse a student that has an operator without a writer, before anything trains."""
     splits = Splits.load(data)
-    weigh(_untrained(config, splits), splits.input_shape)
+    _weighed(config, _untrained(config, splits), splits)
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
     student = _untrained(config, splits)
-    found = weigh(student, splits.input_shape, splits.classes)
+    found = _weighed(config, student, splits)
     least = found
     if config.prune.criterion != "none":
-        least = weigh(narrowest(student, splits.input_shape, config.prune.channel_multiple), splits.input_shape)
+        least = weigh(narrowest(student, splits.example, config.prune.channel_multiple), splits.example)
     return {
-        "operators": [cost.describe(op) for op in found.graph.operators],
+        "operators": [f"{op.name} ({cost.describe(op)})" for op in found.graph.operators],
         "size_bytes": found.size_bytes,
         "peak_ram_bytes": found.peak_ram_bytes,
         "least_size_bytes": least.size_bytes,
@@ -57,11 +70,12 @@ def forecast(config: Config, splits: Splits) -> dict[str, Any]:
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves model.* (int8) and, in float, model_float.* (the pruned student), stages/teacher.* and stages/distill.*"""
     splits = Splits.load(read["data"])
-    inputs = Preprocessing(splits.scale, splits.mean, splits.std)
+    inputs = _preprocessing(splits)
+    folded = _preprocessing(splits.seen_by(read["quantize"]))
     graphs: dict[str, Graph | None] = {
         "teacher": None,
         "distill": _captured(read["distill"], splits),
-        "prune": files.load(read["quantize"] / "float"),
+        "prune": in_float(files.load(read["quantize"] / "float")),
         "int8": files.load(read["quantize"] / "graph"),
     }
     notes = []
@@ -76,7 +90,13 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         for stage, graph in graphs.items()
         if graph is not None
         for path in export(
-            graph, out / places[stage][0], places[stage][1], config.export.formats, splits.classes, inputs
+            graph,
+            out / places[stage][0],
+            places[stage][1],
+            config.export.formats,
+            splits.classes,
+            folded if stage in ("prune", "int8") else inputs,
+            config.export.input_dtype,
         )
     ]
     return {
@@ -84,11 +104,32 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "macs": {stage: cost.macs(graph) if graph else None for stage, graph in graphs.items()},
         "parameters": {stage: cost.parameters(graph) if graph else None for stage, graph in graphs.items()},
         "peak_ram_bytes": {
-            stage: plan.peak_ram_bytes(graph, 1 if graph.quantized else 4) if graph else None
+            stage: _peak_ram_bytes(graph, config.export.input_dtype) if graph else None
             for stage, graph in graphs.items()
         },
         "notes": notes,
     }
+
+
+def _preprocessing(splits: Splits) -> Preprocessing | None:
+    return None if splits.vocabulary else Preprocessing(splits.scale, splits.mean, splits.std)
+
+
+def _peak_ram_bytes(graph: Graph, input_dtype: DType) -> int:
+    if not graph.quantized:
+        return plan.peak_ram_bytes(graph, 4)
+    inputs = sum(graph.tensors[name].elements for name in graph.inputs)
+    twice = 2 * inputs if input_dtype == "uint8" else 0  # while the first operator makes int8 of it
+    return max(plan.peak_ram_bytes(graph, 1), twice)
+
+
+def _weighed(config: Config, student: nn.Module, splits: Splits) -> Forecast:
+    """What the student takes in int8; a refusal names the target too, which may be one of several."""
+    try:
+        layers = config.quantize.float_layers, config.quantize.int16_layers
+        return weigh(student, splits.example, splits.classes, config.export.formats, *layers)
+    except UnsupportedOperatorError as error:
+        raise UnsupportedOperatorError(f"for {config.device.name}: {error.what}", error.remedy) from error
 
 
 def _untrained(config: Config, splits: Splits) -> nn.Module:
@@ -100,4 +141,4 @@ def _untrained(config: Config, splits: Splits) -> nn.Module:
 
 def _captured(artifact: Path, splits: Splits) -> Graph:
     model, _ = blueprint.load(artifact / "model")
-    return capture(model, splits.input_shape)
+    return capture(model, splits.example)

@@ -82,13 +82,13 @@ def prune(
         after_step: told of each step. It gives back the network to go on with, so that a caller that sets it aside can
             go on from that copy, as a resumed try will.
     """
-    whole = prices(model, splits.input_shape).at(())
+    whole = prices(model, splits.example).at(())
     pruned = resume or Pruned(model)
     while len(pruned.steps) < settings.steps:
         number = len(pruned.steps) + 1
         student, chance = pruned.model, seed + number
         healing = copy.deepcopy(loss)  # its adapters start afresh, as they do in a resumed try
-        channels = find(student, splits.input_shape)
+        channels = find(student, splits.example)
         goal = Goal(settings, whole, budget, settings.steps - len(pruned.steps))
         evidence = Evidence(student, splits, settings.batch_size, _loss_of(student, teacher, healing), chance)
         # The main process decides for all: a last bit that differs between machines could change the order.
@@ -142,7 +142,7 @@ def _odd_widths(channels: Channels, stays: Sequence[Sequence[int]], multiple: in
 
 
 def _step(student: nn.Module, splits: Splits, notes: Sequence[str], device: str) -> Step:
-    cost = prices(student, splits.input_shape).at(())
+    cost = prices(student, splits.example).at(())
     found = logits(student, splits.validation, splits, device=device, title="prune: validation set")
     return Step(cost.macs, cost.parameters, accuracy(found, splits.validation.y), tuple(notes))
 
@@ -151,7 +151,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Prune the distilled student into `out`/model; each finished step is kept in `out` until all are done."""
     splits = Splits.load(read["data"])
     model, plan = blueprint.load(read["distill"] / "model")
-    before = prices(model, splits.input_shape).at(())
+    before = prices(model, splits.example).at(())
     settings = config.prune
     pruned = Pruned(model)
     if settings.criterion != "none" and (settings.keep < 1 or settings.until == "limits"):
@@ -178,7 +178,7 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
     blueprint.save(pruned.model, plan, out / "model")
     shutil.rmtree(out / "steps", ignore_errors=True)
     (out / "recovery.ckpt").unlink(missing_ok=True)
-    after = prices(pruned.model, splits.input_shape).at(())
+    after = prices(pruned.model, splits.example).at(())
     return {
         **accuracies(pruned.model, splits, title="prune"),
         "parameters": after.parameters,
@@ -214,7 +214,7 @@ def _budget(limits: Limits, splits: Splits) -> Budget:
         )
 
     def misses(model: nn.Module) -> list[Miss]:
-        found = forecast(model, splits.input_shape, splits.classes)
+        found = forecast(model, splits.example, splits.classes)
         reached = {name: int(forecasts[name](found)) for name in allowed}
         return [Miss(name, allowed[name], reached[name]) for name in allowed if reached[name] > allowed[name]]
 

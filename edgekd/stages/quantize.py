@@ -1,11 +1,13 @@
 """The quantize stage: the pruned student becomes the quantised graph, and that graph is trained under the teacher.
 
-What is trained is what is shipped: the simulation computes with the integer codes, int32 biases and float32 rescaling
-of the runtime whose format is exported first. Batch norm is folded before, so training sees the weights that ship.
+What is trained is what is shipped: the simulation computes with the integer codes, int32 biases and rescaling of the
+runtime whose format is exported first. Batch norm is folded before, so training sees the weights that ship. Without
+training ("ptq"), what was calibrated is shipped in the same way.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,38 +17,60 @@ from torch import nn
 
 from edgekd.config import Augment, Compute, Config, Quantize
 from edgekd.errors import ModelError
-from edgekd.graph import files
+from edgekd.graph import calibration, files, inputs
+from edgekd.graph.bias_correction import affordable, correct_biases
 from edgekd.graph.capture import capture
+from edgekd.graph.prepare import Prepared, prepared
+from edgekd.graph.sensitivity import Row, sensitivity
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import KERNELS, Graph, Kernels
 from edgekd.losses.total import total_loss
 from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch, epoch_order, normalise
+from edgekd.nn.batches import Batch, converted, normalise
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult, fit
-from edgekd.nn.outputs import Outputs, answer
+from edgekd.nn.outputs import answer
+from edgekd.nn.samples import BATCH, Samples, chosen
 from edgekd.nn.splits import Splits
-from edgekd.teachers.frozen import open_teacher
+from edgekd.teachers.frozen import Teacher, open_teacher
 
-VERSION = 1
+VERSION = 2
 
-CALIBRATION_BATCH = 64
+SENSITIVITY_SAMPLES = 128
+BORDER_MATTERS, BORDER_SAMPLES = 0.02, 512
+"""Standard deviations; a pixel is about as much. The samples are for the note that says what it matters."""
+
 CAPTURE_TOLERANCE = 1e-3
 """Largest difference between model and captured graph, as a share of the largest logit; float32 rounding is below."""
 
 
 @dataclass(frozen=True)
 class Quantized:
-    """The trained simulation, and how its training went."""
+    """Attributes:
+    simulation: trained, or calibrated alone.
+    training: how that went; None without one.
+    before: what `accuracies` says of the calibrated simulation before training; None where nobody asked.
+    """
 
     simulation: Simulation
-    training: FitResult
+    training: FitResult | None = None
+    before: dict[str, float] | None = None
+
+
+def calibrated(graph: Graph, samples: Samples, settings: Quantize, kernels: Kernels = "xnnpack") -> Simulation:
+    """The fake-quantised simulation of a float graph: ranges by its activations, biases corrected by them."""
+    simulation = Simulation(graph, kernels).eval()
+    simulation.calibrate(samples, settings.calibrate, settings.percentile)
+    simulation.fake_quantized = True
+    if settings.correct_bias:
+        correct_biases(simulation, samples.first(affordable(simulation)))
+    return simulation
 
 
 def quantize(
     graph: Graph,
     splits: Splits,
-    teacher: Callable[[Batch], Outputs],
+    teacher: Teacher,
     loss: nn.Module,
     settings: Quantize,
     *,
@@ -56,16 +80,19 @@ def quantize(
     augment: Augment | None = None,
     checkpoint: Path | None = None,
 ) -> Quantized:
-    """Calibrate the float graph's ranges on training samples, then train it with the deployed arithmetic.
+    """Calibrate the float graph on training samples, then train it with the deployed arithmetic.
 
     Ranges follow the activations for the first `settings.observe` of the epochs and then stand still, so that the
     weights can settle on them. The state after the last epoch is used.
+
+    Args:
+        splits: normalised as the graph takes its inputs.
+        teacher: it is given batches that are normalised so too.
     """
-    simulation = Simulation(graph, kernels)
-    chosen = np.sort(epoch_order(len(splits.train), seed, 0)[: settings.calibration])
-    parts = np.array_split(chosen, max(1, len(chosen) // CALIBRATION_BATCH))
-    simulation.calibrate([normalise(splits.train.x[part], splits) for part in parts])
-    simulation.fake_quantized = True
+    simulation = calibrated(graph, chosen(splits, settings.calibration, seed), settings, kernels)
+    before = None
+    if settings.baseline:
+        before = processes.from_main(lambda: accuracies(simulation, splits, title="quantize: before training"))
 
     def observe(module: nn.Module, epoch: int) -> None:
         simulation.observing = epoch < settings.observe * settings.epochs
@@ -87,13 +114,13 @@ def quantize(
         on_epoch=observe,
     )
     simulation.observing = False
-    return Quantized(simulation.eval(), training)
+    return Quantized(simulation.eval(), training, before)
 
 
 def captured(model: nn.Module, splits: Splits) -> Graph:
     """The model's float graph, proved to compute what the model computes on validation samples."""
-    graph = capture(model, splits.input_shape)
-    x = normalise(splits.validation.x[:CALIBRATION_BATCH], splits)
+    graph = capture(model, splits.example)
+    x = normalise(splits.validation.x[:BATCH], splits)
     with torch.no_grad():
         wanted, found = model.eval()(x), Simulation(graph)(x)
     difference = float((wanted - found).abs().max() / wanted.abs().max().clamp_min(1e-6))
@@ -105,33 +132,132 @@ def captured(model: nn.Module, splits: Splits) -> Graph:
     return graph
 
 
+def sensor_view(graph: Graph, samples: Samples, settings: Quantize) -> tuple[inputs.View | None, str]:
+    """How the graph can take its input as the sensor gives it, or None and why it had better not."""
+    splits = samples.splits
+    if len(graph.inputs) != 1 or graph.tensors[graph.input].kind == "index":
+        return None, ""
+    trained = normalisation(splits)
+    if splits.train.x.dtype == np.uint8:
+        return inputs.of_pixels(trained), ""
+    raw = torch.from_numpy(samples.raw().astype(np.float32))
+    seen = [("raw", raw), ("normalised", normalise(raw, splits))]
+    found = calibration.ranges(lambda: seen, settings.calibrate, settings.percentile)
+    view = inputs.of_samples(trained, *found["raw"])
+    if inputs.resolves(view, trained, *found["normalised"]):
+        return view, ""
+    return None, (
+        f"the input stays normalised: its channels differ too much for one step of raw values, {view.step:.3g}, "
+        f"beside a standard deviation of {min(splits.std):.3g}"
+    )
+
+
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves graph/ (int8), float/ (the float graph) and simulation.pt, the trained weights and ranges."""
-    splits = Splits.load(read["data"])
+    """Leaves graph/ (int8), float/ (the float graph) and simulation.pt, the trained weights and ranges.
+
+    Where the graph's inputs are normalised otherwise than in training, units.json says how.
+    """
+    splits, settings = Splits.load(read["data"]), config.quantize
     model, _ = blueprint.load(read["prune"] / "model")
     graph = captured(model, splits)
-    checkpoint = out / "training.ckpt"
-    found = quantize(
+    samples = chosen(splits, settings.calibration, config.seed)
+    view, note = sensor_view(graph, samples, settings) if config.export.input == "raw" else (None, "")
+    ready = prepared(
         graph,
-        splits,
-        open_teacher(read["teacher"], splits, config.quantize.precision),
-        total_loss(config.distill.losses),
-        config.quantize,
-        kernels=KERNELS[config.export.formats[0]],
-        seed=config.seed,
-        compute=config.compute,
-        augment=config.data.augment,
-        checkpoint=checkpoint,
+        normalisation(splits),
+        view,
+        equalise=settings.equalise,
+        float_layers=settings.float_layers,
+        int16_layers=settings.int16_layers,
     )
+    channels = len(splits.mean)
+    seen = replace(splits, mean=(view.mean,) * channels, std=(view.std,) * channels) if view else splits
+    samples = replace(samples, splits=seen)
+    kernels = KERNELS[config.export.formats[0]]
+    if settings.method == "ptq":
+        found = Quantized(calibrated(ready.graph, samples, settings, kernels))
+    else:
+        teacher = open_teacher(read["teacher"], splits, settings.precision)
+        found = quantize(
+            ready.graph,
+            seen,
+            lambda batch: teacher(replace(batch, x=converted(batch.x, seen, splits))),
+            total_loss(config.distill.losses),
+            settings,
+            kernels=kernels,
+            seed=config.seed,
+            compute=config.compute,
+            augment=config.data.augment,
+            checkpoint=out / "training.ckpt",
+        )
+    rows = _sensitivity(ready.graph, samples, settings)
     if processes.is_main():
-        files.save(graph, out / "float")
-        files.save(found.simulation.quantized_graph(), out / "graph")
-        torch.save(found.simulation.state_dict(), out / "simulation.pt")
-        checkpoint.unlink(missing_ok=True)
+        _keep(out, ready.graph, found.simulation, seen if view else None, rows)
+    reached = processes.from_main(lambda: accuracies(found.simulation, seen, title="quantize"))
+    training = found.training
     return {
-        **processes.from_main(lambda: accuracies(found.simulation, splits, title="quantize")),
+        **reached,
+        "method": settings.method,
+        "ptq": reached if settings.method == "ptq" else found.before,
         "kernels": found.simulation.kernels,
-        "processes": found.training.processes,
-        "resumed_from": found.training.resumed_from,
-        "notes": list(found.training.notes),
+        "input": _input_facts(view, ready),
+        "equalised_pairs": ready.equalised_pairs,
+        "float_layers": list(ready.float_layers),
+        "int16_layers": list(ready.int16_layers),
+        "boundaries": ready.boundaries,
+        "sensitivity": {row.layer: round(row.sqnr_db, 1) for row in rows} or None,
+        "trained": training is not None,
+        "processes": training.processes if training else 1,
+        "resumed_from": training.resumed_from if training else None,
+        "notes": [
+            *([note] if note else ()),
+            *_border_note(graph, ready, splits, seen),
+            *(training.notes if training else ()),
+        ],
     }
+
+
+def normalisation(splits: Splits) -> inputs.Normalisation:
+    """What training does to inputs."""
+    return inputs.Normalisation(splits.scale, splits.mean, splits.std)
+
+
+def _sensitivity(graph: Graph, samples: Samples, settings: Quantize) -> tuple[Row, ...]:
+    """Of the calibrated student, before any training: what training has to make up for."""
+    if not settings.sensitivity:
+        return ()
+    simulation = calibrated(graph, samples, settings.model_copy(update={"correct_bias": False}))
+    return sensitivity(simulation, samples.first(SENSITIVITY_SAMPLES))
+
+
+def _keep(out: Path, graph: Graph, simulation: Simulation, seen: Splits | None, rows: tuple[Row, ...]) -> None:
+    files.save(graph, out / "float")
+    files.save(simulation.quantized_graph(), out / "graph")
+    torch.save(simulation.state_dict(), out / "simulation.pt")
+    if seen is not None:
+        seen.save_units(out)
+    if rows:
+        text = json.dumps([asdict(row) for row in rows], indent=1)
+        (out / "sensitivity.json").write_text(text + "\n", encoding="utf-8")
+    (out / "training.ckpt").unlink(missing_ok=True)
+
+
+def _input_facts(view: inputs.View | None, ready: Prepared) -> dict[str, Any]:
+    if view is None:
+        return {"takes": "normalised"}
+    return {"takes": "raw", "step": view.step, "in_front": ready.in_front, "border": ready.border}
+
+
+def _border_note(graph: Graph, ready: Prepared, splits: Splits, seen: Splits) -> list[str]:
+    """What it does to the float network that padding stands for one mean of all channels."""
+    if ready.border < BORDER_MATTERS:
+        return []
+    x = splits.validation.x[:BORDER_SAMPLES]
+    with torch.no_grad():
+        before = Simulation(graph)(normalise(x, splits)).argmax(dim=1)
+        after = Simulation(ready.graph)(normalise(x, seen)).argmax(dim=1)
+    same = float(100 * (before == after).float().mean())
+    return [
+        f"raw input: padding stands for the mean of all channels, up to {ready.border:.2f} standard deviations from "
+        f"a channel's own; in float, {same:.1f} % of {len(x)} validation samples keep their class"
+    ]

@@ -43,7 +43,18 @@ FILES = {
     "model_float.onnx": "the pruned student in float, as a baseline",
 }
 DATA_FIELDS = ("train", "validation", "test", "classes", "input_shape")
-TRAINING_FIELDS = ("processes", "trained", "resumed_from")
+TRAINING_FIELDS = (
+    "processes",
+    "trained",
+    "resumed_from",
+    "method",
+    "ptq",
+    "input",
+    "equalised_pairs",
+    "float_layers",
+    "boundaries",
+    "sensitivity",
+)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from edgekd.config import Config, Verify
 from edgekd.figures import Boundary, Figure
 from edgekd.graph import files, integer
 from edgekd.graph.simulate import Simulation
-from edgekd.graph.structure import KERNELS, Array, Graph, Kernels
+from edgekd.graph.structure import KERNELS, Array, Graph, Kernels, Mode
 from edgekd.nn import blueprint
 from edgekd.nn.batches import normalise
 from edgekd.nn.evaluate import accuracy, logits
@@ -31,6 +31,7 @@ VERSION = 1
 ROUNDING = {
     "xnnpack": "integer accumulation, float32 rescaling half to even, fixed-point ADD",
     "tflm": "integer accumulation, fixed-point rescaling with gemmlowp's two roundings",
+    "litert-reference": "as tflm, but for linear layers, which round once, half away from zero",
     "onnxruntime": "integer accumulation, float32 rescaling half to even, ADD by float32 fused multiply-adds (x86)",
 }
 BATCH = 256
@@ -105,7 +106,7 @@ def verify(
     for found in floats:
         rows.append(compare(found, y, before))
         before = found
-    codes = np.concatenate([integer.quantize(x, graph.quantization(graph.input)) for x in _inputs(splits)])
+    codes = np.concatenate([integer.input_codes(graph, graph.input, x) for x in _inputs(splits)])
     modes = dict.fromkeys([simulation.kernels, *(runtime.kernels for runtime in runtimes.values())])
     references = {kernels: _reference(graph, codes, kernels) for kernels in modes}
     trained_to = references[simulation.kernels]
@@ -140,7 +141,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         _simulation(read["quantize"], KERNELS[config.export.formats[0]]),
         files.load(read["quantize"] / "graph"),
         {kind: read["export"] / f"model.{kind}" for kind in config.export.formats},
-        splits,
+        splits.seen_by(read["quantize"]),
         config.verify,
     )
     text = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)
@@ -188,7 +189,7 @@ def _simulation_row(
     return row.model_copy(update={"first_difference": first})
 
 
-def _reference(graph: Graph, codes: Array, kernels: Kernels) -> Answers:
+def _reference(graph: Graph, codes: Array, kernels: Mode) -> Answers:
     parts = []
     with progress(f"verify: integer reference ({kernels})", len(codes)) as advance:
         for start in range(0, len(codes), BATCH):

@@ -64,13 +64,23 @@ def npz(root: Path) -> Path:
     return root / "set.npz"
 
 
+def sst2(root: Path) -> Path:
+    (root / "SST-2").mkdir()
+    for name, n in (("train", 30), ("dev", 8)):
+        lines = [f"{'a fine film' if i % 2 else 'a Poor film'} {i} \t{i % 2}" for i in range(n)]
+        (root / "SST-2" / f"{name}.tsv").write_text("\n".join(["sentence\tlabel", *lines]) + "\n")
+    return root
+
+
 SMALL: dict[str, Callable[[Path], Path] | None] = {
     "digits": None,
     "idx": idx,
     "cifar10": cifar10,
     "images": images,
     "npz": npz,
+    "sst2": sst2,
 }
+TOKENS = ("sst2",)
 
 
 @pytest.mark.parametrize("name", catalog.DATASETS)
@@ -80,11 +90,17 @@ def test_its_splits_are_whole_typed_and_ready_for_training(name, tmp_path):
     for split in (splits.train, splits.validation, splits.test):
         assert len(split) == len(split.x) > 0
         assert split.x.shape[1:] == splits.input_shape
-        assert split.x.dtype in (np.uint8, np.float32)
+        assert split.x.dtype in ((np.int32,) if name in TOKENS else (np.uint8, np.float32))
         assert split.y.dtype == np.int64
         assert split.y.min() >= 0
         assert split.y.max() < len(splits.classes)
     assert set(splits.train.y) == set(range(len(splits.classes)))
+    if name in TOKENS:
+        x = next(batches(splits.train, splits, 4)).x
+        assert x.dtype == torch.int32
+        assert x.shape == (4, *splits.input_shape)
+        assert x.max() < len(splits.vocabulary)
+        return
     assert len(splits.mean) == len(splits.std) == splits.input_shape[0]
     x = torch.cat([batch.x for batch in batches(splits.train, splits, 64)]).transpose(0, 1).flatten(1)
     torch.testing.assert_close(x.mean(1), torch.zeros(len(x)), atol=1e-3, rtol=0)

@@ -57,7 +57,8 @@ def test_labels_and_preprocessing_stand_in_the_metadata(graph: Graph) -> None:
     assert json.loads(found["labels"]) == ["cat", "dög"]
     assert json.loads(found["preprocessing"]) == {"scale": 1 / 255, "mean": [0.5], "std": [0.25]}
     read = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.serialize(graph, ("cat", "dög"), INPUTS)))
-    entries = {entry.name.decode(): bytes(read.buffers[entry.buffer].data).decode() for entry in read.metadata}
+    buffers = {entry.name.decode(): bytes(read.buffers[entry.buffer].data) for entry in read.metadata}
+    entries = {name: content.decode() for name, content in buffers.items() if name != "TFLITE_METADATA"}
     assert entries["labels"] == found["labels"]
     assert int(entries["input_zero_point"]) + 128 == int(found["input_zero_point"])
 
@@ -76,13 +77,6 @@ def test_weights_start_on_16_bytes_as_the_schema_asks(graph: Graph) -> None:
         if buffer.DataLength():
             address = buffer.DataAsNumpy().__array_interface__["data"][0]
             assert (address - np.frombuffer(data, np.uint8).__array_interface__["data"][0]) % 16 == 0
-
-
-def test_grouped_convolutions_are_refused_by_layer() -> None:
-    model = nn.Sequential(nn.Conv2d(4, 8, 3, groups=2), nn.Flatten())
-    _, graph, _ = quantized(lived_in(model, (4, 8, 8)), (4, 8, 8))
-    with pytest.raises(UnsupportedOperatorError, match=r"layer 0 .*grouped"):
-        tflite.serialize(graph)
 
 
 def test_the_forecast_is_the_size_of_the_file(tmp_path: Path) -> None:

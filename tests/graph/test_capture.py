@@ -90,14 +90,14 @@ def test_an_operator_without_a_form_is_refused_by_layer_operator_and_line() -> N
     class Odd(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.act = nn.Conv2d(1, 2, 3), nn.Hardswish()
+            self.conv, self.act = nn.Conv2d(1, 2, 3), nn.Hardshrink()
 
         def forward(self, x: Tensor) -> Tensor:
             return torch.fft.fft(self.act(self.conv(x))).real.flatten(1)
 
     with pytest.raises(UnsupportedOperatorError) as caught:
         capture(Odd(), (1, 8, 8))
-    assert "layer act (hardswish, test_capture.py:" in caught.value.what
+    assert "layer act (hardshrink, test_capture.py:" in caught.value.what
     assert "fft" in caught.value.what  # what comes behind it is found in the same go
     assert caught.value.remedy
 
@@ -105,13 +105,15 @@ def test_an_operator_without_a_form_is_refused_by_layer_operator_and_line() -> N
 @pytest.mark.parametrize(
     ("forward", "reason"),
     [
-        (lambda x: x + 1.0, "constant"),
-        (lambda x: x + x.mean((2, 3), keepdim=True), "differ in shape"),
-        (lambda x: F.avg_pool2d(x, 3, padding=1), "padding"),
+        (lambda x: x / x.mean((2, 3), keepdim=True), "divides by computed values"),
+        (lambda x: x.mean(2, keepdim=True) + x.mean(3, keepdim=True), "operands have the shapes"),
+        (lambda x: F.avg_pool2d(x, 3, divisor_override=2), "number of its own"),
+        (lambda x: F.max_pool2d(x, 2, dilation=2), "dilated"),
+        (lambda x: F.conv_transpose2d(x, torch.ones(2, 2, 2, 2), dilation=2), "transposed and dilated"),
         (lambda x: F.adaptive_avg_pool2d(x, 3), "equal windows"),
-        (lambda x: x.mean(1), "height and width"),
-        (lambda x: F.pad(x, (1, 1, 1, 1), mode="reflect"), "zeros"),
-        (lambda x: x.clamp(-1, 1), "[-1, 1]"),
+        (lambda x: x.mean((0, 2)), "samples"),
+        (lambda x: F.pad(x, (1, 1), value=float("-inf")), "no scale covers"),
+        (lambda x: x.clamp(max=1), "[None, 1]"),
         (lambda x: x.reshape(1, -1), "batch"),
     ],
 )

@@ -8,11 +8,18 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.errors import ModelError
+from edgekd.models.autoencoder import Autoencoder
+from edgekd.models.conv1d import Conv1d
 from edgekd.models.dscnn import DSCNN
+from edgekd.models.efficientnet_lite import EfficientNetLite
+from edgekd.models.inverted import SqueezeExcite, make_divisible
 from edgekd.models.mlp import MLP
-from edgekd.models.mobilenetv2 import MobileNetV2, make_divisible
+from edgekd.models.mobilenetv2 import MobileNetV2
+from edgekd.models.mobilenetv3 import MobileNetV3
 from edgekd.models.resnet8 import ResNet8
 from edgekd.models.resnet_cifar import PadShortcut, resnet20, resnet56
+from edgekd.models.squeezenet import SqueezeNet
+from edgekd.models.unet import UPSAMPLINGS, UNet
 
 CIFAR = (3, 32, 32)
 CHECKPOINTS = Path(__file__).parents[3] / "shared" / "models" / "resnet_cifar10"
@@ -40,6 +47,45 @@ def test_cifar_resnets_have_as_many_layers_as_their_name_says():
 def test_mobilenetv2_has_the_parameters_of_the_paper():
     with torch.device("meta"):
         assert parameters(MobileNetV2(1000, (3, 224, 224))) == 3_504_872  # "3.4 M" in table 4
+
+
+def test_networks_for_photographs_have_the_parameters_of_their_authors_code():
+    large = (3, 224, 224)
+    with torch.device("meta"):
+        assert parameters(MobileNetV3(1000, large)) == 2_542_856  # "2.5 M" in table 3 of the paper
+        assert parameters(EfficientNetLite(1000, large)) == 4_652_008
+        assert parameters(SqueezeNet(1000, large, batch_norm=False)) == 1_235_496
+
+
+def test_the_autoencoder_has_the_parameters_of_mlperf_tiny_without_biases_before_batch_norm():
+    assert parameters(Autoencoder()) == 267_928 - (8 * 128 + 8)
+
+
+def test_squeeze_and_excite_scales_each_channel_by_one_number():
+    torch.manual_seed(0)
+    x = torch.rand(2, 8, 5, 5) + 1
+    ratio = SqueezeExcite(8, 4)(x) / x
+    torch.testing.assert_close(ratio, ratio[:, :, :1, :1].expand_as(ratio))
+    assert (ratio[:, :, 0, 0].std(1) > 0).all()
+
+
+def test_deeper_efficientnets_have_more_blocks_in_all_stages_but_the_first_and_the_last():
+    with torch.device("meta"):
+        shallow, deep = (len(EfficientNetLite(10, CIFAR, depth=depth).blocks) for depth in (1.0, 2.0))
+    assert (shallow, deep) == (16, 2 * 14 + 2)
+
+
+def test_a_unet_says_a_class_for_each_pixel_by_any_upsampling():
+    for upsampling in UPSAMPLINGS:
+        assert UNet(4, (1, 16, 24), width=2, depth=2, upsampling=upsampling)(torch.zeros(2, 1, 16, 24)).shape == (
+            2, 4, 16, 24,
+        )  # fmt: skip
+
+
+def test_conv1d_keeps_or_pools_the_length_of_a_window():
+    for pool, length in ((1, 100), (2, 25)):
+        model = Conv1d(6, (3, 100), pool=pool)
+        assert model.blocks(torch.zeros(2, 3, 100)).shape == (2, 32, length)
 
 
 def test_dscnn_sees_25_by_5_positions_of_a_49_by_10_spectrogram():
@@ -75,11 +121,12 @@ def test_channels_are_rounded_to_eight_but_never_by_more_than_a_tenth():
     assert [make_divisible(n) for n in (3, 8, 11, 12, 33.6, 100)] == [8, 8, 16, 16, 32, 104]
 
 
-def test_mobilenetv2_halves_small_images_three_times_and_large_ones_five():
+@pytest.mark.parametrize("network", [MobileNetV2, MobileNetV3, EfficientNetLite])
+def test_networks_for_photographs_halve_small_images_three_times_and_large_ones_five(network):
     features = {}
     for side in (32, 96):
         with torch.device("meta"):
-            model = MobileNetV2(10, (3, side, side)).eval()
+            model = network(10, (3, side, side)).eval()
             features[side] = model.blocks(model.stem(torch.zeros(1, 3, side, side))).shape[-1]
     assert features == {32: 4, 96: 3}
 
@@ -105,6 +152,14 @@ def test_first_weights_have_the_variance_of_he():
         ("resnet20", {"shortcut": "none"}, CIFAR, "shortcut"),
         ("resnet8", {"width": 0}, CIFAR, "width"),
         ("mobilenetv2", {"width": 0}, CIFAR, "width"),
+        ("mobilenetv3", {"width": 0}, CIFAR, "width"),
+        ("efficientnet_lite", {"depth": 0}, CIFAR, "depth"),
+        ("squeezenet", {}, (3, 6, 6), "at least 7x7"),
+        ("squeezenet", {"small": False}, (3, 30, 30), "at least 31x31"),
+        ("conv1d", {}, CIFAR, "windows"),
+        ("conv1d", {"pool": 4}, (3, 15), "pooled"),
+        ("edgekd.models.unet:UNet", {}, (3, 20, 32), "halved"),
+        ("edgekd.models.unet:UNet", {"upsampling": "cubic"}, CIFAR, "cubic"),
         ("mlp", {"activation": "gelu"}, (4,), "gelu"),
         ("mlp", {"hidden": [8, 0]}, (4,), r"hidden\[1\]"),
         ("mlp", {}, (), "shape"),

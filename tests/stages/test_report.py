@@ -309,3 +309,12 @@ def test_axes_are_ticked_at_round_values() -> None:
 def test_a_long_name_keeps_its_end() -> None:
     assert shorten("backbone.blocks.10.depthwise.conv", 100) == "…depthwise.conv"
     assert shorten("conv", 100) == "conv"
+
+
+def test_the_int8_row_says_what_training_was_worth() -> None:
+    verdict = verdicts.int8(size_ratio=0.25, change=-0.1, samples_error=0.5, latency=builds.host(0.6))
+    told = [
+        verdicts.by_training(verdict, ptq=ptq, qat=qat, samples=10_000).because.removeprefix(verdict.because)
+        for ptq, qat in ((90.0, 91.2), (91.1, 91.2), (None, 91.2), (90.0, None))
+    ]
+    assert told == ["; QAT +1.2 over PTQ", "; QAT +0.1 over PTQ, within noise", "", "; calibrated, not trained (PTQ)"]

@@ -11,14 +11,18 @@ from pathlib import Path
 from onnx import helper
 
 from edgekd.errors import UnsupportedOperatorError
-from edgekd.exporters.metadata import Preprocessing, describe
-from edgekd.exporters.onnx import elementwise, islands, movement, pooling, weighted
-from edgekd.exporters.onnx.model import SHIFT, OnnxFile, Writer
+from edgekd.exporters.metadata import FileInput, Preprocessing, describe
+from edgekd.exporters.onnx import elementwise, islands, movement, pooling, resize, sequence, tables, weighted
+from edgekd.exporters.onnx.model import OnnxFile, Writer
 from edgekd.graph.structure import Graph, Operator
 
-FAMILIES = (weighted, elementwise, pooling, movement, islands)
+FAMILIES = (weighted, elementwise, tables, pooling, movement, islands, sequence, resize)
 
 WRITERS: dict[type[Operator], Writer] = {kind: write for family in FAMILIES for kind, write in family.WRITERS.items()}
+
+
+RUN = 'from onnxruntime import InferenceSession; answer = InferenceSession(path).run(None, {{"%s": {}[None]}})[0]'
+"""Of a file with one input and one output; `{}` is a sample, `%s` the input."""
 
 
 def write(graph: Graph, path: Path, labels: Sequence[str] = (), preprocessing: Preprocessing | None = None) -> Path:
@@ -39,7 +43,14 @@ def serialize(graph: Graph, labels: Sequence[str] = (), preprocessing: Preproces
             raise UnsupportedOperatorError(
                 f"layer {op.name} ({type(op).__name__}, {op.source}) has no ONNX form", 'export.formats = ["tflite"]'
             )
+        if graph.tensors[op.output].bits == 16 and graph.quantized:
+            raise UnsupportedOperatorError(
+                f"layer {op.name} ({type(op).__name__}, {op.source}) has 16-bit codes, which onnxruntime can't run",
+                'export.formats = ["tflite"], or no quantize.int16_layers',
+            )
         WRITERS[type(op)](file, op)
     model = file.finish()
-    helper.set_model_props(model, describe(graph, labels, preprocessing, SHIFT))
+    shape = graph.tensors[graph.input].shape
+    taken = FileInput("uint8", shape, 0 if shape else None)
+    helper.set_model_props(model, describe(graph, labels, preprocessing, taken, "uint8", RUN % graph.input))
     return bytes(model.SerializeToString(deterministic=True))

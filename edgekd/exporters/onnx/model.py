@@ -42,23 +42,38 @@ class OnnxFile:
         scale = self.constant(f"{tensor}/scale", np.float32(q.scale), np.float32)
         return [scale, self.constant(f"{tensor}/zero_point", np.uint8(q.zero_point + SHIFT), np.uint8)]
 
-    def values(self, tensor: str, reader: Operator) -> str:
-        """The float form of a tensor. Each reader gets a DequantizeLinear of its own: fusions need that."""
+    def values(self, tensor: str, reader: Operator, codes: str = "") -> str:
+        """The float form of a tensor. Each reader gets a DequantizeLinear of its own: fusions need that.
+
+        Args:
+            codes: what holds the tensor's codes, or values, where they were moved on the way.
+        """
         if self.graph.tensors[tensor].quantization is None:
-            return tensor
-        inputs = [tensor, *self.parameters(tensor)]
+            return codes or tensor
+        inputs = [codes or tensor, *self.parameters(tensor)]
         return self.node("DequantizeLinear", inputs, f"{tensor}/float for {reader.name}{len(self.nodes)}")
 
-    def result(self, op: Operator, kind: str, inputs: Sequence[str], **attributes: Any) -> None:
-        """Write a node on float values, its activation, and the way back to codes."""
+    def result(self, op: Operator, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
+        """Write a node on float values, the way back to codes, and its activation, on codes: fusions need that order.
+
+        Args:
+            output: what to call the result where it is still to be moved on the way to `op.output`.
+        """
         activation: Activation = getattr(op, "activation", "none")
+        output = output or op.output
+        value = self.node(kind, inputs, f"{output}/{kind}", **attributes)
         if self.graph.tensors[op.output].quantization is None:
-            self.activated(activation, self.node(kind, inputs, f"{op.output}/{kind}", **attributes), op.output)
-            return
-        value = self.node(kind, inputs, f"{op.output}/{kind}", **attributes)
-        if activation_range(activation, self.graph.quantization(op.output)) != (QMIN, QMAX):
-            value = self.activated(activation, value, f"{op.output}/{activation}")
-        self.node("QuantizeLinear", [value, *self.parameters(op.output)], op.output)
+            return self.activated(activation, value, output)
+        ends = activation_range(activation, self.graph.quantization(op.output))
+        if ends == (QMIN, QMAX):
+            return self.node("QuantizeLinear", [value, *self.parameters(op.output)], output)
+        codes = self.node("QuantizeLinear", [value, *self.parameters(op.output)], f"{output}/codes")
+        return self.clipped(codes, ends, output)
+
+    def clipped(self, codes: str, ends: tuple[int, int], output: str) -> str:
+        """Write a clamp of codes to (lowest, highest), as int8."""
+        names = [self.constant(f"{output}/{n}", np.uint8(v + SHIFT)) for n, v in zip(("min", "max"), ends, strict=True)]
+        return self.node("Clip", [codes, *names], output)
 
     def activated(self, activation: Activation, value: str, output: str) -> str:
         """Write an activation; "none" only renames the value."""

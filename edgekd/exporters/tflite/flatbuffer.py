@@ -1,130 +1,212 @@
-"""The parts of a TFLite file: tensors, aligned buffers, operators, metadata; packed by the flatbuffer schema."""
+"""What the writers of operators call: a TFLite file in which the graph's tensors stand in one order or several."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
-import flatbuffers
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.errors import UnsupportedOperatorError
 from edgekd.exporters.metadata import roles
-from edgekd.graph.ops import Conv2d, MaxPool2d
-from edgekd.graph.structure import Activation, Array, Graph, Operator, Quantization, Tensor, Weighted
-from edgekd.graph.windows import tflite_padding
+from edgekd.exporters.tflite.layout import IMAGE, Layout, Order, Shape, transposition
+from edgekd.exporters.tflite.memory import Form, Memory, aligned
+from edgekd.exporters.tflite.packing import Parts, per_channel, quantization
+from edgekd.graph.structure import Activation, Array, Graph, Operator, Tensor, Weighted
 
 Code = schema.BuiltinOperator
-TYPES = {
-    np.dtype(np.float32): schema.TensorType.FLOAT32,
-    np.dtype(np.int8): schema.TensorType.INT8,
-    np.dtype(np.int32): schema.TensorType.INT32,
-}
 ACTIVATIONS: dict[Activation, int] = {
     "none": schema.ActivationFunctionType.NONE,
     "relu": schema.ActivationFunctionType.RELU,
     "relu6": schema.ActivationFunctionType.RELU6,
 }
-ALIGNMENT = 16
-"""Of a buffer's data, in bytes: `force_align` in the schema."""
-
-
-def channel_last(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """(C, H, W) -> (H, W, C); other ranks stay."""
-    return (shape[1], shape[2], shape[0]) if len(shape) == 3 else shape
-
-
-class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose data starts on ALIGNMENT bytes; the generated class does not see to it."""
-
-    def Pack(self, builder: Any) -> int:
-        data = None
-        if self.data is not None:
-            builder.StartVector(1, len(self.data), ALIGNMENT)
-            builder.head = builder.head - len(self.data)
-            builder.Bytes[builder.head : builder.head + len(self.data)] = self.data
-            data = builder.EndVector()
-        schema.BufferStart(builder)
-        if data is not None:
-            schema.BufferAddData(builder, data)
-        return int(schema.BufferEnd(builder))
-
-
 Writer = Callable[["FlatbufferFile", Any], None]
 
 
 class FlatbufferFile:
-    """Collects tensors, buffers and operators of one file."""
+    """Collects tensors, buffers and operators of one file.
 
-    def __init__(self, graph: Graph) -> None:
+    Args:
+        orders: of inputs, where they shall not stand as they do by default: images channels last, others as in torch.
+        unsigned: inputs that are codes are uint8 in the file; a QUANTIZE in front of each takes 128 off.
+
+    Attributes:
+        moves: how many TRANSPOSEs the graph's own tensors needed.
+    """
+
+    def __init__(self, graph: Graph, orders: Mapping[str, Order] | None = None, unsigned: bool = False) -> None:
         self.graph = graph
-        self.buffers: list[AlignedBuffer] = [AlignedBuffer()]  # the first is empty, by the schema
-        self.tensors: list[Any] = []
-        self.operators: list[Any] = []
-        self.codes: list[tuple[int, int]] = []
-        self.index: dict[str, int] = {}
-        self.permuted: set[str] = set()  # flattened tensors that hold channel-last order
-        self.constants: dict[tuple[Any, ...], int] = {}
+        self.parts = Parts()
+        self.constant, self.operator = self.parts.constant, self.parts.operator
+        self.memory = Memory()
+        self.chosen: dict[str, Order] = {}  # an operator's output -> the order its inputs were read in
+        self.standing: dict[str, Form] = {}  # or the form that its operands have
+        self.moves = 0
+        self.given: list[Form] = []
         for name in graph.inputs:
-            self.activation(graph.tensors[name])
+            order = (orders or {}).get(name, IMAGE if len(graph.tensors[name].shape) == 3 else None)
+            self.declare(name, Layout.of(graph.tensors[name].shape, order))
+        self.taken = [self._taken(name, unsigned) for name in graph.inputs]
 
-    def activation(self, tensor: Tensor, name: str | None = None, shape: tuple[int, ...] | None = None) -> int:
-        """The index of a tensor between operators, made at its first use."""
-        name = name or tensor.name
-        if name not in self.index:
-            dtype = np.dtype(np.int8 if tensor.quantization else np.int32 if tensor.kind == "index" else np.float32)
-            quantized = _quantization(tensor.quantization) if tensor.quantization else None
-            shape = channel_last(tensor.shape) if shape is None else shape
-            self.index[name] = self._tensor(name, (1, *shape), dtype, 0, quantized)
-        return self.index[name]
+    def _taken(self, name: str, unsigned: bool) -> Form:
+        """An input as the caller gives it."""
+        form, codes = self.memory.forms[name][0], self.graph.tensors[name].quantization
+        if not unsigned or codes is None:
+            return form
+        scale = quantization(replace(codes, zero_point=codes.zero_point + 128))
+        index = self.parts.tensor(f"{name}/uint8", (1, *form.shape), np.uint8, 0, scale)
+        self.operator(Code.QUANTIZE, 1, [index], form.index, schema.QuantizeOptionsT())
+        return replace(form, index=index)
 
-    def constant(self, name: str, values: Array, quantization: Any = None) -> int:
-        """The index of a tensor whose values stand in the file; equal ones on equal scales stand there once."""
-        data = np.ascontiguousarray(values).tobytes()
-        key = (data, values.dtype.str, values.shape, _scale_bytes(quantization))
-        if key not in self.constants:
-            buffer = AlignedBuffer()
-            buffer.data = data
-            self.buffers.append(buffer)
-            self.constants[key] = self._tensor(name, values.shape, values.dtype, len(self.buffers) - 1, quantization)
-        return self.constants[key]
+    def inputs(self, op: Operator, order: Order | None = None) -> list[int]:
+        """Indices of an operator's inputs, all in one order: the given one, or the one that needs the least moving."""
+        shapes = [(name, self.graph.tensors[name].shape) for name in op.inputs]
+        order = self.memory.common(shapes) if order is None else order
+        self.chosen[op.output] = order
+        return [self.read(name, aligned(order, len(shape))) for name, shape in shapes]
+
+    def operands(self, op: Operator) -> list[int]:
+        """Indices of the inputs of an operator that works value by value: wherever the values stand, if it is alike.
+
+        Those that are broadcast stand as the others do; constants are written so.
+        """
+        shape = self.graph.tensors[op.output].shape
+        full = [name for name in op.inputs if self.graph.tensors[name].shape == shape]
+        form = self.memory.nearest(full) or Form(-1, shape, Layout.of(shape))
+        if len(full) < len(op.inputs):
+            form = replace(form, shape=form.layout.sizes)
+        self.standing[op.output] = form
+        return [
+            self._read(name, form.layout, form.shape)
+            if name in full
+            else self._read(name, form.layout.broadcast(self.graph.tensors[name].shape))
+            for name in op.inputs
+        ]
+
+    def plain_inputs(self, op: Operator) -> list[int]:
+        """Indices of an operator's inputs, all in torch's own order."""
+        return self.inputs(op, tuple(range(max(len(self.graph.tensors[name].shape) for name in op.inputs))))
+
+    def output(self, op: Operator, order: Order | None = None) -> int:
+        """The index of an operator's output, by default as its inputs were read."""
+        if op.output in self.standing:
+            form = self.standing[op.output]
+            index = self.activation(self.graph.tensors[op.output], op.output, form.shape)
+            self.memory.forms[op.output] = [replace(form, index=index)]
+            return index
+        shape = self.graph.tensors[op.output].shape
+        order = self.chosen.get(op.output) if order is None else order
+        fits = order is not None and len(shape) == sum(axis is not None for axis in order)
+        return self.declare(op.output, Layout.of(shape, order if fits else None))
+
+    def declare(self, name: str, layout: Layout) -> int:
+        """The index of a new tensor of the file, which holds a tensor of the graph in a layout."""
+        index = self.activation(self.graph.tensors[name], name, layout.sizes)
+        self.memory.forms[name] = [Form(index, layout.sizes, layout)]
+        return index
+
+    def order(self, name: str) -> Order:
+        """The order in which a tensor can be read without moving it, or else torch's."""
+        return self.memory.common([(name, self.graph.tensors[name].shape)])
+
+    def read(self, name: str, order: Order | None = None) -> int:
+        """The index of a tensor of the graph in an order, by default the one that it has.
+
+        What stands otherwise is moved, once for all who ask for that order.
+        """
+        order = self.order(name) if order is None else order
+        return self._read(name, Layout.of(self.graph.tensors[name].shape, order))
+
+    def _read(self, name: str, want: Layout, shape: Shape | None = None) -> int:
+        """The index of a tensor in a layout; `shape` in the file, if it is not as the layout has it."""
+        shape = want.sizes if shape is None else shape
+        if name in self.memory.values:
+            values = want.arranged(self.memory.values[name]).reshape(1, *shape)
+            return self.constant(name, values, self.scale_of(name))
+        same = self.memory.in_order(name, want)
+        return self.shaped(name, same[0] if same else self._moved(name, want), shape).index
+
+    def shaped(self, name: str, form: Form, shape: Shape) -> Form:
+        """The same bytes under another shape."""
+        for other in self.memory.in_order(name, form.layout):
+            if other.shape == shape:
+                return other
+        tensor = self.graph.tensors[name]
+        index = self.activation(tensor, f"{name}/reshaped{len(self.parts.tensors)}", shape)
+        self.reshape(form.index, index, shape)
+        self.memory.forms[name].append(Form(index, shape, form.layout))
+        return self.memory.forms[name][-1]
+
+    def _moved(self, name: str, want: Layout) -> Form:
+        form = self.memory.forms[name][0]
+        way = transposition(form.layout, form.shape, want)
+        if way is None:  # their axes are split at places that don't fit each other
+            plain = Layout.of(want.shape)
+            self._read(name, plain)
+            form = self.memory.in_order(name, plain)[0]
+            way = transposition(form.layout, form.shape, want)
+            assert way is not None
+        before, permutation, after = way
+        tensor, source, batched = self.graph.tensors[name], form.index, len(before) < 5
+        if before != form.shape or not batched:
+            source = self.activation(tensor, f"{name}/split{len(self.parts.tensors)}", before, batched)
+            self.reshape(form.index, source, before, batched)
+        index = self.activation(tensor, f"{name}/moved{len(self.parts.tensors)}", after, batched)
+        by = (0, *(place + 1 for place in permutation)) if batched else permutation
+        inputs = [source, self.constant(f"{name}/order{len(self.parts.tensors)}", np.array(by, np.int32))]
+        version = 2 if tensor.quantization else 1
+        self.operator(Code.TRANSPOSE, version, inputs, index, schema.TransposeOptionsT())
+        self.moves += 1
+        if after != want.sizes or not batched:
+            source, index = index, self.activation(tensor, f"{name}/joined{len(self.parts.tensors)}", want.sizes)
+            self.reshape(source, index, want.sizes)
+        self.memory.forms[name].append(Form(index, want.sizes, want))
+        return self.memory.forms[name][-1]
+
+    def rows(self, name: str) -> tuple[int, Layout, Array]:
+        """A tensor as FULLY_CONNECTED reads it, its last axis innermost.
+
+        Returns:
+            its index; the layout of its leading axes; the order of the last one: position in memory -> torch's.
+        """
+        for form in self.memory.forms[name]:
+            if (found := form.layout.rows()) is not None:
+                break
+        else:
+            shape = self.graph.tensors[name].shape
+            last = len(shape) - 1
+            want = Layout.of(shape, (*(axis for axis in self.order(name) if axis not in (None, last)), last))
+            self._read(name, want)
+            form, found = self.memory.in_order(name, want)[0], want.rows()
+            assert found is not None
+        leading, inner = found
+        form = self.shaped(name, form, (*leading.sizes, *inner.shape))
+        return form.index, leading, inner.arranged(np.arange(*inner.shape)).ravel()
+
+    def reshape(self, source: int, output: int, shape: Shape, batched: bool = True) -> None:
+        """Write a RESHAPE; `shape` is without the batch."""
+        target = np.array((-1, *shape) if batched else shape, np.int32)
+        options = schema.ReshapeOptionsT()
+        options.newShape = target
+        self.operator(
+            Code.RESHAPE, 1, [source, self.constant(f"shape{len(self.parts.tensors)}", target)], output, options
+        )
+
+    def activation(self, tensor: Tensor, name: str, shape: Shape, batched: bool = True) -> int:
+        """The index of a new tensor between operators, on a tensor's scale; `shape` is without the batch."""
+        codes = np.int16 if tensor.bits == 16 else np.int8
+        dtype = np.dtype(codes if tensor.quantization else np.int32 if tensor.kind == "index" else np.float32)
+        scale = quantization(tensor.quantization) if tensor.quantization else None
+        return self.parts.tensor(name, (1, *shape) if batched else shape, dtype, 0, scale)
+
+    def scale_of(self, tensor: str) -> Any:
+        """The scale and zero point of a tensor of the graph, for a constant that shares them; None for real values."""
+        found = self.graph.tensors[tensor].quantization
+        return quantization(found) if found else None
 
     def stored(self, tensor: str, values: Array) -> None:
-        """Let a tensor of the graph stand in the file, with a batch of one."""
-        found = self.graph.tensors[tensor]
-        values = values.transpose(1, 2, 0) if values.ndim == 3 else values
-        quantized = _quantization(found.quantization) if found.quantization else None
-        self.index[tensor] = self.constant(tensor, values[None], quantized)
-
-    def _tensor(self, name: str, shape: tuple[int, ...], dtype: Any, buffer: int, quantization: Any) -> int:
-        tensor = schema.TensorT()
-        tensor.name, tensor.type, tensor.buffer, tensor.quantization = (
-            name,
-            TYPES[np.dtype(dtype)],
-            buffer,
-            quantization,
-        )
-        tensor.shape = np.array(shape, np.int32)
-        tensor.hasRank = True
-        self.tensors.append(tensor)
-        return len(self.tensors) - 1
-
-    def inputs(self, op: Operator) -> list[int]:
-        return [self.activation(self.graph.tensors[name]) for name in op.inputs]
-
-    def output(self, op: Operator) -> int:
-        return self.activation(self.graph.tensors[op.output])
-
-    def operator(self, code: int, version: int, inputs: list[int], output: int, options: Any = None) -> None:
-        key = (code, version)
-        if key not in self.codes:
-            self.codes.append(key)
-        written = schema.OperatorT()
-        written.opcodeIndex = self.codes.index(key)
-        written.inputs, written.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
-        if options is not None:
-            written.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-            written.builtinOptions = options
-        self.operators.append(written)
+        """Let a tensor of the graph stand in the file, in whatever order its readers want."""
+        self.memory.values[tensor] = values
 
     def weights(self, op: Weighted, weight: Array, channel_axis: int) -> list[int]:
         """Indices of weight and bias, with their scales in a quantised graph."""
@@ -133,98 +215,30 @@ class FlatbufferFile:
         scale = op.weight_scale.astype(np.float32)
         step = np.float32(self.graph.quantization(op.inputs[0]).scale) * scale
         return [
-            self.constant(f"{op.name}/weight", weight, _per_channel(scale, channel_axis)),
-            self.constant(f"{op.name}/bias", op.bias, _per_channel(step, 0)),
+            self.constant(f"{op.name}/weight", weight, per_channel(scale, channel_axis)),
+            self.constant(f"{op.name}/bias", op.bias, per_channel(step, 0)),
         ]
 
     def version(self, op: Operator, quantized: int) -> int:
         """The operator's version: 1 in float, `quantized` in int8."""
         return quantized if self.graph.tensors[op.inputs[0]].quantization else 1
 
-    def padded_input(self, op: Conv2d | MaxPool2d) -> tuple[int, int]:
-        """(index of the input, TFLite's padding), after a PAD where SAME would pad otherwise than torch does."""
-        tensor = self.graph.tensors[op.inputs[0]]
-        padding = tflite_padding(op, tensor.shape)
-        source = self.activation(tensor)
-        if padding is not None:
-            return source, getattr(schema.Padding, padding)
-        if isinstance(op, MaxPool2d):
-            raise UnsupportedOperatorError(
-                f"layer {op.name} (max_pool2d, {op.source}): TFLite can't pad a max pool by {op.padding}",
-                "use a stride of 1 with an odd kernel, or no padding",
-            )
-        top, bottom, left, right = op.padding
-        return self.pad(op, tensor, source, ((0, 0), (top, bottom), (left, right))), schema.Padding.VALID
+    def give(self) -> None:
+        """See to it that each output has a tensor of its own in which every axis stands whole: the last thing to do."""
+        for name in self.graph.outputs:
+            order = tuple(axis for axis in self.order(name) if axis is not None)
+            index = self.read(name, order)
+            layout = Layout.of(self.graph.tensors[name].shape, order)
+            if index in {form.index for form in (*self.taken, *self.given)} | set(self.parts.constants.values()):
+                source, index = index, self.activation(self.graph.tensors[name], f"{name}/out", layout.sizes)
+                self.reshape(source, index, layout.sizes)
+            self.given.append(Form(index, layout.sizes, layout))
 
-    def pad(self, op: Operator, tensor: Tensor, source: int, amounts: tuple[tuple[int, int], ...]) -> int:
-        """Write a PAD of (before, after) for each axis of (C, H, W); the index of what it gives."""
-        shape = tuple(n + before + after for n, (before, after) in zip(tensor.shape, amounts, strict=True))
-        rows = ((0, 0), *channel_last(amounts))  # type: ignore[arg-type]
-        by = self.constant(f"{op.name}/paddings", np.array(rows, np.int32))
-        padded = self.activation(Tensor(op.name, shape, tensor.quantization), f"{op.name}/padded")
-        self.operator(Code.PAD, self.version(op, 2), [source, by], padded, schema.PadOptionsT())
-        return padded
-
-    def finish(self, metadata: dict[str, str]) -> bytes:
-        subgraph = schema.SubGraphT()
-        subgraph.name, subgraph.tensors, subgraph.operators = "main", self.tensors, self.operators
-        subgraph.inputs = np.array([self.index[name] for name in self.graph.inputs], np.int32)
-        subgraph.outputs = np.array([self.index[name] for name in self.graph.outputs], np.int32)
-        model = schema.ModelT()
-        model.version, model.description = 3, "edgekd"
-        model.subgraphs, model.buffers = [subgraph], self.buffers
-        model.operatorCodes = [_operator_code(*key) for key in self.codes]
-        model.signatureDefs = [self._signature()]
-        model.metadata = [self._metadata(name, text) for name, text in metadata.items()]
-        builder = flatbuffers.Builder(1024)
-        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-        return bytes(builder.Output())
-
-    def _signature(self) -> Any:
-        signature = schema.SignatureDefT()
-        signature.signatureKey, signature.subgraphIndex = "serving_default", 0
-        signature.inputs = [_tensor_map(role, self.index[name]) for role, name in roles("input", self.graph.inputs)]
-        signature.outputs = [_tensor_map(role, self.index[name]) for role, name in roles("output", self.graph.outputs)]
-        return signature
-
-    def _metadata(self, name: str, text: str) -> Any:
-        buffer = AlignedBuffer()
-        buffer.data = text.encode()
-        self.buffers.append(buffer)
-        entry = schema.MetadataT()
-        entry.name, entry.buffer = name, len(self.buffers) - 1
-        return entry
-
-
-def _tensor_map(name: str, index: int) -> Any:
-    entry = schema.TensorMapT()
-    entry.name, entry.tensorIndex = name, index
-    return entry
-
-
-def _operator_code(code: int, version: int) -> Any:
-    entry = schema.OperatorCodeT()
-    entry.builtinCode, entry.version = code, version
-    entry.deprecatedBuiltinCode = min(code, 127)
-    return entry
-
-
-def _scale_bytes(quantization: Any) -> bytes:
-    """What tells two quantizations apart."""
-    if quantization is None:
-        return b""
-    return bytes(quantization.scale.tobytes() + quantization.zeroPoint.tobytes())
-
-
-def _quantization(quantization: Quantization) -> Any:
-    parameters = schema.QuantizationParametersT()
-    parameters.scale = np.array([quantization.scale], np.float32)
-    parameters.zeroPoint = np.array([quantization.zero_point], np.int64)
-    return parameters
-
-
-def _per_channel(scale: Array, axis: int) -> Any:
-    parameters = schema.QuantizationParametersT()
-    parameters.scale, parameters.quantizedDimension = scale, axis
-    parameters.zeroPoint = np.zeros(len(scale), np.int64)
-    return parameters
+    def finish(self, metadata: Mapping[str, str | bytes]) -> bytes:
+        """The file's bytes."""
+        taken = {role: form for (role, _), form in zip(roles("input", self.graph.inputs), self.taken, strict=True)}
+        given = {role: form for (role, _), form in zip(roles("output", self.graph.outputs), self.given, strict=True)}
+        ends = {**taken, **given}.items()
+        axes = {f"{role}_axes": json.dumps(form.layout.whole()) for role, form in ends if len(form.shape) > 1}
+        inputs, outputs = ({role: form.index for role, form in forms.items()} for forms in (taken, given))
+        return self.parts.packed(inputs, outputs, {**metadata, **axes})

@@ -1,78 +1,143 @@
-"""Operators that move values, and what keeps torch's order of values where a reshape needs it."""
+"""Operators that move values. A transpose or a reshape writes nothing: it says how the same bytes are to be read."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.exporters.tflite.flatbuffer import Code, FlatbufferFile, Writer, channel_last
-from edgekd.graph.ops import Constant, Linear, Pad, Reshape, Slice
-from edgekd.graph.structure import Operator, Tensor
+from edgekd.exporters.tflite.flatbuffer import Code, FlatbufferFile, Writer
+from edgekd.exporters.tflite.layout import IMAGE, Layout
+from edgekd.exporters.tflite.memory import Form
+from edgekd.graph.integer.arithmetic import quantize
+from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
+from edgekd.graph.positions import reflected, repeated, reversed_
+from edgekd.graph.structure import Array, Operator
+
+
+def by_place(file: FlatbufferFile, op: Operator, rows: Sequence[Any], filler: Any) -> Array:
+    """A row for each of torch's axes as rows for the stored axes that the operator's input was read in."""
+    order = file.chosen[op.output]
+    return np.array([filler, *(filler if axis is None else rows[axis] for axis in order)], np.int32)
 
 
 def _write_pad(file: FlatbufferFile, op: Pad) -> None:
-    amounts = channel_last(op.amounts) if len(op.amounts) == 3 else op.amounts  # type: ignore[arg-type]
-    by = file.constant(f"{op.name}/paddings", np.array(((0, 0), *amounts), np.int32))
-    inputs = [*file.inputs(op), by]
-    file.operator(Code.PAD, file.version(op, 2), inputs, file.output(op), schema.PadOptionsT())
+    sources = file.inputs(op)
+    by = file.constant(f"{op.name}/paddings", by_place(file, op, op.amounts, (0, 0)))
+    if not op.value:
+        file.operator(Code.PAD, file.version(op, 2), [*sources, by], file.output(op), schema.PadOptionsT())
+        return
+    found, value = file.graph.tensors[op.output].quantization, np.array([op.value], np.float32)
+    around = file.constant(f"{op.name}/value", quantize(value, found) if found else value, file.scale_of(op.output))
+    inputs = [*sources, by, around]
+    file.operator(Code.PADV2, file.version(op, 2), inputs, file.output(op), schema.PadV2OptionsT())
 
 
 def _write_slice(file: FlatbufferFile, op: Slice) -> None:
-    ranges = channel_last(op.ranges) if len(op.ranges) == 3 else op.ranges  # type: ignore[arg-type]
-    rows = np.array(((0, 0, 1), *ranges), np.int32)
-    names = ("begin", "end", "strides")
-    arrays = [file.constant(f"{op.name}/{name}", rows[:, i].copy()) for i, name in enumerate(names)]
-    options = schema.StridedSliceOptionsT()
-    options.beginMask = options.endMask = 1  # the whole batch
-    file.operator(Code.STRIDED_SLICE, file.version(op, 2), [*file.inputs(op), *arrays], file.output(op), options)
+    sources = file.inputs(op)
+    begin, end, step = by_place(file, op, op.ranges, (0, 1, 1)).T
+    if (step == 1).all():
+        arrays = [file.constant(f"{op.name}/{n}", v.copy()) for n, v in (("begin", begin), ("size", end - begin))]
+        options, code = schema.SliceOptionsT(), Code.SLICE
+    else:
+        names = (("begin", begin), ("end", end), ("steps", step))
+        arrays = [file.constant(f"{op.name}/{name}", values.copy()) for name, values in names]
+        options, code = schema.StridedSliceOptionsT(), Code.STRIDED_SLICE
+        options.beginMask = options.endMask = 1  # the whole batch
+    file.operator(code, file.version(op, 2), [*sources, *arrays], file.output(op), options)
 
 
 def _write_reshape(file: FlatbufferFile, op: Reshape) -> None:
-    before, after = file.graph.tensors[op.inputs[0]], file.graph.tensors[op.output]
-    source = file.activation(before)
-    reordered = len(before.shape) == 3 and before.shape[0] > 1 and before.shape[1] * before.shape[2] > 1
-    into_linear = len(after.shape) == 1 and after.name not in file.graph.outputs
-    if reordered and into_linear and all(isinstance(c, Linear) for c in file.graph.consumers(after.name)):
-        file.permuted.add(after.name)
-    elif reordered:
-        source = write_transpose(file, op, "channel_first", before, source, (0, 3, 1, 2), before.shape)
-    back = len(after.shape) == 3 and after.shape[0] > 1 and after.shape[1] * after.shape[2] > 1
-    if not back:
-        write_reshape(file, op.name, source, file.output(op), channel_last(after.shape))
+    name, shape = op.inputs[0], file.graph.tensors[op.output].shape
+    if name in file.memory.values:
+        file.stored(op.output, file.memory.values[name].reshape(shape))
         return
-    flat = file.activation(after, f"{op.name}/channel_first_out", after.shape)
-    write_reshape(file, op.name, source, flat, after.shape)
-    write_transpose(file, op, None, after, flat, (0, 2, 3, 1), channel_last(after.shape))
+    if all(form.layout.reshaped(shape) is None for form in file.memory.forms[name]):
+        file.read(name, tuple(range(len(file.graph.tensors[name].shape))))
+    found = [(form, form.layout.reshaped(shape)) for form in file.memory.forms[name]]
+    file.memory.forms[op.output] = [Form(form.index, form.shape, layout) for form, layout in found if layout]
 
 
-def write_reshape(file: FlatbufferFile, name: str, source: int, output: int, shape: tuple[int, ...]) -> None:
-    target = np.array((-1, *shape), np.int32)
-    options = schema.ReshapeOptionsT()
-    options.newShape = target
-    inputs = [source, file.constant(f"{name}/shape", target)]
-    file.operator(Code.RESHAPE, 1, inputs, output, options)
+def _write_transpose(file: FlatbufferFile, op: Transpose) -> None:
+    name = op.inputs[0]
+    if name in file.memory.values:
+        file.stored(op.output, file.memory.values[name].transpose(op.order))
+        return
+    transposed = [(form, form.layout.transposed(op.order)) for form in file.memory.forms[name]]
+    file.memory.forms[op.output] = [Form(form.index, form.shape, layout) for form, layout in transposed]
 
 
-def write_transpose(
-    file: FlatbufferFile,
-    op: Operator,
-    suffix: str | None,
-    tensor: Tensor,
-    source: int,
-    order: tuple[int, ...],
-    shape: tuple[int, ...],
-) -> int:
-    by = file.constant(f"{op.name}/order{len(file.tensors)}", np.array(order, np.int32))
-    output = file.activation(tensor, f"{op.name}/{suffix}" if suffix else None, shape)
-    file.operator(Code.TRANSPOSE, file.version(op, 2), [source, by], output, schema.TransposeOptionsT())
-    return output
+def _write_concat(file: FlatbufferFile, op: Concat) -> None:
+    sources = file.inputs(op)
+    options = schema.ConcatenationOptionsT()
+    options.axis = 1 + file.chosen[op.output].index(op.axis)
+    options.fusedActivationFunction = schema.ActivationFunctionType.NONE
+    file.operator(Code.CONCATENATION, file.version(op, 2), sources, file.output(op), options)
+
+
+def _write_take(file: FlatbufferFile, op: Take) -> None:
+    shape = file.graph.tensors[op.inputs[0]].shape
+    axes = {axis: (taken, shape[axis]) for axis, taken in enumerate(op.positions) if taken is not None}
+    around = {axis: reflected(*each) for axis, each in axes.items()}
+    if len(shape) == 3 and 0 not in axes and all(repeated(*each) for each in axes.values()):
+        _write_nearest(file, op)
+    elif all(around.values()):
+        sources, rows = file.inputs(op), [around.get(axis) or (0, 0) for axis in range(len(shape))]
+        inputs = [*sources, file.constant(f"{op.name}/paddings", by_place(file, op, rows, (0, 0)))]
+        options = schema.MirrorPadOptionsT()
+        options.mode = schema.MirrorPadMode.REFLECT
+        file.operator(Code.MIRROR_PAD, file.version(op, 2), inputs, file.output(op), options)
+    else:
+        _write_axis_by_axis(file, op)
+
+
+def _write_nearest(file: FlatbufferFile, op: Take) -> None:
+    """By whole factors every rule for the nearest neighbour is the same."""
+    source, size = file.inputs(op, IMAGE)[0], file.graph.tensors[op.output].shape[1:]
+    inputs = [source, file.constant(f"{op.name}/size", np.array(size, np.int32))]
+    options = schema.ResizeNearestNeighborOptionsT()
+    options.alignCorners, options.halfPixelCenters = False, False
+    file.operator(Code.RESIZE_NEAREST_NEIGHBOR, file.version(op, 2), inputs, file.output(op), options)
+
+
+def _write_axis_by_axis(file: FlatbufferFile, op: Take) -> None:
+    """REVERSE_V2 where an axis is reversed, else GATHER."""
+    source, order = file.inputs(op)[0], file.chosen[op.output]
+    tensor = file.graph.tensors[op.inputs[0]]
+    shape, left = list(tensor.shape), [axis for axis, taken in enumerate(op.positions) if taken is not None]
+    for axis in left:
+        positions, length = np.array(op.positions[axis], np.int32), shape[axis]
+        shape[axis] = len(positions)
+        sizes = Layout.of(tuple(shape), order).sizes
+        last = axis == left[-1]
+        output = file.output(op) if last else file.activation(tensor, f"{op.name}/{axis}", sizes)
+        if reversed_(tuple(positions.tolist()), length):
+            place = np.array([order.index(axis) + 1], np.int32)
+            inputs, code = [source, file.constant(f"{op.name}/axis{axis}", place)], Code.REVERSE_V2
+            options = schema.ReverseV2OptionsT()
+        else:
+            inputs, code = [source, file.constant(f"{op.name}/positions{axis}", positions)], Code.GATHER
+            options = schema.GatherOptionsT()
+            options.axis = order.index(axis) + 1
+        file.operator(code, file.version(op, 2), inputs, output, options)
+        source = output
 
 
 def _write_constant(file: FlatbufferFile, op: Constant) -> None:
     file.stored(op.output, op.value)
 
 
+def _write_requantize(file: FlatbufferFile, op: Requantize) -> None:
+    file.operator(Code.QUANTIZE, file.version(op, 2), file.operands(op), file.output(op), schema.QuantizeOptionsT())
+
+
 WRITERS: dict[type[Operator], Writer] = {
     Pad: _write_pad,
     Slice: _write_slice,
     Reshape: _write_reshape,
+    Transpose: _write_transpose,
+    Concat: _write_concat,
+    Take: _write_take,
     Constant: _write_constant,
+    Requantize: _write_requantize,
 }

@@ -11,20 +11,26 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from edgekd.graph.fake_quant import elementwise, movement, parameters, pooling, reference, weighted
+from edgekd.graph.fake_quant import elementwise, movement, parameters, pooling, reference, resize, sequence, tables, weighted
 from edgekd.graph.fake_quant.arithmetic import Simulated
+from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Operator
 
-FAMILIES = (weighted, elementwise, pooling, movement)
+FAMILIES = (weighted, elementwise, tables, pooling, movement, sequence, resize)
 
 CODES: dict[type[Operator], Callable[..., Tensor]] = {
     kind: form for family in FAMILIES for kind, form in family.FORMS.items()
 }
 
 
+MOVES = set(movement.FORMS) - {Requantize}
+
+
 def codes(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
     """The operator's output: codes less their zero point."""
     form = CODES.get(type(op), reference.by_reference)
+    if type(op) not in MOVES and any(sim.tensors[name].bits == 16 for name in (*op.inputs, op.output)):
+        form = reference.by_reference  # sums of 16-bit codes are too long for float32
     return form(sim, op, *inputs)
 
 

@@ -1,12 +1,15 @@
 """Rounding with gradients, and what the fake-quantised forms of all operators ask of a simulation."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.graph.structure import Activation, Kernels, Operator, Quantization, activation_range
+from edgekd.graph.structure import Activation, Array, Kernels, Operator, Quantization, activation_range
 from edgekd.graph.structure import Tensor as GraphTensor
 
 
@@ -34,9 +37,9 @@ def input_codes(x: Tensor, quantization: Quantization) -> Tensor:
     return round_straight(x / quantization.scale).clamp(*limits("none", quantization))
 
 
-def limits(activation: Activation, quantization: Quantization) -> tuple[int, int]:
+def limits(activation: Activation, quantization: Quantization, kernels: Kernels = "onnxruntime") -> tuple[int, int]:
     """The lowest and highest code that an activation lets through, less the zero point."""
-    low, high = activation_range(activation, quantization)
+    low, high = activation_range(activation, quantization, kernels)
     return low - quantization.zero_point, high - quantization.zero_point
 
 
@@ -50,21 +53,73 @@ def exactly(value: Tensor, gradient_of: Tensor) -> Tensor:
     return value.detach() + (gradient_of - gradient_of.detach())
 
 
-class _Requantize(torch.autograd.Function):
-    """Accumulators times a multiplier, rounded half to even and saturated, in one pass over the memory."""
+@dataclass(frozen=True)
+class FixedPoint:
+    """gemmlowp's form of a multiplier, in tensors that broadcast like it (see `integer.arithmetic.fixed_point`)."""
+
+    mantissa: Tensor
+    left: Tensor
+    right: Tensor
+
+    @classmethod
+    def of(cls, mantissa: Array, exponent: Array, shape: Sequence[int], device: torch.device) -> "FixedPoint":
+        parts = (mantissa, np.maximum(exponent, 0), np.maximum(-exponent, 0))
+        return cls(*(torch.from_numpy(np.asarray(part, np.int64)).reshape(shape).to(device) for part in parts))
+
+    def rounded(self, acc: Tensor, product: Tensor) -> Tensor:
+        """`product`, which is acc times the multiplier and is overwritten, as `arithmetic.twice_rounded` rounds it.
+
+        The first rounding moves a value by at most half of 2^-right. So two roundings give what one gives but where
+        the product lies that close to the middle of two codes; only there the integers are computed.
+        """
+        strides = acc.stride()
+        order = sorted(range(acc.dim()), key=lambda axis: -strides[axis])
+        if order != [*range(acc.dim())]:  # channels last: go through memory as it lies
+            parts = (part.permute(order) if part.dim() else part for part in (self.mantissa, self.left, self.right))
+            found = FixedPoint(*parts).rounded(acc.permute(order), product.permute(order))
+            return found.permute([order.index(axis) for axis in range(acc.dim())])
+        nearest = product.round().contiguous()
+        reach = torch.where(self.right > 0, torch.exp2(-1.0 - self.right), 0.0) + FLOAT32_SLACK
+        close = (product.sub_(nearest).abs_().add_(reach - 0.5) > 0).flatten().nonzero()[:, 0]
+        mantissa, left, right = (self._at(close, part, acc.shape) for part in (self.mantissa, self.left, self.right))
+        shifted = (acc.reshape(-1)[close].long() << left).int().long()
+        high = (shifted * mantissa + (1 << 30)) >> 31
+        exact = ((high.abs() + ((1 << right) >> 1)) >> right) * high.sign()
+        nearest.view(-1)[close] = exact.to(nearest)
+        return nearest
 
     @staticmethod
-    def forward(ctx: Any, acc: Tensor, multiplier: Tensor, low: int, high: int) -> Tensor:
-        codes = (acc * multiplier).round_()
+    def _at(places: Tensor, part: Tensor, shape: Sequence[int]) -> Tensor:
+        """What `part`, which broadcasts to `shape` along one axis, has at places of the flattened whole."""
+        if part.numel() == 1:
+            return part.reshape(())
+        axis = next(axis for axis, length in enumerate(part.shape) if length > 1)
+        return part.reshape(-1)[places // math.prod(shape[axis + 1 :]) % part.numel()]
+
+
+FLOAT32_SLACK = 2.0**-12
+"""More than the error of a float32 product below 2^9, beyond which codes saturate."""
+
+
+class _Requantize(torch.autograd.Function):
+    """Accumulators times a multiplier, rounded and saturated, in one pass over the memory."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_point: FixedPoint | None
+    ) -> Tensor:
+        codes = acc * multiplier
+        codes = fixed_point.rounded(acc, codes) if fixed_point else codes.round_()
         ctx.save_for_backward((codes >= low) & (codes <= high), multiplier)
         return codes.clamp_(low, high)
 
     @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         within, multiplier = ctx.saved_tensors
-        return gradients[0] * multiplier * within, None, None, None
+        return gradients[0] * multiplier * within, None, None, None, None
 
 
-def requantized(acc: Tensor, multiplier: Tensor, low: int, high: int) -> Tensor:
-    codes: Tensor = _Requantize.apply(acc, multiplier, low, high)  # type: ignore[no-untyped-call]
+def requantized(acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_point: FixedPoint | None = None) -> Tensor:
+    """Half to even by a float32 multiplier, or as gemmlowp does where its form of the multiplier is given."""
+    codes: Tensor = _Requantize.apply(acc, multiplier, low, high, fixed_point)  # type: ignore[no-untyped-call]
     return codes

@@ -3,56 +3,83 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, limits
+from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, exactly, limits, requantized
 from edgekd.graph.floating import activated
-from edgekd.graph.integer.arithmetic import fixed_point_add, float_add
-from edgekd.graph.ops import Add, Relu
-from edgekd.graph.structure import QMIN, Operator, Quantization
+from edgekd.graph.integer.arithmetic import fixed_point, fixed_point_add, float_add, twice_rounded
+from edgekd.graph.integer.elementwise import HEADROOM, alone, in_reach, product_factor
+from edgekd.graph.ops import Add, Mul, Relu, Sub
+from edgekd.graph.structure import QMAX, QMIN, Operator, Quantization
+
+Rule = Callable[[Tensor, Tensor], Tensor]
+"""Codes of two operands, less their zero points, to codes less theirs."""
 
 
 class _Sum(torch.autograd.Function):
-    """Two branches by the kernel's own rule (`added`); the gradient is that of ratio_x * x + ratio_y * y."""
+    """Two branches by the kernel's own rule (`summed`); the gradient is that of ratio_x * x + ratio_y * y."""
 
     @staticmethod
     def forward(
-        ctx: Any,
-        x: Tensor,
-        y: Tensor,
-        added: Callable[[Tensor, Tensor], Tensor],
-        ratios: tuple[float, float],
-        *limits: int,
+        ctx: Any, x: Tensor, y: Tensor, summed: Rule, ratios: tuple[float, float], limits: tuple[int, int]
     ) -> Tensor:
-        codes = added(x, y)
+        codes = summed(x, y)
         ctx.save_for_backward((codes >= limits[0]) & (codes <= limits[1]))
-        ctx.ratios = ratios
+        ctx.ratios, ctx.shapes = ratios, (x.shape, y.shape)
         return codes.clamp_(*limits)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         passed = gradients[0] * ctx.saved_tensors[0]
-        return passed * ctx.ratios[0], passed * ctx.ratios[1], None, None, None, None
+        repeated = ((passed * ratio).sum_to_size(shape) for ratio, shape in zip(ctx.ratios, ctx.shapes, strict=True))
+        return (*repeated, None, None, None)
 
 
-def _add(sim: Simulated, op: Add, x: Tensor, y: Tensor) -> Tensor:
+def _add_or_sub(sim: Simulated, op: Add | Sub, x: Tensor, y: Tensor) -> Tensor:
     a, b = (sim.quantization(name) for name in op.inputs)
-    sim.observe(op.output, lambda: activated(x * a.scale + y * b.scale, op.activation))
+    sign = -1 if isinstance(op, Sub) else 1
+    sim.observe(op.output, lambda: activated(x * a.scale + y * (sign * b.scale), op.activation))
     output = sim.quantization(op.output)
-    added = _fixed_point(a, b, output) if sim.kernels == "xnnpack" else _fused_multiply_add(a, b, output)
-    ratios = (a.scale / output.scale, b.scale / output.scale)
-    codes: Tensor = _Sum.apply(x, y, added, ratios, *limits(op.activation, output))  # type: ignore[no-untyped-call]
+    kernels = sim.kernels
+    if kernels == "onnxruntime":
+        summed = _subtracted(a, b, output) if sign < 0 else _fused_multiply_add(a, b, output)
+    elif kernels == "xnnpack" and in_reach(a, b, output):
+        summed = _fixed_point(a, b, output, sign)
+    else:
+        summed, kernels = _twice_rounded(a, b, output, sign), "tflm"
+    ratios = (a.scale / output.scale, sign * b.scale / output.scale)
+    codes: Tensor = _Sum.apply(x, y, summed, ratios, limits(op.activation, output, kernels))  # type: ignore[no-untyped-call]
     return codes
 
 
-def _fixed_point(a: Quantization, b: Quantization, output: Quantization) -> Callable[[Tensor, Tensor], Tensor]:
+def _fixed_point(a: Quantization, b: Quantization, output: Quantization, sign: int) -> Rule:
     """XNNPACK's; 21-bit multipliers times 9-bit codes leave room in an int32."""
     by_a, by_b, shift = fixed_point_add(a, b, output)
-    return lambda x, y: ((x.int() * by_a + y.int() * by_b + (1 << (shift - 1))) >> shift).float()
+    return lambda x, y: ((x.int() * by_a + y.int() * (sign * by_b) + (1 << (shift - 1))) >> shift).float()
 
 
-def _fused_multiply_add(a: Quantization, b: Quantization, output: Quantization) -> Callable[[Tensor, Tensor], Tensor]:
+def _twice_rounded(a: Quantization, b: Quantization, output: Quantization, sign: int) -> Rule:
+    """TFLite's; each operand has a table of what its codes add."""
+    largest = 2 * max(a.scale, b.scale)
+    centred = np.arange(QMIN - QMAX, QMAX - QMIN + 1) << HEADROOM
+    tables = [twice_rounded(centred, *fixed_point(np.asarray(q.scale / largest))) for q in (a, b)]
+    ratio = largest / (2**HEADROOM * output.scale)
+
+    def summed(x: Tensor, y: Tensor) -> Tensor:
+        parts = [
+            torch.from_numpy(table).to(c.device, torch.int32)[c.int() + (QMAX - QMIN)]
+            for table, c in zip(tables, (x, y), strict=True)
+        ]
+        total = parts[0] + sign * parts[1]
+        exact = FixedPoint.of(*fixed_point(np.asarray(ratio)), (), x.device)
+        return exact.rounded(total, total * ratio)
+
+    return summed
+
+
+def _fused_multiply_add(a: Quantization, b: Quantization, output: Quantization) -> Rule:
     """onnxruntime's, on uint8 codes."""
     ratio_a, ratio_b, constant = float_add(a, b, output)
 
@@ -64,7 +91,38 @@ def _fused_multiply_add(a: Quantization, b: Quantization, output: Quantization) 
     return added
 
 
+def _subtracted(a: Quantization, b: Quantization, output: Quantization) -> Rule:
+    """onnxruntime's, on real values."""
+    return lambda x, y: torch.round((x * a.scale - y * b.scale) / output.scale)
+
+
+def _mul(sim: Simulated, op: Mul, x: Tensor, y: Tensor) -> Tensor:
+    a, b = (sim.quantization(name) for name in op.inputs)
+    acc = x * y
+    sim.observe(op.output, lambda: activated(acc * (a.scale * b.scale), op.activation))
+    output = sim.quantization(op.output)
+    factor = product_factor(a, b, output)
+    if sim.kernels == "onnxruntime":
+        low, high = limits(op.activation, output, sim.kernels)
+        scaled, zero = acc * float(factor), output.zero_point - QMIN
+        return exactly((torch.round(scaled.detach() + zero) - zero).clamp(low, high), scaled.clamp(low, high))
+    twice, kernels = None, sim.kernels
+    if kernels == "tflm" or not 2**-16 <= factor < 2**8:
+        ratio = a.scale * b.scale / output.scale if kernels == "tflm" else float(factor)
+        twice, kernels = FixedPoint.of(*fixed_point(np.asarray(ratio)), (), acc.device), "tflm"
+    multiplier = torch.tensor(float(factor), device=acc.device)
+    return requantized(acc, multiplier, *limits(op.activation, output, kernels), twice)
+
+
+def _relu(sim: Simulated, op: Relu, x: Tensor) -> Tensor:
+    output = sim.quantization(op.output)
+    low, high = alone(op, output, sim.kernels)
+    return x.clamp(low - output.zero_point, high - output.zero_point)
+
+
 FORMS: dict[type[Operator], Callable[..., Tensor]] = {
-    Add: _add,
-    Relu: lambda sim, op, x: x.clamp(*limits(op.activation, sim.quantization(op.output))),
+    Add: _add_or_sub,
+    Sub: _add_or_sub,
+    Mul: _mul,
+    Relu: _relu,
 }

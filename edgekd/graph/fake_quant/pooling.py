@@ -1,35 +1,57 @@
 """Means and maxima: sums of codes are exact, so only the last rounding needs a rule."""
 
+import math
 from collections.abc import Callable
 
-import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, exactly, limits, requantized
-from edgekd.graph.floating import max_pooled
-from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d
+from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, exactly, limits, requantized
+from edgekd.graph.floating import averaged, max_pooled, window_sums
+from edgekd.graph.integer.pooling import onnxruntime_mean, tflm_mean, xnnpack_mean
+from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Operator
+from edgekd.graph.windows import cells
 
 
-def _global_average_pool(sim: Simulated, op: GlobalAveragePool, x: Tensor) -> Tensor:
-    source, count = sim.quantization(op.inputs[0]), x.shape[2] * x.shape[3]
-    acc = x.sum((2, 3))
+def _mean(sim: Simulated, op: Operator, x: Tensor, axes: tuple[int, ...]) -> Tensor:
+    """Over `axes` of the shape without the batch."""
+    source = sim.quantization(op.inputs[0])
+    count = math.prod(sim.tensors[op.inputs[0]].shape[axis] for axis in axes)
+    acc = x.sum([axis + 1 for axis in axes])
     sim.observe(op.output, lambda: acc * (source.scale / count))
-    output = sim.quantization(op.output)
-    scale = (np.float32(source.scale) / np.float32(output.scale)) / np.float32(count)
-    return requantized(acc, torch.tensor(scale, device=acc.device), *limits("none", output))
+    return _divided(sim, op, acc, count)
+
+
+def _divided(sim: Simulated, op: Operator, acc: Tensor, count: int) -> Tensor:
+    """Sums of `count` codes less their zero point, as the output's codes."""
+    source, output = sim.quantization(op.inputs[0]), sim.quantization(op.output)
+    low, high = limits("none", output)
+    if sim.kernels == "xnnpack":
+        factor, constant = xnnpack_mean(source, output, count)
+        codes = torch.round((acc.detach() + count * source.zero_point) * float(factor) + float(constant))
+        return exactly(codes - output.zero_point, acc * (source.scale / output.scale / count)).clamp(low, high)
+    if sim.kernels == "onnxruntime":
+        factor = onnxruntime_mean(source, output, count)
+        return requantized(acc, torch.tensor(factor, device=acc.device), low, high)
+    twice = FixedPoint.of(*tflm_mean(source, output, count), [1] * acc.dim(), acc.device)
+    multiplier = torch.tensor(source.scale / output.scale / count, device=acc.device)
+    return requantized(acc, multiplier, low, high, twice)
 
 
 def _average_pool(sim: Simulated, op: AveragePool2d, x: Tensor) -> Tensor:
-    q, count = sim.quantization(op.output), op.kernel[0] * op.kernel[1]
-    mean = F.avg_pool2d(x, op.kernel, op.stride)
-    if sim.kernels == "xnnpack":  # TFLite rounds the mean of the codes themselves, half away from zero
-        total = torch.round((mean.detach() + q.zero_point) * count)
-        codes = torch.floor((total.abs() + count // 2) / count) * total.sign() - q.zero_point
+    q, size = sim.quantization(op.output), (x.shape[2], x.shape[3])
+    count = torch.from_numpy(cells(op, size)).to(x)
+    mean = averaged(op, x)
+    if sim.kernels != "onnxruntime":  # TFLite rounds the mean of the codes themselves, half away from zero
+        total = torch.round(window_sums(op, x.detach())) + count * q.zero_point
+        codes = torch.floor((total.abs() + torch.floor(count / 2)) / count) * total.sign() - q.zero_point
         return exactly(codes, mean).clamp(*limits("none", q))
-    values, total = x.detach() * q.scale, torch.zeros_like(mean)  # onnxruntime sums real values one by one
+    if op.kernel == size and not any(op.padding):  # one window over everything runs as a global pool
+        return _divided(sim, op, window_sums(op, x), math.prod(size))
+    top, bottom, left, right = op.padding  # onnxruntime adds real values one by one
+    values = torch.nn.functional.pad(x.detach() * q.scale, (left, right, top, bottom))
+    total = torch.zeros_like(mean)
     for i in range(op.kernel[0]):
         for j in range(op.kernel[1]):
             rows = slice(i, i + (mean.shape[2] - 1) * op.stride[0] + 1, op.stride[0])
@@ -40,7 +62,8 @@ def _average_pool(sim: Simulated, op: AveragePool2d, x: Tensor) -> Tensor:
 
 
 FORMS: dict[type[Operator], Callable[..., Tensor]] = {
-    GlobalAveragePool: _global_average_pool,
+    GlobalAveragePool: lambda sim, op, x: _mean(sim, op, x, (1, 2)),
+    Mean: lambda sim, op, x: _mean(sim, op, x, op.axes),
     MaxPool2d: lambda sim, op, x: max_pooled(op, x, limits("none", sim.quantization(op.output))[0]),
     AveragePool2d: _average_pool,
 }

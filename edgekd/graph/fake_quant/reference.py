@@ -20,7 +20,7 @@ def by_reference(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
             continue
         q = sim.quantization(name)
         reals.append(x * q.scale)
-        codes.append((x.detach() + q.zero_point).to(torch.int8).cpu().numpy())
+        codes.append((x.detach() + q.zero_point).to(torch.int8 if q.bits == 8 else torch.int16).cpu().numpy())
     values = FLOAT[type(op)](op, *reals, *sim.parameters_of(op), shape=sim.tensors[op.output].shape)
     sim.observe(op.output, lambda: values)
     output = sim.quantization(op.output)

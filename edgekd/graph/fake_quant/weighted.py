@@ -2,23 +2,35 @@
 
 from collections.abc import Callable
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, limits, requantized, round_straight
-from edgekd.graph.floating import activated, convolved
-from edgekd.graph.ops import Conv2d, Linear
-from edgekd.graph.structure import QMAX, Operator
+from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, limits, requantized, round_straight
+from edgekd.graph.floating import activated, convolved, transposed
+from edgekd.graph.integer.arithmetic import fixed_point
+from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
+from edgekd.graph.structure import QMAX, Operator, Quantization, Weighted
 
-BIAS_CODES = 2.0**22
-"""A weight scale is at least so large that the bias stays below this many steps, and accumulators below 2^24."""
+BIAS_CODES = {8: 2.0**22, 16: 2.0**38}
+"""A weight scale is at least so large that the bias stays below this many steps, by the bits of the input's codes. So
+accumulators stay below 2^24, which float32 holds exactly, or those of 64 bits below the 2^47 that TFLite asks for."""
+
+LARGEST_MULTIPLIER = 32
+"""Output steps to a step of the accumulator. XNNPACK refuses 256 and more; gemmlowp shifts to the left by the
+multiplier's magnitude, which up to here leaves accumulators below 2^24 in an int32."""
 
 
-def weight_scale(weight: Tensor, bias: Tensor, input_scale: float) -> Tensor:
-    """(out,): the largest weight of a channel becomes code 127, unless its bias asks for a coarser scale."""
+def weight_scale(weight: Tensor, bias: Tensor, source: Quantization) -> Tensor:
+    """(out,): the largest weight of a channel becomes code 127, unless its bias asks for a coarser scale.
+
+    A channel of nothing but zeros has the scale of the strongest one: any would do, but kernels have limits.
+    """
     largest = weight.detach().abs().flatten(1).amax(1)
-    for_bias = bias.detach().abs() / (input_scale * BIAS_CODES)
+    strongest = largest.max()
+    largest = torch.where(largest > 0, largest, torch.where(strongest > 0, strongest, torch.ones_like(strongest)))
+    for_bias = bias.detach().abs() / (source.scale * BIAS_CODES[source.bits])
     return torch.maximum(largest / QMAX, for_bias).clamp_min(1e-9)
 
 
@@ -27,29 +39,46 @@ def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
     return round_straight(weight / scale.reshape(-1, *[1] * (weight.dim() - 1))).clamp(-QMAX, QMAX)
 
 
-def _weighted(sim: Simulated, op: Conv2d | Linear, x: Tensor) -> Tensor:
+def least_span(sim: Simulated, op: Weighted) -> float:
+    """How far apart an output's lowest and highest value must be, so that no multiplier is beyond LARGEST_MULTIPLIER."""
     source = sim.quantization(op.inputs[0])
     weight, bias = sim.parameters_of(op)
-    scale = weight_scale(weight, bias, source.scale)
+    steps = float(2 ** sim.tensors[op.output].bits) - 1
+    return float(weight_scale(weight, bias, source).max()) * source.scale * steps / LARGEST_MULTIPLIER
+
+
+def _weighted(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
+    source = sim.quantization(op.inputs[0])
+    weight, bias = sim.parameters_of(op)
+    scale = weight_scale(weight, bias, source)
     step = scale * source.scale
-    codes, bias_codes = weight_codes(weight, scale), round_straight(bias / step)
-    acc = convolved(op, x, codes, bias_codes) if isinstance(op, Conv2d) else F.linear(x, codes, bias_codes)
-    sim.observe(op.output, lambda: activated(_ends(acc) * step, op.activation))
+    acc = _accumulated(op, x, weight_codes(weight, scale), round_straight(bias / step))
+    channels = acc.dim() - 1 if isinstance(op, Linear) else 1
+    sim.observe(op.output, lambda: activated(_ends(acc, channels) * step, op.activation))
     output = sim.quantization(op.output)
-    return requantized(acc, _per_channel(step / output.scale, acc), *limits(op.activation, output))
+    shape = [-1 if axis == channels else 1 for axis in range(acc.dim())]
+    low, high = limits(op.activation, output, sim.kernels)
+    twice = None
+    if sim.kernels == "tflm":
+        exact = source.scale * scale.cpu().numpy().astype(np.float64) / output.scale
+        twice = FixedPoint.of(*fixed_point(exact), shape, acc.device)
+    return requantized(acc, (step / output.scale).reshape(shape), low, high, twice)
 
 
-def _ends(acc: Tensor) -> Tensor:
+def _accumulated(op: Weighted, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    if isinstance(op, Conv2d):
+        return convolved(op, x, weight, bias)
+    return transposed(op, x, weight, bias) if isinstance(op, ConvTranspose2d) else F.linear(x, weight, bias)
+
+
+def _ends(acc: Tensor, channels: int) -> Tensor:
     """The lowest and the highest of each channel, (2, channels): enough for a range, and cheaper than all values."""
-    others = [axis for axis in range(acc.dim()) if axis != 1]
+    others = [axis for axis in range(acc.dim()) if axis != channels]
     return torch.stack([acc.detach().amin(others), acc.detach().amax(others)])
-
-
-def _per_channel(scale: Tensor, like: Tensor) -> Tensor:
-    return scale.reshape(1, -1, *[1] * (like.dim() - 2))
 
 
 FORMS: dict[type[Operator], Callable[..., Tensor]] = {
     Conv2d: _weighted,
+    ConvTranspose2d: _weighted,
     Linear: _weighted,
 }

@@ -11,23 +11,30 @@ import numpy as np
 import torch
 
 from edgekd.graph.floating import FLOAT
-from edgekd.graph.integer import elementwise, islands, movement, pooling, weighted
+from edgekd.graph.integer import elementwise, islands, movement, pooling, resize, sequence, tables, weighted
 from edgekd.graph.integer.arithmetic import Form, dequantize, multiplier, quantize
-from edgekd.graph.structure import Array, Graph, Kernels, Operator
+from edgekd.graph.structure import Array, Graph, Mode, Operator
 
-__all__ = ["FORMS", "dequantize", "multiplier", "quantize", "real", "run", "run_all", "trace"]
+__all__ = ["FORMS", "dequantize", "input_codes", "multiplier", "quantize", "real", "run", "run_all", "trace"]
 
-FAMILIES = (weighted, elementwise, pooling, movement, islands)
+FAMILIES = (weighted, elementwise, tables, pooling, movement, islands, sequence, resize)
 
 FORMS: dict[type[Operator], Form] = {kind: form for family in FAMILIES for kind, form in family.FORMS.items()}
 
+LITERT_REFERENCE = FORMS | weighted.LITERT_REFERENCE | elementwise.LITERT_REFERENCE | tables.LITERT_REFERENCE
 
-def run(graph: Graph, *codes: Array, kernels: Kernels = "xnnpack", batch_size: int = 64) -> Array:
+
+def input_codes(graph: Graph, name: str, values: Array) -> Array:
+    """An input's real values as int8 codes; indices as they are."""
+    return values if graph.tensors[name].kind == "index" else quantize(values, graph.quantization(name))
+
+
+def run(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: int = 64) -> Array:
     """Codes of every input (N, *input shape) to codes of the output (N, *output shape), or of the first."""
     return run_all(graph, *codes, kernels=kernels, batch_size=batch_size)[0]
 
 
-def run_all(graph: Graph, *codes: Array, kernels: Kernels = "xnnpack", batch_size: int = 64) -> tuple[Array, ...]:
+def run_all(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: int = 64) -> tuple[Array, ...]:
     """Codes of every input (N, *input shape) to codes of every output (N, *output shape)."""
     parts = []
     for i in range(0, len(codes[0]), batch_size):
@@ -39,7 +46,7 @@ def run_all(graph: Graph, *codes: Array, kernels: Kernels = "xnnpack", batch_siz
     return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
 
-def trace(graph: Graph, *codes: Array, kernels: Kernels = "xnnpack") -> Iterator[tuple[str, Array]]:
+def trace(graph: Graph, *codes: Array, kernels: Mode = "xnnpack") -> Iterator[tuple[str, Array]]:
     """Every tensor's name and codes (values in a float island, indices as they are), in order of execution."""
     values = dict(zip(graph.inputs, codes, strict=True))
     yield from values.items()
@@ -48,15 +55,17 @@ def trace(graph: Graph, *codes: Array, kernels: Kernels = "xnnpack") -> Iterator
         inputs = [values[name] for name in op.inputs]
         values[op.output] = _executed(op, graph, inputs, kernels)
         yield op.output, values[op.output]
-        for name in op.inputs:
+        for name in set(op.inputs):
             left[name] -= 1
             if not left[name]:
                 values.pop(name, None)
 
 
-def _executed(op: Operator, graph: Graph, inputs: list[Array], kernels: Kernels) -> Array:
+def _executed(op: Operator, graph: Graph, inputs: list[Array], mode: Mode) -> Array:
     if not real(op, graph):
-        return FORMS[type(op)](op, graph, inputs, kernels)
+        if mode == "litert-reference":
+            return LITERT_REFERENCE[type(op)](op, graph, inputs, "tflm")
+        return FORMS[type(op)](op, graph, inputs, mode)
     parameters = [torch.from_numpy(getattr(op, name)) for name in op.parameters]
     shape = graph.tensors[op.output].shape
     values: Array = FLOAT[type(op)](op, *map(torch.from_numpy, inputs), *parameters, shape=shape).numpy()

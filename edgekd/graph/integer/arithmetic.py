@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Quantization, Tensor, Weighted
+from edgekd.graph.structure import QMAX, QMIN, Array, Bits, Kernels, Quantization, Tensor, Weighted
 
 f32 = np.float32
 
@@ -26,12 +26,13 @@ Form = Callable[[Any, Scales, list[Array], Kernels], Array]
 
 
 def quantize(x: Array, quantization: Quantization) -> Array:
-    """float32 values to int8 codes: round half to even, saturate."""
-    return saturated(np.rint(x.astype(f32) / f32(quantization.scale)) + quantization.zero_point)
+    """float32 values to codes: round half to even, saturate."""
+    steps = np.rint(x.astype(f32) / f32(quantization.scale)) + quantization.zero_point
+    return saturated(steps, quantization.lowest, quantization.highest, quantization.bits)
 
 
 def dequantize(codes: Array, quantization: Quantization) -> Array:
-    """int8 codes to float32 values."""
+    """Codes to float32 values."""
     values: Array = (codes.astype(np.int32) - quantization.zero_point).astype(f32) * f32(quantization.scale)
     return values
 
@@ -41,9 +42,9 @@ def requantize(acc: Array, multiplier: Array, output: Quantization, low: int, hi
     return saturated(np.rint(acc.astype(f32) * multiplier) + output.zero_point, low, high)
 
 
-def saturated(codes: Array, low: int = QMIN, high: int = QMAX) -> Array:
-    """Codes of any type to int8, clamped."""
-    clamped: Array = np.clip(codes, low, high).astype(np.int8)
+def saturated(codes: Array, low: int = QMIN, high: int = QMAX, bits: Bits = 8) -> Array:
+    """Codes of any type to int8, or int16, clamped."""
+    clamped: Array = np.clip(codes, low, high).astype(np.int8 if bits == 8 else np.int16)
     return clamped
 
 
@@ -64,12 +65,25 @@ def twice_rounded(acc: Array, mantissa: Array, exponent: Array) -> Array:
     """Integers times a fixed-point ratio as TFLite Micro and TFLite's reference kernels round it: twice.
 
     The product's upper half first (SaturatingRoundingDoublingHighMul: half up), then the shift to the right
-    (RoundingDivideByPOT: half away from zero), after gemmlowp's fixedpoint.h.
+    (RoundingDivideByPOT: half away from zero), after gemmlowp's fixedpoint.h. A shift to the left overflows an int32
+    as theirs does.
     """
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
-    high = ((acc.astype(np.int64) << left) * mantissa + (1 << 30)) >> 31
+    shifted = (acc.astype(np.int64) << left).astype(np.int32).astype(np.int64)
+    high = (shifted * mantissa + (1 << 30)) >> 31
     half = (np.int64(1) << right) >> 1
     rounded: Array = ((np.abs(high) + half) >> right) * np.sign(high)
+    return rounded
+
+
+def rounded_in_16_bits(acc: Array, mantissa: Array, exponent: Array) -> Array:
+    """64-bit accumulators times a fixed-point ratio, of whose mantissa the upper 16 bits are left: once, half up.
+
+    TFLite's kernels rescale so for int16 activations (MultiplyByQuantizedMultiplier for int64).
+    """
+    upper = np.minimum((mantissa + (1 << 15)) >> 16, 2**15 - 1)
+    shift = 15 - exponent
+    rounded: Array = (acc.astype(np.int64) * upper + (np.int64(1) << (shift - 1))) >> shift
     return rounded
 
 

@@ -2,31 +2,130 @@
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import Form, Scales, f32, fixed_point_add, float_add, saturated
-from edgekd.graph.ops import Add, Relu
-from edgekd.graph.structure import QMIN, Array, Kernels, Operator, activation_range
+from edgekd.graph.integer.arithmetic import (
+    Form,
+    Scales,
+    f32,
+    fixed_point,
+    fixed_point_add,
+    float_add,
+    saturated,
+    twice_rounded,
+)
+from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
+from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization, activation_range
+
+HEADROOM, WIDE_HEADROOM = 20, 15
+"""Bits that TFLite's fixed-point sums shift their operands up by: codes of 8 bits, and of 16."""
 
 
 def _add(op: Add, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
-    x, y = inputs[0].astype(np.int64), inputs[1].astype(np.int64)
-    if kernels == "xnnpack":
+    if kernels != "onnxruntime":
+        return _fixed_point_sum(op, scales, inputs, kernels, sign=1)
+    # Two fused multiply-adds: each rounds its exact sum to float32 once.
+    ratio_a, ratio_b, constant = float_add(a, b, output)
+    partial = ((inputs[1].astype(np.int64) - QMIN) * ratio_b + constant).astype(f32)
+    total = ((inputs[0].astype(np.int64) - QMIN) * ratio_a + partial).astype(f32)
+    return saturated(np.rint(total) + QMIN, *activation_range(op.activation, output, kernels))
+
+
+def _sub(op: Sub, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
+    if kernels != "onnxruntime":
+        return _fixed_point_sum(op, scales, inputs, kernels, sign=-1)
+    # onnxruntime has no integer kernel: it subtracts float32 values.
+    x, y = ((codes.astype(f32) - f32(q.zero_point)) * f32(q.scale) for codes, q in zip(inputs, (a, b), strict=True))
+    steps = np.rint((x - y) / f32(output.scale)) + output.zero_point
+    return saturated(steps, *activation_range(op.activation, output, kernels))
+
+
+def _fixed_point_sum(op: Add | Sub, scales: Scales, inputs: list[Array], kernels: Kernels, sign: int) -> Array:
+    """x + sign * y: XNNPACK's, or TFLite's in two roundings where XNNPACK leaves scales that lie too far apart."""
+    a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
+    x, y = (codes.astype(np.int64) - q.zero_point for codes, q in zip(inputs, (a, b), strict=True))
+    if kernels == "xnnpack" and output.bits == 8 and in_reach(a, b, output):
         by_a, by_b, shift = fixed_point_add(a, b, output)
-        total = ((x - a.zero_point) * by_a + (y - b.zero_point) * by_b + (1 << (shift - 1))) >> shift
-        total = total + output.zero_point
-    else:  # two fused multiply-adds: each rounds its exact sum to float32 once
-        ratio_a, ratio_b, constant = float_add(a, b, output)
-        partial = ((y - QMIN) * ratio_b + constant).astype(f32)
-        total = np.rint(((x - QMIN) * ratio_a + partial).astype(f32)) + QMIN
-    return saturated(total, *activation_range(op.activation, output))
+        total = (x * by_a + sign * y * by_b + (1 << (shift - 1))) >> shift
+        return saturated(total + output.zero_point, *activation_range(op.activation, output, "xnnpack"))
+    largest, headroom = 2 * max(a.scale, b.scale), HEADROOM if output.bits == 8 else WIDE_HEADROOM
+    x, y = (
+        twice_rounded(centred << headroom, *fixed_point(np.asarray(q.scale / largest)))
+        for centred, q in zip((x, y), (a, b), strict=True)
+    )
+    total = twice_rounded(x + sign * y, *fixed_point(np.asarray(largest / (2**headroom * output.scale))))
+    return saturated(total + output.zero_point, *activation_range(op.activation, output, "tflm"), output.bits)
+
+
+def in_reach(a: Quantization, b: Quantization, output: Quantization) -> bool:
+    """Does XNNPACK add or subtract on these scales?"""
+    ratios = (f32(q.scale) / f32(output.scale) for q in (a, b))
+    return all(2**-10 <= ratio < 2**8 for ratio in ratios)
+
+
+def product_factor(a: Quantization, b: Quantization, output: Quantization) -> np.float32:
+    """What a product of codes is multiplied with, in float32."""
+    return f32(a.scale) * f32(b.scale) / f32(output.scale)
+
+
+def _mul(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
+    factor = product_factor(a, b, output)
+    acc = _product(op, scales, inputs)
+    if kernels == "onnxruntime":  # the uint8 zero point is added before rounding
+        codes = np.rint(acc.astype(f32) * factor + f32(output.zero_point - QMIN)) + QMIN
+    elif kernels == "xnnpack" and output.bits == 8 and 2**-16 <= factor < 2**8:
+        codes = np.rint(acc.astype(f32) * factor) + output.zero_point
+    else:
+        exact = a.scale * b.scale / output.scale if kernels == "tflm" else float(factor)
+        codes = twice_rounded(acc, *fixed_point(np.asarray(exact))) + output.zero_point
+    ends = activation_range(op.activation, output, kernels if output.bits == 8 else "tflm")
+    return saturated(codes, *ends, output.bits)
+
+
+def _mul_by_float32_factor(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    """TFLite Micro computes the factor in double precision, LiteRT's reference kernel in single."""
+    a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
+    factor = fixed_point(np.asarray(float(product_factor(a, b, output))))
+    codes = twice_rounded(_product(op, scales, inputs), *factor) + output.zero_point
+    return saturated(codes, *activation_range(op.activation, output, kernels), output.bits)
+
+
+def _product(op: Mul, scales: Scales, inputs: list[Array]) -> Array:
+    x, y = (c.astype(np.int64) - scales.quantization(n).zero_point for c, n in zip(inputs, op.inputs, strict=True))
+    return x * y
 
 
 def _relu(op: Relu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    low, high = activation_range(op.activation, scales.quantization(op.output))
-    return saturated(inputs[0], low, high)
+    output = scales.quantization(op.output)
+    return saturated(inputs[0], *alone(op, output, kernels), output.bits)
+
+
+def alone(op: Relu, output: Quantization, kernels: Kernels) -> tuple[int, int]:
+    """The codes that an activation of its own lets through: XNNPACK leaves it to LiteRT's kernels."""
+    return activation_range(op.activation, output, "onnxruntime" if kernels == "onnxruntime" else "tflm")
+
+
+def _prelu(op: Prelu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
+    x = inputs[0].astype(np.int64) - source.zero_point
+    slope = op.slope.astype(np.int64).reshape(-1, *[1] * (x.ndim - 2))
+    if kernels == "onnxruntime":  # no integer kernel: on float32 values
+        values = x.astype(f32) * f32(source.scale)
+        values = np.where(x >= 0, values, values * (slope.astype(f32) * f32(op.slope_scale)))
+        return saturated(np.rint(values / f32(output.scale)) + output.zero_point)
+    above = twice_rounded(x, *fixed_point(np.asarray(source.scale / output.scale)))
+    below = twice_rounded(x * slope, *fixed_point(np.asarray(source.scale * op.slope_scale / output.scale)))
+    return saturated(np.where(x >= 0, above, below) + output.zero_point)
 
 
 FORMS: dict[type[Operator], Form] = {
     Add: _add,
+    Sub: _sub,
+    Mul: _mul,
     Relu: _relu,
+    Prelu: _prelu,
 }
+
+LITERT_REFERENCE: dict[type[Operator], Form] = {Mul: _mul_by_float32_factor}
+"""Where LiteRT's reference kernels part from TFLite Micro's."""

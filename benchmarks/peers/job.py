@@ -1,0 +1,103 @@
+"""What every tool of the comparison is given, and what it has to hand back."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd.config import Augment, Quantize
+from edgekd.nn import blueprint
+from edgekd.nn.samples import chosen
+from edgekd.nn.splits import Splits
+
+Simulate = Callable[[np.ndarray], np.ndarray]
+"""Normalised inputs (N, *input shape) float32 -> logits (N, classes): what the tool itself says its file computes."""
+
+
+@dataclass
+class Clock:
+    """Seconds spent converting (calibration included) and training; imports, data and evaluation count for neither."""
+
+    convert_s: float = 0.0
+    train_s: float = 0.0
+
+    @contextmanager
+    def converting(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.convert_s += time.perf_counter() - started
+
+    @contextmanager
+    def training(self) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.train_s += time.perf_counter() - started
+
+
+@dataclass(frozen=True)
+class Converted:
+    """Attributes:
+    file: the int8 file.
+    simulate: the tool's own simulation of it; None where it has none, and `note` says so.
+    """
+
+    file: Path
+    simulate: Simulate | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One student, one tool, one mode.
+
+    Attributes:
+        folder: of the student: `model/`, a blueprint, and `data/`, its splits.
+        out: for the file.
+        mode: "qat" or "ptq".
+        format: "tflite" or "onnx".
+        quantize: samples of calibration, and the training of "qat".
+    """
+
+    folder: Path
+    out: Path
+    mode: str
+    format: str
+    quantize: Quantize
+    augment: Augment
+    seed: int = 0
+    clock: Clock = field(default_factory=Clock)
+
+    @cached_property
+    def splits(self) -> Splits:
+        return Splits.load(self.folder / "data")
+
+    def student(self) -> nn.Module:
+        """The trained float network, a fresh copy, in evaluation mode."""
+        return blueprint.load(self.folder / "model")[0]
+
+    @cached_property
+    def calibration(self) -> np.ndarray:
+        """The training samples that edgekd's own quantize stage calibrates on, normalised: (N, *input shape)."""
+        return np.concatenate([x.numpy() for x in chosen(self.splits, self.quantize.calibration, self.seed)])
+
+    @property
+    def example(self) -> torch.Tensor:
+        """One input, (1, *input shape): files are written for one sample at a time."""
+        return torch.from_numpy(self.calibration[:1].copy())
+
+
+def in_torch(model: nn.Module, batch: int = 1) -> Simulate:
+    """A torch model as a simulation; graphs captured for one sample are run sample by sample."""
+
+    def simulate(x: np.ndarray) -> np.ndarray:
+        with torch.no_grad():
+            parts = [model(torch.from_numpy(x[start : start + batch])) for start in range(0, len(x), batch)]
+        return torch.cat(parts).numpy()
+
+    return simulate

@@ -1,0 +1,46 @@
+"""Times one file in a fresh process: `python -m peers.stopwatch FILE SECONDS` prints the median inference in us."""
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from peers.files import End, opened
+
+WARM_UP_SECONDS = 0.05
+FEWEST_RUNS = 5
+
+
+def times_us(infer: Callable[[], object], seconds: float) -> list[float]:
+    """The time of each inference."""
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < FEWEST_RUNS or time.perf_counter() < end:
+        started = time.perf_counter_ns()
+        infer()
+        times.append((time.perf_counter_ns() - started) / 1e3)
+    return times
+
+
+def sample(end: End) -> np.ndarray:
+    """Codes over the whole range, or normal deviates."""
+    random, shape = np.random.default_rng(0), (1, *end.shape)
+    if end.dtype.kind == "f":
+        return random.standard_normal(shape).astype(end.dtype)
+    limits = np.iinfo(end.dtype)
+    return random.integers(limits.min, limits.max, shape, dtype=end.dtype, endpoint=True)
+
+
+def main() -> None:
+    """Load, warm up, time, print."""
+    file, seconds = opened(Path(sys.argv[1])), float(sys.argv[2])
+    infer = file.ready(sample(file.input))
+    times_us(infer, WARM_UP_SECONDS)
+    print(statistics.median(times_us(infer, seconds)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""What is said of each channel of a tensor, read behind operators that only move or pool values, and on weights."""
+
+import numpy as np
+import torch
+
+from edgekd.graph.floating import FLOAT
+from edgekd.graph.ops import (
+    AveragePool2d,
+    Conv2d,
+    ConvTranspose2d,
+    GlobalAveragePool,
+    Linear,
+    MaxPool2d,
+    Reshape,
+    Slice,
+    Transpose,
+)
+from edgekd.graph.structure import Array, Graph, Operator, Weighted
+
+MOVING = (Reshape, Transpose, Slice, MaxPool2d, AveragePool2d, GlobalAveragePool)
+"""Operators of which each output is one of the inputs, or a mean of inputs of one channel."""
+
+SCALABLE = (Conv2d, ConvTranspose2d, Linear)
+"""Weighted operators whose weights can take in a factor for each channel of their input."""
+
+
+def carried(op: Operator, values: Array, graph: Graph) -> Array:
+    """A value for each element of a MOVING operator's input, as it is on its output: both without a batch."""
+    moved = FLOAT[type(op)](op, torch.tensor(values)[None], shape=graph.tensors[op.output].shape)
+    found: Array = moved[0].numpy()
+    return found
+
+
+def at_input(op: Weighted, values: Array) -> Array | None:
+    """(in channels,) of a value for each element of the operator's input; None where a channel has several."""
+    rows = values.reshape(-1, values.shape[-1]).T if isinstance(op, Linear) else values.reshape(len(values), -1)
+    return rows[:, 0] if np.allclose(rows, rows[:, :1], rtol=1e-6, atol=0) else None
+
+
+def input_scaled(op: Weighted, by: Array) -> Array:
+    """The weights, those that read channel i of the input times `by[i]`."""
+    scaled: Array = (by_input(op) * by.reshape(_groups(op), 1, -1, 1)).reshape(op.weight.shape)
+    return scaled.astype(np.float32)
+
+
+def largest_by_input(op: Weighted) -> Array:
+    """(in channels,): the largest of the weights that read each channel of the input."""
+    largest: Array = np.abs(by_input(op)).max(axis=(1, 3)).reshape(-1)
+    return largest
+
+
+def shared_parameters(graph: Graph) -> set[str]:
+    """Names of the operators whose parameters other operators use too, and of those."""
+    return {name for op in graph.weighted() if op.shares for name in (op.name, op.shares)}
+
+
+def by_input(op: Weighted) -> Array:
+    """The weights as (groups, out / groups, in / groups, taps): channels of the input are groups by in / groups."""
+    out, into = op.weight.shape[:2]
+    shaped: Array = op.weight.reshape(_groups(op), out // _groups(op), into, -1)
+    return shaped
+
+
+def _groups(op: Weighted) -> int:
+    return op.groups if isinstance(op, (Conv2d, ConvTranspose2d)) else 1

@@ -1,0 +1,34 @@
+"""A pass that keeps the tensors of one-axis networks, (C, L), images of height 1, (C, 1, L), from end to end.
+
+Every one-axis operator is captured as a two-axis one between two reshapes. What lies between two of them and works
+value by value, or channel by channel, is moved in front of the reshape; so the reshapes meet, and cancel.
+"""
+
+from dataclasses import replace
+
+from edgekd.graph.ops import GlobalAveragePool, Mean, Reshape
+from edgekd.graph.structure import Graph, Operator
+
+
+def keep_images(graph: Graph, by_value: tuple[type[Operator], ...]) -> Graph:
+    """The graph with images for as long as only `by_value` operators and means over the length read them."""
+    tensors, operators = dict(graph.tensors), list[Operator]()
+    image: dict[str, str] = {}  # (C, L) -> its (C, 1, L)
+    for op in graph.operators:
+        inputs = tuple(image.get(name, "") for name in op.inputs)
+        if isinstance(op, Reshape) and _drops_height(tensors[op.inputs[0]].shape, tensors[op.output].shape):
+            image[op.output] = op.inputs[0]
+        elif isinstance(op, Mean) and op.axes == (1,) and all(inputs):
+            op = GlobalAveragePool(op.name, inputs, op.output, source=op.source)
+        elif isinstance(op, by_value) and all(inputs):
+            channels, length = tensors[op.output].shape
+            image[op.output] = f"{op.output}/image"
+            tensors[image[op.output]] = replace(tensors[op.output], name=image[op.output], shape=(channels, 1, length))
+            operators.append(replace(op, inputs=inputs, output=image[op.output]))
+            op = Reshape(f"{op.name}/frames", (image[op.output],), op.output, source=op.source)
+        operators.append(op)
+    return replace(graph, tensors=tensors, operators=tuple(operators))
+
+
+def _drops_height(before: tuple[int, ...], after: tuple[int, ...]) -> bool:
+    return len(before) == 3 and before[1] == 1 and after == (before[0], before[2])

@@ -1,0 +1,64 @@
+"""Operators of networks for sequences: products of activations, softmax, layer norm, embedding."""
+
+import numpy as np
+
+from edgekd.graph.integer import layer_norm, softmax
+from edgekd.graph.integer.arithmetic import (
+    Form,
+    Scales,
+    dequantize,
+    f32,
+    fixed_point,
+    requantize,
+    saturated,
+    twice_rounded,
+)
+from edgekd.graph.integer.islands import rounded
+from edgekd.graph.ops import Embedding, LayerNorm, MatMul, Softmax
+from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
+
+
+def rounds_once(b: Quantization, kernels: Kernels) -> bool:
+    """Is a product of activations rescaled in float32? XNNPACK takes only those by an operand with zero point 0."""
+    return kernels == "onnxruntime" or (kernels == "xnnpack" and b.zero_point == 0)
+
+
+def _matmul(op: MatMul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
+    x, y = (codes.astype(np.float64) - q.zero_point for codes, q in zip(inputs, (a, b), strict=True))
+    acc = (x.swapaxes(-1, -2) if op.transpose_a else x) @ (y.swapaxes(-1, -2) if op.transpose_b else y)
+    if rounds_once(b, kernels):
+        ratio = f32(a.scale) * f32(b.scale) / f32(output.scale)
+        return requantize(acc, np.asarray(ratio), output, QMIN, QMAX)
+    mantissa, exponent = fixed_point(np.asarray(a.scale * b.scale / output.scale))
+    return saturated(twice_rounded(acc, mantissa, exponent) + output.zero_point)
+
+
+def _softmax(op: Softmax, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    scale = scales.quantization(op.inputs[0]).scale
+    if kernels == "tflm":  # it multiplies in double precision
+        return softmax.in_fixed_point(inputs[0], scale * float(f32(op.beta)))
+    form = softmax.by_table if kernels == "xnnpack" else softmax.by_integer_table
+    return form(inputs[0], f32(scale) * f32(op.beta))
+
+
+def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
+    if kernels == "onnxruntime":
+        values = layer_norm.by_lanes(op, dequantize(inputs[0], source))
+    else:
+        values = layer_norm.on_codes(op, inputs[0], source, kernels)
+    return rounded(values, output, kernels)
+
+
+def _embedding(op: Embedding, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    rows: Array = op.weight[inputs[0]]
+    return rows
+
+
+FORMS: dict[type[Operator], Form] = {
+    MatMul: _matmul,
+    Softmax: _softmax,
+    LayerNorm: _layer_norm,
+    Embedding: _embedding,
+}

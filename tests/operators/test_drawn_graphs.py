@@ -1,0 +1,126 @@
+"""Graphs that nobody thought of: each tensor of each is the same in every runtime, and in the simulation.
+
+`make long` draws thousands more, and others each time.
+"""
+
+import numpy as np
+import pytest
+import torch
+from drawing import Drawn
+from hypothesis import HealthCheck, given, settings
+from parity import RUNTIMES
+from strokes import STROKES, graphs
+
+from edgekd import parity
+from edgekd.errors import UnsupportedOperatorError
+from edgekd.graph import integer
+from edgekd.graph.simplify import simplified
+from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import Array, Graph, Kernels
+from edgekd.parity import Runtime
+
+QUICK = settings(
+    max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=True)
+STILL = (0.0, 0.0)
+"""The stretch of a range that shrinks to nothing, as that of a layer does which never stirs; no other one does."""
+
+
+class Seen:
+    """What was drawn: how many graphs, how many of them said different things of different inputs, how many files."""
+
+    def __init__(self) -> None:
+        self.graphs = self.varied = self.files = self.refused = 0
+
+
+def quantised(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[Array, ...]]:
+    """The simulation and the int8 graph on stretched ranges, and codes for the inputs that reach both ends."""
+    simulation = Simulation(simplified(drawn.graph), kernels).eval()
+    simulation.calibrate([drawn.inputs])
+    for i in range(len(simulation.lows)):
+        low, high = drawn.stretches[i % len(drawn.stretches)]
+        if (low, high) == STILL or simulation.lows[i] * low < 0 or simulation.highs[i] * high > 0:
+            simulation.lows[i] *= low
+            simulation.highs[i] *= high
+    simulation.fake_quantized = True
+    graph = simulation.quantized_graph()
+    return simulation, graph, tuple(_codes(graph, name, x) for name, x in zip(graph.inputs, drawn.inputs, strict=True))
+
+
+def _codes(graph: Graph, name: str, x: torch.Tensor) -> Array:
+    if graph.tensors[name].kind == "index":
+        return np.concatenate([x.numpy(), x[:1].numpy()])
+    codes = integer.quantize(x.numpy(), graph.quantization(name))
+    ends = np.random.default_rng(0).choice(np.array([-128, 127], np.int8), codes[:1].shape)
+    return np.concatenate([codes, ends])
+
+
+def compare(drawn: Drawn, seen: Seen) -> None:
+    """Layer by layer: the simulation with the reference in its mode, and each runtime with the reference in its own."""
+    for kernels in ("xnnpack", "onnxruntime", "tflm"):
+        runtimes = {name: runtime for name, runtime in RUNTIMES.items() if _trained_to(runtime) == kernels}
+        if not runtimes:
+            continue
+        simulation, graph, codes = quantised(drawn, kernels)
+        reference = dict(integer.trace(graph, *codes, kernels=kernels))
+        assert_none_differ(f"simulation of {kernels}", graph, reference, _simulated(simulation, graph, codes))
+        for name, runtime in runtimes.items():
+            try:
+                outputs = parity.executed(runtime, graph, codes)
+                rows = parity.layers(runtime, graph, codes)
+            except UnsupportedOperatorError:
+                seen.refused += 1
+                continue
+            seen.files += 1
+            expected = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+            assert_none_differ(name, graph, expected, dict(zip(graph.outputs, outputs, strict=True)))
+            off = [row for row in rows if row.differing]
+            assert not off, f"{name}: {off}"
+    seen.graphs += 1
+    seen.varied += any((reference[name] != reference[name][:1]).any() for name in graph.outputs)
+
+
+def _trained_to(runtime: Runtime) -> Kernels:
+    return "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
+
+
+def _simulated(simulation: Simulation, graph: Graph, codes: tuple[Array, ...]) -> dict[str, Array]:
+    inputs = (
+        torch.from_numpy(integer.dequantize(c, graph.quantization(name)) if graph.tensors[name].quantization else c)
+        for c, name in zip(codes, graph.inputs, strict=True)
+    )
+    with torch.no_grad():
+        found = simulation.trace_codes(*inputs)
+    return {layer: found[layer].numpy() for layer in parity.codes_of_operators(graph)}
+
+
+def assert_none_differ(who: str, graph: Graph, reference: dict[str, Array], found: dict[str, Array]) -> None:
+    rows = [row for row in parity.differences(graph, reference, found) if row.differing]
+    assert not rows, f"{who}: {rows}"
+
+
+def draw_and_compare(theme: str, how: settings) -> None:
+    """Draws graphs of a theme; most of them must say different things of different inputs, and be taken by all."""
+    seen = Seen()
+
+    @how
+    @given(graphs(theme))
+    def each(drawn: Drawn) -> None:
+        compare(drawn, seen)
+
+    each()
+    assert seen.graphs >= how.max_examples
+    assert seen.varied > 0.8 * seen.graphs, "constant networks pass any parity test"
+    assert seen.refused < 0.2 * seen.files
+
+
+@pytest.mark.parametrize("theme", STROKES)
+def test_drawn_graphs_are_bit_exact_in_every_runtime(theme: str) -> None:
+    draw_and_compare(theme, QUICK)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("theme", STROKES)
+def test_thousands_of_drawn_graphs_are_bit_exact_in_every_runtime(theme: str) -> None:
+    draw_and_compare(theme, LONG)

@@ -1,0 +1,99 @@
+"""Resized images and sequences: torch's values, and bit for bit what each runtime makes of codes."""
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from networks import lived_in
+from parity import RUNTIMES, assert_exact
+from single import differing, differing_simulation
+from torch import Tensor, nn
+
+from edgekd.errors import UnsupportedOperatorError
+from edgekd.graph.capture import capture
+from edgekd.graph.ops import Resize, Take
+from edgekd.graph.simulate import Simulation
+from edgekd.graph.structure import Array, Graph, Kernels, Quantization
+from edgekd.graph.structure import Tensor as GraphTensor
+from edgekd.parity import Runtime
+
+
+class Resized(nn.Module):
+    """Every kind, of a convolution's output, and one that a convolution reads."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.after = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 2, 1)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        x = self.conv(x)
+        return (
+            F.interpolate(x, scale_factor=2, mode="bilinear"),
+            F.interpolate(x, size=(11, 7), mode="bilinear", align_corners=True),
+            F.interpolate(x, size=(3, 5), mode="bilinear"),
+            F.interpolate(x.flatten(2), scale_factor=1.5, mode="linear"),
+            F.interpolate(x, scale_factor=(2, 3)),
+            F.interpolate(x, size=(11, 7)),
+            F.interpolate(x, size=(5, 13), mode="nearest-exact"),
+            F.interpolate(x.flatten(2), scale_factor=2),
+            self.after(nn.UpsamplingBilinear2d(scale_factor=2)(x)),
+        )
+
+
+def test_every_kind_of_resizing_is_exact_in_every_runtime() -> None:
+    assert_exact(lived_in(Resized(), (3, 6, 4)), (3, 6, 4), samples=4)
+
+
+def test_every_kind_of_resizing_computes_what_torch_computes() -> None:
+    model, x = lived_in(Resized(), (3, 6, 4)), torch.randn(3, 3, 6, 4)
+    for found, expected in zip(Simulation(capture(model, (3, 6, 4)))(x), model(x), strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def resizings() -> tuple[Graph, list[Array]]:
+    """Between any sizes, both ways, with codes at the ends."""
+    chance = np.random.default_rng(5)
+    tensors: dict[str, GraphTensor] = {}
+    operators, codes = [], []
+    for i in range(40):
+        before, after = (tuple(int(n) for n in chance.integers(1, 14, 2)) for _ in range(2))
+        channels, scale = int(chance.integers(1, 20)), np.float32(10 ** chance.uniform(-3, 1))
+        q = Quantization(float(scale), i * 6 - 128)
+        tensors |= {f"x{i}": GraphTensor(f"x{i}", (channels, *before), q)}
+        tensors |= {f"y{i}": GraphTensor(f"y{i}", (channels, *after), q)}
+        operators.append(Resize(f"y{i}", (f"x{i}",), f"y{i}", align_corners=bool(i % 2)))
+        codes.append(chance.choice([-128, 127, *chance.integers(-128, 128, 6)], (2, channels, *before)).astype(np.int8))
+    inputs, outputs = tuple(op.inputs[0] for op in operators), tuple(op.output for op in operators)
+    return Graph(inputs, outputs, tensors, tuple(operators)), codes
+
+
+@pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)
+def test_bilinear_resizing_is_exact_between_any_sizes(runtime: Runtime) -> None:
+    assert not differing(runtime, *resizings())
+
+
+@pytest.mark.parametrize("kernels", ["xnnpack", "tflm", "onnxruntime"])
+def test_training_resizes_as_the_kernels_do(kernels: Kernels) -> None:
+    assert not differing_simulation(kernels, *resizings())
+
+
+def test_the_nearest_neighbour_is_a_choice_of_positions() -> None:
+    graph = capture(nn.Upsample(scale_factor=2), (1, 2, 3))
+    (op,) = graph.operators
+    assert isinstance(op, Take)
+    assert op.positions == (None, (0, 0, 1, 1), (0, 0, 1, 1, 2, 2))
+
+
+def test_a_gradient_passes_a_bilinear_resizing() -> None:
+    simulation = Simulation(capture(nn.Upsample(scale_factor=2, mode="bilinear"), (2, 3, 3)))
+    x = torch.randn(4, 2, 3, 3, requires_grad=True)
+    simulation.calibrate([x.detach()])
+    simulation.fake_quantized = True
+    simulation(x).sum().backward()
+    assert x.grad is not None
+    torch.testing.assert_close(x.grad.sum(), torch.tensor(4.0 * 2 * 6 * 6))  # each output's weights add up to one
+
+
+def test_a_factor_that_leads_to_no_whole_pixels_is_refused() -> None:
+    with pytest.raises(UnsupportedOperatorError, match="give it a size"):
+        capture(nn.Upsample(scale_factor=1.3, mode="bilinear"), (2, 5, 5))

@@ -1,0 +1,230 @@
+"""The quantize stage's choices: PTQ, where QAT starts from, raw inputs, layers in float, and what the metrics say."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from toys import stripes
+
+from edgekd.config import Compute, Config, Quantize
+from edgekd.errors import ConfigError
+from edgekd.graph import files, integer
+from edgekd.losses.logits import SoftTargets
+from edgekd.nn import blueprint
+from edgekd.nn.batches import Batch, converted, normalise
+from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.outputs import Outputs
+from edgekd.nn.samples import chosen
+from edgekd.nn.splits import Split, Splits
+from edgekd.stages import export, quantize, verify
+
+STUDENT = Blueprint("toys:Tiny", {"classes": 2, "input_shape": [1, 8, 8]})
+
+
+def splits_of(kind: str) -> Splits:
+    """Stripes as pixels, or the same as floats of an odd unit."""
+    pixels = stripes()
+    if kind == "pixels":
+        return pixels
+
+    def volts(split: Split) -> Split:
+        return Split(split.x.astype(np.float32) * 0.02 + 3.0, split.y)
+
+    parts = (volts(split) for split in (pixels.train, pixels.validation, pixels.test))
+    return Splits(*parts, pixels.classes, (5.2,), (1.5,))
+
+
+def leave(folder: Path, splits: Splits, student: Blueprint = STUDENT) -> dict[str, Path]:
+    """What the stages before leave: networks that are untrained, but have seen the data."""
+    read = {name: folder / name for name in ("data", "teacher", "distill", "prune", "quantize", "export", "verify")}
+    for path in read.values():
+        path.mkdir(parents=True)
+    splits.save(read["data"])
+    model = blueprint.build(student, seed=1)
+    model.train()(normalise(splits.train.x, splits))
+    for name in ("teacher", "distill", "prune"):
+        blueprint.save(model, student, read[name] / "model")
+    return read
+
+
+def configured(quantize: Mapping[str, Any] | None = None, export: Mapping[str, Any] | None = None) -> Config:
+    small = {"epochs": 1, "batch_size": 16, "calibration": 48}
+    settings = {"data": {"augment": {}}, "quantize": {**small, **(quantize or {})}, "export": export or {}}
+    return Config.model_validate({**settings, "verify": {"runtimes": ["litert", "onnxruntime"]}})
+
+
+def run(read: Mapping[str, Path], config: Config) -> dict[str, Any]:
+    """The three stages; the metrics of the first, and every integer boundary held against."""
+    metrics = quantize.run(config, read, read["quantize"])
+    export.run(config, read, read["export"])
+    verify.run(config, read, read["verify"])
+    return metrics
+
+
+def boundaries(read: Mapping[str, Path]) -> dict[str, dict[str, Any]]:
+    return {row["name"]: row for row in json.loads((read["verify"] / "boundaries.json").read_text())}
+
+
+@pytest.mark.parametrize("kind", ["pixels", "volts"])
+def test_ptq_ships_what_was_calibrated_and_its_files_take_raw_values(kind: str, tmp_path: Path) -> None:
+    splits = splits_of(kind)
+    read = leave(tmp_path, splits)
+    metrics = run(read, configured({"method": "ptq"}))
+    assert metrics["ptq"] == {name: metrics[name] for name in ("accuracy", "validation_accuracy")}
+    assert (metrics["method"], metrics["trained"], metrics["input"]["takes"]) == ("ptq", False, "raw")
+    rows = boundaries(read)
+    assert all(rows[name]["differing"] == 0 for name in ("simulation", "litert", "onnxruntime"))
+    assert rows["litert"]["accuracy"]["value"] == metrics["accuracy"]
+    graph = files.load(read["quantize"] / "graph")
+    step = 1.0 if kind == "pixels" else 0.02 * 180 / 255
+    assert metrics["input"]["step"] == pytest.approx(step, rel=0.4)
+    q, seen = graph.quantization(graph.input), splits.seen_by(read["quantize"])
+    shift = q.zero_point - seen.mean[0] / seen.scale / metrics["input"]["step"]
+    assert shift == pytest.approx(round(shift), abs=1e-3)
+    by_hand = np.rint(splits.test.x.astype(np.float64) / metrics["input"]["step"]) + round(shift)
+    codes = integer.quantize(normalise(splits.test.x, seen).numpy(), q)
+    off = np.abs(codes - np.clip(by_hand, -128, 127))
+    assert off.max() <= 1 and (off > 0).mean() < 0.02  # where a value is in the middle of two codes
+    if kind == "pixels":
+        np.testing.assert_array_equal(codes, splits.test.x.astype(int) - 128)
+
+
+def test_qat_starts_from_ptq_and_says_what_that_would_give(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes())
+    ptq = run(read, configured({"method": "ptq"}))
+    qat = quantize.run(configured(), read, read["quantize"])
+    assert qat["method"] == "qat"
+    assert qat["ptq"] == ptq["ptq"]
+    assert quantize.run(configured({"baseline": False}), read, read["quantize"])["ptq"] is None
+
+
+def test_a_teacher_sees_batches_as_it_was_trained_on_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    splits = stripes()
+    read, seen = leave(tmp_path, splits), []
+
+    def teacher(batch: Batch) -> Outputs:
+        wanted = normalise(splits.train.x[batch.index.numpy()], splits)
+        seen.append(float((batch.x - wanted).abs().max()))
+        return Outputs(torch.nn.functional.one_hot(batch.y, 2).float())
+
+    monkeypatch.setattr(quantize, "open_teacher", lambda *arguments: teacher)
+    quantize.run(configured(), read, read["quantize"])
+    assert seen and max(seen) < 1e-5
+
+
+def test_normalised_input_stays_as_in_training(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes())
+    metrics = run(read, configured({"method": "ptq"}, {"input": "normalised"}))
+    assert metrics["input"] == {"takes": "normalised"}
+    assert not (read["quantize"] / "units.json").exists()
+    assert boundaries(read)["litert"]["differing"] == 0
+
+
+def test_channels_that_differ_too_much_stay_normalised_and_a_note_says_so(tmp_path: Path) -> None:
+    pixels = stripes()
+
+    def scaled(split: Split) -> Split:
+        x = split.x.astype(np.float32)
+        return Split(np.concatenate([x * 1000, x], axis=1), split.y)
+
+    parts = (scaled(split) for split in (pixels.train, pixels.validation, pixels.test))
+    splits = Splits(*parts, pixels.classes, (110_000.0, 110.0), (70_000.0, 70.0))
+    student = Blueprint("toys:Tiny", {"classes": 2, "input_shape": [2, 8, 8]})
+    metrics = quantize.run(configured({"method": "ptq"}), read := leave(tmp_path, splits, student), read["quantize"])
+    assert metrics["input"] == {"takes": "normalised"}
+    assert "channels differ too much" in metrics["notes"][0]
+
+
+def test_layers_in_float_reach_the_files_and_are_counted(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes())
+    metrics = run(read, configured({"method": "ptq", "float_layers": ["head"]}, {"input_dtype": "uint8"}))
+    assert (metrics["float_layers"], metrics["boundaries"]) == (["head"], 2)
+    [head] = [op for op in files.load(read["quantize"] / "graph").weighted() if op.name == "head"]
+    assert head.weight.dtype == np.float32
+    assert boundaries(read)["simulation"]["accuracy"]["value"] == metrics["accuracy"]
+
+
+def test_layers_of_16_bits_reach_the_file_and_are_exact(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes())
+    metrics = run(read, configured({"method": "ptq", "int16_layers": ["head"]}, {"formats": ["tflite"]}))
+    assert metrics["int16_layers"] == ["head"]
+    tensors = files.load(read["quantize"] / "graph").tensors.values()
+    assert {tensor.quantization.bits for tensor in tensors if tensor.quantization} == {8, 16}
+    assert boundaries(read)["litert"]["differing"] == 0
+
+
+def test_a_float_layer_that_is_none_is_refused_before_anything_trains(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes())
+    settings = {"student": {"model": "toys:Tiny"}, "quantize": {"float_layers": ["haed"]}}
+    with pytest.raises(ConfigError, match="'haed'") as caught:
+        export.foresee(Config.model_validate(settings), read["data"])
+    assert (caught.value.remedy or "").startswith("head")
+
+
+def test_sensitivity_is_a_table_in_the_artifact_and_in_the_metrics(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes())
+    metrics = quantize.run(configured({"method": "ptq", "sensitivity": True}), read, read["quantize"])
+    rows = json.loads((read["quantize"] / "sensitivity.json").read_text())
+    assert [row["layer"] for row in rows] == list(metrics["sensitivity"])
+    assert {"input", "body.0", "head"} <= set(metrics["sensitivity"])
+    assert all(5 < row["sqnr_db"] <= 150 for row in rows)
+
+
+@pytest.mark.parametrize("calibrate", ["minmax", "percentile", "mse"])
+def test_every_way_to_calibrate_gives_a_network_close_to_float(calibrate: str) -> None:
+    splits = stripes()
+    model = blueprint.build(STUDENT, seed=1)
+    model.train()(normalise(splits.train.x, splits))
+    graph = quantize.captured(model, splits)
+    settings = Quantize(calibration=48, calibrate=calibrate, equalise=True)  # type: ignore[arg-type]
+    simulation = quantize.calibrated(graph, chosen(splits, 48, 0), settings)
+    x = normalise(splits.test.x, splits)
+    with torch.no_grad():
+        wanted, found = model.eval()(x), simulation(x)
+    assert float((wanted - found).square().mean() / wanted.square().mean()) < 1e-3
+
+
+def test_training_goes_at_the_same_pace_on_raw_inputs() -> None:
+    splits = stripes()
+    model = blueprint.build(STUDENT, seed=1)
+    model.train()(normalise(splits.train.x, splits))
+    graph = quantize.captured(model, splits)
+    view, note = quantize.sensor_view(graph, chosen(splits, 48, 0), Quantize())
+    assert view is not None and not note
+    folded = quantize.prepared(graph, quantize.normalisation(splits), view).graph
+    seen = Splits(splits.train, splits.validation, splits.test, splits.classes, (view.mean,), (view.std,))
+
+    def teacher(batch: Batch) -> Outputs:
+        return Outputs(torch.nn.functional.one_hot(batch.y, 2).float() * 4)
+
+    settings = Quantize(epochs=6, batch_size=16, calibration=48, learning_rate=1e-2)
+    found = [
+        quantize.quantize(of, how, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        for of, how in ((folded, seen), (graph, splits))
+    ]
+    raw, normal = (each.training.losses for each in found if each.training)
+    assert raw[-1] < 0.9 * raw[0]
+    assert raw == pytest.approx(normal, rel=0.03)
+    assert found[0].simulation.quantization("input") == view.quantization
+    assert found[0].before is not None
+
+
+def test_two_views_of_the_same_data_convert_into_one_another() -> None:
+    splits = stripes()
+    other = Splits(splits.train, splits.validation, splits.test, splits.classes, (0.1,), (0.7,))
+    x = normalise(splits.train.x[:4], splits)
+    torch.testing.assert_close(converted(x, splits, other), normalise(splits.train.x[:4], other))
+    assert converted(x, splits, splits) is x
+
+
+def test_samples_can_be_gone_through_again_and_in_smaller_batches() -> None:
+    samples = chosen(stripes(), 90, 3)
+    first, again = list(samples), list(samples)
+    assert [len(x) for x in first] == [64, 26]
+    assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
+    assert [len(x) for x in samples.first(16)] == [16]
+    assert torch.equal(next(iter(samples.first(16))), first[0][:16])
