@@ -144,6 +144,8 @@ class Prune(Training, Part):
 
 class Quantize(Training):
     """Attributes:
+    kernels: whose rounding the student is calibrated and trained to: "xnnpack" (LiteRT), "tflm" (TFLite Micro) or
+        "onnxruntime"; "auto" takes those of the first exported format.
     method: "qat" trains in the deployed arithmetic, from what calibration gives; "ptq" ships that as it is.
     calibration: training samples whose activations set the (first) ranges.
     calibrate: the values that codes cover: "minmax" all, "percentile" all but a few, "mse" for the least squared error.
@@ -157,10 +159,11 @@ class Quantize(Training):
     observe: share of the training in which ranges still follow the activations; then they stand still.
     """
 
+    kernels: Literal["auto", "xnnpack", "tflm", "onnxruntime"] = "auto"
     method: Literal["qat", "ptq"] = "qat"
     calibration: PositiveInt = 512
     calibrate: Literal["minmax", "percentile", "mse"] = "mse"
-    percentile: float = Field(99.99, gt=50, le=100)
+    percentile: float = Field(99.999, gt=50, le=100)
     equalise: bool = False
     correct_bias: bool = True
     baseline: bool = True

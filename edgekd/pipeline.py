@@ -49,7 +49,7 @@ STAGES = (
     Stage(
         "verify",
         reads=("data", "teacher", "distill", "prune", "quantize", "export"),
-        settings=("verify", "export.formats"),
+        settings=("verify", "export.formats", "quantize.kernels"),
     ),
     # A measurement is never reused, and so the page that shows it is made anew.
     Stage("profile", reads=("data", "quantize", "export"), settings=("profile", "device"), cached=False),

@@ -26,6 +26,11 @@ KERNELS: dict[str, Kernels] = {"tflite": "xnnpack", "onnx": "onnxruntime"}
 """The kernels that run each format: what a student for it is trained to, and its file verified against."""
 
 
+def kernels_for(asked: Kernels | Literal["auto"], formats: tuple[str, ...]) -> Kernels:
+    """The kernels that a student is trained to: those that are asked for, or those that run the first format."""
+    return KERNELS[formats[0]] if asked == "auto" else asked
+
+
 @dataclass(frozen=True)
 class Quantization:
     """real = scale * (code - zero_point); `scale` is a float32 value. Codes of 16 bits have the zero point 0."""

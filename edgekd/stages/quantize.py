@@ -1,7 +1,7 @@
 """The quantize stage: the pruned student becomes the quantised graph, and that graph is trained under the teacher.
 
 What is trained is what is shipped: the simulation computes with the integer codes, int32 biases and rescaling of the
-runtime whose format is exported first. Batch norm is folded before, so training sees the weights that ship. Without
+kernels that it will run under. Batch norm is folded before, so training sees the weights that ship. Without
 training ("ptq"), what was calibrated is shipped in the same way.
 """
 
@@ -23,7 +23,7 @@ from edgekd.graph.capture import capture
 from edgekd.graph.prepare import Prepared, prepared
 from edgekd.graph.sensitivity import Row, sensitivity
 from edgekd.graph.simulate import Simulation
-from edgekd.graph.structure import KERNELS, Graph, Kernels
+from edgekd.graph.structure import Graph, Kernels, kernels_for
 from edgekd.losses.total import total_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import Batch, converted, normalise
@@ -173,7 +173,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     channels = len(splits.mean)
     seen = replace(splits, mean=(view.mean,) * channels, std=(view.std,) * channels) if view else splits
     samples = replace(samples, splits=seen)
-    kernels = KERNELS[config.export.formats[0]]
+    kernels = kernels_for(settings.kernels, config.export.formats)
     if settings.method == "ptq":
         found = Quantized(calibrated(ready.graph, samples, settings, kernels))
     else:

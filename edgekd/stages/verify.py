@@ -18,7 +18,7 @@ from edgekd.config import Config, Verify
 from edgekd.figures import Boundary, Figure
 from edgekd.graph import files, integer
 from edgekd.graph.simulate import Simulation
-from edgekd.graph.structure import KERNELS, Array, Graph, Kernels, Mode
+from edgekd.graph.structure import Array, Graph, Kernels, Mode, kernels_for
 from edgekd.nn import blueprint
 from edgekd.nn.batches import normalise
 from edgekd.nn.evaluate import accuracy, logits
@@ -26,7 +26,7 @@ from edgekd.nn.progress import progress
 from edgekd.nn.splits import Splits
 from edgekd.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
 
-VERSION = 1
+VERSION = 2
 
 ROUNDING = {
     "xnnpack": "integer accumulation, float32 rescaling half to even, fixed-point ADD",
@@ -138,7 +138,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         floats.append(Answers(name, logits(model, splits.test, splits, title=f"verify: {name}"), "torch, float32"))
     rows = verify(
         floats,
-        _simulation(read["quantize"], KERNELS[config.export.formats[0]]),
+        _simulation(read["quantize"], kernels_for(config.quantize.kernels, config.export.formats)),
         files.load(read["quantize"] / "graph"),
         {kind: read["export"] / f"model.{kind}" for kind in config.export.formats},
         splits.seen_by(read["quantize"]),
