@@ -50,7 +50,8 @@ def correct_biases(simulation: Simulation, batches: Iterable[Tensor | tuple[Tens
     for op in simulation.graph.operators:
         if isinstance(op, SCALABLE) and op.name not in shared and op.output in simulation.scale_owner:
             shift = _mean_shift(simulation, op, [x[op.inputs[0]] for x in real], [x[op.inputs[0]] for x in coded])
-            corrected[op.name] = float(shift.abs().max()) / (255 * simulation.quantization(op.output).scale)
+            output = simulation.quantization(op.output)
+            corrected[op.name] = float(shift.abs().max()) / (output.scale * (output.highest - output.lowest))
         for x in real:  # what is wanted keeps its bias
             x[op.output] = simulation.in_float(op, *(x[name] for name in op.inputs))
         if op.name in corrected:

@@ -38,7 +38,7 @@ class Histogram:
 
 
 def ranges(
-    seen: Seen, method: Method = "minmax", percentile: float = 99.99, whole: Collection[str] = ()
+    seen: Seen, method: Method = "minmax", percentile: float = 99.999, whole: Collection[str] = ()
 ) -> dict[str, Range]:
     """(low, high) by name.
 

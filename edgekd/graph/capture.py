@@ -4,13 +4,13 @@ import warnings
 from typing import Any
 
 import torch
-from torch import nn
+from torch import fx, nn
 from torch.utils import _pytree as pytree
 
 from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.graph.alternatives import instead
 from edgekd.graph.attention import batch_first_attention
-from edgekd.graph.lowerings import COMPUTING, LOWERINGS
+from edgekd.graph.lowerings import LOWERINGS
 from edgekd.graph.reader import BATCH, Reader, Refused
 from edgekd.graph.simplify import simplified
 from edgekd.graph.structure import Graph
@@ -34,7 +34,7 @@ def capture(model: nn.Module, *examples: Example) -> Graph:
         more = f" (and {len(refused) - 1} more: {'; '.join(map(str, refused[1:4]))})" if refused[1:] else ""
         raise UnsupportedOperatorError(
             f"layer {refused[0]} has no int8 form{more}",
-            instead(refused, COMPUTING),
+            instead(refused),
         )
     assert graph is not None
     return graph
@@ -50,8 +50,24 @@ def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Re
     if reader.refused:
         return None, reader.refused
     given = next(node for node in program.graph.nodes if node.op == "output").args[0]
-    outputs = tuple(reader.names[node] for node in pytree.tree_leaves(given))
+    outputs = _outputs([leaf for leaf in pytree.tree_leaves(given) if leaf is not None], reader)
     return simplified(Graph(tuple(reader.inputs), outputs, reader.tensors, tuple(reader.operators))), []
+
+
+def _outputs(given: list[Any], reader: Reader) -> tuple[str, ...]:
+    """The tensors that the model gives out; ModelError where no device could compute them."""
+    names = [reader.names.get(leaf, "") if isinstance(leaf, fx.Node) else "" for leaf in given]
+    for what, wrong in (
+        ("what does not depend on its inputs", not all(names)),
+        ("an input as it came", any(name in reader.inputs for name in names)),
+        ("one tensor twice", len(set(names)) < len(names)),
+        ("nothing", not names),
+    ):
+        if wrong:
+            raise ModelError(
+                f"the model's forward gives out {what}", "let it return what it computes, once, and no more"
+            )
+    return tuple(names)
 
 
 def _export(model: nn.Module, examples: tuple[Example, ...]) -> Any:

@@ -51,9 +51,14 @@ class Reader:
         """Take in one node; what has no form is noted in `refused`."""
         if node.op == "placeholder":
             self._take_input(node)
-        if node.op != "call_function" or not isinstance(node.meta.get("val"), (torch.Tensor, tuple, list)):
+        if node.op != "call_function":
             return
         kind = kind_of(node)
+        if kind == "item" and node.args[0] in self.names:
+            self.refused.append(Refused(self.path(node), kind, _source(node), "it makes a number of a tensor"))
+            self.names[node] = "?"
+        if not isinstance(node.meta.get("val"), (torch.Tensor, tuple, list)):
+            return
         if kind == "_guards_fn":
             return
         if node in self.names:
@@ -189,11 +194,6 @@ def _shape(node: fx.Node) -> tuple[int, ...]:
     if not shape or shape[0] != BATCH:
         raise Unsupported("it mixes the samples of a batch")
     return shape[1:]
-
-
-def pair(value: Any) -> tuple[int, int]:
-    values = list(value) if isinstance(value, (list, tuple)) else [value]
-    return (int(values[0]), int(values[-1]))
 
 
 def arguments(node: fx.Node, *names: str) -> list[Any]:

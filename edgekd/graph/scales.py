@@ -110,5 +110,5 @@ def from_range(low: float, high: float, bits: Bits = 8) -> Quantization:
     if bits == 16:
         return Quantization(float(np.float32(max(-low, high, 1e-6) / (2**15 - 1))), 0, bits)
     scale = np.float32(max(high - low, 1e-6) / (QMAX - QMIN))
-    zero_point = int(np.clip(np.rint(QMIN - low / scale), QMIN, QMAX))
+    zero_point = int(min(max(np.rint(QMIN - low / scale), QMIN), QMAX))
     return Quantization(float(scale), zero_point)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from edgekd.graph.affine import BatchNorm, fold_batch_norm
 from edgekd.graph.images import keep_images
-from edgekd.graph.ops import Add, Concat, Mul, Prelu, Relu, Reshape, Slice, Sub, Transpose, Unary
+from edgekd.graph.ops import Add, Concat, Mul, Prelu, Relu, Reshape, Slice, Sub, Take, Transpose, Unary
 from edgekd.graph.structure import Graph, Operator, Weighted
 
 BY_VALUE = (BatchNorm, Relu, Unary, Prelu, Add, Sub, Mul)
@@ -14,9 +14,8 @@ BY_VALUE = (BatchNorm, Relu, Unary, Prelu, Add, Sub, Mul)
 def simplified(graph: Graph) -> Graph:
     """Reshapes, transposes and slices merged, batch norm folded, activations fused, and what nobody reads dropped."""
     graph = drop_unused(slice_before_joining(keep_images(graph, BY_VALUE)))
-    for simplify in (merge_reshapes, merge_transposes, merge_slices, fold_batch_norm, fuse_activations, drop_unused):
-        graph = simplify(graph)
-    return graph
+    graph = repeat_while_computing(merge_slices(merge_transposes(merge_reshapes(graph))))
+    return drop_unused(fuse_activations(fold_batch_norm(graph)))
 
 
 def _rewire(graph: Graph, operators: list[Operator], renamed: dict[str, str]) -> Graph:
@@ -94,6 +93,27 @@ def slice_before_joining(graph: Graph) -> Graph:
         if op.output not in renamed:
             operators.append(op)
     return _rewire(graph, operators, renamed)
+
+
+def repeat_while_computing(graph: Graph) -> Graph:
+    """What only repeats axes of length 1 for a sum or product (`expand_as`) is left to the sum or product."""
+    made_by = {op.output: op for op in graph.operators}
+    operators: list[Operator] = []
+    for op in graph.operators:
+        if isinstance(op, (Add, Mul, Sub)):
+            for name, other in (op.inputs, op.inputs[::-1]):
+                take, swapped = made_by.get(name), name == op.inputs[0]
+                whole = graph.tensors[other].shape == graph.tensors[op.output].shape
+                if isinstance(take, Take) and _repeats(take, graph) and whole and not (swapped and isinstance(op, Sub)):
+                    op = replace(op, inputs=(other, take.inputs[0]))
+                    break
+        operators.append(op)
+    return replace(graph, operators=tuple(operators))
+
+
+def _repeats(take: Take, graph: Graph) -> bool:
+    lengths = graph.tensors[take.inputs[0]].shape
+    return all(n == 1 for n, positions in zip(lengths, take.positions, strict=True) if positions is not None)
 
 
 def merge_slices(graph: Graph) -> Graph:

@@ -61,6 +61,7 @@ class Simulation(nn.Module):
         for name in self.ranged:
             self.group.setdefault(self.scale_owner[name], []).append(name)
         self.padding = [(op.output, op.value) for op in graph.operators if isinstance(op, Pad) and op.value]
+        self.known: dict[str, Quantization] | None = None  # scales of this pass, while there is one
         self.readers = {name: len(graph.consumers(name)) for name in graph.tensors}
         self.lows: Tensor
         self.highs: Tensor
@@ -109,8 +110,8 @@ class Simulation(nn.Module):
     def quantization(self, tensor: str) -> Quantization:
         """A tensor's scale and zero point by its range now; a constant's range is that of its values."""
         owner = self.scale_owner[tensor]
-        if fixed := self.graph.tensors[owner].fixed:
-            return fixed
+        if known := self.graph.tensors[owner].fixed or (self.known and self.known.get(owner)):
+            return known
         ends = [value for name, value in self.padding if self.scale_owner.get(name) == owner]
         measured = [self.ranged[name] for name in self.group[owner] if name not in self.constants]
         if measured:
@@ -119,14 +120,17 @@ class Simulation(nn.Module):
             if name in self.constants:
                 value = self.trained[self.constants[name]].detach()
                 ends += [float(value.min()), float(value.max())]
-        return from_range(min(ends), max(ends), self.graph.tensors[owner].bits)
+        found = from_range(min(ends), max(ends), self.graph.tensors[owner].bits)
+        if self.known is not None:
+            self.known[owner] = found
+        return found
 
     @torch.no_grad()
     def calibrate(
         self,
         batches: Iterable[Tensor | tuple[Tensor, ...]],
         method: calibration.Method = "minmax",
-        percentile: float = 99.99,
+        percentile: float = 99.999,
     ) -> None:
         """Set every range by the real values that the batches, which are gone through twice, give in float."""
 
@@ -137,6 +141,7 @@ class Simulation(nn.Module):
                         yield self.scale_owner[name], values
 
         whole = {self.scale_owner[name] for name in self.graph.outputs if name in self.scale_owner}
+        whole |= {owner for owner in self.group if self.graph.tensors[owner].bits == 16}  # with room for every outlier
         for name, (low, high) in calibration.ranges(seen, method, percentile, whole).items():
             members = [self.ranged[member] for member in self.group[name]]
             self.lows[members], self.highs[members] = low, high
@@ -203,10 +208,14 @@ class Simulation(nn.Module):
     def _codes(self, x: tuple[Tensor, ...]) -> Iterator[tuple[str, Tensor]]:
         """Every tensor's name and codes less their zero points; real values inside islands."""
         values = dict(zip(self.graph.inputs, x, strict=True))
-        for name in values:
-            if name in self.scale_owner:
-                values[name] = self.coded(name, values[name])
-        return self.walk(values, self.in_codes)
+        self.known = {}
+        try:
+            for name in values:
+                if name in self.scale_owner:
+                    values[name] = self.coded(name, values[name])
+            yield from self.walk(values, self.in_codes)
+        finally:
+            self.known = None
 
     def coded(self, name: str, values: Tensor) -> Tensor:
         """Real values to a tensor's codes less their zero point."""
@@ -225,3 +234,5 @@ class Simulation(nn.Module):
         self.highs[i].lerp_(values.max(), MOMENTUM)
         if name in self.made_by:
             self._widen(self.made_by[name])
+        if self.known:
+            self.known.pop(self.scale_owner[name], None)

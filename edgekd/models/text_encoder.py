@@ -1,4 +1,4 @@
-"""A small text classifier in the manner of BERT (Devlin et al., 2019): embeddings, self-attention, and a linear layer."""
+"""A small text classifier in BERT's manner (Devlin et al., 2019): embeddings, self-attention, and a linear layer."""
 
 from collections.abc import Sequence
 
@@ -82,7 +82,9 @@ class TextEncoder(nn.Module):
             )
         positive("text_encoder", vocabulary=vocabulary, width=width, heads=heads, layers=layers, hidden=hidden)
         if width % heads:
-            raise ModelError(f"text_encoder: width = {width} is no multiple of heads = {heads}", f"width = {16 * heads}")
+            raise ModelError(
+                f"text_encoder: width = {width} is no multiple of heads = {heads}", f"width = {16 * heads}"
+            )
         self.embedding = nn.Embedding(vocabulary, width)
         self.position = nn.Parameter(torch.empty(int(input_shape[0]), width))
         self.norm = nn.LayerNorm(width)

@@ -116,9 +116,7 @@ def cut(groups: Sequence[Group], kept: Sequence[Sequence[int]]) -> None:
             group.prune(gone, record_history=False)
 
 
-def cut_copy(
-    model: nn.Module, example: Example, names: Sequence[str], kept: Sequence[Sequence[int]]
-) -> nn.Module:
+def cut_copy(model: nn.Module, example: Example, names: Sequence[str], kept: Sequence[Sequence[int]]) -> nn.Module:
     """A smaller copy of `model`, which stays as it is; `names` are those of the groups that `kept` speaks of."""
     smaller = copy.deepcopy(model)
     by_name = {name_of(group): group for group in _trace(smaller, example)}

@@ -16,6 +16,7 @@ from edgekd.graph.ops import Conv2d, Linear
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph
 from edgekd.graph.structure import Tensor as GraphTensor
+from edgekd.parity import RUNTIMES, layers
 
 RGB = Normalisation(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 3, 8, 8)).astype(np.uint8)
@@ -199,3 +200,15 @@ def test_the_simulation_takes_the_fixed_codes_and_no_calibration_moves_them() ->
     assert simulation.quantized_graph().quantization("input") == view.quantization
     codes = simulation.trace_codes(x)["input"].numpy()
     np.testing.assert_array_equal(codes, PIXELS.astype(int) - 128)
+
+
+@pytest.mark.parametrize("model", [AddsItself(), Net(padding=1)])
+def test_a_folded_network_is_exact_in_the_runtimes(model: nn.Module) -> None:
+    view = of_pixels(RGB)
+    for name in ("litert", "onnxruntime"):
+        runtime = RUNTIMES[name]
+        simulation = Simulation(fold(capture(model.eval(), (3, 8, 8)), RGB, view).graph, runtime.kernels)
+        simulation.calibrate([normalised(PIXELS, view)], "mse")
+        rows = layers(runtime, simulation.quantized_graph(), ((PIXELS.astype(int) - 128).astype(np.int8),))
+        assert len(rows) == len(simulation.graph.operators)
+        assert not [row for row in rows if row.differing]

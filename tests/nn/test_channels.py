@@ -20,6 +20,8 @@ NETWORKS = {
     "resnet32": {"width": 8, "shortcut": "conv"},
     "dscnn": {"width": 16},
     "mobilenetv2": {"width": 0.35},
+    "mobilenetv3": {"width": 0.35},
+    "squeezenet": {"width": 0.35},
 }
 
 

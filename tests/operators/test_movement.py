@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph.capture import capture
-from edgekd.graph.ops import Concat, Requantize, Slice, Take, Transpose
+from edgekd.graph.ops import Add, Concat, Mul, Requantize, Slice, Sub, Take, Transpose
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph, Kernels
 from edgekd.parity import Runtime
@@ -130,6 +130,42 @@ def test_slices_and_positions_are_as_few_as_can_be() -> None:
 
     graph = capture(Moved(moves), (3, 6, 5))
     assert [type(op) for op in graph.operators if isinstance(op, (Slice, Transpose, Concat, Take))] == [Slice]
+
+
+def test_a_product_repeats_what_is_one_long_by_itself() -> None:
+    def moves(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+        gate = torch.sigmoid(a.mean((2, 3))).view(-1, 4, 1, 1)
+        return b * gate.expand_as(b), gate.expand(-1, -1, 6, 5) + a, gate.expand(-1, -1, 6, 5) - b
+
+    graph = assert_exact(lived_in(Moved(moves), (3, 6, 5)), (3, 6, 5), samples=2)
+    assert [type(op) for op in graph.operators if isinstance(op, (Take, Mul, Add, Sub))] == [Mul, Add, Take, Sub]
+
+
+def test_reading_one_reshape_twice_writes_it_once() -> None:
+    def moves(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:  # LiteRT's reference ADD once wrote over what was read later
+        y = (a.mean((2, 3)) + b.mean((2, 3))).reshape(-1, 2, 2, 1)
+        return y + torch.ones(2, 1), y.mean((2, 3)) * 2
+
+    assert_exact(lived_in(Moved(moves), (3, 6, 5)), (3, 6, 5), samples=2)
+
+
+def test_slices_with_steps_beyond_four_axes_are_exact() -> None:
+    def moves(a: Tensor, b: Tensor) -> tuple[Tensor, ...]:
+        return torch.stack([a, b], 2)[:, ::2, :, 1::2], F.relu(a.unflatten(1, (2, 2))[:, :, ::2])
+
+    assert_exact(lived_in(Moved(moves), (3, 6, 5)), (3, 6, 5), samples=2)
+
+
+def test_rows_on_many_axes_are_exact() -> None:
+    class Deep(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.last = nn.Conv2d(2, 4, 1), nn.Linear(2, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.last(self.conv(x).reshape(-1, 2, 2, 3, 2, 2, 2))
+
+    assert_exact(lived_in(Deep(), (2, 6, 4)), (2, 6, 4), samples=2)
 
 
 @pytest.mark.parametrize(

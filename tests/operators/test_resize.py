@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph.capture import capture
+from edgekd.graph.integer.resize import onnx_scale
 from edgekd.graph.ops import Resize, Take
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Array, Graph, Kernels, Quantization
@@ -82,6 +83,29 @@ def test_the_nearest_neighbour_is_a_choice_of_positions() -> None:
     (op,) = graph.operators
     assert isinstance(op, Take)
     assert op.positions == (None, (0, 0, 1, 1), (0, 0, 1, 1, 2, 2))
+
+
+def test_every_size_is_reached_by_a_float32_scale_that_is_cut_off() -> None:
+    for before in range(1, 40):
+        for after in range(1, 40):
+            scale = onnx_scale(before, after)
+            assert int(float(scale) * before) == int(scale * np.float32(before)) == after
+
+
+class Turned(nn.Module):
+    """Transposes around, which onnxruntime likes to move through a resizing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.interpolate(self.conv(x), size=(7, 4), mode="bilinear").transpose(1, 2)
+        return (x + x) * F.interpolate(x.transpose(1, 2), size=(7, 4), mode="bilinear").transpose(1, 2)
+
+
+def test_transposes_around_a_resizing_are_exact() -> None:
+    assert_exact(lived_in(Turned(), (2, 5, 8)), (2, 5, 8), samples=2)
 
 
 def test_a_gradient_passes_a_bilinear_resizing() -> None:

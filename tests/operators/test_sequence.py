@@ -60,7 +60,7 @@ def test_softmax_rounds_the_shares_of_a_whole():
     scale = np.float32(0.1)
     for found in (
         softmax.by_table(codes, scale),
-        softmax.by_integer_table(codes, scale),
+        softmax.by_scaled_table(codes, scale),
         softmax.in_fixed_point(codes, float(scale)),
     ):
         np.testing.assert_array_equal(found, [[-128, -128, 127, -128], [-64, -64, -64, -64]])
@@ -129,7 +129,9 @@ class Masked(nn.Module):
 
 
 def test_masks_are_refused():
-    with pytest.raises(UnsupportedOperatorError, match=r"scaled_dot_product_attention, test_sequence\.py:\d+\): attention"):
+    with pytest.raises(
+        UnsupportedOperatorError, match=r"scaled_dot_product_attention, test_sequence\.py:\d+\): attention"
+    ):
         capture(Masked(), (5, 8))
 
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.exporters import onnx, tflite
-from edgekd.graph import files
+from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
 from edgekd.graph.functions import FUNCTIONS, SATURATING
 from edgekd.graph.integer.tables import OWN, shipped, table
@@ -176,3 +176,12 @@ def test_the_gradient_of_a_table_is_the_functions() -> None:
         simulation(x).pow(2).mean().backward()
         gradients.append(torch.cat([p.grad.flatten() for p in simulation.parameters() if p.grad is not None]))
     assert torch.nn.functional.cosine_similarity(*gradients, dim=0) > 0.98
+
+
+def test_a_shipped_table_needs_room_for_its_rows() -> None:
+    source, output = Quantization(0.05, 3), Quantization(0.04, -120)
+    own = beside_each_other([(Unary("", (), "", function="gelu"), (source,), output)], 64)
+    stored = replace(own, operators=tuple(shipped(op, source, output, "tflm") for op in own.operators))
+    assert plan.peak_ram_bytes(own) == 128
+    assert plan.peak_ram_bytes(stored) == 128 + 2 * 4 * 64
+    assert cost.describe(stored.operators[0]) == "gelu"

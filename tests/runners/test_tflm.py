@@ -9,8 +9,7 @@ from exported import codes, image, linear, write
 
 from edgekd import catalog
 from edgekd.errors import MissingExtraError, ModelError
-from edgekd.graph.ops import Slice
-from edgekd.graph.structure import Graph, Quantization, Tensor
+from edgekd.exporters.tflite.packing import Code, Parts
 from edgekd.runners.tflm import TFLMRunner
 
 pytest.importorskip("tflite_micro", reason="TFLite Micro's kernels need the extra 'tflm'")
@@ -43,10 +42,11 @@ def test_litert_runs_its_reference_kernels_on_request(tmp_path: Path) -> None:
 
 
 def test_an_operator_that_tflite_micro_refuses_is_named_with_its_own_words(tmp_path: Path) -> None:
-    tensors = {n: Tensor(n, s, Quantization(1.0, 0)) for n, s in (("x", (2, 3, 2, 4)), ("y", (1, 3, 2, 4)))}
-    ranges = ((0, 2, 2), (0, 3, 1), (0, 2, 1), (0, 4, 1))
-    path = write(Graph(("x",), ("y",), tensors, (Slice("cut", ("x",), "y", ranges),)), tmp_path, "tflite")
-    with pytest.raises(ModelError, match=r"TFLite Micro: .*dim"):
+    parts, path = Parts(), tmp_path / "model.tflite"
+    x, y = (parts.tensor(name, (1, 2), np.float32, 0, None) for name in "xy")
+    parts.operator(Code.ATAN2, 1, [x, x], y)
+    path.write_bytes(parts.packed({"x": x}, {"y": y}, {}))
+    with pytest.raises(ModelError, match=r"by TFLite Micro: .*ATAN2"):
         TFLMRunner(path)
 
 

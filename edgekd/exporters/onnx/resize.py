@@ -4,7 +4,7 @@ import numpy as np
 
 from edgekd.exporters.onnx.model import OnnxFile, Writer
 from edgekd.graph.integer.resize import onnx_scale
-from edgekd.graph.ops import Resize
+from edgekd.graph.ops import Resize, Transpose
 from edgekd.graph.structure import Operator
 
 
@@ -13,8 +13,17 @@ def _write_resize(file: OnnxFile, op: Resize) -> None:
     factors = [onnx_scale(n, m) for n, m in zip(before, after, strict=True)]
     scales = file.constant(f"{op.name}/scales", np.array([1, 1, *factors], np.float32))
     mode = "align_corners" if op.align_corners else "half_pixel"
-    inputs = [file.values(op.inputs[0], op), "", scales]
-    file.result(op, "Resize", inputs, mode="linear", coordinate_transformation_mode=mode)
+    resizing = {"mode": "linear", "coordinate_transformation_mode": mode}
+    if not any(isinstance(other, Transpose) for other in file.graph.operators):
+        file.result(op, "Resize", [file.values(op.inputs[0], op), "", scales], **resizing)
+        return
+    # onnxruntime moves transposes through a Resize, to axes that its kernel does not have; through a Reshape it can't.
+    (channels, *size), name = file.graph.tensors[op.output].shape, op.name
+    single, back = ((-1, 1, *before), (-1, channels, *size))
+    shapes = [file.constant(f"{name}/{n}", np.array(s, np.int64)) for n, s in (("single", single), ("back", back))]
+    images = file.node("Reshape", [file.values(op.inputs[0], op), shapes[0]], f"{name}/images")
+    resized = file.node("Resize", [images, "", scales], f"{name}/resized", **resizing)
+    file.result(op, "Reshape", [resized, shapes[1]])
 
 
 WRITERS: dict[type[Operator], Writer] = {Resize: _write_resize}

@@ -90,19 +90,21 @@ class FlatbufferFile:
     def output(self, op: Operator, order: Order | None = None) -> int:
         """The index of an operator's output, by default as its inputs were read."""
         if op.output in self.standing:
-            form = self.standing[op.output]
-            index = self.activation(self.graph.tensors[op.output], op.output, form.shape)
-            self.memory.forms[op.output] = [replace(form, index=index)]
-            return index
+            return self.declare(op.output, self.standing[op.output].layout, self.standing[op.output].shape)
         shape = self.graph.tensors[op.output].shape
         order = self.chosen.get(op.output) if order is None else order
         fits = order is not None and len(shape) == sum(axis is not None for axis in order)
         return self.declare(op.output, Layout.of(shape, order if fits else None))
 
-    def declare(self, name: str, layout: Layout) -> int:
-        """The index of a new tensor of the file, which holds a tensor of the graph in a layout."""
-        index = self.activation(self.graph.tensors[name], name, layout.sizes)
-        self.memory.forms[name] = [Form(index, layout.sizes, layout)]
+    def declare(self, name: str, layout: Layout, shape: Shape | None = None) -> int:
+        """The index of a new tensor of the file, which holds a tensor of the graph in a layout.
+
+        Args:
+            shape: in the file, where it joins what the layout splits.
+        """
+        shape = layout.sizes if shape is None else shape
+        index = self.activation(self.graph.tensors[name], name, shape)
+        self.memory.forms[name] = [Form(index, shape, layout)]
         return index
 
     def order(self, name: str) -> Order:
@@ -147,8 +149,10 @@ class FlatbufferFile:
             way = transposition(form.layout, form.shape, want)
             assert way is not None
         before, permutation, after = way
-        tensor, source, batched = self.graph.tensors[name], form.index, len(before) < 5
-        if before != form.shape or not batched:
+        tensor, batched = self.graph.tensors[name], len(before) < 5
+        if batched:
+            source = self.shaped(name, form, before).index
+        else:
             source = self.activation(tensor, f"{name}/split{len(self.parts.tensors)}", before, batched)
             self.reshape(form.index, source, before, batched)
         index = self.activation(tensor, f"{name}/moved{len(self.parts.tensors)}", after, batched)
@@ -180,7 +184,7 @@ class FlatbufferFile:
             form, found = self.memory.in_order(name, want)[0], want.rows()
             assert found is not None
         leading, inner = found
-        form = self.shaped(name, form, (*leading.sizes, *inner.shape))
+        form = self.shaped(name, form, leading.followed_by(*inner.shape).folded)
         return form.index, leading, inner.arranged(np.arange(*inner.shape)).ravel()
 
     def reshape(self, source: int, output: int, shape: Shape, batched: bool = True) -> None:

@@ -160,6 +160,11 @@ class Layout:
             self.sizes[start:], (tuple(place - start for place in inner),)
         )
 
+    @property
+    def folded(self) -> Shape:
+        """The stored shape for kernels that work on rows; all axes but the last are one where there are many."""
+        return self.sizes if len(self.sizes) <= 4 else (prod(self.sizes[:-1]), self.sizes[-1])
+
     def broadcast(self, shape: Shape) -> "Layout":
         """Of a tensor that numpy would broadcast to this one: length 1 where it has one, or no axis."""
         more = len(self.axes) - len(shape)

@@ -11,8 +11,11 @@ from edgekd.exporters.tflite.layout import IMAGE, Layout
 from edgekd.exporters.tflite.memory import Form
 from edgekd.graph.integer.arithmetic import quantize
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
-from edgekd.graph.positions import reflected, repeated, reversed_
+from edgekd.graph.positions import Positions, reflected, repeated, reversed_
 from edgekd.graph.structure import Array, Operator
+
+STRIDED_AXES = 4
+"""That TFLite Micro's STRIDED_SLICE takes, the batch among them."""
 
 
 def by_place(file: FlatbufferFile, op: Operator, rows: Sequence[Any], filler: Any) -> Array:
@@ -36,6 +39,9 @@ def _write_pad(file: FlatbufferFile, op: Pad) -> None:
 def _write_slice(file: FlatbufferFile, op: Slice) -> None:
     sources = file.inputs(op)
     begin, end, step = by_place(file, op, op.ranges, (0, 1, 1)).T
+    if (step > 1).any() and len(step) > STRIDED_AXES:
+        _write_axis_by_axis(file, op, _ranges_as_positions(file, op))
+        return
     if (step == 1).all():
         arrays = [file.constant(f"{op.name}/{n}", v.copy()) for n, v in (("begin", begin), ("size", end - begin))]
         options, code = schema.SliceOptionsT(), Code.SLICE
@@ -45,6 +51,11 @@ def _write_slice(file: FlatbufferFile, op: Slice) -> None:
         options, code = schema.StridedSliceOptionsT(), Code.STRIDED_SLICE
         options.beginMask = options.endMask = 1  # the whole batch
     file.operator(code, file.version(op, 2), [*sources, *arrays], file.output(op), options)
+
+
+def _ranges_as_positions(file: FlatbufferFile, op: Slice) -> list[Positions | None]:
+    shape = file.graph.tensors[op.inputs[0]].shape
+    return [None if r == (0, n, 1) else tuple(range(*r)) for r, n in zip(op.ranges, shape, strict=True)]
 
 
 def _write_reshape(file: FlatbufferFile, op: Reshape) -> None:
@@ -88,7 +99,7 @@ def _write_take(file: FlatbufferFile, op: Take) -> None:
         options.mode = schema.MirrorPadMode.REFLECT
         file.operator(Code.MIRROR_PAD, file.version(op, 2), inputs, file.output(op), options)
     else:
-        _write_axis_by_axis(file, op)
+        _write_axis_by_axis(file, op, op.positions)
 
 
 def _write_nearest(file: FlatbufferFile, op: Take) -> None:
@@ -100,18 +111,18 @@ def _write_nearest(file: FlatbufferFile, op: Take) -> None:
     file.operator(Code.RESIZE_NEAREST_NEIGHBOR, file.version(op, 2), inputs, file.output(op), options)
 
 
-def _write_axis_by_axis(file: FlatbufferFile, op: Take) -> None:
+def _write_axis_by_axis(file: FlatbufferFile, op: Operator, taken: Sequence[Positions | None]) -> None:
     """REVERSE_V2 where an axis is reversed, else GATHER."""
     source, order = file.inputs(op)[0], file.chosen[op.output]
     tensor = file.graph.tensors[op.inputs[0]]
-    shape, left = list(tensor.shape), [axis for axis, taken in enumerate(op.positions) if taken is not None]
-    for axis in left:
-        positions, length = np.array(op.positions[axis], np.int32), shape[axis]
+    shape, axes = list(tensor.shape), {axis: positions for axis, positions in enumerate(taken) if positions is not None}
+    for axis, found in axes.items():
+        positions, length = np.array(found, np.int32), shape[axis]
         shape[axis] = len(positions)
         sizes = Layout.of(tuple(shape), order).sizes
-        last = axis == left[-1]
+        last = axis == max(axes)
         output = file.output(op) if last else file.activation(tensor, f"{op.name}/{axis}", sizes)
-        if reversed_(tuple(positions.tolist()), length):
+        if reversed_(found, length):
             place = np.array([order.index(axis) + 1], np.int32)
             inputs, code = [source, file.constant(f"{op.name}/axis{axis}", place)], Code.REVERSE_V2
             options = schema.ReverseV2OptionsT()

@@ -70,7 +70,8 @@ def _write_linear(file: FlatbufferFile, op: Linear) -> None:
     options.fusedActivationFunction = ACTIVATIONS[op.activation]
     options.keepNumDims = bool(leading.sizes)
     inputs = [source, *file.weights(op, op.weight[:, order], channel_axis=0)]
-    output = file.declare(op.output, leading.followed_by(len(op.weight)))
+    rows = leading.followed_by(len(op.weight))
+    output = file.declare(op.output, rows, rows.folded)
     file.operator(Code.FULLY_CONNECTED, file.version(op, 5), inputs, output, options)
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, exactly, limits, requantized
+from edgekd.graph.fake_quant.tables import look_up
 from edgekd.graph.floating import activated
 from edgekd.graph.integer.arithmetic import fixed_point, fixed_point_add, float_add, twice_rounded
 from edgekd.graph.integer.elementwise import HEADROOM, alone, in_reach, product_factor
@@ -69,7 +70,7 @@ def _twice_rounded(a: Quantization, b: Quantization, output: Quantization, sign:
 
     def summed(x: Tensor, y: Tensor) -> Tensor:
         parts = [
-            torch.from_numpy(table).to(c.device, torch.int32)[c.int() + (QMAX - QMIN)]
+            look_up(torch.from_numpy(table).to(c.device, torch.int32), (c + (QMAX - QMIN)).flatten()).reshape(c.shape)
             for table, c in zip(tables, (x, y), strict=True)
         ]
         total = parts[0] + sign * parts[1]

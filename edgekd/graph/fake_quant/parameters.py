@@ -19,10 +19,11 @@ def _weighted(sim: Simulated, op: Weighted) -> Operator:
     source = sim.quantization(op.inputs[0])
     weight, bias = sim.parameters_of(op)
     scale = weight_scale(weight, bias, source)
+    bias_type = torch.int32 if source.bits == 8 else torch.int64
     return replace(
         op,
         weight=weight_codes(weight, scale).to(torch.int8).cpu().numpy(),
-        bias=torch.round(bias / (scale * source.scale)).to(torch.int32 if source.bits == 8 else torch.int64).cpu().numpy(),
+        bias=torch.round(bias / (scale * source.scale)).to(bias_type).cpu().numpy(),
         weight_scale=scale.cpu().numpy(),
     )
 

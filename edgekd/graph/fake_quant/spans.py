@@ -23,4 +23,4 @@ def least_span(sim: Simulated, op: Operator) -> float:
         return 0.0
     scales = [sim.quantization(name).scale for name in op.inputs]
     step = scales[0] * scales[1] if isinstance(op, Mul | MatMul) else max(scales)
-    return step * (float(2**sim.tensors[op.output].bits) - 1) / LARGEST_RATIO
+    return step * (float(2 ** sim.tensors[op.output].bits) - 1) / LARGEST_RATIO

@@ -1,26 +1,58 @@
-"""Functions of one value: the kernels' own table of codes, with the gradient of the function."""
+"""Functions of one value: the kernels' own table of codes, and a table of the function's slopes for the gradient."""
 
 from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, exactly, limits
+from edgekd.graph.fake_quant.arithmetic import Simulated, limits
 from edgekd.graph.functions import FUNCTIONS
-from edgekd.graph.integer.tables import shipped, table
+from edgekd.graph.integer.tables import CODES, shipped, table
 from edgekd.graph.ops import Unary
-from edgekd.graph.structure import QMIN, Operator
+from edgekd.graph.structure import QMIN, Operator, Quantization
+
+
+class _LookUp(torch.autograd.Function):
+    """Codes less their zero point, from -128 - `zero_point` on, to what stands for them in a table of 256."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, values: Tensor, slopes: Tensor, zero_point: int) -> Tensor:
+        rows = (x + (zero_point - QMIN)).to(torch.uint8).flatten()
+        ctx.save_for_backward(rows, slopes)
+        return look_up(values, rows).reshape(x.shape)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        rows, slopes = ctx.saved_tensors
+        return look_up(slopes, rows).reshape(gradients[0].shape) * gradients[0], None, None, None
+
+
+def look_up(values: Tensor, rows: Tensor) -> Tensor:
+    """values[rows] of vectors; the fastest of torch's ways to write it."""
+    return values.index_select(0, rows.int())
 
 
 def _unary(sim: Simulated, op: Unary, x: Tensor) -> Tensor:
     source = sim.quantization(op.inputs[0])
-    values = FUNCTIONS[op.function](x * source.scale, op.alpha)
-    sim.observe(op.output, lambda: values)
+    sim.observe(op.output, lambda: FUNCTIONS[op.function](x * source.scale, op.alpha))
     output = sim.quantization(op.output)
-    found = table(shipped(op, source, output, sim.kernels), source, output, sim.kernels)
-    less_zero_point = torch.tensor(found, dtype=x.dtype, device=x.device) - output.zero_point
-    codes = less_zero_point[x.detach().int() + (source.zero_point - QMIN)]
-    return exactly(codes, (values / output.scale).clamp(*limits("none", output)))
+    codes = torch.tensor(table(shipped(op, source, output, sim.kernels), source, output, sim.kernels))
+    values = codes.to(x) - output.zero_point
+    slopes = _slopes(op.function, op.alpha, source, output).to(x)
+    found: Tensor = _LookUp.apply(x, values, slopes, source.zero_point)  # type: ignore[no-untyped-call]
+    return found
+
+
+@lru_cache(maxsize=1024)
+def _slopes(function: str, alpha: float, source: Quantization, output: Quantization) -> Tensor:
+    """(256,): output codes to an input code, by the function's derivative; 0 where the output saturates."""
+    x = (torch.from_numpy(CODES - source.zero_point) * source.scale).requires_grad_()
+    with torch.enable_grad():
+        steps = (FUNCTIONS[function](x, alpha) / output.scale).clamp(*limits("none", output))
+        (slopes,) = torch.autograd.grad(steps.sum(), x)
+    return slopes * source.scale
 
 
 FORMS: dict[type[Operator], Callable[..., Tensor]] = {Unary: _unary}

@@ -36,7 +36,7 @@ def saturating(function: str, codes: Array, source: Quantization) -> Array:
     centred = codes.astype(np.int64) - source.zero_point
     inside = np.abs(centred) < farthest
     x = twice_rounded(np.where(inside, centred, 0), mantissa, exponent)
-    steps = _rounded_shift(_sigmoid(x), 31 - 8) + QMIN if function == "sigmoid" else _rounded_shift(_tanh(x), 31 - 7)
+    steps = rounded_shift(_sigmoid(x), 31 - 8) + QMIN if function == "sigmoid" else rounded_shift(_tanh(x), 31 - 7)
     ends = np.where(centred < 0, QMIN, QMAX)
     ends = np.where((centred == 0) & ~inside, QMIN, ends)  # a scale of 16 and more leaves nothing inside
     return np.where(inside, np.clip(steps, QMIN, QMAX), ends)
@@ -55,17 +55,17 @@ def hard_swish(codes: Array, source: Quantization, output: Quantization, *, rati
     value = _high_product_16(x, by_output)
     gate = _saturated_16(x << max(exponent - 1, 0))
     gate = _high_product_16(gate, by_three)
-    gate = _saturated_16(gate << 1) if exponent > 0 else _rounded_shift(gate, -exponent)
+    gate = _saturated_16(gate << 1) if exponent > 0 else rounded_shift(gate, -exponent)
     gate = (gate + (1 << 15)) >> 1  # from [-1, 1) to [0, 1)
     product = gate * value
     product = _saturated_16((np.abs(product) >> 15) * np.sign(product))
-    steps: Array = _rounded_shift(product, -shift) + output.zero_point
+    steps: Array = rounded_shift(product, -shift) + output.zero_point
     return steps
 
 
 def _sigmoid(x: Array) -> Array:
     """In units of 2^-31, of x in units of 2^-27."""
-    of_negative = np.minimum(_two_over_one_plus(_exponential(-np.abs(x), INTEGER_BITS)) << 1, ONE)
+    of_negative = np.minimum(two_over_one_plus(exponential(-np.abs(x), INTEGER_BITS)) << 1, ONE)
     result = np.where(x > 0, of_negative, ONE - of_negative)
     sigmoid: Array = np.where(x == 0, 1 << 30, result)
     return sigmoid
@@ -73,12 +73,12 @@ def _sigmoid(x: Array) -> Array:
 
 def _tanh(x: Array) -> Array:
     """In units of 2^-31, of x in units of 2^-27: (1 - e) / (1 + e), where e = exp(-2 |x|)."""
-    twice = _two_over_one_plus(_exponential(-np.abs(x), INTEGER_BITS + 1))  # a doubled unit is the factor 2
+    twice = two_over_one_plus(exponential(-np.abs(x), INTEGER_BITS + 1))  # a doubled unit is the factor 2
     size = np.clip((twice - (1 << 29)) << 2, 0, ONE)
     return np.where(x == 0, 0, np.where(x < 0, -size, size))
 
 
-def _exponential(x: Array, integer_bits: int) -> Array:
+def exponential(x: Array, integer_bits: int) -> Array:
     """exp(x) in units of 2^-31, for x <= 0 in units of 2^(integer_bits - 31)."""
     unit = 31 - integer_bits
     quarter = 1 << (unit - 2)
@@ -86,23 +86,23 @@ def _exponential(x: Array, integer_bits: int) -> Array:
     left = within - x
     # Around -1/8 the Taylor series needs four terms.
     y = (within << integer_bits) + (1 << 28)
-    y2 = _high_product(y, y)
-    y3, y4 = _high_product(y2, y), _high_product(y2, y2)
-    tail = _rounded_shift(_high_product(_rounded_shift(y4, 2) + y3, ONE_THIRD) + y2, 1)
-    result = EXP_MINUS_EIGHTH + _high_product(y + tail, EXP_MINUS_EIGHTH)
+    y2 = high_product(y, y)
+    y3, y4 = high_product(y2, y), high_product(y2, y2)
+    tail = rounded_shift(high_product(rounded_shift(y4, 2) + y3, ONE_THIRD) + y2, 1)
+    result = EXP_MINUS_EIGHTH + high_product(y + tail, EXP_MINUS_EIGHTH)
     for power, factor in HALVINGS:
         if power < integer_bits:
-            result = np.where(left & (1 << (unit + power)), _high_product(result, factor), result)
+            result = np.where(left & (1 << (unit + power)), high_product(result, factor), result)
     return np.where(x == 0, ONE, result)
 
 
-def _two_over_one_plus(x: Array) -> Array:
+def two_over_one_plus(x: Array) -> Array:
     """2 / (1 + x) in units of 2^-29, for x in [0, 1] in units of 2^-31: Newton and Raphson's division."""
     half_denominator = (x + ONE + 1) >> 1
-    guess = 1515870810 + _high_product(half_denominator, -1010580540)  # 48/17 - 32/17 d
+    guess = 1515870810 + high_product(half_denominator, -1010580540)  # 48/17 - 32/17 d
     for _ in range(3):
-        error = (1 << 29) - _high_product(half_denominator, guess)
-        guess = guess + (_high_product(guess, error) << 2)
+        error = (1 << 29) - high_product(half_denominator, guess)
+        guess = guess + (high_product(guess, error) << 2)
     return guess
 
 
@@ -112,7 +112,7 @@ def _in_16_bits(ratio: float) -> tuple[int, int]:
     return min((int(mantissa) + (1 << 15)) >> 16, 2**15 - 1), int(exponent)
 
 
-def _high_product(a: Array, b: Any) -> Array:
+def high_product(a: Array, b: Any) -> Array:
     """SaturatingRoundingDoublingHighMul of int32s; nothing here saturates."""
     high: Array = (a * b + (1 << 30)) >> 31
     return high
@@ -127,7 +127,7 @@ def _saturated_16(x: Array) -> Array:
     return np.clip(x, -(2**15), 2**15 - 1)
 
 
-def _rounded_shift(x: Array, by: int) -> Array:
+def rounded_shift(x: Array, by: Array | int) -> Array:
     """x / 2^by, half away from zero (RoundingDivideByPOT)."""
     shifted: Array = ((np.abs(x) + ((1 << by) >> 1)) >> by) * np.sign(x)
     return shifted

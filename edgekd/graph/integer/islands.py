@@ -14,11 +14,13 @@ def rounded(values: Array, output: Quantization, kernels: Kernels) -> Array:
     divides and rounds half away from zero.
     """
     scale = f32(output.scale)
-    if kernels == "tflm":
+    if kernels == "xnnpack":
+        steps = np.rint(values * (f32(1) / scale))
+    elif kernels == "onnxruntime":
+        steps = np.rint(values / scale)
+    else:
         quotient = values / scale
         steps = np.trunc(np.abs(quotient.astype(np.float64)) + 0.5) * np.sign(quotient)
-    else:
-        steps = np.rint(values * (f32(1) / scale) if kernels == "xnnpack" else values / scale)
     return saturated(steps + output.zero_point)
 
 

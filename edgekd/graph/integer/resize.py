@@ -70,9 +70,9 @@ def _onnxruntime(before: int, after: int, align_corners: bool) -> Taps:
 
 
 def onnx_scale(before: int, after: int) -> np.float32:
-    """The smallest float32 scale from `after / before` up by which onnxruntime, which cuts off, gets `after`."""
+    """The smallest float32 scale that is not below `after / before`: sizes are cut off after the point."""
     scale = f32(after) / f32(before)
-    while int(scale * f32(before)) < after:
+    while float(scale) * before < after:
         scale = np.nextafter(scale, f32(np.inf))
     return f32(scale)
 

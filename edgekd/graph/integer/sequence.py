@@ -36,10 +36,11 @@ def _matmul(op: MatMul, scales: Scales, inputs: list[Array], kernels: Kernels) -
 
 def _softmax(op: Softmax, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     scale = scales.quantization(op.inputs[0]).scale
-    if kernels == "tflm":  # it multiplies in double precision
-        return softmax.in_fixed_point(inputs[0], scale * float(f32(op.beta)))
-    form = softmax.by_table if kernels == "xnnpack" else softmax.by_integer_table
-    return form(inputs[0], f32(scale) * f32(op.beta))
+    if kernels == "xnnpack":
+        return softmax.by_table(inputs[0], f32(scale) * f32(op.beta))
+    if kernels == "onnxruntime":
+        return softmax.by_scaled_table(inputs[0], f32(scale) * f32(op.beta))
+    return softmax.in_fixed_point(inputs[0], scale * float(f32(op.beta)))  # it multiplies in double precision
 
 
 def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:

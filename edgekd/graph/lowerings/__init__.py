@@ -9,6 +9,3 @@ LOWERINGS: dict[str, Lowering] = {
     **{kind: lower for family in FAMILIES for kind, lower in family.LOWERINGS.items()},
     **movement.IDENTITIES,
 }
-
-COMPUTING = tuple(sorted(set(LOWERINGS) - set(movement.IDENTITIES)))
-"""Torch's operators that have a form in the graph, those aside that leave values as they are."""

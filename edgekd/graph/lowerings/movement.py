@@ -7,9 +7,12 @@ import torch
 from torch import fx
 
 from edgekd.graph.ops import Concat, Pad, Reshape, Slice, Take, Transpose
-from edgekd.graph.reader import BATCH, Lowering, Reader, Unsupported, arguments
+from edgekd.graph.reader import BATCH, Lowering, Reader, Unsupported, arguments, kind_of
 
 Positions = tuple[int, ...]
+
+BY_SHAPE = ("expand_as",)
+"""Operators that look at another tensor for its shape alone."""
 
 
 def _lower_reshape(reader: Reader, node: fx.Node) -> None:
@@ -180,7 +183,9 @@ def _regrouped(reader: Reader, node: fx.Node, split: tuple[int, ...], order: tup
 
 def lower_taken(reader: Reader, node: fx.Node) -> None:
     """Whatever takes positions of each axis by itself: torch's operator, run on the positions, says which."""
-    given = next(argument for argument in node.all_input_nodes if reader.known(argument))
+    given = node.args[0]
+    if not isinstance(given, fx.Node) or not reader.known(given):
+        raise Unsupported("it takes values out of a stored tensor")
     shape = (BATCH, *reader.shape(given))
     positions = [_taken_along(reader, node, given, shape, axis) for axis in range(len(shape))]
     if positions[0] != tuple(range(BATCH)):
@@ -197,7 +202,13 @@ def _taken_along(reader: Reader, node: fx.Node, given: fx.Node, shape: tuple[int
     probe = torch.arange(shape[axis], dtype=torch.float64).reshape(along).expand(shape).contiguous()
 
     def operand(argument: fx.Node) -> Any:
-        return probe if argument is given else reader.stored(argument)
+        if argument is given:
+            return probe
+        if not reader.known(argument):
+            return reader.stored(argument)
+        if kind_of(node) not in BY_SHAPE:
+            raise Unsupported("it chooses by computed values")
+        return torch.empty(argument.meta["val"].shape)
 
     args, kwargs = fx.map_arg((node.args, node.kwargs), operand)
     found = node.target(*args, **kwargs)  # type: ignore[operator]

@@ -1,10 +1,10 @@
-"""torch's GRU, LSTM and RNN, unrolled: one linear layer over all steps for the inputs, one shared by the steps for the state.
+"""torch's GRU, LSTM and RNN, unrolled: one linear layer for the inputs of all steps, and one that the steps share.
 
-The state starts at zero, so the first step needs no layer for it. Tensors that play one part in every step share a scale
-(`Tensor.like`): the state's layer is then the same int8 layer in every step.
+The state starts at zero, so the first step needs no layer for it. Tensors that play one part in every step share a
+scale (`Tensor.like`): the state's layer is then the same int8 layer in every step.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -31,6 +31,12 @@ class _Unrolled:
     hidden: int
     step: int = 0
     first: dict[str, str] = field(default_factory=dict)
+
+    def each(self, x: str) -> Iterator[None]:
+        """Go through the steps of (steps, in)."""
+        for step in range(self.reader.tensors[x].shape[0]):
+            self.step = step
+            yield
 
     def emit(self, part: str, kind: type[Operator], *inputs: str, width: int = 0, **fields: Any) -> str:
         """An operator of this step, on the scale of the first that played its part."""
@@ -84,7 +90,7 @@ def _gru(steps: _Unrolled, x: str, weights: Weights) -> list[str]:
     x_new = steps.over_steps("input_new", x, w_x[rest], b_x[rest])
     none = np.zeros(2 * steps.hidden, np.float32)
     states: list[str] = []
-    for steps.step in range(steps.reader.tensors[x].shape[0]):
+    for _ in steps.each(x):
         state = states[-1] if states else None
         of_state = steps.of_state("state_gates", state, w_h[gates], none) if state else None
         both = steps.unary("gates", "sigmoid", steps.plus("sum", steps.at_step("x_gates", x_gates), of_state))
@@ -117,7 +123,7 @@ def _lstm(steps: _Unrolled, x: str, weights: Weights) -> list[str]:
     none = np.zeros(4 * steps.hidden, np.float32)
     states: list[str] = []
     cell = ""
-    for steps.step in range(steps.reader.tensors[x].shape[0]):
+    for _ in steps.each(x):
         state = states[-1] if states else None
         of_state = steps.of_state("state_gates", state, w_h[gates], none[gates]) if state else None
         proposed = steps.of_state("state_new", state, w_h[rest], none[rest]) if state else None
@@ -146,7 +152,7 @@ def _simple(function: str) -> Cell:
         w_x, w_h, b_x, b_h = weights
         inputs = steps.over_steps("input", x, w_x, b_x + b_h)
         states: list[str] = []
-        for steps.step in range(steps.reader.tensors[x].shape[0]):
+        for _ in steps.each(x):
             of_state = steps.of_state("of_state", states[-1], w_h, np.zeros(len(w_h), np.float32)) if states else None
             total = steps.plus("sum", steps.at_step("x", inputs), of_state)
             if function == "relu":
