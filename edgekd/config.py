@@ -195,6 +195,8 @@ class Verify(Settings):
     layer_samples: test samples on which every layer is compared too; 0 compares outputs alone.
     simulation_identical: share of the trained simulation's outputs that must equal the integer reference's.
     simulation_steps: no output of it may be further off than this, in quantisation steps.
+    float_identical, float_steps: the same for the runtimes where layers are kept in float, whose sums each of them
+        orders in its own way; without such layers no output may differ.
     """
 
     runtimes: tuple[Literal["litert", "onnxruntime", "tflite-micro", "litert-reference"], ...] = (
@@ -204,6 +206,8 @@ class Verify(Settings):
     layer_samples: int = Field(64, ge=0)
     simulation_identical: float = Field(0.9999, ge=0, le=1)
     simulation_steps: int = Field(1, ge=0)
+    float_identical: float = Field(0.95, ge=0, le=1)
+    float_steps: int = Field(3, ge=0)
 
 
 class Profile(Settings):

@@ -55,10 +55,11 @@ def lived_in(model: nn.Module, *shapes: tuple[int, ...], seed: int = 0) -> nn.Mo
 
 
 def quantized(
-    model: nn.Module, *shapes: Example, samples: int = 32, kernels: str = "xnnpack"
+    model: nn.Module | Graph, *shapes: Example, samples: int = 32, kernels: str = "xnnpack"
 ) -> tuple[Simulation, Graph, tuple[Array, ...]]:
-    """(calibrated simulation, int8 graph, int8 codes of random values for every input) of a model."""
-    simulation = Simulation(capture(model, *shapes), kernels).eval()
+    """(calibrated simulation, int8 graph, int8 codes of random values for every input) of a model, or its graph."""
+    captured = model if isinstance(model, Graph) else capture(model, *shapes)
+    simulation = Simulation(captured, kernels).eval()
     chance = np.random.default_rng(1)
     x = tuple(torch.from_numpy(_drawn(chance, samples, shape)) for shape in shapes)
     simulation.calibrate([x])

@@ -11,7 +11,7 @@ from torch import nn
 from edgekd import parity
 from edgekd.catalog import RUNNERS
 from edgekd.graph import integer
-from edgekd.graph.capture import Example
+from edgekd.graph.capture import Example, capture
 from edgekd.graph.structure import Graph
 from edgekd.parity import Runtime, executed
 
@@ -31,9 +31,10 @@ def assert_exact(
 ) -> Graph:
     """Quantise a model by random inputs; each operator's output is the same in every runtime as in the reference, and
     the simulation's is too. The graph comes back."""
+    captured = capture(model, *shapes)
     for name, runtime in runtimes.items():
         trained_to = "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
-        simulation, graph, codes = quantized(model, *shapes, samples=samples, kernels=trained_to)
+        simulation, graph, codes = quantized(captured, *shapes, samples=samples, kernels=trained_to)
         values = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
         for output in graph.outputs:
             assert not varies or values[output].std() > 0, "a constant network passes any parity test"

@@ -79,9 +79,7 @@ def reference(path: Path, threads: int = 1) -> LiteRTRunner:
     return LiteRTRunner(path, threads, reference=True)
 
 
-def tensor_infos(
-    file: bytes, role: str, names: list[str], details: Sequence[dict[str, Any]]
-) -> tuple[TensorInfo, ...]:
+def tensor_infos(file: bytes, role: str, names: list[str], details: Sequence[dict[str, Any]]) -> tuple[TensorInfo, ...]:
     """What TFLite's interpreters and the file itself tell of its inputs or its outputs."""
     axes = stored_axes(file, role, [len(d["shape"]) - 1 for d in details])
     return tuple(_info(*each) for each in zip(names, details, axes, strict=True))

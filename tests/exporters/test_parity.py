@@ -16,6 +16,8 @@ from edgekd import catalog
 from edgekd.exporters import onnx, tflite
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
+from edgekd.models.autoencoder import Autoencoder
+from edgekd.models.unet import UPSAMPLINGS, UNet
 from edgekd.parity import executed
 from edgekd.runners.litert import LiteRTRunner
 from edgekd.runners.onnxruntime import OnnxRuntimeRunner
@@ -26,7 +28,24 @@ INPUTS = {
     "resnet20": {"input_shape": (3, 16, 16), "width": 8},
     "dscnn": {"input_shape": (1, 49, 10), "width": 16},
     "mobilenetv2": {"input_shape": (3, 32, 32), "width": 0.25},
+    "mobilenetv3": {"input_shape": (3, 16, 16), "width": 0.25},
+    "efficientnet_lite": {"input_shape": (3, 16, 16), "width": 0.2, "depth": 0.3},
+    "squeezenet": {"input_shape": (3, 16, 16), "width": 0.2},
+    "conv1d": {"input_shape": (3, 40), "width": 8},
+    "gru_keyword": {"input_shape": (6, 5), "hidden": 8},
 }
+DEEP = ("resnet32", "resnet44", "resnet56")
+"""resnet20 with more blocks."""
+TOKENS = ("text_encoder",)
+"""Which have a test of their own, with tokens."""
+WITHOUT_CLASSES = {
+    "autoencoder": (Autoencoder(48, 16, 4), (48,)),
+    **{upsampling: (UNet(2, (1, 8, 8), 2, 2, upsampling), (1, 8, 8)) for upsampling in UPSAMPLINGS},
+}
+
+
+def test_no_model_of_the_catalog_is_left_out() -> None:
+    assert {*INPUTS, *DEEP, *TOKENS} == set(catalog.MODELS)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -38,6 +57,12 @@ def test_every_model_of_the_catalog_is_bit_exact_in_every_runtime(name: str, tmp
 @pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
 def test_every_layer_is_bit_exact_in_every_runtime(model: nn.Module, shape: tuple[int, ...], tmp_path: Path) -> None:
     assert_exact(lived_in(model, shape), shape)
+
+
+@pytest.mark.parametrize("name", WITHOUT_CLASSES)
+def test_networks_that_say_no_class_are_bit_exact_in_every_runtime(name: str) -> None:
+    model, shape = WITHOUT_CLASSES[name]
+    assert_exact(lived_in(model, shape), shape, samples=8)
 
 
 class TwoWays(nn.Module):

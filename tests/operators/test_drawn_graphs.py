@@ -49,11 +49,11 @@ def quantised(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[
 
 
 def _codes(graph: Graph, name: str, x: torch.Tensor) -> Array:
+    codes = integer.input_codes(graph, name, x.numpy())
     if graph.tensors[name].kind == "index":
-        return np.concatenate([x.numpy(), x[:1].numpy()])
-    codes = integer.quantize(x.numpy(), graph.quantization(name))
+        return codes
     ends = np.random.default_rng(0).choice(np.array([-128, 127], np.int8), codes[:1].shape)
-    return np.concatenate([codes, ends])
+    return np.concatenate([codes[:-1], ends])
 
 
 def compare(drawn: Drawn, seen: Seen) -> None:

@@ -1,6 +1,7 @@
 """Operators that move values: joined, cut, turned and taken as torch does it, and bit for bit in every runtime."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +13,12 @@ from single import CODES, beside_each_other, differing, differing_simulation, qu
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
+from edgekd.graph import files
 from edgekd.graph.capture import capture
 from edgekd.graph.ops import Add, Concat, Mul, Requantize, Slice, Sub, Take, Transpose
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph, Kernels
-from edgekd.parity import Runtime
+from edgekd.parity import Runtime, executed
 
 Moves = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
@@ -86,6 +88,24 @@ def test_values_move_as_torch_moves_them(kind: str) -> None:
     model, x = lived_in(Moved(MOVES[kind]), (3, 6, 5)), torch.randn(3, 3, 6, 5)
     for found, expected in zip(Simulation(capture(model, (3, 6, 5)))(x), model(x), strict=True):
         torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("kind", MOVES)
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+def test_values_move_in_float_files_too(kind: str, runtime: str) -> None:
+    model, x = lived_in(Moved(MOVES[kind]), (3, 6, 5)), torch.randn(2, 3, 6, 5)
+    found = executed(RUNTIMES[runtime], capture(model, (3, 6, 5)), (x.numpy(),))
+    for one, other in zip(found, model(x), strict=True):
+        np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["padded", "taken", "turned"])
+def test_moves_survive_a_graphs_files(kind: str, tmp_path: Path) -> None:
+    graph = capture(lived_in(Moved(MOVES[kind]), (3, 6, 5)), (3, 6, 5))
+    files.save(graph, tmp_path)
+    x = torch.randn(2, 3, 6, 5)
+    for found, expected in zip(Simulation(files.load(tmp_path))(x), Simulation(graph)(x), strict=True):
+        assert torch.equal(found, expected)
 
 
 class WithToken(nn.Module):

@@ -16,7 +16,7 @@ from edgekd.graph.ops import Resize, Take
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Array, Graph, Kernels, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
-from edgekd.parity import Runtime
+from edgekd.parity import Runtime, executed
 
 
 class Resized(nn.Module):
@@ -66,6 +66,14 @@ def resizings() -> tuple[Graph, list[Array]]:
         codes.append(chance.choice([-128, 127, *chance.integers(-128, 128, 6)], (2, channels, *before)).astype(np.int8))
     inputs, outputs = tuple(op.inputs[0] for op in operators), tuple(op.output for op in operators)
     return Graph(inputs, outputs, tensors, tuple(operators)), codes
+
+
+@pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
+def test_values_are_resized_in_float_files_too(runtime: str) -> None:
+    model, x = lived_in(Resized(), (3, 6, 4)), torch.randn(2, 3, 6, 4)
+    found = executed(RUNTIMES[runtime], capture(model, (3, 6, 4)), (x.numpy(),))
+    for one, other in zip(found, model(x), strict=True):
+        np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)

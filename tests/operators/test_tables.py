@@ -49,6 +49,13 @@ def test_a_table_is_the_kernels_for_all_codes(function: str, runtime: str) -> No
     assert not differing(RUNTIMES[runtime], graph, [CODES[None]] * TABLES)
 
 
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_one_graph_is_exact_in_both_formats(function: str) -> None:
+    for runtime, trained_to in (("onnxruntime", "xnnpack"), ("onnxruntime", "tflm"), ("litert", "onnxruntime")):
+        graph = drawn(function, trained_to, seed=2)  # type: ignore[arg-type]
+        assert not differing(RUNTIMES[runtime], graph, [CODES[None]] * TABLES)
+
+
 @pytest.mark.parametrize("runtime", [name for name in RUNTIMES if name != "onnxruntime"])
 @pytest.mark.parametrize("real", [False, True])
 def test_a_hard_swish_is_exact_by_the_integer_kernel_and_on_real_values(real: bool, runtime: str) -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from toys import stripes
 
 from edgekd import parity
-from edgekd.config import Compute, Config, Quantize, Verify
+from edgekd.config import Compute, Config, Quantize
 from edgekd.errors import ModelError
 from edgekd.figures import Boundary
 from edgekd.graph import files, integer
@@ -212,12 +212,13 @@ def test_the_simulation_may_differ_by_as_little_as_the_settings_say():
     one_off.values[0, 1] += 1
     two_off = verify.Answers("simulation", reference.values.copy())
     two_off.values[0, 1] += 2
-    loose = Verify(simulation_identical=0.99, simulation_steps=1)
-    assert verify.compare(one_off, y, reference, tolerance=loose).passed is True
-    assert verify.compare(two_off, y, reference, tolerance=loose).passed is False
-    assert verify.compare(one_off, y, reference, tolerance=Verify()).passed is False
-    assert verify.compare(one_off, y, reference, exact=True).passed is False
-    assert verify.compare(one_off, y, reference, exact=True).largest_steps == 1
+    loose = verify.Gate(identical=0.99, steps=1)
+    assert verify.compare(one_off, y, reference, loose).passed is True
+    assert verify.compare(two_off, y, reference, loose).passed is False
+    assert verify.compare(one_off, y, reference, verify.Gate(0.9999, 1)).passed is False
+    assert verify.compare(one_off, y, reference, verify.EXACT).passed is False
+    assert verify.compare(one_off, y, reference, verify.EXACT).largest_steps == 1
+    assert verify.compare(one_off, y, reference).passed is None
 
 
 def test_the_files_run_by_themselves_on_codes_made_from_their_metadata(made):

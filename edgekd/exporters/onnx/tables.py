@@ -8,6 +8,7 @@ import numpy as np
 from onnx import TensorProto
 
 from edgekd.exporters.onnx.model import SHIFT, OnnxFile, Writer
+from edgekd.graph.integer.tables import shipped
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import Operator
 
@@ -22,6 +23,9 @@ NODES = {
 
 
 def _write_unary(file: OnnxFile, op: Unary) -> None:
+    source, output = (file.graph.tensors[name].quantization for name in (op.inputs[0], op.output))
+    if source and output:
+        op = shipped(op, source, output, "onnxruntime")
     if op.table is not None:
         _write_table(file, op)
     elif op.function in NODES:

@@ -55,19 +55,27 @@ def _in_order(values: Array) -> Array:
     return total
 
 
-def in_fixed_point(codes: Array, scale: float) -> Array:
-    """TFLite Micro's: exponentials and a reciprocal in gemmlowp's fixed point (Jacob et al., 2018)."""
+def fixed_exponentials(scale: float) -> Array:
+    """TFLite Micro's table, (256,) int64 in units of 2^-31, by how far a code lies below the largest."""
     mantissa, exponent = fixed_point(np.asarray(min(scale * 2**26, 2.0**31 - 1)))
-    farthest = (31 * 2**26) >> exponent  # what lies below that is nothing beside the largest
-    below = _below_largest(codes)
-    live = below <= farthest
-    scaled = high_product(np.where(live, -below, 0) << exponent, mantissa)
-    found = exponential(scaled, INTEGER_BITS)
-    total = np.where(live, rounded_shift(found, 12), 0).sum(-1, keepdims=True)
+    farthest = (31 * 2**26) >> int(exponent)  # what lies below that is nothing beside the largest
+    below = np.arange(STEPS)
+    scaled = high_product(np.where(below <= farthest, -below, 0) << exponent, mantissa)
+    return np.where(below <= farthest, exponential(scaled, INTEGER_BITS), 0)
+
+
+def fixed_reciprocals(total: Array) -> tuple[Array, Array]:
+    """(reciprocals of sums in units of 2^-19, how far their products with exponentials are to be shifted right)."""
     room = 31 - np.floor(np.log2(total)).astype(np.int64)  # leading zeros
     reciprocal = np.minimum(two_over_one_plus((total << room) - 2**31) << 1, ONE)
-    shares = rounded_shift(high_product(reciprocal, found), 12 - room + 31 - 8)
-    return np.where(live, saturated(shares + QMIN), np.int8(QMIN))
+    return reciprocal, 12 - room + 31 - 8
+
+
+def in_fixed_point(codes: Array, scale: float) -> Array:
+    """TFLite Micro's: exponentials and a reciprocal in gemmlowp's fixed point (Jacob et al., 2018)."""
+    table, below = fixed_exponentials(scale), _below_largest(codes)
+    reciprocal, shift = fixed_reciprocals(rounded_shift(table, 12)[below].sum(-1, keepdims=True))
+    return saturated(rounded_shift(high_product(reciprocal, table[below]), shift) + QMIN)
 
 
 def expf(x: Array) -> Array:

@@ -28,7 +28,6 @@ OWN: dict[Kernels, frozenset[str]] = {
 ALPHA_ONE = ("elu",)
 """TFLite's kernels know these for an alpha of 1 alone."""
 
-
 REAL: dict[Kernels, frozenset[str]] = {"xnnpack": frozenset({"hard_swish"})}
 """The functions that are faster between DEQUANTIZE and QUANTIZE: XNNPACK makes a table of those three (0.14 ns a value
 on a host), and leaves the integer kernel of HARD_SWISH to LiteRT (3.6 ns)."""
@@ -45,7 +44,12 @@ def shipped(op: Unary, source: Quantization, output: Quantization, kernels: Kern
 
 
 def table(op: Unary, source: Quantization, output: Quantization, kernels: Kernels | Literal["litert"]) -> Array:
-    """(256,) int8, by the code of the input from -128 on, of an operator as it ships; "litert" without XNNPACK."""
+    """(256,) int8, by the code of the input from -128 on, of an operator as it ships; "litert" without XNNPACK.
+
+    An ONNX file has a table for what onnxruntime lacks, whatever kernels the graph was trained for.
+    """
+    if kernels == "onnxruntime":
+        op = shipped(op, source, output, kernels)
     if op.table is not None:
         return op.table
     if op.real and kernels != "onnxruntime":
