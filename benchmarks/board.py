@@ -78,6 +78,29 @@ def small_batches() -> str:
     return table(("busy processes beside it", "one thread", "all threads", "all threads, waiting passively"), cells)
 
 
+def int8_accuracy() -> str:
+    """The newest row of each student, method and seed."""
+    newest = {(row["student"], row["method"], row["seed"]): row for row in rows("int8_accuracy")}
+    header = (
+        "student, method, seed", "float", "int8", "points lost", "test samples", "file",
+        "outputs that differ: LiteRT, onnxruntime, simulation",
+    )  # fmt: skip
+    cells = [
+        (
+            f"{row['student']}, {row['method'].upper()}, {row['seed']}",
+            f"{row['accuracy_float']} %",
+            f"{row['accuracy_int8']} %",
+            row["points_lost"],
+            f"{int(row['test_samples']):,}",
+            f"{int(row['tflite_bytes']):,} B",
+            ", ".join(row[f"{name}_differing"] for name in ("litert", "onnxruntime", "simulation"))
+            + f" of {int(row['outputs']):,}",
+        )
+        for row in newest.values()
+    ]
+    return table(header, cells)
+
+
 def conversion_peers() -> str:
     """The newest row of each student, tool, mode and format."""
     newest = {(row["model"], row["tool"], row["mode"], row["format"]): row for row in rows("conversion_peers")}
@@ -112,6 +135,7 @@ TABLES = {
     "startup": startup,
     "first_run": first_run,
     "small_batches": small_batches,
+    "int8_accuracy": int8_accuracy,
     "conversion_peers": conversion_peers,
 }
 
