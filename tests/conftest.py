@@ -1,8 +1,13 @@
 """Each test runs in a folder of its own, without what the tester's shell says about processes and settings."""
 
+import os
 from pathlib import Path
 
 import pytest
+
+# The tests' networks are small, and OpenMP's threads that wait for one another make them many times slower beside
+# anything else that runs (benchmarks/small_batches.py). It stands before torch is imported, and processes inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)

@@ -50,24 +50,20 @@ def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Re
     if reader.refused:
         return None, reader.refused
     given = next(node for node in program.graph.nodes if node.op == "output").args[0]
-    outputs = _outputs([leaf for leaf in pytree.tree_leaves(given) if leaf is not None], reader)
-    return simplified(Graph(tuple(reader.inputs), outputs, reader.tensors, tuple(reader.operators))), []
+    leaves = [leaf for leaf in pytree.tree_leaves(given) if leaf is not None]
+    outputs = tuple(reader.names.get(leaf, "") if isinstance(leaf, fx.Node) else "" for leaf in leaves)
+    if not all(outputs) or not outputs:
+        raise _useless("what does not depend on its inputs" if outputs else "nothing")
+    graph = simplified(Graph(tuple(reader.inputs), outputs, reader.tensors, tuple(reader.operators)))
+    if set(graph.outputs) & set(graph.inputs):
+        raise _useless("an input as it came")
+    if len(set(graph.outputs)) < len(graph.outputs):
+        raise _useless("one tensor twice")
+    return graph, []
 
 
-def _outputs(given: list[Any], reader: Reader) -> tuple[str, ...]:
-    """The tensors that the model gives out; ModelError where no device could compute them."""
-    names = [reader.names.get(leaf, "") if isinstance(leaf, fx.Node) else "" for leaf in given]
-    for what, wrong in (
-        ("what does not depend on its inputs", not all(names)),
-        ("an input as it came", any(name in reader.inputs for name in names)),
-        ("one tensor twice", len(set(names)) < len(names)),
-        ("nothing", not names),
-    ):
-        if wrong:
-            raise ModelError(
-                f"the model's forward gives out {what}", "let it return what it computes, once, and no more"
-            )
-    return tuple(names)
+def _useless(what: str) -> ModelError:
+    return ModelError(f"the model's forward gives out {what}", "let it return what it computes, once, and no more")
 
 
 def _export(model: nn.Module, examples: tuple[Example, ...]) -> Any:

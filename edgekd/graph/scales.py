@@ -5,14 +5,14 @@ Operators that only move or choose codes can't rescale them: their inputs and th
 of its producers gives. Where a group would hold two scales of which one is fixed, a Requantize comes between.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
 
 from edgekd.graph.functions import SATURATING
 from edgekd.graph.islands import real_tensors
-from edgekd.graph.ops import SAME_SCALE, Requantize, Softmax, Unary
+from edgekd.graph.ops import SAME_SCALE, MatMul, Requantize, Softmax, Unary
 from edgekd.graph.structure import QMAX, QMIN, Bits, Graph, Operator, Quantization, Tensor
 
 
@@ -100,15 +100,23 @@ def scale_owners(graph: Graph) -> dict[str, str]:
     return {name: groups.owner(name) for name in groups.parents}
 
 
+def symmetric(graph: Graph, owners: Mapping[str, str]) -> set[str]:
+    """The owners of groups whose zero point is code 0: what activations are multiplied by, matrix by matrix.
+
+    XNNPACK has kernels for no other; LiteRT's own take more than twice the time of a whole text encoder.
+    """
+    return {owners[op.inputs[1]] for op in graph.operators if isinstance(op, MatMul) and op.inputs[1] in owners}
+
+
 def _coded(tensor: Tensor, real: set[str]) -> bool:
     return tensor.kind == "real" and tensor.name not in real
 
 
-def from_range(low: float, high: float, bits: Bits = 8) -> Quantization:
+def from_range(low: float, high: float, bits: Bits = 8, *, symmetric: bool = False) -> Quantization:
     """The scale and zero point that cover [low, high] and hold zero exactly; with 16 bits zero is code 0."""
     low, high = min(low, 0.0), max(high, 0.0)
-    if bits == 16:
-        return Quantization(float(np.float32(max(-low, high, 1e-6) / (2**15 - 1))), 0, bits)
+    if bits == 16 or symmetric:
+        return Quantization(float(np.float32(max(-low, high, 1e-6) / (2 ** (bits - 1) - 1))), 0, bits)
     scale = np.float32(max(high - low, 1e-6) / (QMAX - QMIN))
     zero_point = int(min(max(np.rint(QMIN - low / scale), QMIN), QMAX))
     return Quantization(float(scale), zero_point)

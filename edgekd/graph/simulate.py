@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from edgekd.graph import calibration, fake_quant
 from edgekd.graph.fake_quant.arithmetic import input_codes
-from edgekd.graph.fake_quant.spans import least_span
+from edgekd.graph.fake_quant.spans import least_span, read_by_softmax
 from edgekd.graph.floating import FLOAT
 from edgekd.graph.islands import real_tensors
-from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Quantize
-from edgekd.graph.scales import from_range, scale_owners, with_requantize
+from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Quantize, Softmax
+from edgekd.graph.scales import from_range, scale_owners, symmetric, with_requantize
 from edgekd.graph.structure import Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 
@@ -47,6 +47,7 @@ class Simulation(nn.Module):
         self.graph, self.kernels = graph, kernels
         self.fake_quantized, self.observing = False, False
         self.scale_owner = scale_owners(graph)
+        self.symmetric = symmetric(graph, self.scale_owner)
         self.real = real_tensors(graph)
         self.trained = nn.ParameterList()
         self.index: dict[str, list[int]] = {}  # operator -> its parameters in `trained`
@@ -61,6 +62,8 @@ class Simulation(nn.Module):
         for name in self.ranged:
             self.group.setdefault(self.scale_owner[name], []).append(name)
         self.padding = [(op.output, op.value) for op in graph.operators if isinstance(op, Pad) and op.value]
+        read = (op for op in graph.operators if isinstance(op, Softmax) and op.inputs[0] in self.scale_owner)
+        self.least_spans = {self.scale_owner[op.inputs[0]]: read_by_softmax(op) for op in read}
         self.known: dict[str, Quantization] | None = None  # scales of this pass, while there is one
         self.readers = {name: len(graph.consumers(name)) for name in graph.tensors}
         self.lows: Tensor
@@ -120,7 +123,7 @@ class Simulation(nn.Module):
             if name in self.constants:
                 value = self.trained[self.constants[name]].detach()
                 ends += [float(value.min()), float(value.max())]
-        found = from_range(min(ends), max(ends), self.graph.tensors[owner].bits)
+        found = from_range(min(ends), max(ends), self.graph.tensors[owner].bits, symmetric=owner in self.symmetric)
         if self.known is not None:
             self.known[owner] = found
         return found
@@ -170,7 +173,8 @@ class Simulation(nn.Module):
     def _widen(self, op: Operator) -> None:
         i = self.ranged[op.output]
         low = min(float(self.lows[i]), 0.0)
-        self.highs[i] = max(float(self.highs[i]), low + least_span(self, op))
+        least = max(least_span(self, op), self.least_spans.get(self.scale_owner[op.output], 0.0))
+        self.highs[i] = max(float(self.highs[i]), low + least)
 
     def _float_parameters(self, op: Operator) -> Operator:
         values: dict[str, Any] = {

@@ -112,6 +112,23 @@ class Turned(nn.Module):
         return (x + x) * F.interpolate(x.transpose(1, 2), size=(7, 4), mode="bilinear").transpose(1, 2)
 
 
+class Widened(nn.Module):
+    """Between convolutions, which onnxruntime executes channels last, where it would take rows for channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Conv2d(2, 29, 1), nn.Conv2d(29, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(F.interpolate(self.before(x), size=(2, 5), mode="bilinear", align_corners=True))
+
+
+def test_columns_resized_alone_between_convolutions_are_exact() -> None:
+    assert_exact(
+        lived_in(Widened(), (2, 2, 2)), (2, 2, 2), samples=64, runtimes={"onnxruntime": RUNTIMES["onnxruntime"]}
+    )
+
+
 def test_transposes_around_a_resizing_are_exact() -> None:
     assert_exact(lived_in(Turned(), (2, 5, 8)), (2, 5, 8), samples=2)
 

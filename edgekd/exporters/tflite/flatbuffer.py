@@ -70,18 +70,16 @@ class FlatbufferFile:
 
         Those that are broadcast stand as the others do; constants are written so.
         """
-        shape = self.graph.tensors[op.output].shape
-        full = [name for name in op.inputs if self.graph.tensors[name].shape == shape]
-        form = self.memory.nearest(full) or Form(-1, shape, Layout.of(shape))
-        if len(full) < len(op.inputs):
-            form = replace(form, shape=form.layout.sizes)
+        shape, shapes = self.graph.tensors[op.output].shape, [self.graph.tensors[name].shape for name in op.inputs]
+        form = self.memory.nearest([name for name, other in zip(op.inputs, shapes, strict=True) if other == shape])
+        form = form or Form(-1, shape, Layout.of(shape))
+        layouts = [form.layout if other == shape else form.layout.broadcast(other) for other in shapes]
+        stored = [form.shape for _ in shapes]
+        if any(other != shape for other in shapes):
+            whole, *stored = form.layout.beside(shapes)
+            form = replace(form, shape=whole)
         self.standing[op.output] = form
-        return [
-            self._read(name, form.layout, form.shape)
-            if name in full
-            else self._read(name, form.layout.broadcast(self.graph.tensors[name].shape))
-            for name in op.inputs
-        ]
+        return [self._read(*each) for each in zip(op.inputs, layouts, stored, strict=True)]
 
     def plain_inputs(self, op: Operator) -> list[int]:
         """Indices of an operator's inputs, all in torch's own order."""
@@ -135,8 +133,8 @@ class FlatbufferFile:
                 return other
         tensor = self.graph.tensors[name]
         index = self.activation(tensor, f"{name}/reshaped{len(self.parts.tensors)}", shape)
-        self.reshape(form.index, index, shape)
-        self.memory.forms[name].append(Form(index, shape, form.layout))
+        self.reshape(form.source, index, shape)
+        self.memory.forms[name].append(Form(index, shape, form.layout, form.source))
         return self.memory.forms[name][-1]
 
     def _moved(self, name: str, want: Layout) -> Form:
@@ -154,17 +152,17 @@ class FlatbufferFile:
             source = self.shaped(name, form, before).index
         else:
             source = self.activation(tensor, f"{name}/split{len(self.parts.tensors)}", before, batched)
-            self.reshape(form.index, source, before, batched)
-        index = self.activation(tensor, f"{name}/moved{len(self.parts.tensors)}", after, batched)
+            self.reshape(form.source, source, before, batched)
+        moved = index = self.activation(tensor, f"{name}/moved{len(self.parts.tensors)}", after, batched)
         by = (0, *(place + 1 for place in permutation)) if batched else permutation
         inputs = [source, self.constant(f"{name}/order{len(self.parts.tensors)}", np.array(by, np.int32))]
         version = 2 if tensor.quantization else 1
         self.operator(Code.TRANSPOSE, version, inputs, index, schema.TransposeOptionsT())
         self.moves += 1
         if after != want.sizes or not batched:
-            source, index = index, self.activation(tensor, f"{name}/joined{len(self.parts.tensors)}", want.sizes)
-            self.reshape(source, index, want.sizes)
-        self.memory.forms[name].append(Form(index, want.sizes, want))
+            index = self.activation(tensor, f"{name}/joined{len(self.parts.tensors)}", want.sizes)
+            self.reshape(moved, index, want.sizes)
+        self.memory.forms[name].append(Form(index, want.sizes, want, -1 if index == moved else moved))
         return self.memory.forms[name][-1]
 
     def rows(self, name: str) -> tuple[int, Layout, Array]:

@@ -4,6 +4,7 @@ A `Layout` says which stored axes make up each of torch's. A transpose then only
 and joins them: no byte moves before an operator asks for an order that is not there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
@@ -22,6 +23,9 @@ IMAGE: Order = (1, 2, 0)
 
 SEQUENCE: Order = (None, 1, 0)
 """Of (C, T), for kernels that know images alone: height 1, steps, channels."""
+
+BROADCAST_AXES = 3
+"""Beside the batch, that TFLite Micro's kernels take where they broadcast; it ends the process at more."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,22 @@ class Layout:
         axes = self.axes[more:]
         kept = {p for places, n, m in zip(axes, shape, self.shape[more:], strict=True) if n == m for p in places}
         return Layout(tuple(n if place in kept else 1 for place, n in enumerate(self.sizes)), axes)
+
+    def beside(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The stored shapes of this tensor and of those of `shapes` that numpy would broadcast to it.
+
+        Neighbours that are alike are joined where there would be more axes than TFLite Micro broadcasts.
+        """
+        columns = list(zip(self.sizes, *(self.broadcast(shape).sizes for shape in shapes), strict=True))
+        if len(columns) > BROADCAST_AXES:
+            joined: list[tuple[int, ...]] = []
+            for column in (column for column in columns if column[0] > 1):
+                if joined and [n > 1 for n in joined[-1]] == [n > 1 for n in column]:
+                    joined[-1] = tuple(a * b for a, b in zip(joined[-1], column, strict=True))
+                else:
+                    joined.append(column)
+            columns = joined or columns[:1]
+        return [tuple(row) for row in zip(*columns, strict=True)]
 
     def followed_by(self, length: int) -> "Layout":
         """With one more axis, innermost."""

@@ -7,6 +7,9 @@ from math import prod
 from edgekd.exporters.tflite.layout import Layout, Order, Shape
 from edgekd.graph.structure import Array
 
+MOST_AXES = 4
+"""Beside the batch, that TFLite Micro's SLICE and TRANSPOSE take."""
+
 
 @dataclass(frozen=True)
 class Form:
@@ -14,11 +17,22 @@ class Form:
 
     Attributes:
         shape: in the file, without the batch; it may join axes that `layout` splits.
+        made: the tensor that an operator made, where `index` is a reshape of it; -1 for itself.
     """
 
     index: int
     shape: Shape
     layout: Layout
+    made: int = -1
+
+    @property
+    def source(self) -> int:
+        """What is to be reshaped into further forms.
+
+        Never a reshape itself: without a delegate, LiteRT lets an operator write over a reshape of a reshape although
+        another one has yet to read the first.
+        """
+        return self.index if self.made < 0 else self.made
 
 
 class Memory:
@@ -29,8 +43,9 @@ class Memory:
         self.values: dict[str, Array] = {}
 
     def orders(self, tensor: str) -> list[Order]:
-        """The orders in which its axes stand whole."""
-        return [order for form in self.forms.get(tensor, []) if (order := form.layout.whole()) is not None]
+        """The orders in which its axes stand whole; without the axes that are none where kernels take no more."""
+        whole = [order for form in self.forms.get(tensor, []) if (order := form.layout.whole()) is not None]
+        return [order if len(order) <= MOST_AXES else tuple(a for a in order if a is not None) for order in whole]
 
     def in_order(self, tensor: str, want: Layout) -> list[Form]:
         """The forms whose bytes stand as `want` has them."""

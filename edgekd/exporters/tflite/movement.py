@@ -1,6 +1,7 @@
 """Operators that move values. A transpose or a reshape writes nothing: it says how the same bytes are to be read."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.exporters.tflite.flatbuffer import Code, FlatbufferFile, Writer
 from edgekd.exporters.tflite.layout import IMAGE, Layout
-from edgekd.exporters.tflite.memory import Form
 from edgekd.graph.integer.arithmetic import quantize
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.positions import Positions, reflected, repeated, reversed_
@@ -66,7 +66,7 @@ def _write_reshape(file: FlatbufferFile, op: Reshape) -> None:
     if all(form.layout.reshaped(shape) is None for form in file.memory.forms[name]):
         file.read(name, tuple(range(len(file.graph.tensors[name].shape))))
     found = [(form, form.layout.reshaped(shape)) for form in file.memory.forms[name]]
-    file.memory.forms[op.output] = [Form(form.index, form.shape, layout) for form, layout in found if layout]
+    file.memory.forms[op.output] = [replace(form, layout=layout) for form, layout in found if layout]
 
 
 def _write_transpose(file: FlatbufferFile, op: Transpose) -> None:
@@ -75,7 +75,7 @@ def _write_transpose(file: FlatbufferFile, op: Transpose) -> None:
         file.stored(op.output, file.memory.values[name].transpose(op.order))
         return
     transposed = [(form, form.layout.transposed(op.order)) for form in file.memory.forms[name]]
-    file.memory.forms[op.output] = [Form(form.index, form.shape, layout) for form, layout in transposed]
+    file.memory.forms[op.output] = [replace(form, layout=layout) for form, layout in transposed]
 
 
 def _write_concat(file: FlatbufferFile, op: Concat) -> None:

@@ -172,7 +172,7 @@ class _Normalising:
         centred = values - values.double().mean(-1, keepdim=True).float()
         in_lanes, in_fours = width // 8 * 8, width // 4 * 4
         squares = centred.double().square()  # exact
-        lanes = torch.zeros_like(centred[..., :8])
+        lanes = centred.new_zeros((*centred.shape[:-1], 8))
         for i in range(0, in_lanes, 8):
             lanes = (squares[..., i : i + 8] + lanes).float()
         for half in (4, 2, 1):

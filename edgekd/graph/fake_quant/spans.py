@@ -5,11 +5,14 @@ Ranges are that narrow where values never stir: behind a layer that has died, or
 
 from edgekd.graph.fake_quant import weighted
 from edgekd.graph.fake_quant.arithmetic import Simulated
-from edgekd.graph.ops import STORED, LayerNorm, MatMul, Mul, Quantize
-from edgekd.graph.structure import Operator, Weighted
+from edgekd.graph.ops import STORED, LayerNorm, MatMul, Mul, Quantize, Softmax
+from edgekd.graph.structure import QMAX, QMIN, Operator, Weighted
 
 LARGEST_RATIO = 100
 """Output steps to a step of the input. TFLite's hard-swish ends at 128, XNNPACK's and onnxruntime's kernels at 256."""
+
+LEAST_SOFTMAX_STEP = 2.0**-25
+"""Of the input times beta: TFLite Micro ends the process at 2^-26 and below."""
 
 BY_REAL_VALUES = (*STORED, LayerNorm, Quantize)
 """Operators that no step of an input limits."""
@@ -24,3 +27,8 @@ def least_span(sim: Simulated, op: Operator) -> float:
     scales = [sim.quantization(name).scale for name in op.inputs]
     step = scales[0] * scales[1] if isinstance(op, Mul | MatMul) else max(scales)
     return step * (float(2 ** sim.tensors[op.output].bits) - 1) / LARGEST_RATIO
+
+
+def read_by_softmax(op: Softmax) -> float:
+    """How far apart the lowest and highest value of a softmax's input must be at least, for TFLite Micro to take it."""
+    return (QMAX - QMIN) * LEAST_SOFTMAX_STEP / op.beta

@@ -107,16 +107,32 @@ def alone(op: Relu, output: Quantization, kernels: Kernels) -> tuple[int, int]:
 
 
 def _prelu(op: Prelu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    if kernels != "onnxruntime":
+        return _prelu_in_fixed_point(op, scales, inputs, np.float64 if kernels == "tflm" else f32)
+    # onnxruntime has no integer kernel: it works on float32 values.
+    source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
+    x = inputs[0].astype(np.int64) - source.zero_point
+    slope = op.slope.astype(f32).reshape(-1, *[1] * (x.ndim - 2)) * f32(op.slope_scale)
+    values = x.astype(f32) * f32(source.scale)
+    return saturated(np.rint(np.where(x >= 0, values, values * slope) / f32(output.scale)) + output.zero_point)
+
+
+def _prelu_by_float32_ratios(op: Prelu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    return _prelu_in_fixed_point(op, scales, inputs, f32)
+
+
+def _prelu_in_fixed_point(
+    op: Prelu, scales: Scales, inputs: list[Array], real: type[np.float32] | type[np.float64]
+) -> Array:
+    """TFLite's, by ratios of scales: LiteRT divides them in float32, TFLite Micro in float64."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     x = inputs[0].astype(np.int64) - source.zero_point
     slope = op.slope.astype(np.int64).reshape(-1, *[1] * (x.ndim - 2))
-    if kernels == "onnxruntime":  # no integer kernel: on float32 values
-        values = x.astype(f32) * f32(source.scale)
-        values = np.where(x >= 0, values, values * (slope.astype(f32) * f32(op.slope_scale)))
-        return saturated(np.rint(values / f32(output.scale)) + output.zero_point)
-    above = twice_rounded(x, *fixed_point(np.asarray(source.scale / output.scale)))
-    below = twice_rounded(x * slope, *fixed_point(np.asarray(source.scale * op.slope_scale / output.scale)))
-    return saturated(np.where(x >= 0, above, below) + output.zero_point)
+    ratio = real(source.scale) / real(output.scale)
+    sloping = real(source.scale) * real(op.slope_scale) / real(output.scale)
+    above, below = (fixed_point(np.asarray(float(factor))) for factor in (ratio, sloping))
+    steps = np.where(x >= 0, twice_rounded(x, *above), twice_rounded(x * slope, *below))
+    return saturated(steps + output.zero_point)
 
 
 FORMS: dict[type[Operator], Form] = {
@@ -127,5 +143,5 @@ FORMS: dict[type[Operator], Form] = {
     Prelu: _prelu,
 }
 
-LITERT_REFERENCE: dict[type[Operator], Form] = {Mul: _mul_by_float32_factor}
+LITERT_REFERENCE: dict[type[Operator], Form] = {Mul: _mul_by_float32_factor, Prelu: _prelu_by_float32_ratios}
 """Where LiteRT's reference kernels part from TFLite Micro's."""

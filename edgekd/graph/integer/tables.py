@@ -145,8 +145,9 @@ def _leaky_relu(alpha: float, source: Quantization, output: Quantization, kernel
         multiplier: Array = np.rint(f32(256) * np.where(centred < 0, below, above)).astype(np.int64)
         rounded: Array = (centred * multiplier + 128) >> 8
         return rounded
-    slopes = np.where(centred < 0, source.scale * float(f32(alpha)) / output.scale, source.scale / output.scale)
-    return twice_rounded(centred, *fixed_point(slopes))
+    ratio = np.float64 if kernels == "tflm" else f32  # the precision of TFLite Micro's ratios, and of LiteRT's
+    slope = np.where(centred < 0, ratio(f32(alpha)), ratio(1))
+    return twice_rounded(centred, *fixed_point(ratio(source.scale) * slope / ratio(output.scale)))
 
 
 def _unary(op: Unary, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
