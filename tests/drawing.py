@@ -21,7 +21,7 @@ from edgekd.graph.structure import Graph, Operator, Weighted
 from edgekd.graph.structure import Tensor as GraphTensor
 
 SAMPLES = 4
-LARGEST_VALUE = 1e5
+LARGEST_VALUE = 1e3
 ACTIVATIONS = ("none", "relu", "relu6")
 
 

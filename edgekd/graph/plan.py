@@ -51,7 +51,8 @@ def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool =
         for name in (*op.inputs, op.output):
             last[owner.get(name, name)] = i
         if explicit_padding and (size := tflite_copy(op, graph.tensors)):
-            padded.append(Lifetime(f"{op.name} (padded input)", size * _width(graph, op.output, bytes_per_element), i, i))
+            size *= _width(graph, op.output, bytes_per_element)
+            padded.append(Lifetime(f"{op.name} (padded input)", size, i, i))
         if isinstance(op, Unary) and op.table is not None:  # codes, then rows of the table, as int32
             padded.append(Lifetime(f"{op.name} (rows)", 2 * 4 * graph.tensors[op.output].elements, i, i))
     for name in graph.outputs:

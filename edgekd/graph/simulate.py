@@ -25,6 +25,9 @@ from edgekd.graph.structure import Tensor as GraphTensor
 MOMENTUM = 0.05
 """Share of a new batch's range in the running range, while observing."""
 
+WIDENINGS = 4
+"""How often the operators are gone through at most."""
+
 
 class Simulation(nn.Module):
     """A float graph's parameters as torch's, and its activation ranges as buffers.
@@ -165,10 +168,17 @@ class Simulation(nn.Module):
         return replace(self.graph, tensors=tensors, operators=operators)
 
     def _coarsen(self) -> None:
-        """Widen ranges so narrow that no kernel could rescale to them: of layers that never stir, say."""
-        for op in self.graph.operators:
-            if op.output in self.ranged and not self.graph.tensors[self.scale_owner[op.output]].fixed:
-                self._widen(op)
+        """Widen ranges so narrow that no kernel could rescale to them: of layers that never stir, say.
+
+        A tensor that shares its scale with a later one is widened with it, so what reads it is looked at again.
+        """
+        for _ in range(WIDENINGS):
+            before = self.highs.clone()
+            for op in self.graph.operators:
+                if op.output in self.ranged and not self.graph.tensors[self.scale_owner[op.output]].fixed:
+                    self._widen(op)
+            if torch.equal(before, self.highs):
+                return
 
     def _widen(self, op: Operator) -> None:
         i = self.ranged[op.output]

@@ -18,7 +18,7 @@ Activation = Literal["none", "relu", "relu6"]
 Kernels = Literal["xnnpack", "tflm", "onnxruntime"]
 Bits = Literal[8, 16]
 Mode = Literal["xnnpack", "tflm", "onnxruntime", "litert-reference"]
-"""What the integer reference can follow: kernels, and LiteRT's reference ones, which are "tflm" but for an exception."""
+"""What the integer reference can follow: kernels, and LiteRT's reference ones: "tflm" with a few exceptions."""
 
 QMIN, QMAX = -128, 127
 

@@ -18,7 +18,7 @@ NAMED = 3  # keys that an error spells out
 def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
     """Load a torch checkpoint into `model`; notes on what had to be adapted come back."""
     if not path.is_file():
-        raise ConfigError(f"there is no checkpoint {path}", "name one that is there: teacher.checkpoint, student.checkpoint")
+        raise ConfigError(f"there is no checkpoint {path}", "--set teacher.checkpoint=FILE, or student.checkpoint")
     notes: list[str] = []
     found = _without_prefix(_unwrap(tensors.read(path), path, notes), model, notes)
     expected = model.state_dict()

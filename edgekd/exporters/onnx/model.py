@@ -38,9 +38,9 @@ class OnnxFile:
 
     def parameters(self, tensor: str) -> list[str]:
         """Names of a tensor's scale and zero point."""
-        q = self.graph.quantization(tensor)
-        scale = self.constant(f"{tensor}/scale", np.float32(q.scale), np.float32)
-        return [scale, self.constant(f"{tensor}/zero_point", np.uint8(q.zero_point + SHIFT), np.uint8)]
+        q, first = self.graph.quantization(tensor), self.graph.tensors[tensor].like or tensor
+        scale = self.constant(f"{first}/scale", np.float32(q.scale), np.float32)
+        return [scale, self.constant(f"{first}/zero_point", np.uint8(q.zero_point + SHIFT), np.uint8)]
 
     def values(self, tensor: str, reader: Operator, codes: str = "") -> str:
         """The float form of a tensor. Each reader gets a DequantizeLinear of its own: fusions need that.
@@ -51,7 +51,7 @@ class OnnxFile:
         if self.graph.tensors[tensor].quantization is None:
             return codes or tensor
         inputs = [codes or tensor, *self.parameters(tensor)]
-        return self.node("DequantizeLinear", inputs, f"{tensor}/float for {reader.name}{len(self.nodes)}")
+        return self.node("DequantizeLinear", inputs, f"{tensor}/float{len(self.nodes)}")
 
     def result(self, op: Operator, kind: str, inputs: Sequence[str], output: str = "", **attributes: Any) -> str:
         """Write a node on float values, the way back to codes, and its activation, on codes: fusions need that order.
@@ -86,20 +86,21 @@ class OnnxFile:
         return self.node("Clip", [value, low, high], output)
 
     def weights(self, op: Weighted) -> list[str]:
-        """Names of weight and bias as float values."""
+        """Names of weight and bias as float values; shared ones stand in the file under their owner's name."""
+        owner = op.shares or op.name
         if op.weight_scale is None:
-            return [self.constant(f"{op.name}/weight", op.weight), self.constant(f"{op.name}/bias", op.bias)]
+            return [self.constant(f"{owner}/weight", op.weight), self.constant(f"{owner}/bias", op.bias)]
         scale = op.weight_scale.astype(np.float32)
         step = np.float32(self.graph.quantization(op.inputs[0]).scale) * scale
         return [
-            self._dequantized(f"{op.name}/weight", op.weight, scale),
-            self._dequantized(f"{op.name}/bias", op.bias, step),
+            self._dequantized(f"{owner}/weight", op.weight, scale, f"{op.name}/weight"),
+            self._dequantized(f"{owner}/bias", op.bias, step, f"{op.name}/bias"),
         ]
 
-    def _dequantized(self, name: str, codes: Array, scale: Array) -> str:
+    def _dequantized(self, name: str, codes: Array, scale: Array, output: str) -> str:
         zeros = self.constant(f"{name}/zero_point", np.zeros(len(scale), codes.dtype))
         inputs = [self.constant(f"{name}/codes", codes), self.constant(f"{name}/scale", scale), zeros]
-        return self.node("DequantizeLinear", inputs, name, axis=0)
+        return self.node("DequantizeLinear", inputs, output, axis=0)
 
     def stored(self, tensor: str, values: Array) -> None:
         """Let a tensor of the graph stand in the file, with a batch of one."""

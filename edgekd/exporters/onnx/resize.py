@@ -17,8 +17,8 @@ def _write_resize(file: OnnxFile, op: Resize) -> None:
     if before[0] != after[0] and not any(isinstance(other, Transpose) for other in file.graph.operators):
         file.result(op, "Resize", [file.values(op.inputs[0], op), "", scales], **resizing)
         return
-    # onnxruntime moves transposes, its own to channels last too, through a Resize: to axes that its kernel does not have,
-    # or takes for others (rows that stay as they are for channels). Through a Reshape it can't.
+    # onnxruntime moves transposes, its own to channels last too, through a Resize: to axes that its kernel does not
+    # have, or takes for others (channels for rows where those stay as many). Through a Reshape it can't.
     (channels, *size), name = file.graph.tensors[op.output].shape, op.name
     single, back = ((-1, 1, *before), (-1, channels, *size))
     shapes = [file.constant(f"{name}/{n}", np.array(s, np.int64)) for n, s in (("single", single), ("back", back))]

@@ -11,7 +11,17 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from edgekd.graph.fake_quant import elementwise, movement, parameters, pooling, reference, resize, sequence, tables, weighted
+from edgekd.graph.fake_quant import (
+    elementwise,
+    movement,
+    parameters,
+    pooling,
+    reference,
+    resize,
+    sequence,
+    tables,
+    weighted,
+)
 from edgekd.graph.fake_quant.arithmetic import Simulated
 from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Operator

@@ -40,7 +40,7 @@ def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
 
 
 def least_span(sim: Simulated, op: Weighted) -> float:
-    """How far apart an output's lowest and highest value must be, so that no multiplier is beyond LARGEST_MULTIPLIER."""
+    """How far apart an output's lowest and highest value must be for no multiplier beyond LARGEST_MULTIPLIER."""
     source = sim.quantization(op.inputs[0])
     weight, bias = sim.parameters_of(op)
     steps = float(2 ** sim.tensors[op.output].bits) - 1
