@@ -55,7 +55,7 @@ def plotted(rows: list[Row]) -> Drawing:
         drawing.text(NAMES + GAP + number * (column + GAP), 18, question.heading, "label")
     top = 34.0
     for model in models:
-        drawing.text(0, top + LINE, model, "strong")
+        drawing.text(6, top + LINE, model, "strong")
         top += 1.6 * LINE
         for row in (row for row in rows if row["model"] == model):
             drawing.text(14, top + 13, f"{row['tool']}, {row['mode']}, {row['format']}", "name")
@@ -96,7 +96,7 @@ def _questions(ours: dict[tuple[str, str], Row]) -> tuple[Question, ...]:
 
     return (
         Question("points lost", lost, lambda value: f"{value:+.2f}", 3.0),
-        Question("same as its own simulation", identical, percent, 100.0),
+        Question("same as simulated", identical, percent, 100.0),
         Question("bytes, to ours", size, lambda value: f"{value:.2f}x", 2.0, mark=1.0),
         Question("latency, to ours", latency, lambda value: f"{value:.2f}x", 2.0, mark=1.0),
     )

@@ -5,6 +5,7 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer, recipe
 
+from peers.folding import folded
 from peers.job import Converted, Job
 
 SIGNATURE = "serving_default"
@@ -12,7 +13,7 @@ SIGNATURE = "serving_default"
 
 def convert(job: Job) -> Converted:
     """Convert in float, calibrate, quantise. Images go in with channels last, so that no transpose is written."""
-    model, example, x = job.student(), job.example, job.calibration
+    model, example, x = folded(job.student()), job.example, job.calibration
     float_file, file = job.out / "float.tflite", job.out / "model.tflite"
     with job.clock.converting():
         if x.ndim == 4:

@@ -1,6 +1,6 @@
 """litert-torch's PT2E way: torchao prepares the captured network by litert-torch's quantizer, litert-torch converts it.
 
-Batch norm is folded before "qat", which then trains the weights that ship, as edgekd does: with torchao 0.18 the
+Batch norm is folded before, so that "qat" trains the weights that ship, as edgekd does: with torchao 0.18 the
 quantizer's own batch norm patterns can't be built (torch.export refuses their functions), and mended by hand they gave
 fewer identical outputs.
 """
@@ -19,11 +19,10 @@ from peers.training import train
 
 def convert(job: Job) -> Converted:
     """Prepare, calibrate or train, convert. Images go in with channels last, so that no transpose is written."""
-    qat, x, model = job.mode == "qat", torch.from_numpy(job.calibration), job.student()
+    qat, x, model = job.mode == "qat", torch.from_numpy(job.calibration), folded(job.student())
     quantizer = PT2EQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True, is_qat=qat))
     with job.clock.converting():
-        if qat:
-            model, quantizer.STATIC_QAT_ONLY_OPS = folded(model), []
+        quantizer.STATIC_QAT_ONLY_OPS = []  # those patterns
         # Strict, so that its quantizer finds additions and pools by the functions that the source calls.
         batch = torch.export.Dim("batch", min=1)
         captured = torch.export.export(model, (x[:2],), dynamic_shapes=({0: batch},), strict=True).module()

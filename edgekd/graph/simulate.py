@@ -174,17 +174,19 @@ class Simulation(nn.Module):
         """
         for _ in range(WIDENINGS):
             before = self.highs.clone()
-            for op in self.graph.operators:
-                if op.output in self.ranged and not self.graph.tensors[self.scale_owner[op.output]].fixed:
-                    self._widen(op)
+            for name in self.ranged:
+                self._widen(name)
             if torch.equal(before, self.highs):
                 return
 
-    def _widen(self, op: Operator) -> None:
-        i = self.ranged[op.output]
-        low = min(float(self.lows[i]), 0.0)
-        least = max(least_span(self, op), self.least_spans.get(self.scale_owner[op.output], 0.0))
-        self.highs[i] = max(float(self.highs[i]), low + least)
+    def _widen(self, name: str) -> None:
+        owner, i = self.scale_owner[name], self.ranged[name]
+        if self.graph.tensors[owner].fixed:
+            return
+        least = self.least_spans.get(owner, 0.0)
+        if name in self.made_by:
+            least = max(least, least_span(self, self.made_by[name]))
+        self.highs[i] = max(float(self.highs[i]), min(float(self.lows[i]), 0.0) + least)
 
     def _float_parameters(self, op: Operator) -> Operator:
         values: dict[str, Any] = {
@@ -246,7 +248,6 @@ class Simulation(nn.Module):
         values, i = computed(), self.ranged[name]
         self.lows[i].lerp_(values.min(), MOMENTUM)
         self.highs[i].lerp_(values.max(), MOMENTUM)
-        if name in self.made_by:
-            self._widen(self.made_by[name])
+        self._widen(name)
         if self.known:
             self.known.pop(self.scale_owner[name], None)

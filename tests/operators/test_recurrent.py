@@ -124,14 +124,12 @@ def test_what_can_not_be_unrolled_is_refused_with_the_reason(model, reason):
 
 
 class LastState(Refused):
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor) -> Tensor:
         _, state = self.cell(x)
-        return state[-1], state.squeeze(0)
+        return state[-1] + 2 * state.squeeze(0)
 
 
 def test_the_last_state_can_be_read_as_torch_gives_it():
     model = LastState(batch_first=True).eval()
     x = torch.randn(3, 5, 6)
-    found = Simulation(capture(model, (5, 6)))(x)
-    for one, other in zip(found, model(x), strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(Simulation(capture(model, (5, 6)))(x), model(x), atol=1e-5, rtol=1e-4)

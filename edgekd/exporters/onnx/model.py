@@ -24,6 +24,7 @@ class OnnxFile:
         self.graph = graph
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
+        self.shared = {op.shares for op in graph.weighted()}
 
     def constant(self, name: str, values: Any, dtype: Any = None) -> str:
         """A value that stands in the file; a plain number becomes 0-d, as onnxruntime's fusions want scales."""
@@ -98,8 +99,12 @@ class OnnxFile:
         ]
 
     def _dequantized(self, name: str, codes: Array, scale: Array, output: str) -> str:
-        zeros = self.constant(f"{name}/zero_point", np.zeros(len(scale), codes.dtype))
-        inputs = [self.constant(f"{name}/codes", codes), self.constant(f"{name}/scale", scale), zeros]
+        zeros = np.zeros(len(scale), codes.dtype)
+        if codes.dtype == np.int8 and name.removesuffix("/weight") in self.shared:
+            # For exactness without VNNI onnxruntime makes uint8 weights of int8 ones, and trips over shared ones.
+            codes, zeros = (codes.astype(np.int16) + SHIFT).astype(np.uint8), np.full(len(scale), SHIFT, np.uint8)
+        parts = {"codes": codes, "scale": scale, "zero_point": zeros}
+        inputs = [self.constant(f"{name}/{part}", values) for part, values in parts.items()]
         return self.node("DequantizeLinear", inputs, output, axis=0)
 
     def stored(self, tensor: str, values: Array) -> None:

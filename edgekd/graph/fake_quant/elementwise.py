@@ -103,16 +103,24 @@ def _mul(sim: Simulated, op: Mul, x: Tensor, y: Tensor) -> Tensor:
     sim.observe(op.output, lambda: activated(acc * (a.scale * b.scale), op.activation))
     output = sim.quantization(op.output)
     factor = product_factor(a, b, output)
+    ends = limits(op.activation, output, sim.kernels)
     if sim.kernels == "onnxruntime":
-        low, high = limits(op.activation, output, sim.kernels)
-        scaled, zero = acc * float(factor), output.zero_point - QMIN
-        return exactly((torch.round(scaled.detach() + zero) - zero).clamp(low, high), scaled.clamp(low, high))
+        return _rounded_with_zero_point(acc * float(factor), output.zero_point - QMIN, *ends)
+    if sim.kernels == "xnnpack" and op.inputs[0] == op.inputs[1] and 2**-16 <= factor < 2**8:
+        steps = (x * a.scale).square() * float(np.float32(1) / np.float32(output.scale))
+        return _rounded_with_zero_point(steps, output.zero_point, *ends)
     twice, kernels = None, sim.kernels
     if kernels == "tflm" or not 2**-16 <= factor < 2**8:
         ratio = a.scale * b.scale / output.scale if kernels == "tflm" else float(factor)
         twice, kernels = FixedPoint.of(*fixed_point(np.asarray(ratio)), (), acc.device), "tflm"
     multiplier = torch.tensor(float(factor), device=acc.device)
     return requantized(acc, multiplier, *limits(op.activation, output, kernels), twice)
+
+
+def _rounded_with_zero_point(steps: Tensor, zero_point: int, low: int, high: int) -> Tensor:
+    """The zero point is added first, and takes its bits of precision."""
+    rounded = torch.round(steps.detach() + zero_point) - zero_point
+    return exactly(rounded.clamp(low, high), steps.clamp(low, high))
 
 
 def _relu(sim: Simulated, op: Relu, x: Tensor) -> Tensor:

@@ -75,12 +75,20 @@ def _mul(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Arra
     if kernels == "onnxruntime":  # the uint8 zero point is added before rounding
         codes = np.rint(acc.astype(f32) * factor + f32(output.zero_point - QMIN)) + QMIN
     elif kernels == "xnnpack" and output.bits == 8 and 2**-16 <= factor < 2**8:
-        codes = np.rint(acc.astype(f32) * factor) + output.zero_point
+        square = op.inputs[0] == op.inputs[1]
+        codes = _squared(inputs[0], a, output) if square else np.rint(acc.astype(f32) * factor) + output.zero_point
     else:
         exact = a.scale * b.scale / output.scale if kernels == "tflm" else float(factor)
         codes = twice_rounded(acc, *fixed_point(np.asarray(exact))) + output.zero_point
     ends = activation_range(op.activation, output, kernels if output.bits == 8 else "tflm")
     return saturated(codes, *ends, output.bits)
+
+
+def _squared(codes: Array, source: Quantization, output: Quantization) -> Array:
+    """XNNPACK takes a tensor times itself for a square, and makes a table of those in float32."""
+    values = (codes.astype(np.int64) - source.zero_point).astype(f32) * f32(source.scale)
+    steps: Array = np.rint(values * values * (f32(1) / f32(output.scale)) + f32(output.zero_point))
+    return steps
 
 
 def _mul_by_float32_factor(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
