@@ -31,7 +31,7 @@ def build(asked: argparse.Namespace, method: str, seed: int, root: Path, folder:
     if asked.checkpoint:
         settings.append(f"teacher.checkpoint={asked.checkpoint.resolve()}")
         if asked.student == "resnet20":
-            settings.append(f"student.checkpoint={asked.checkpoint.resolve()}")
+            settings += [f"student.checkpoint={asked.checkpoint.resolve()}", "distill.epochs=0"]
     command = [sys.executable, "-m", "edgekd", "build", "--target", asked.target]
     command += ["--config", str(CONFIGS / f"int8_{asked.student}.toml"), "--out", str(folder), "--store", str(store)]
     for setting in settings:

@@ -6,7 +6,7 @@ lowest free offset (greedy by size; Pisarchyk and Lee, 2020), as TFLite Micro's 
 
 from dataclasses import dataclass
 
-from edgekd.graph.ops import Constant, Reshape, Transpose, Unary
+from edgekd.graph.ops import Constant, LayerNorm, Reshape, Transpose, Unary
 from edgekd.graph.structure import Graph
 from edgekd.graph.windows import tflite_copy
 
@@ -55,6 +55,8 @@ def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool =
             padded.append(Lifetime(f"{op.name} (padded input)", size, i, i))
         if isinstance(op, Unary) and op.table is not None:  # codes, then rows of the table, as int32
             padded.append(Lifetime(f"{op.name} (rows)", 2 * 4 * graph.tensors[op.output].elements, i, i))
+        if isinstance(op, LayerNorm):  # two tensors of real values at a time
+            padded.append(Lifetime(f"{op.name} (real values)", 2 * 4 * graph.tensors[op.output].elements, i, i))
     for name in graph.outputs:
         last[owner.get(name, name)] = len(graph.operators)
     sizes = {n: graph.tensors[n].elements * _width(graph, n, bytes_per_element) for n in first}

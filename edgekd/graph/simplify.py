@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from edgekd.graph.affine import BatchNorm, fold_batch_norm
+from edgekd.graph.factors import factors_into_softmax
 from edgekd.graph.images import keep_images
 from edgekd.graph.ops import Add, Concat, Mul, Prelu, Relu, Reshape, Slice, Sub, Take, Transpose, Unary
 from edgekd.graph.structure import Graph, Operator, Weighted
@@ -15,7 +16,7 @@ def simplified(graph: Graph) -> Graph:
     """Reshapes, transposes and slices merged, batch norm folded, activations fused, and what nobody reads dropped."""
     graph = drop_unused(slice_before_joining(keep_images(graph, BY_VALUE)))
     graph = repeat_while_computing(merge_slices(merge_transposes(merge_reshapes(graph))))
-    return drop_unused(fuse_activations(fold_batch_norm(graph)))
+    return drop_unused(fuse_activations(fold_batch_norm(factors_into_softmax(graph))))
 
 
 def _rewire(graph: Graph, operators: list[Operator], renamed: dict[str, str]) -> Graph:

@@ -15,7 +15,7 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
-        self.heads = heads
+        self.heads, self.head_width = heads, width // heads
         self.query, self.key, self.value = (nn.Linear(width, width) for _ in range(3))
         self.out = nn.Linear(width, width)
 
@@ -26,8 +26,8 @@ class Attention(nn.Module):
         return mixed
 
     def _split(self, x: Tensor) -> Tensor:
-        """(N, length, width) -> (N, heads, length, width / heads)"""
-        return x.reshape(*x.shape[:2], self.heads, x.shape[2] // self.heads).transpose(1, 2)
+        """(N, length, width) -> (N, heads, length, head width)"""
+        return x.reshape(*x.shape[:2], self.heads, self.head_width).transpose(1, 2)
 
 
 class Block(nn.Module):

@@ -65,3 +65,8 @@ def test_the_arena_is_no_smaller_than_what_lives_at_once() -> None:
     lifetimes = plan.lifetimes(capture(Everything(), (3, 16, 16)))
     at_once = max(sum(b.size for b in lifetimes if b.first <= i <= b.last) for i in range(-1, 20))
     assert plan.place(lifetimes).arena_bytes >= at_once
+
+
+def test_a_layer_norm_counts_the_real_values_that_it_computes_on() -> None:
+    graph = capture(nn.Sequential(nn.LayerNorm(16)), (8, 16))
+    assert plan.peak_ram_bytes(graph) == 2 * 128 + 2 * 4 * 128

@@ -24,6 +24,10 @@ QUICK = settings(
     max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=True)
+MOST = 0.6
+"""Share of the graphs that must say different things of different inputs; the first ones drawn are the simplest, and
+some are drawn still on purpose."""
+
 STILL = (0.0, 0.0)
 """The stretch of a range that shrinks to nothing, as that of a layer does which never stirs; no other one does."""
 
@@ -120,7 +124,7 @@ def draw_and_compare(theme: str, how: settings) -> None:
 
     each()
     assert seen.graphs >= how.max_examples
-    assert seen.varied > 0.8 * seen.graphs, "constant networks pass any parity test"
+    assert seen.varied > MOST * seen.graphs, "constant networks pass any parity test"
     assert seen.refused < 0.2 * seen.files
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import lived_in
+from networks import lived_in, quantized
 from parity import assert_exact
 from torch import Tensor, nn
 
@@ -14,7 +14,7 @@ from edgekd.graph import cost
 from edgekd.graph.capture import capture
 from edgekd.graph.integer import softmax
 from edgekd.graph.islands import real_part
-from edgekd.graph.ops import Embedding, LayerNorm, Linear, MatMul, Softmax, Transpose
+from edgekd.graph.ops import Embedding, LayerNorm, Linear, MatMul, Mul, Softmax, Transpose
 from edgekd.graph.simulate import Simulation
 
 
@@ -118,9 +118,22 @@ def test_attention_is_exact_and_keeps_samples_apart():
     kinds = [type(op) for op in graph.operators]
     assert kinds.count(MatMul) == 4
     assert kinds.count(Softmax) == 2
-    assert [op.beta for op in graph.operators if isinstance(op, Softmax)] == [0.5, 1.0]
+    assert [op.beta for op in graph.operators if isinstance(op, Softmax)] == [0.5, pytest.approx(8**-0.5)]
+    assert not any(isinstance(op, Mul) for op in graph.operators), "a factor in front of a softmax costs nothing"
     x = torch.randn(3, 6, 16)
     torch.testing.assert_close(Simulation(capture(model, (6, 16)))(x), model(x), atol=1e-5, rtol=1e-4)
+
+
+def test_what_attention_multiplies_by_has_zero_point_0():
+    graph = quantized(lived_in(Attending(), (6, 16)), (6, 16))[1]
+    products = [op for op in graph.operators if isinstance(op, MatMul)]
+    assert [graph.quantization(op.inputs[1]).zero_point for op in products] == [0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_torchs_own_transformer_layer_is_exact(norm_first):
+    layer = nn.TransformerEncoderLayer(16, 2, 24, activation="gelu", batch_first=True, norm_first=norm_first)
+    assert_exact(lived_in(nn.Sequential(layer), (5, 16)), (5, 16), samples=8)
 
 
 class Masked(nn.Module):
@@ -189,3 +202,40 @@ class Weighed(nn.Module):
 def test_a_product_with_a_stored_matrix_is_a_linear_layer():
     graph = assert_exact(lived_in(Weighed(), (3, 6)), (3, 6))
     assert [type(op) for op in graph.operators] == [Linear]
+
+
+@pytest.mark.parametrize("kernels", ["xnnpack", "tflm", "onnxruntime"])
+@pytest.mark.parametrize("layer", [nn.Softmax(-1), nn.LayerNorm(9)])
+def test_gradients_of_codes_are_those_of_the_real_values(layer, kernels):
+    """But for rounding: steps are fine here, and weights that only the float form has are large."""
+    torch.manual_seed(0)
+    simulation = Simulation(capture(layer, (5, 9)), kernels).eval()
+    x = torch.randn(64, 5, 9)
+    simulation.calibrate([x])
+    towards = torch.randn(64, 5, 9)
+    gradients = []
+    for simulation.fake_quantized in (False, True):
+        given = x.clone().requires_grad_()
+        simulation.zero_grad()
+        (simulation(given) * towards).sum().backward()
+        gradients.append([given.grad, *(p.grad for p in simulation.parameters())])
+    for real, coded in zip(*gradients, strict=True):
+        assert torch.nn.functional.cosine_similarity(real.flatten(), coded.flatten(), dim=0) > 0.995
+        torch.testing.assert_close(coded.norm(), real.norm(), rtol=0.03, atol=0)
+
+
+class Scaled(nn.Module):
+    """A factor after the product, and one that somebody else reads too."""
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        scores = x @ x.mT / 3
+        return scores.softmax(-1), scores
+
+
+def test_only_factors_that_nobody_else_reads_go_into_a_softmax():
+    model = Scaled()
+    graph = capture(model, (4, 6))
+    assert [op.beta for op in graph.operators if isinstance(op, Softmax)] == [1.0]
+    x = torch.randn(2, 4, 6)
+    for one, other in zip(Simulation(graph)(x), model(x), strict=True):
+        torch.testing.assert_close(one, other)
