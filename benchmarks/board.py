@@ -101,6 +101,29 @@ def int8_accuracy() -> str:
     return table(header, cells)
 
 
+def exactness() -> str:
+    """The newest row of each network, its weights and runtime."""
+    newest = {(row["model"], row["weights"], row["runtime"]): row for row in rows("exactness")}
+    header = (
+        "network", "runtime", "inputs", "codes of all layers that differ", "outputs that differ",
+        "simulation, identical", "QAT step, to a float step", "writing",
+    )  # fmt: skip
+    cells = [
+        (
+            row["model"],
+            row["runtime"],
+            f"{int(row['inputs']):,}",
+            f"{int(row['layer_codes_differing']):,} of {int(row['layer_codes']):,}",
+            f"{int(row['outputs_differing']):,} of {int(row['outputs']):,}",
+            f"{100 * float(row['simulation_identical']):.4g} %" if row["simulation_identical"] else "",
+            f"{row['qat_step_ratio']}x" if row["qat_step_ratio"] else "",
+            f"{row['write_s']} s" if row["write_s"] else "",
+        )
+        for row in newest.values()
+    ]
+    return table(header, cells)
+
+
 def conversion_peers() -> str:
     """The newest row of each student, tool, mode and format."""
     newest = {(row["model"], row["tool"], row["mode"], row["format"]): row for row in rows("conversion_peers")}
@@ -136,6 +159,7 @@ TABLES = {
     "first_run": first_run,
     "small_batches": small_batches,
     "int8_accuracy": int8_accuracy,
+    "exactness": exactness,
     "conversion_peers": conversion_peers,
 }
 
