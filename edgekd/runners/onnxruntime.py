@@ -76,7 +76,8 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = ERRORS_ONLY
     # On x64 without VNNI, kernels of uint8 activations and int8 weights add pairs of products in 16 bits, which
-    # saturates. With this, onnxruntime takes its slower exact kernels there; CPUs with VNNI (and ARM) are untouched.
+    # saturates. With this, onnxruntime takes exact kernels on uint8 weights instead; with VNNI it does so too, at some
+    # cost in time, and the same outputs.
     # (onnxruntime_session_options_config_keys.h, kOrtSessionOptionsAvx2PrecisionMode)
     options.add_session_config_entry("session.x64quantprecision", "1")
     return options
