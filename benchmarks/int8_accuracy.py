@@ -22,7 +22,7 @@ from edgekd.figures import Report
 
 CONFIGS = Path(__file__).parent / "configs"
 STUDENTS = ("resnet20", "mobilenetv2", "dscnn", "text_encoder")
-FINISHED = (0, 3)  # 3: a limit is missed, and the report says which
+FINISHED = (0, 3, 5)  # 3: a limit is missed; 5: outputs differ. The report says so, and the row is kept
 
 
 def build(asked: argparse.Namespace, method: str, seed: int, root: Path, folder: Path, store: Path) -> Report:

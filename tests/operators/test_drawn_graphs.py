@@ -24,19 +24,15 @@ QUICK = settings(
     max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=True)
-MOST = 0.6
-"""Share of the graphs that must say different things of different inputs; the first ones drawn are the simplest, and
-some are drawn still on purpose."""
-
 STILL = (0.0, 0.0)
 """The stretch of a range that shrinks to nothing, as that of a layer does which never stirs; no other one does."""
 
 
 class Seen:
-    """What was drawn: how many graphs, how many of them said different things of different inputs, how many files."""
+    """How many graphs were drawn that say different things of different inputs, and how many files were run."""
 
     def __init__(self) -> None:
-        self.graphs = self.varied = self.files = self.refused = 0
+        self.graphs = self.files = self.refused = 0
 
 
 def quantised(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[Array, ...]]:
@@ -86,8 +82,9 @@ def compare(drawn: Drawn, seen: Seen) -> None:
             assert_none_differ(name, graph, expected, dict(zip(graph.outputs, outputs, strict=True)))
             off = [row for row in rows if row.differing]
             assert not off, f"{name}: {off}"
+    # A graph whose ranges cut its answers off was compared like any other, but another one is drawn in its place.
+    assume(any((reference[name] != reference[name][:1]).any() for name in graph.outputs))
     seen.graphs += 1
-    seen.varied += any((reference[name] != reference[name][:1]).any() for name in graph.outputs)
 
 
 def _has_elu(graph: Graph) -> bool:
@@ -114,7 +111,7 @@ def assert_none_differ(who: str, graph: Graph, reference: dict[str, Array], foun
 
 
 def draw_and_compare(theme: str, how: settings) -> None:
-    """Draws graphs of a theme; most of them must say different things of different inputs, and be taken by all."""
+    """Draws graphs of a theme: as many as asked for that are no constant networks, and most of them taken by all."""
     seen = Seen()
 
     @how
@@ -123,8 +120,7 @@ def draw_and_compare(theme: str, how: settings) -> None:
         compare(drawn, seen)
 
     each()
-    assert seen.graphs >= how.max_examples
-    assert seen.varied > MOST * seen.graphs, "constant networks pass any parity test"
+    assert seen.graphs >= how.max_examples, "constant networks pass any parity test"
     assert seen.refused < 0.2 * seen.files
 
 
