@@ -39,7 +39,13 @@ DATASETS = {
     "npz": "edgekd.datasets.npz:npz",
     "sst2": "edgekd.datasets.sst2:sst2",
 }
-LOSSES = {"logits": "edgekd.losses.logits:SoftTargets"}
+LOSSES = {
+    "logits": "edgekd.losses.logits:SoftTargets",
+    "attention": "edgekd.losses.attention:AttentionTransfer",
+}
+SCHEMES = {
+    "offline": "edgekd.schemes.offline:offline",
+}
 CRITERIA = {
     "magnitude": "edgekd.criteria.magnitude:magnitude",
     "bn_scale": "edgekd.criteria.bn_scale:bn_scale",
@@ -60,10 +66,14 @@ KINDS: dict[str, dict[str, str]] = {
     "model": MODELS,
     "data set": DATASETS,
     "loss": LOSSES,
+    "scheme": SCHEMES,
     "criterion": CRITERIA,
     "exporter": EXPORTERS,
     "runner": RUNNERS,
 }
+
+GIVEN = {"criterion": 2, "scheme": 1}
+"""Arguments that edgekd itself hands to an entry (a group and a batch, a lesson); what follows them are its options."""
 
 
 @dataclass(frozen=True)
@@ -120,8 +130,7 @@ def signature(kind: str, name: str) -> Signature | None:
         raise ConfigError(f"{kind} {name!r}: {file} can't be read as Python: {error}", "mend that file") from error
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == attribute:
-            # A criterion is called with a group and a batch; only what follows them is an option.
-            return _arguments(statement.args, skip=2 if kind == "criterion" else 0)
+            return _arguments(statement.args, skip=GIVEN.get(kind, 0))
         if isinstance(statement, ast.ClassDef) and statement.name == attribute:
             for member in statement.body:
                 if isinstance(member, ast.FunctionDef) and member.name == "__init__":

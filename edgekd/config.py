@@ -1,13 +1,14 @@
 """Every setting of a build, with its default: what `edgekd.toml` and `--set` may say.
 
-Sections that name a catalog entry (`data.name`, `teacher.model`, `student.model`, `prune.criterion`, an entry of
-`distill.losses`) take that entry's options beside the name. An option whose name is a setting's goes into `options`.
+Sections that name a catalog entry (`data.name`, `teacher.model`, `student.model`, `prune.criterion`, `distill.scheme`,
+an entry of `distill.losses`) take that entry's options beside the name. An option whose name is a setting's goes into
+`options`.
 """
 
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ByteSize, ConfigDict, Field, PositiveInt
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PositiveInt
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
@@ -110,13 +111,23 @@ class Loss(Part):
     weight: float = Field(1.0, ge=0)
 
 
+class Scheme(Part):
+    """How the teaching goes, by a name of the catalog; its options stand beside it."""
+
+    name: str = "offline"
+
+
 class Distill(Training):
     """Attributes:
     epochs: passes over the training split; 0 takes `student.checkpoint` as it is.
+    scheme: how the teaching goes: a name, or {name = "...", option = ...}.
     losses: the terms, summed by weight.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
     """
 
+    scheme: Annotated[Scheme, BeforeValidator(lambda found: {"name": found} if isinstance(found, str) else found)] = (
+        Scheme()
+    )
     losses: tuple[Loss, ...] = (Loss(),)
     baseline: bool = True
     epochs: int = Field(40, ge=0)

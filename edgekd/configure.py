@@ -82,6 +82,7 @@ def parts(config: Config) -> tuple[Named, ...]:
         _named("data", "name", "data set", config.data),
         _named("teacher", "model", "model", config.teacher),
         _named("student", "model", "model", config.student),
+        _named("distill.scheme", "name", "scheme", config.distill.scheme),
         *(_named(f"distill.losses[{i}]", "name", "loss", loss) for i, loss in enumerate(config.distill.losses)),
     ]
     if config.prune.criterion != "none":

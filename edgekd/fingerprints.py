@@ -38,9 +38,9 @@ def _checkpoint(section: str, file: Path | None) -> dict[str, str]:
     return {} if file is None else {f"{section}.checkpoint": file_sha256(file)[:16]}
 
 
-def losses(config: Config) -> dict[str, str]:
-    """Of the losses that are the user's own."""
-    found: dict[str, str] = {}
+def teaching(config: Config) -> dict[str, str]:
+    """Of the scheme and the losses that are the user's own."""
+    found = _own_source("scheme", config.distill.scheme.name)
     for loss in config.distill.losses:
         found |= _own_source("loss", loss.name)
     return found

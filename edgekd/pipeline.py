@@ -28,7 +28,7 @@ STAGES = (
         "distill",
         reads=("data", "teacher"),
         settings=("student", "distill", "data.augment"),
-        fingerprints=(fingerprints.student, fingerprints.losses),
+        fingerprints=(fingerprints.student, fingerprints.teaching),
         trains=True,
     ),
     Stage(

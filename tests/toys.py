@@ -1,9 +1,15 @@
 """Small data and networks for the tests of training, with which nothing takes longer than a moment."""
 
+from pathlib import Path
+
 import numpy as np
 from torch import nn
 
+from edgekd.config import Compute, Training
+from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.splits import Split, Splits
+
+CPU = Compute(accelerator="cpu", threads=1)
 
 
 def stripes(count: int = 96, size: int = 8, seed: int = 0, noise: int = 40) -> Splits:
@@ -37,3 +43,19 @@ class Tiny(nn.Module):
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
     """Without batch norm, so that it does not matter how a batch is shared out."""
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
+
+
+def lesson(
+    student: nn.Module,
+    teacher: Teacher | None,
+    loss: nn.Module | None,
+    splits: Splits,
+    settings: Training | None = None,
+    checkpoint: Path | None = None,
+) -> Lesson:
+    """A distillation of toys; `loss` is connected already where it looks inside."""
+    layers = getattr(loss, "student_layers", ())
+    return Lesson(
+        student, lambda seed: Tiny(), teacher, loss, layers, splits, settings or Training(epochs=1, batch_size=16),
+        seed=0, compute=CPU, checkpoint=checkpoint,
+    )  # fmt: skip

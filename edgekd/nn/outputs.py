@@ -1,8 +1,11 @@
 """What a network answers, as every loss and teacher sees it."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from edgekd.errors import ModelError
 
@@ -11,21 +14,58 @@ from edgekd.errors import ModelError
 class Outputs:
     """Attributes:
     logits: (N, classes), float32.
-    features: named activations, where a network gives them.
+    features: layer's name -> its output, (N, ...), float32; those that a loss asked for.
+    index: the samples' positions in the training split, (N,), int64; None where they are no training samples.
     """
 
     logits: Tensor
     features: dict[str, Tensor] = field(default_factory=dict)
+    index: Tensor | None = None
 
 
-def answer(model: nn.Module, x: Tensor) -> Outputs:
-    """Run `model` on x (N, ...). Logits come back in float32 under mixed precision too, so that losses stay exact."""
-    result = model(x)
+def answer(model: nn.Module, x: Tensor, layers: Sequence[str] = (), index: Tensor | None = None) -> Outputs:
+    """Run `model` on x (N, ...). Answers come back in float32 under mixed precision too, so that losses stay exact.
+
+    Args:
+        layers: modules whose outputs are wanted as features, by name.
+        index: the samples' positions in the training split, to be handed on.
+    """
+    with _watched(model, layers) as seen:
+        result = model(x)
+    features = {name: value.float() for name, value in seen.items()}
     if isinstance(result, Outputs):
-        return Outputs(result.logits.float(), result.features)
+        return Outputs(result.logits.float(), {**result.features, **features}, index)
     if isinstance(result, Tensor):
-        return Outputs(result.float())
+        return Outputs(result.float(), features, index)
     raise ModelError(
         f"{type(model).__name__} returns a {type(result).__name__}, not logits of shape (N, classes)",
         "let its forward return the logits alone",
     )
+
+
+def tensor_of(given: object) -> Tensor | None:
+    """The tensor that a module gave, alone or first of several (as attention layers and recurrent ones give it)."""
+    if isinstance(given, tuple) and given:
+        given = given[0]
+    return given if isinstance(given, Tensor) else None
+
+
+@contextmanager
+def _watched(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Hooks live for one run alone, so that a network can be copied and saved as if nobody had looked inside."""
+    seen: dict[str, Tensor] = {}
+
+    def keep(name: str) -> RemovableHandle:
+        def hook(module: nn.Module, given: object, result: object) -> None:
+            value = tensor_of(result)
+            if value is not None:
+                seen[name] = value
+
+        return model.get_submodule(name).register_forward_hook(hook)
+
+    hooks = [keep(name) for name in layers]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()

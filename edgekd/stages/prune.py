@@ -19,18 +19,19 @@ from edgekd import catalog
 from edgekd.config import Augment, Compute, Config, Limits, Prune
 from edgekd.errors import ConfigError
 from edgekd.exporters.forecast import forecast
-from edgekd.losses.total import total_loss
+from edgekd.losses.total import response_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import Batch
 from edgekd.nn.channels import Channels, cut, find, name_of
 from edgekd.nn.evaluate import accuracies, accuracy, logits
 from edgekd.nn.evidence import Evidence
 from edgekd.nn.fit import fit
+from edgekd.nn.lesson import Teacher
 from edgekd.nn.next_cut import Budget, Criterion, Goal, Miss, choose
 from edgekd.nn.outputs import answer
 from edgekd.nn.splits import Splits
 from edgekd.nn.widths import Cost, prices
-from edgekd.teachers.frozen import Teacher, open_teacher
+from edgekd.teachers.frozen import open_teacher
 
 VERSION = 1
 
@@ -196,7 +197,7 @@ def _fresh_loss(config: Config) -> nn.Module:
     """The distillation loss; what its adapters start from depends on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return total_loss(config.distill.losses)
+        return response_loss(config.distill.losses)
 
 
 def _budget(limits: Limits, splits: Splits) -> Budget:

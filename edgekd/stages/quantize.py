@@ -24,15 +24,16 @@ from edgekd.graph.prepare import Prepared, prepared
 from edgekd.graph.sensitivity import Row, sensitivity
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph, Kernels, kernels_for
-from edgekd.losses.total import total_loss
+from edgekd.losses.total import response_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import Batch, converted, normalise
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult, fit
+from edgekd.nn.lesson import Teacher
 from edgekd.nn.outputs import answer
 from edgekd.nn.samples import BATCH, Samples, chosen
 from edgekd.nn.splits import Splits
-from edgekd.teachers.frozen import Teacher, open_teacher
+from edgekd.teachers.frozen import open_teacher
 
 VERSION = 2
 
@@ -182,7 +183,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             ready.graph,
             seen,
             lambda batch: teacher(replace(batch, x=converted(batch.x, seen, splits))),
-            total_loss(config.distill.losses),
+            response_loss(config.distill.losses),
             settings,
             kernels=kernels,
             seed=config.seed,

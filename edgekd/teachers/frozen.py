@@ -1,6 +1,6 @@
 """The finished teacher as the callable that distilling, recovering and quantising train under."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -11,25 +11,32 @@ from torch import nn
 from edgekd.nn import blueprint
 from edgekd.nn.batches import Batch
 from edgekd.nn.evaluate import channels_last
+from edgekd.nn.lesson import Teacher
 from edgekd.nn.outputs import Outputs, answer
 from edgekd.nn.splits import Splits
-
-Teacher = Callable[[Batch], Outputs]
 
 STORED = "train_logits.npy"
 
 
-def open_teacher(folder: Path, splits: Splits, precision: Literal["32", "bf16"] = "32") -> Teacher:
+def open_teacher(
+    folder: Path, splits: Splits, precision: Literal["32", "bf16"] = "32", layers: Sequence[str] = ()
+) -> Teacher:
     """The teacher stage's artifact. Its stored answers serve where there are any, else the network is run.
 
     Args:
         splits: those that it was trained on; stored answers belong to the samples of `splits.train` alone.
         precision: of the running network.
+        layers: whose outputs are wanted too; then the network is run.
     """
-    if (folder / STORED).is_file():
+    if not layers and (folder / STORED).is_file():
         return stored(np.load(folder / STORED, allow_pickle=False), splits)
+    return frozen(open_network(folder), precision, layers)
+
+
+def open_network(folder: Path) -> nn.Module:
+    """The teacher stage's network."""
     model, _ = blueprint.load(folder / "model")
-    return frozen(model, precision)
+    return model
 
 
 def stored(logits: np.ndarray, splits: Splits) -> Teacher:
@@ -39,12 +46,12 @@ def stored(logits: np.ndarray, splits: Splits) -> Teacher:
     table = torch.from_numpy(logits)
 
     def look_up(batch: Batch) -> Outputs:
-        return Outputs(table[batch.index.cpu()].to(batch.x.device))
+        return Outputs(table[batch.index.cpu()].to(batch.x.device), index=batch.index)
 
     return look_up
 
 
-def frozen(model: nn.Module, precision: Literal["32", "bf16"] = "32") -> Teacher:
+def frozen(model: nn.Module, precision: Literal["32", "bf16"] = "32", layers: Sequence[str] = ()) -> Teacher:
     """A network that answers and never learns; it follows the batches to their device."""
     model.eval().requires_grad_(False)
 
@@ -52,6 +59,6 @@ def frozen(model: nn.Module, precision: Literal["32", "bf16"] = "32") -> Teacher
         device = batch.x.device
         model.to(device)
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):
-            return answer(model, channels_last(batch.x))
+            return answer(model, channels_last(batch.x), layers, batch.index)
 
     return ask

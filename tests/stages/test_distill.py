@@ -4,21 +4,20 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import Tiny, stripes
+from toys import Tiny, lesson, stripes
 
-from edgekd.config import Compute, Config, Training
-from edgekd.errors import ModelError
+from edgekd.config import Config, Training
+from edgekd.errors import ConfigError, ModelError
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint, resume
 from edgekd.nn.batches import batches
 from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.lesson import learn
 from edgekd.nn.outputs import Outputs
 from edgekd.stages import distill as stage
-from edgekd.stages.distill import distill
 from edgekd.teachers.frozen import STORED, frozen, open_teacher, stored
 
 SPLITS = stripes()
-CPU = Compute(accelerator="cpu", threads=1)
 
 
 class Shift(nn.Module):
@@ -67,15 +66,14 @@ def config(**settings):
 def test_the_student_follows_its_teacher_and_not_the_labels():
     student = blueprint.build(Blueprint("toys:Tiny"), seed=0)
     settings = Training(epochs=8, batch_size=16)
-    distill(student, stored(contrary(), SPLITS), SoftTargets(hard=0), SPLITS, settings, seed=0, compute=CPU)
+    learn(lesson(student, stored(contrary(), SPLITS), SoftTargets(hard=0), SPLITS, settings))
     whole = next(batches(SPLITS.test, SPLITS, 32))
     assert (student.eval()(whole.x).argmax(1) == 1 - whole.y).float().mean() > 0.9
 
 
 def test_a_loss_learns_with_the_student():
     loss = Shift()
-    settings = Training(epochs=1, batch_size=16)
-    distill(Tiny(), stored(contrary() + 3, SPLITS), loss, SPLITS, settings, seed=0, compute=CPU)
+    learn(lesson(Tiny(), stored(contrary() + 3, SPLITS), loss, SPLITS))
     assert loss.shift.item() != 0
 
 
@@ -160,7 +158,7 @@ def test_features_of_a_teacher_reach_the_loss():
     def teacher(batch):
         return Outputs(torch.zeros(len(batch.y), 2), {"body": batch.x})
 
-    distill(Tiny(), teacher, Looking(), SPLITS, Training(epochs=1, batch_size=48), seed=0, compute=CPU)
+    learn(lesson(Tiny(), teacher, Looking(), SPLITS, Training(epochs=1, batch_size=48)))
     assert seen == [{"body"}] * 2
 
 
@@ -183,3 +181,16 @@ def test_training_goes_on_from_a_students_checkpoint(read, out, tmp_path):
     stage.run(asked, read, out)
     kept, _ = blueprint.load(out / "model")
     assert torch.allclose(given.head.weight, kept.head.weight, atol=1e-3)
+
+
+def test_a_loss_that_looks_inside_is_given_the_layers_of_both(read, out):
+    losses = [{"name": "logits", "hard": 1.0}, {"name": "attention", "layers": ["body.2:body.2"]}]
+    metrics = stage.run(config(epochs=8, losses=losses, baseline=False), read, out)
+    assert metrics["layers"] == {"student": ("body.2",), "teacher": ("body.2",)}
+    assert metrics["accuracy"] > 90
+
+
+def test_a_layer_that_is_not_there_is_refused_with_the_right_one(read, out):
+    with pytest.raises(ConfigError, match=r"the teacher has no layer 'body.9'") as refused:
+        stage.run(config(losses=[{"name": "attention", "layers": ["body.2:body.9"]}]), read, out)
+    assert "body." in refused.value.remedy

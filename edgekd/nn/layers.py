@@ -1,0 +1,188 @@
+"""A network's layers by name: what shape each gives, and which of a student's belong to which of a teacher's."""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from edgekd.errors import ConfigError, nearest
+from edgekd.nn.examples import Example, inputs_for
+from edgekd.nn.outputs import tensor_of
+
+IN_A_ROW = re.compile(r"(.+)\.\d+$")  # "blocks.3" is the fourth of the blocks
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One module that gives a tensor.
+
+    Attributes:
+        name: its path in the network, "layer2.0.conv1".
+        kind: the name of its class.
+        shape: of its output for one sample, (C, H, W) or (length, width) or (width,).
+    """
+
+    name: str
+    kind: str
+    shape: tuple[int, ...]
+
+    @property
+    def resolution(self) -> tuple[int, ...]:
+        """What is left of the shape without channels: (H, W) of an image's map, else ()."""
+        return self.shape[1:] if len(self.shape) == 3 else ()
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A student's layer and the teacher's that it is to learn from."""
+
+    student: Layer
+    teacher: Layer
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The student and its teacher, laid open for losses that look inside; layers stand in the order in which they run.
+
+    Attributes:
+        classes: how many the data has.
+        samples: of the training split.
+    """
+
+    student: tuple[Layer, ...]
+    teacher: tuple[Layer, ...]
+    classes: int
+    samples: int
+
+    def pairs(self, asked: Sequence[str] | None, who: str, rank: int | None = None) -> tuple[Pair, ...]:
+        """The layers that were asked for, or else those of `stages`, matched by resolution or by depth.
+
+        Args:
+            asked: "name" where it is the same in both, or "student's:teacher's"; None chooses.
+            who: how errors call the loss.
+            rank: of the shapes that the loss can take: 3 for maps (C, H, W), 2 for sequences; None takes all.
+        """
+        if asked:
+            pairs = tuple(self._named(text, who) for text in asked)
+        else:
+            student, teacher = stages(self.student), stages(self.teacher)
+            pairs = _by_resolution(student, teacher) or _by_depth(student, teacher)
+        for layer in (layer for pair in pairs for layer in (pair.student, pair.teacher)):
+            if rank is not None and len(layer.shape) != rank:
+                raise ConfigError(
+                    f"loss {who!r} takes layers whose samples have {rank} dimensions; {layer.name!r} has "
+                    f"{len(layer.shape)}: {layer.shape}",
+                    f"layers = [...] with others of {_list(self.student)}",
+                )
+        if not pairs:
+            raise ConfigError(
+                f"loss {who!r} finds no layers of the student and the teacher that belong together",
+                f'name them: layers = ["STUDENT:TEACHER"], of the student {_list(self.student)}; '
+                f"of the teacher {_list(self.teacher)}",
+            )
+        return pairs
+
+    def embeddings(self, asked: Sequence[str] | None, who: str) -> tuple[Pair, ...]:
+        """As `pairs`; without names, what each network's last layer is given: one vector a sample."""
+        if asked:
+            return self.pairs(asked, who)
+        return (Pair(embedding(self.student, who), embedding(self.teacher, who)),)
+
+    def _named(self, text: str, who: str) -> Pair:
+        ours, _, theirs = text.partition(":")
+        return Pair(
+            _find(self.student, ours, f"loss {who!r}: the student"),
+            _find(self.teacher, theirs or ours, f"loss {who!r}: the teacher"),
+        )
+
+
+def survey(model: nn.Module, example: Example) -> tuple[Layer, ...]:
+    """Every named module that gives one tensor with a row a sample, in the order in which they finish.
+
+    A module that runs more than once (a ReLU that is used everywhere) is left out: its name says too little.
+    """
+    seen: list[Layer] = []
+    hooks = []
+    for name, module in model.named_modules():
+        if not name:
+            continue
+
+        def note(module: nn.Module, _: object, given: object, name: str = name) -> None:
+            found = tensor_of(given)
+            if found is not None and found.ndim >= 2 and len(found) == 2:
+                seen.append(Layer(name, type(module).__name__, tuple(found.shape[1:])))
+
+        hooks.append(module.register_forward_hook(note))
+    was_training = model.training
+    try:
+        with torch.no_grad():
+            model.eval()(inputs_for(model, example, 2))
+    finally:
+        model.train(was_training)
+        for hook in hooks:
+            hook.remove()
+    times = Counter(layer.name for layer in seen)
+    return tuple(layer for layer in seen if times[layer.name] == 1)
+
+
+def stages(layers: Sequence[Layer]) -> tuple[Layer, ...]:
+    """The layers that sum a network up: of maps the last one at each resolution, else its repeated blocks.
+
+    A network of vectors alone (a perceptron) is summed up by its activations.
+    """
+    maps = [layer for layer in layers if layer.resolution and layer.resolution != (1, 1)]
+    if maps:
+        last = {layer.resolution: layer for layer in maps}
+        return tuple(layer for layer in maps if last[layer.resolution] is layer)
+    rows = Counter(_row(layer) for layer in layers if IN_A_ROW.match(layer.name))
+    repeated = {row for row, count in rows.items() if count > 1 and "Linear" not in row[1] and "Dropout" not in row[1]}
+    blocks = [layer for layer in layers if IN_A_ROW.match(layer.name) and _row(layer) in repeated]
+    if blocks:
+        return tuple(blocks)
+    return tuple(layer for layer in layers[:-1] if layer.kind in ("ReLU", "ReLU6", "GELU", "Tanh"))
+
+
+def embedding(layers: Sequence[Layer], who: str) -> Layer:
+    """What the classifier is given: the last layer before it that gives a vector, or the last of all others."""
+    before = layers[: next((at for at in reversed(range(len(layers))) if _is_leaf(layers[at], layers)), 0)]
+    if not before:
+        raise ConfigError(f"loss {who!r}: a network of a single layer has nothing inside", 'losses = [{name="logits"}]')
+    vectors = [layer for layer in before if len(layer.shape) == 1]
+    return (vectors or list(before))[-1]
+
+
+def _is_leaf(layer: Layer, layers: Sequence[Layer]) -> bool:
+    return not any(other.name.startswith(f"{layer.name}.") for other in layers)
+
+
+def _by_resolution(student: Sequence[Layer], teacher: Sequence[Layer]) -> tuple[Pair, ...]:
+    theirs = {layer.resolution: layer for layer in teacher if layer.resolution}
+    return tuple(Pair(layer, theirs[layer.resolution]) for layer in student if layer.resolution in theirs)
+
+
+def _by_depth(student: Sequence[Layer], teacher: Sequence[Layer]) -> tuple[Pair, ...]:
+    """The last with the last, and in between at the same share of the depth."""
+    if not student or not teacher or len(student[0].shape) != len(teacher[0].shape):
+        return ()
+    factor = len(teacher) / len(student)
+    return tuple(Pair(layer, teacher[max(round((at + 1) * factor) - 1, 0)]) for at, layer in enumerate(student))
+
+
+def _row(layer: Layer) -> tuple[str, str]:
+    match = IN_A_ROW.match(layer.name)
+    return (match[1] if match else layer.name, layer.kind)
+
+
+def _find(layers: Sequence[Layer], name: str, whose: str) -> Layer:
+    for layer in layers:
+        if layer.name == name:
+            return layer
+    guess = nearest(name, [layer.name for layer in layers])
+    raise ConfigError(f"{whose} has no layer {name!r}", f"{guess!r}" if guess else f"one of {_list(layers)}")
+
+
+def _list(layers: Sequence[Layer]) -> str:
+    return ", ".join(layer.name for layer in layers)

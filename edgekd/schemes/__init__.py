@@ -1,0 +1,1 @@
+"""How the teaching goes: one scheme per file, `(lesson, **options) -> FitResult`, the student trained in place."""
