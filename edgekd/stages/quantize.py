@@ -35,7 +35,7 @@ from edgekd.nn.samples import BATCH, Samples, chosen
 from edgekd.nn.splits import Splits
 from edgekd.teachers.frozen import open_teacher
 
-VERSION = 2
+VERSION = 3
 
 SENSITIVITY_SAMPLES = 128
 BORDER_MATTERS, BORDER_SAMPLES = 0.02, 512

@@ -12,6 +12,7 @@ from edgekd import catalog
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import cost
 from edgekd.graph.capture import capture
+from edgekd.graph.fake_quant.sequence import root
 from edgekd.graph.integer import softmax
 from edgekd.graph.islands import real_part
 from edgekd.graph.ops import Embedding, LayerNorm, Linear, MatMul, Mul, Softmax, Transpose
@@ -89,6 +90,12 @@ def test_layer_norm_is_exact_over_any_width(width):
     part = real_part(graph)
     assert [type(op) for op in part.operators] == [LayerNorm]
     assert part.boundaries == 2, "its way into real values and back"
+
+
+def test_the_root_in_a_trained_layer_norm_is_that_of_ieee():
+    """torch.sqrt may give the number below or above, by which one code of two million came out wrong."""
+    values = np.linspace(1e-6, 2**14, 2**18, dtype=np.float32)
+    assert np.array_equal(root(torch.from_numpy(values)).numpy(), np.sqrt(values))
 
 
 def test_a_layer_norm_that_can_not_be_exact_is_refused_by_name():

@@ -164,7 +164,7 @@ class _Normalising:
         else:
             mean, square = (total / width for total in sums)
         variance = (square - mean * mean).clamp_min(0)
-        deviation = torch.sqrt(variance + float(epsilon_in_codes(self.op, self.source)))
+        deviation = root(variance + float(epsilon_in_codes(self.op, self.source)))
         return (codes - mean) / deviation, 1 / deviation
 
     def _by_lanes(self, x: Tensor) -> tuple[Tensor, Tensor]:
@@ -181,7 +181,7 @@ class _Normalising:
         for i in range(in_lanes, width):
             square = squares[..., i : i + 1]
             total = total + square.float() if i < in_fours else (square + total).float()
-        inverse = 1 / torch.sqrt(total / width + float(f32(self.op.epsilon)))
+        inverse = 1 / root(total / width + float(f32(self.op.epsilon)))
         return centred * inverse, inverse * self.source.scale
 
     def rounded(self, normal: Tensor, weight: Tensor, bias: Tensor, output: Quantization) -> Tensor:
@@ -192,6 +192,11 @@ class _Normalising:
             return torch.round((normal * weight + bias) * float(f32(1) / scale))
         quotient = ((normal * weight + bias) / float(scale)).double()
         return (torch.floor(quotient.abs() + 0.5) * quotient.sign()).float()
+
+
+def root(x: Tensor) -> Tensor:
+    """The IEEE square root in float32. torch's own is a library's, and now and then the next number."""
+    return torch.sqrt(x.double()).float()
 
 
 def _embedding(sim: Simulated, op: Embedding, indices: Tensor) -> Tensor:
