@@ -45,6 +45,12 @@ def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Mod
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
 
 
+def swished(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
+    """With a hard-swish inside."""
+    convolution = nn.Conv2d(input_shape[0], 4, 3, padding=1)
+    return nn.Sequential(convolution, nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+
+
 def lesson(
     student: nn.Module,
     teacher: Teacher | None,

@@ -7,7 +7,7 @@ go in and come out, and what lies between is written so that it is exact (`graph
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from edgekd.graph.ops import Dequantize, LayerNorm, Quantize
+from edgekd.graph.ops import Dequantize, LayerNorm, Quantize, Unary
 from edgekd.graph.structure import Graph, Operator, Tensor
 
 REAL_INSIDE: tuple[type[Operator], ...] = (LayerNorm,)
@@ -32,9 +32,14 @@ def real_part(graph: Graph) -> RealPart:
     real = real_tensors(graph)
     turns = sum(isinstance(op, (Dequantize, Quantize)) for op in graph.operators)
     inside = [op for op in graph.operators if op.output in real and not isinstance(op, Dequantize)]
-    alone = [op for op in graph.operators if isinstance(op, REAL_INSIDE) and op.output not in real]
+    alone = [op for op in graph.operators if _is_real_inside(op) and op.output not in real]
     names = {op.name for op in (*inside, *alone)}
     return RealPart(tuple(op for op in graph.operators if op.name in names), turns + 2 * len(alone))
+
+
+def _is_real_inside(op: Operator) -> bool:
+    """It takes codes and gives codes, and its file turns them into real values in between."""
+    return isinstance(op, REAL_INSIDE) or (isinstance(op, Unary) and op.real)
 
 
 def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from edgekd.errors import ConfigError
 from edgekd.graph.equalise import equalised, pairs
 from edgekd.graph.inputs import Normalisation, View, fold
-from edgekd.graph.islands import real_part, with_islands
+from edgekd.graph.islands import with_islands
 from edgekd.graph.ops import Dequantize, Quantize, Requantize
 from edgekd.graph.structure import Graph
 from edgekd.graph.wide import with_wide_layers
@@ -24,7 +24,6 @@ class Prepared:
     border: how far padding is from what it stood for in training, in standard deviations.
     equalised_pairs: of layers, whose channels were made equally strong.
     float_layers, int16_layers: operators kept in float, and those with 16-bit activations, by name.
-    boundaries: how often a tensor is turned from codes to real values, or back.
     """
 
     graph: Graph
@@ -33,7 +32,6 @@ class Prepared:
     equalised_pairs: int
     float_layers: tuple[str, ...]
     int16_layers: tuple[str, ...]
-    boundaries: int
 
 
 def prepared(
@@ -58,7 +56,7 @@ def prepared(
     if equalise:
         count, graph = len(pairs(graph)), equalised(graph)
     graph = with_wide_layers(with_islands(graph, kept), wide)
-    return Prepared(graph, in_front, border, count, kept, wide, real_part(graph).boundaries)
+    return Prepared(graph, in_front, border, count, kept, wide)
 
 
 def in_float(graph: Graph) -> Graph:

@@ -20,6 +20,7 @@ from edgekd.errors import ModelError
 from edgekd.graph import calibration, files, inputs
 from edgekd.graph.bias_correction import affordable, correct_biases
 from edgekd.graph.capture import capture
+from edgekd.graph.islands import RealPart, real_part
 from edgekd.graph.prepare import Prepared, prepared
 from edgekd.graph.sensitivity import Row, sensitivity
 from edgekd.graph.simulate import Simulation
@@ -38,6 +39,7 @@ from edgekd.teachers.frozen import open_teacher
 VERSION = 3
 
 SENSITIVITY_SAMPLES = 128
+SHOWN = 4  # operators that a note names one by one
 BORDER_MATTERS, BORDER_SAMPLES = 0.02, 512
 """Standard deviations; a pixel is about as much. The samples are for the note that says what it matters."""
 
@@ -195,7 +197,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     if processes.is_main():
         _keep(out, ready.graph, found.simulation, seen if view else None, rows)
     reached = processes.from_main(lambda: accuracies(found.simulation, seen, title="quantize"))
-    training = found.training
+    training, real = found.training, real_part(found.simulation.quantized_graph())
     return {
         **reached,
         "method": settings.method,
@@ -205,7 +207,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "equalised_pairs": ready.equalised_pairs,
         "float_layers": list(ready.float_layers),
         "int16_layers": list(ready.int16_layers),
-        "boundaries": ready.boundaries,
+        "boundaries": real.boundaries,
         "sensitivity": {row.layer: round(row.sqnr_db, 1) for row in rows} or None,
         "trained": training is not None,
         "processes": training.processes if training else 1,
@@ -213,9 +215,22 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "notes": [
             *([note] if note else ()),
             *_border_note(graph, ready, splits, seen),
+            *_real_note(real),
             *(training.notes if training else ()),
         ],
     }
+
+
+def _real_note(real: RealPart) -> list[str]:
+    """Which operators leave the integers, and how often."""
+    if not real.operators:
+        return []
+    shown = [f"{op.name} ({type(op).__name__})" for op in real.operators[:SHOWN]]
+    others = len(real.operators) - len(shown)
+    return [
+        f"{real.boundaries} boundaries between codes and real values: {', '.join(shown)}"
+        + (f" and {others} other{'s' * (others > 1)}" if others else "")
+    ]
 
 
 def normalisation(splits: Splits) -> inputs.Normalisation:

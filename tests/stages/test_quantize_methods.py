@@ -146,6 +146,15 @@ def test_layers_in_float_reach_the_files_and_are_counted(tmp_path: Path) -> None
     [head] = [op for op in files.load(read["quantize"] / "graph").weighted() if op.name == "head"]
     assert head.weight.dtype == np.float32
     assert boundaries(read)["simulation"]["accuracy"]["value"] == metrics["accuracy"]
+    assert "2 boundaries between codes and real values: head (Linear)" in metrics["notes"]
+
+
+def test_functions_that_the_file_computes_on_real_values_are_counted_too(tmp_path: Path) -> None:
+    read = leave(tmp_path, stripes(), Blueprint("toys:swished", {}))
+    found = {
+        name: run(read, configured({"method": "ptq", "kernels": name}))["boundaries"] for name in ("xnnpack", "tflm")
+    }
+    assert found == {"xnnpack": 2, "tflm": 0}  # TFLite Micro has an integer kernel for it
 
 
 def test_layers_of_16_bits_reach_the_file_and_are_exact(tmp_path: Path) -> None:
