@@ -17,7 +17,7 @@ from edgekd.nn.evaluate import accuracies
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.splits import Splits
 from edgekd.stages.data import examine
-from edgekd.stages.distill import distill
+from edgekd.stages.teacher import train
 
 TEST_SPEAKERS, VALIDATION_SPEAKERS = 0.2, 0.1
 
@@ -107,9 +107,9 @@ def _train(name: str, recipe: Recipe, folder: Path, out: Path) -> None:
     splits = Splits.load(folder / "data")
     plan = _plan(recipe, splits)
     student = blueprint.build(plan)
-    distill(
-        student, None, None, splits, recipe.training, seed=0, compute=Compute(),
-        augment=DATA[recipe.data]["augment"], checkpoint=folder / "training.ckpt", title=f"distill: {name}",
+    train(
+        student, splits, recipe.training, seed=0, compute=Compute(),
+        augment=DATA[recipe.data]["augment"], checkpoint=folder / "training.ckpt", title=f"student: {name}",
     )  # fmt: skip
     print(f"{name}: {accuracies(student.eval(), splits, title=name)}", file=sys.stderr, flush=True)
     blueprint.save(student, plan, out)
