@@ -65,8 +65,10 @@ class Simulation(nn.Module):
         for name in self.ranged:
             self.group.setdefault(self.scale_owner[name], []).append(name)
         self.padding = [(op.output, op.value) for op in graph.operators if isinstance(op, Pad) and op.value]
-        read = (op for op in graph.operators if isinstance(op, Softmax) and op.inputs[0] in self.scale_owner)
-        self.least_spans = {self.scale_owner[op.inputs[0]]: read_by_softmax(op) for op in read}
+        self.least_spans: dict[str, float] = {}
+        for op in graph.operators:
+            if isinstance(op, Softmax) and (owner := self.scale_owner.get(op.inputs[0])):
+                self.least_spans[owner] = max(self.least_spans.get(owner, 0.0), read_by_softmax(op))
         self.known: dict[str, Quantization] | None = None  # scales of this pass, while there is one
         self.readers = {name: len(graph.consumers(name)) for name in graph.tensors}
         self.lows: Tensor

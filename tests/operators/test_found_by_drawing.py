@@ -11,7 +11,8 @@ from torch import nn
 
 from edgekd import parity
 from edgekd.graph import integer
-from edgekd.graph.ops import Mul, Prelu
+from edgekd.graph.fake_quant.spans import LEAST_SOFTMAX_STEP
+from edgekd.graph.ops import Mul, Prelu, Softmax
 from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Array, Graph, Operator, Quantization, Tensor
 
@@ -91,6 +92,19 @@ class Still(nn.Module):
 def test_what_never_stirs_keeps_scales_that_kernels_take() -> None:
     """Ranges of nothing gave scales that LiteRT refuses, that onnxruntime fails on, and that end TFLite Micro."""
     assert_exact(Still(), (2, 5, 5), samples=4, varies=False)
+
+
+def test_softmaxes_that_share_an_input_each_get_the_steps_they_need() -> None:
+    """The gentler one asks for coarser steps; those of the last one were taken, and TFLite Micro ends there."""
+    operators = tuple(Softmax(f"y{beta}", ("x",), f"y{beta}", beta=beta) for beta in (0.1, 1.0))
+    names = ("x", *(op.output for op in operators))
+    tensors = {name: Tensor(name, (8,)) for name in names}
+    simulation = Simulation(Graph(("x",), names[1:], tensors, operators), "tflm").eval()
+    simulation.calibrate([torch.zeros(4, 8)])
+    simulation.fake_quantized = True
+    graph = simulation.quantized_graph()
+    assert 0.1 * graph.quantization("x").scale >= LEAST_SOFTMAX_STEP
+    assert_same(graph, CODES[:16].reshape(2, 8))
 
 
 def test_a_layer_norm_narrower_than_a_vector_register_is_simulated() -> None:
