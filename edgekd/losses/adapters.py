@@ -38,5 +38,5 @@ def pooled_alike(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
     """Maps (N, C, H, W), each averaged down to the smaller of the two resolutions; anything else as it is."""
     if ours.ndim != 4 or ours.shape[2:] == theirs.shape[2:]:
         return ours, theirs
-    smaller = [min(a, b) for a, b in zip(ours.shape[2:], theirs.shape[2:], strict=True)]
+    smaller = min(ours.shape[2], theirs.shape[2]), min(ours.shape[3], theirs.shape[3])
     return F.adaptive_avg_pool2d(ours, smaller), F.adaptive_avg_pool2d(theirs, smaller)

@@ -71,8 +71,9 @@ class AttentionMaps(nn.Module):
 
 def _scores(queries: Tensor, keys: Tensor, heads: int) -> Tensor:
     """(N, length, width) both -> (N, heads, length, length)"""
-    q, k = (x.unflatten(2, (heads, -1)).transpose(1, 2) for x in (queries, keys))
-    return q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
+    q, k = (x.reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in (queries, keys))
+    scores: Tensor = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
+    return scores
 
 
 def _heads(queries: Layer, told: int | None, whose: str) -> int:

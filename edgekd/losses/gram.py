@@ -51,13 +51,14 @@ class SolutionFlow(nn.Module):
         ]
         parts = []
         for (ours1, theirs1), (ours2, theirs2) in pairwise(maps):
-            sizes = zip(*(x.shape[2:] for x in (ours1, ours2, theirs1, theirs2)), strict=True)
-            size = [min(sides) for sides in sizes]
+            maps_of_both = (ours1, ours2, theirs1, theirs2)
+            size = min(x.shape[2] for x in maps_of_both), min(x.shape[3] for x in maps_of_both)
             parts.append(F.mse_loss(_flow(ours1, ours2, size), _flow(theirs1, theirs2, size)))
         return torch.stack(parts).mean()
 
 
-def _flow(first: Tensor, second: Tensor, size: Sequence[int]) -> Tensor:
+def _flow(first: Tensor, second: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, channels of the first, channels of the second)"""
     ours, theirs = (F.adaptive_max_pool2d(x, size).flatten(2) for x in (first, second))
-    return ours @ theirs.transpose(1, 2) / ours.shape[2]
+    gram: Tensor = ours @ theirs.transpose(1, 2) / ours.shape[2]
+    return gram

@@ -58,7 +58,8 @@ def _distances(differences: Tensor) -> Tensor:
     """(N, N), divided by the mean over pairs of two different samples."""
     lengths = differences.norm(dim=2)
     pairs = len(lengths) * (len(lengths) - 1)
-    return lengths / (lengths.sum() / max(pairs, 1)).clamp_min(1e-6)
+    shares: Tensor = lengths / (lengths.sum() / max(pairs, 1)).clamp_min(1e-6)
+    return shares
 
 
 def _cosines(differences: Tensor) -> Tensor:
