@@ -41,7 +41,21 @@ DATASETS = {
 }
 LOSSES = {
     "logits": "edgekd.losses.logits:SoftTargets",
+    "labels": "edgekd.losses.labels:Labels",
+    "standardised": "edgekd.losses.standardised:StandardisedLogits",
+    "dkd": "edgekd.losses.dkd:DecoupledTargets",
+    "dist": "edgekd.losses.dist:PearsonRelations",
+    "hints": "edgekd.losses.hints:Hints",
     "attention": "edgekd.losses.attention:AttentionTransfer",
+    "patient": "edgekd.losses.patient:PatientStates",
+    "embedding": "edgekd.losses.embedding:Embeddings",
+    "attention_maps": "edgekd.losses.attention_maps:AttentionMaps",
+    "hidden": "edgekd.losses.hidden:HiddenStates",
+    "crd": "edgekd.losses.crd:ContrastiveRepresentation",
+    "rkd": "edgekd.losses.rkd:RelationalDistances",
+    "similarity": "edgekd.losses.similarity:SimilarityPreserving",
+    "gram": "edgekd.losses.gram:SolutionFlow",
+    "correlation": "edgekd.losses.correlation:CorrelationCongruence",
 }
 SCHEMES = {
     "offline": "edgekd.schemes.offline:offline",

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.config import Loss
 from edgekd.errors import ConfigError
+from edgekd.losses.labels import Labels
 from edgekd.nn.layers import Networks, survey
 from edgekd.nn.outputs import Outputs
 from edgekd.nn.splits import Splits
@@ -25,9 +27,11 @@ class TotalLoss(nn.Module):
         self.names = tuple(names) or tuple(type(term).__name__ for term in terms)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """As for each loss of the catalog: a scalar comes back."""
-        parts = (w * term(student, teacher, labels) for w, term in zip(self.weights, self.terms, strict=True))
-        return sum(parts, start=student.logits.new_zeros(()))
+        """As for each loss of the catalog: a scalar comes back. In float32 under mixed precision too: products of
+        matrices would round the distances between samples away."""
+        with torch.autocast(student.logits.device.type, enabled=False):
+            parts = (w * term(student, teacher, labels) for w, term in zip(self.weights, self.terms, strict=True))
+            return sum(parts, start=student.logits.new_zeros(()))
 
     @property
     def looking_inside(self) -> tuple[str, ...]:
@@ -69,14 +73,19 @@ def total_loss(losses: Sequence[Loss]) -> TotalLoss:
 
 
 def response_loss(losses: Sequence[Loss]) -> TotalLoss:
-    """The terms that compare answers alone, for stages whose student has other layers; soft targets where none do."""
+    """The terms that compare answers alone, for stages whose student has other layers.
+
+    Soft targets take the place of those that look inside where nothing else would ask the teacher.
+    """
     whole = total_loss(losses)
     kept = [
         (term, weight, name)
         for term, weight, name in zip(whole.terms, whole.weights, whole.names, strict=True)
         if not looks_inside(term)
     ]
-    return TotalLoss(*map(list, zip(*kept, strict=True))) if kept else _sum([Loss()])
+    if whole.looking_inside and all(isinstance(term, Labels) for term, _, _ in kept):
+        return _sum([Loss()])
+    return TotalLoss(*map(list, zip(*kept, strict=True)))
 
 
 def looks_inside(term: nn.Module) -> bool:

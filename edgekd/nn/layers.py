@@ -12,6 +12,8 @@ from edgekd.errors import ConfigError, nearest
 from edgekd.nn.examples import Example, inputs_for
 from edgekd.nn.outputs import tensor_of
 
+HEADS = ("heads", "num_heads", "num_attention_heads", "n_heads")
+"""What attention modules call their number of heads: here, in torch and timm, in transformers, in its DistilBERT."""
 IN_A_ROW = re.compile(r"(.+)\.\d+$")  # "blocks.3" is the fourth of the blocks
 
 
@@ -23,11 +25,13 @@ class Layer:
         name: its path in the network, "layer2.0.conv1".
         kind: the name of its class.
         shape: of its output for one sample, (C, H, W) or (length, width) or (width,).
+        heads: of the attention that it is part of; None where no module around it tells.
     """
 
     name: str
     kind: str
     shape: tuple[int, ...]
+    heads: int | None = None
 
     @property
     def resolution(self) -> tuple[int, ...]:
@@ -66,7 +70,7 @@ class Networks:
             rank: of the shapes that the loss can take: 3 for maps (C, H, W), 2 for sequences; None takes all.
         """
         if asked:
-            pairs = tuple(self._named(text, who) for text in asked)
+            pairs = tuple(self._named(text, who) for text in _texts(asked, who))
         else:
             student, teacher = stages(self.student), stages(self.teacher)
             pairs = _by_resolution(student, teacher) or _by_depth(student, teacher)
@@ -91,6 +95,31 @@ class Networks:
             return self.pairs(asked, who)
         return (Pair(embedding(self.student, who), embedding(self.teacher, who)),)
 
+    def attentions(self, asked: Sequence[str] | None, who: str, query: str, key: str) -> tuple[tuple[Pair, Pair], ...]:
+        """The queries and keys of self-attentions, matched by depth.
+
+        Args:
+            asked: the attentions, "student's:teacher's"; None takes all of the student's.
+            query, key: the names of the two modules in an attention.
+        """
+        if asked:
+            texts = [(ours, theirs or ours) for ours, _, theirs in (text.partition(":") for text in _texts(asked, who))]
+            queries = tuple(self._named(f"{ours}.{query}:{theirs}.{query}", who) for ours, theirs in texts)
+        else:
+            queries = _by_depth(_queries(self.student, query, key), _queries(self.teacher, query, key))
+        if not queries:
+            raise ConfigError(
+                f"loss {who!r} finds no attention with modules {query!r} and {key!r} in both networks",
+                f"query and key as they are called in the student, one of {_list(self.student)}, and in the teacher",
+            )
+        keys = [
+            self._named(
+                f"{pair.student.name.removesuffix(query)}{key}:{pair.teacher.name.removesuffix(query)}{key}", who
+            )
+            for pair in queries
+        ]
+        return tuple(zip(queries, keys, strict=True))
+
     def _named(self, text: str, who: str) -> Pair:
         ours, _, theirs = text.partition(":")
         return Pair(
@@ -113,7 +142,7 @@ def survey(model: nn.Module, example: Example) -> tuple[Layer, ...]:
         def note(module: nn.Module, _: object, given: object, name: str = name) -> None:
             found = tensor_of(given)
             if found is not None and found.ndim >= 2 and len(found) == 2:
-                seen.append(Layer(name, type(module).__name__, tuple(found.shape[1:])))
+                seen.append(Layer(name, type(module).__name__, tuple(found.shape[1:]), _heads(model, name)))
 
         hooks.append(module.register_forward_hook(note))
     was_training = model.training
@@ -152,6 +181,34 @@ def embedding(layers: Sequence[Layer], who: str) -> Layer:
         raise ConfigError(f"loss {who!r}: a network of a single layer has nothing inside", 'losses = [{name="logits"}]')
     vectors = [layer for layer in before if len(layer.shape) == 1]
     return (vectors or list(before))[-1]
+
+
+def _heads(model: nn.Module, name: str) -> int | None:
+    """As the closest of the modules around `name` tells."""
+    while name := name.rpartition(".")[0]:
+        around = model.get_submodule(name)
+        told = next((getattr(around, attribute) for attribute in HEADS if hasattr(around, attribute)), None)
+        if isinstance(told, int):
+            return told
+    return None
+
+
+def _queries(layers: Sequence[Layer], query: str, key: str) -> tuple[Layer, ...]:
+    """Of the attentions that have keys too."""
+    names = {layer.name for layer in layers}
+    return tuple(
+        layer
+        for layer in layers
+        if layer.name.rpartition(".")[2] == query and layer.name.removesuffix(query) + key in names
+    )
+
+
+def _texts(asked: object, who: str) -> list[str]:
+    """A single name may stand without its brackets."""
+    texts = [asked] if isinstance(asked, str) else asked
+    if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
+        return list(texts)
+    raise ConfigError(f"loss {who!r}: layers = {asked!r} are no names", 'layers = ["STUDENT:TEACHER"]')
 
 
 def _is_leaf(layer: Layer, layers: Sequence[Layer]) -> bool:

@@ -38,8 +38,8 @@ class Words(nn.Module):
         return self.net(x)
 
 
-FOR_WORDS: frozenset[str] = frozenset()
-"""Losses that need a transformer's layers."""
+FOR_WORDS = {"patient", "embedding", "attention_maps", "hidden"}
+"""Losses made for a transformer's layers."""
 
 
 def x_for(name: str, count: int, seed: int = 0):
@@ -101,6 +101,7 @@ def test_it_teaches_the_student(name, networks, loss):
         value.backward()
         assert any(p.grad is not None and p.grad.abs().sum() > 0 for p in networks[0].parameters())
         assert all(p.grad is None for p in networks[1].parameters())
+        assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in loss.parameters())
         optimizer.step()
     assert values[-1] < values[0]
 
@@ -112,8 +113,28 @@ def test_confident_answers_leave_it_finite(name, networks, loss):
     assert all(torch.isfinite(p.grad).all() for p in networks[0].parameters() if p.grad is not None)
 
 
-BETWEEN_SAMPLES: frozenset[str] = frozenset()
-"""Losses about relations between the samples of a batch, which are no mean over them."""
+def test_a_batch_of_one_sample_is_no_trouble(name, networks, loss):
+    value = loss(*answers(name, networks, loss, 1))
+    value.backward()
+    assert torch.isfinite(value)
+    gradients = [p.grad for p in networks[0].parameters() if p.grad is not None]
+    assert gradients and all(torch.isfinite(gradient).all() for gradient in gradients)
+
+
+def test_samples_that_are_all_alike_are_no_trouble(name, networks, loss):
+    ours, theirs, labels = answers(name, networks, loss, 4)
+
+    def alike(outputs):
+        features = {key: value[:1].expand_as(value) for key, value in outputs.features.items()}
+        return Outputs(outputs.logits[:1].expand_as(outputs.logits), features, outputs.index)
+
+    loss(alike(ours), alike(theirs), labels).backward()
+    gradients = [p.grad for p in networks[0].parameters() if p.grad is not None]
+    assert gradients and all(gradient.abs().max() < 1e3 for gradient in gradients)
+
+
+BETWEEN_SAMPLES = {"dist", "crd", "rkd", "similarity", "correlation"}
+"""Losses that compare the samples of a batch, or of all data, with one another, and so are no mean over them."""
 
 
 def test_a_batch_is_the_mean_of_its_samples(name, networks, loss):

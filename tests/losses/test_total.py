@@ -2,12 +2,15 @@
 
 import pytest
 import torch
+from given import connected
 from torch import nn
 
 from edgekd.config import Distill, Loss
 from edgekd.errors import ConfigError
+from edgekd.losses.attention import AttentionTransfer
+from edgekd.losses.labels import Labels
 from edgekd.losses.logits import SoftTargets
-from edgekd.losses.total import TotalLoss, total_loss
+from edgekd.losses.total import TotalLoss, response_based, response_loss, total_loss
 from edgekd.nn.outputs import Outputs
 
 STUDENT, TEACHER = Outputs(torch.tensor([[0.1, 0.9], [2.0, 1.0]])), Outputs(torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
@@ -58,3 +61,57 @@ def test_a_users_loss_needs_no_registration_and_its_adapter_can_be_trained():
 def test_losses_that_make_no_sense_are_refused(losses, told):
     with pytest.raises(ConfigError, match=told):
         total_loss(losses)
+
+
+def combined(*losses):
+    return Distill.model_validate({"losses": [dict(loss) for loss in losses]}).losses
+
+
+LOGITS, ATTENTION = {"name": "logits", "weight": 1.0, "temperature": 4}, {"name": "attention", "weight": 1000}
+
+
+def test_soft_targets_and_attention_can_be_combined():
+    maps = torch.rand(2, 3, 4, 4), torch.rand(2, 5, 4, 4)
+    student, teacher = (Outputs(o.logits, {"a": x}) for o, x in zip((STUDENT, TEACHER), maps, strict=True))
+    total = total_loss(combined(LOGITS, ATTENTION))
+    soft, attention = total.terms
+    connected(attention, student, teacher)
+    assert total.looking_inside == ("attention",)
+    assert total.student_layers == total.teacher_layers == ("a",)
+    parts = soft(student, teacher, LABELS) + 1000 * attention(student, teacher, LABELS)
+    assert total(student, teacher, LABELS).item() == pytest.approx(parts.item())
+    assert isinstance(attention, AttentionTransfer) and soft.temperature == 4
+
+
+def test_where_layers_are_no_longer_alike_the_terms_about_answers_remain():
+    kept = response_loss(combined(ATTENTION, {"name": "dkd"}, LOGITS, {"name": "rkd"}))
+    assert kept.names == ("dkd", "logits") and not kept.looking_inside
+
+
+@pytest.mark.parametrize("losses", [[ATTENTION], [ATTENTION, {"name": "labels"}]])
+def test_soft_targets_take_the_place_of_what_looked_inside_where_nothing_else_asks_the_teacher(losses):
+    (term,) = response_loss(combined(*losses)).terms
+    assert isinstance(term, SoftTargets)
+
+
+def test_labels_alone_stay_labels_alone():
+    (term,) = response_loss(combined({"name": "labels"})).terms
+    assert isinstance(term, Labels)
+
+
+def test_the_losses_that_compare_answers_alone_are_known():
+    assert response_based() == ("logits", "labels", "standardised", "dkd", "dist")
+
+
+def test_mixed_precision_leaves_the_loss_in_float32():
+    """Near one another, samples would have the same distance in bf16."""
+    x = 100 + torch.rand(6, 8)
+    student, teacher = Outputs(torch.zeros(6, 2), {"a": x}), Outputs(torch.zeros(6, 2), {"a": 3 * torch.rand(6, 4)})
+    labels = torch.zeros(6, dtype=torch.int64)
+    losses = combined(*({"name": name, "layers": ["a"]} for name in ("rkd", "similarity", "correlation", "hints")))
+    total = total_loss(losses)
+    for term in total.terms:
+        connected(term, student, teacher)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = total(student, teacher, labels)
+    assert mixed.dtype == torch.float32 and torch.equal(mixed, total(student, teacher, labels))

@@ -82,3 +82,37 @@ def test_looking_inside_leaves_no_trace():
     outputs = answer(network, torch.zeros(2, *IMAGE), ["block1", "flatten"])
     assert outputs.features["block1"].shape == (2, 16, 16, 16) and outputs.features["flatten"].shape == (2, 64)
     assert not any(module._forward_hooks for module in network.modules())
+
+
+def test_heads_are_those_of_the_module_around():
+    class Outer(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.num_heads = 4
+            self.inner = torch.nn.Sequential(torch.nn.Linear(8, 8))
+
+        def forward(self, x):
+            return self.inner(x)
+
+    found = {layer.name: layer.heads for layer in survey(torch.nn.Sequential(torch.nn.Linear(8, 8), Outer()), (8,))}
+    assert found == {"0": None, "1.inner.0": 4, "1.inner": 4, "1": None}
+
+
+def test_a_single_layer_needs_no_brackets():
+    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    assert named(found.pairs("block1:layer1", "hints")) == [("block1", "layer1")]
+
+
+@pytest.mark.parametrize("asked", [3, [3], {"block1": "layer1"}])
+def test_layers_that_are_no_names_are_refused(asked):
+    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    with pytest.raises(ConfigError, match="are no names"):
+        found.pairs(asked, "hints")
+
+
+def test_an_attention_that_does_not_exist_is_refused_with_the_layers_there_are():
+    text = TextEncoder(10, (6,), vocabulary=9, width=8, heads=2, layers=1, hidden=8)
+    found = networks(text, text, TOKENS)
+    with pytest.raises(ConfigError, match=r"no layer 'blocks\.9\.attention\.query'") as refused:
+        found.attentions(["blocks.9.attention"], "attention_maps", "query", "key")
+    assert "blocks.0.attention.query" in refused.value.remedy

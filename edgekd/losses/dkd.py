@@ -1,0 +1,51 @@
+"""Decoupled distillation: how sure the teacher is, and what it sees beside the label, weighed apart (Zhao, 2022)."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.nn.outputs import Outputs
+
+
+class DecoupledTargets(nn.Module):
+    """T^2 * (alpha * KL(b_t || b_s) + beta * KL(q_t || q_s)), at temperature T
+
+    Equation 7 of Zhao, Cui, Song, Qiu and Liang, "Decoupled knowledge distillation" (2022). b = (p, 1 - p) is the
+    probability of the labelled class against all others together, and q the probabilities of the others among
+    themselves. Soft targets are alpha = 1 with a beta of 1 - p_t, so that samples that the teacher is sure of teach
+    little about other classes; here they teach as much. Everything is computed from log-probabilities, where the
+    authors' code adds small constants. Their training adds cross-entropy, `{name = "labels"}`, and lets this term grow
+    over the first 20 epochs; ours has its whole weight throughout. With two classes there is one other class alone,
+    and the second part is 0.
+
+    Args:
+        alpha: weight of the labelled class.
+        beta: weight of the others; the paper has 1 to 10, the more the surer the teacher is.
+        temperature: softens all distributions.
+    """
+
+    def __init__(self, alpha: float = 1.0, beta: float = 8.0, temperature: float = 4.0) -> None:
+        super().__init__()
+        if temperature <= 0 or alpha < 0 or beta < 0:
+            raise ValueError(
+                f"temperature = {temperature} must be above 0, and alpha = {alpha} and beta = {beta} not below"
+            )
+        self.alpha, self.beta, self.temperature = alpha, beta, temperature
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        """student.logits, teacher.logits: (N, classes); labels: (N,) class indices. A scalar comes back."""
+        ours, theirs = (_decoupled(outputs.logits / self.temperature, labels) for outputs in (student, teacher))
+        labelled, others = (
+            F.kl_div(seen, wanted, log_target=True, reduction="batchmean")
+            for seen, wanted in zip(ours, theirs, strict=True)
+        )
+        return self.temperature**2 * (self.alpha * labelled + self.beta * others)
+
+
+def _decoupled(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms of b, (N, 2), and of q, (N, classes - 1)."""
+    count, classes = logits.shape
+    labelled = F.one_hot(labels, classes).bool()
+    mine, others = logits[labelled].reshape(count, 1), logits[~labelled].reshape(count, classes - 1)
+    either = torch.cat([mine, others.logsumexp(1, keepdim=True)], dim=1)
+    return F.log_softmax(either, dim=1), F.log_softmax(others, dim=1)
