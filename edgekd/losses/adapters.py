@@ -11,7 +11,8 @@ def regressor(pair: Pair, who: str, bias: bool = True) -> nn.Module:
     """A learnt linear map from the student's channels to the teacher's, at each position by itself.
 
     A 1x1 convolution for maps (C, H, W); a linear layer for sequences (length, width) and vectors (width,). Two layers
-    with as many steps but other channels, (C, time), are told from sequences by their second number being the same.
+    with as many steps but other channels, (C, time), are told from sequences by their second number being the same;
+    where both numbers are, they are taken for sequences.
     """
     ours, theirs = pair.student.shape, pair.teacher.shape
     if len(ours) == len(theirs) == 3:

@@ -9,10 +9,10 @@ from edgekd.nn.outputs import Outputs
 class PearsonRelations(nn.Module):
     """T^2 * (inter * (1 - mean over samples of r(p_s, p_t)) + intra * (1 - mean over classes of r(p_s, p_t)))
 
-    Equations 9 to 11 of Huang, You, Wang, Qian and Xu, "Knowledge distillation from a stronger teacher" (2022):
-    r is Pearson's correlation of class probabilities p, along a sample's classes, and along a class's samples in the
-    batch. Nothing asks for the same probabilities, so that a teacher which is far stronger does no harm. The authors
-    add cross-entropy, `{name = "labels"}`; theirs is a T of 1 for ImageNet and of 4 for CIFAR-100. Ours differs where
+    The two losses of Huang, You, Wang, Qian and Xu, "Knowledge distillation from a stronger teacher" (2022): r is
+    Pearson's correlation of class probabilities p, along a sample's classes, and along a class's samples in the batch.
+    Nothing asks for the same probabilities, so that a teacher which is far stronger does no harm. The authors add
+    cross-entropy, `{name = "labels"}`; theirs is a T of 1 for ImageNet and of 4 for CIFAR-100. Ours differs where
     there is no correlation to speak of: a class to which the student gives every sample the same probability counts
     as uncorrelated and has no gradient, and a batch of one sample has the first part alone.
 

@@ -59,6 +59,7 @@ class SolutionFlow(nn.Module):
 
 def _flow(first: Tensor, second: Tensor, size: tuple[int, int]) -> Tensor:
     """(N, channels of the first, channels of the second)"""
-    ours, theirs = (F.adaptive_max_pool2d(x, size).flatten(2) for x in (first, second))
+    pooled = (x if x.shape[2:] == size else F.adaptive_max_pool2d(x, size) for x in (first, second))
+    ours, theirs = (x.flatten(2) for x in pooled)
     gram: Tensor = ours @ theirs.transpose(1, 2) / ours.shape[2]
     return gram

@@ -5,14 +5,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from toys import Tiny, lesson, stripes
 
 from edgekd.config import Distill, Training
 from edgekd.losses.total import total_loss
+from edgekd.models.text_encoder import TextEncoder
 from edgekd.nn import processes
 from edgekd.nn.lesson import learn
+from edgekd.nn.splits import Split, Splits
 from edgekd.teachers.frozen import frozen
 
 HERE = Path(__file__).parent
@@ -27,12 +30,30 @@ EVERY = [
     {"name": "correlation"},
     {"name": "crd", "weight": 0.1, "width": 8},
 ]
+OF_WORDS = [{"name": name} for name in ("labels", "embedding", "attention_maps", "hidden", "patient", "crd")]
 
 
-def made(losses, precision="32", epochs=1, checkpoint=None):
-    """A lesson with a student of width 4 and a teacher of width 6; the same one each time."""
+def images():
+    """Stripes, a student of width 4 and a teacher of width 6."""
+    return Tiny(width=4), Tiny(width=6), stripes()
+
+
+def words():
+    """Sentences of six words whose first one is their class; a student of two narrow blocks, a teacher of four."""
+    x = np.random.default_rng(0).integers(0, 9, (64, 6), dtype=np.int32)
+    split = Split(x, (x[:, 0] > 4).astype(np.int64))
+    splits = Splits(split, split, split, ("low", "high"), (0.0,), (1.0,), tuple("abcdefghi"))
+    student, teacher = (
+        TextEncoder(2, (6,), vocabulary=9, width=width, heads=2, layers=blocks, hidden=8)
+        for width, blocks in ((8, 2), (12, 4))
+    )
+    return student, teacher, splits
+
+
+def made(losses, precision="32", epochs=1, checkpoint=None, toys=images):
+    """The same lesson each time."""
     torch.manual_seed(0)
-    student, teacher, splits = Tiny(width=4), Tiny(width=6), stripes()
+    student, teacher, splits = toys()
     loss = total_loss(Distill.model_validate({"losses": losses}).losses)
     loss.connect(student, teacher, splits)
     settings = Training(epochs=epochs, batch_size=32, learning_rate=0.01, precision=precision)
@@ -41,8 +62,9 @@ def made(losses, precision="32", epochs=1, checkpoint=None):
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])
-def test_all_of_them_together_train_the_student_and_their_adapters(precision):
-    given = made(EVERY, precision, epochs=2)
+@pytest.mark.parametrize(("losses", "toys"), [(EVERY, images), (OF_WORDS, words)])
+def test_all_of_them_together_train_the_student_and_their_adapters(losses, toys, precision):
+    given = made(losses, precision, epochs=2, toys=toys)
     before = {name: parameter.clone() for name, parameter in given.loss.named_parameters()}
     result = learn(given)
     assert result.losses[1] < result.losses[0]
