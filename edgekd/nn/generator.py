@@ -11,7 +11,7 @@ from edgekd.nn import processes
 
 class Generator(nn.Module):
     """Noise -> normalised images: a linear layer, two upsamplings by 2 with a convolution each, and one more
-    (DAFL's: Chen et al., 2019, arXiv:1904.01186, appendix), for images of any size.
+    (DAFL's: Chen et al., 2019, arXiv:1904.01186), for images of any size.
 
     The last batch norm has no parameters: each channel has mean 0 and variance 1, as normalised training images have.
     """
@@ -89,6 +89,7 @@ class Trained(nn.Module):
         mean, square = self.get_buffer(f"mean_{name}"), self.get_buffer(f"square_{name}")
         mean.lerp_(slope, 1 - self.betas[0])
         square.lerp_(slope.square(), 1 - self.betas[1])
-        direction = mean / (1 - self.betas[0] ** self.steps)
-        length = (square / (1 - self.betas[1] ** self.steps)).sqrt() + 1e-8
+        steps = int(self.steps)
+        direction = mean / (1 - self.betas[0] ** steps)
+        length = (square / (1 - self.betas[1] ** steps)).sqrt() + 1e-8
         parameter -= self.learning_rate * direction / length

@@ -22,7 +22,7 @@ def born_again(
 ) -> FitResult:
     """Generation 1 learns from the teacher or the labels, generation k from generation k - 1 by the same losses.
 
-    Equation 3 of the paper, whose first generation is a network trained on labels: `first = "labels"`. Each generation
+    The paper's sequence of teaching selves, which begins with a network trained on labels: `first = "labels"`. Each
     starts from weights of its own and trains for all epochs, so K generations cost K trainings; the last is kept.
 
     Args:

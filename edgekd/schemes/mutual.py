@@ -17,9 +17,9 @@ from edgekd.nn.lesson import Lesson, on_labels, told
 def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
     """L_k = cross-entropy(peer k, labels) + T^2 / (K - 1) * sum over j != k of KL(p_j || p_k)
 
-    Equation 7 of the paper, added up over K peers of the student's architecture. Where we differ: the paper updates one
-    peer after the other, each time on new answers; ours answer once and step together. What a peer learns from is held
-    still.
+    The paper's loss for cohorts of K, added up over peers of the student's architecture. Where we differ: the paper
+    updates one peer after the other, each time on new answers; ours answer once and step together. What a peer learns
+    from is held still.
 
     The student that is kept is the first peer, whose weights started where those of any other scheme would; it is not
     the best one of several, for which it would have to be chosen.

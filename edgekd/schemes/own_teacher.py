@@ -30,9 +30,9 @@ def own_teacher(
     """sum over heads of (1 - soft) * cross-entropy + soft * T^2 * KL(deepest_T || head_T) + hint * mean (F_head - F)^2,
     beside the deepest classifier's own cross-entropy
 
-    Equations 1 to 5 of the first paper. Where we differ: hints compare features after pooling; T^2 keeps soft gradients
-    on the scale of the others; and the defaults are ours. What the heads learn from is held still. They are dropped in
-    the end: the student, and whatever is exported, is the network that it was. Their accuracies on the
+    The three sources of loss of the first paper. Where we differ: hints compare features after pooling; T^2 keeps soft
+    gradients on the scale of the others; and the defaults are ours. What the heads learn from is held still. They are
+    dropped in the end: the student, and whatever is exported, is the network that it was. Their accuracies on the
     validation split are kept as figures.
 
     Args:
