@@ -59,6 +59,13 @@ LOSSES = {
 }
 SCHEMES = {
     "offline": "edgekd.schemes.offline:offline",
+    "mutual": "edgekd.schemes.mutual:mutual",
+    "stream": "edgekd.schemes.stream:stream",
+    "born_again": "edgekd.schemes.born_again:born_again",
+    "self": "edgekd.schemes.own_teacher:own_teacher",
+    "assistant": "edgekd.schemes.assistant:assistant",
+    "robust": "edgekd.schemes.robust:robust",
+    "adversarial": "edgekd.schemes.adversarial:adversarial",
 }
 CRITERIA = {
     "magnitude": "edgekd.criteria.magnitude:magnitude",

@@ -32,12 +32,13 @@ class Part(Settings):
 
 
 class Training(Settings):
-    """The settings of one training; the learning rate follows one cosine to zero after a linear warm-up.
+    """The settings of one training.
 
     Attributes:
         epochs: passes over the training split.
         batch_size: samples of a step, over all processes together.
         learning_rate: its peak.
+        schedule: after the warm-up it follows one "cosine" to zero, or stays "constant".
         warmup: share of the steps in which it rises from zero.
         precision: "bf16" trains in mixed precision; the integer arithmetic of `quantize` always runs in float32.
         clip_norm: gradients are scaled down to this norm; 0 leaves them.
@@ -49,6 +50,7 @@ class Training(Settings):
     learning_rate: float = Field(0.1, gt=0)
     weight_decay: float = Field(5e-4, ge=0)
     momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["cosine", "constant"] = "cosine"
     warmup: float = Field(0.1, ge=0, lt=1)
     clip_norm: float = Field(0.0, ge=0)
     precision: Literal["32", "bf16"] = "32"

@@ -1,11 +1,13 @@
 """Small data and networks for the tests of training, with which nothing takes longer than a moment."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from torch import nn
 
 from edgekd.config import Compute, Training
+from edgekd.nn import blueprint
 from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.splits import Split, Splits
 
@@ -40,6 +42,11 @@ class Tiny(nn.Module):
         return self.head(self.body(x).mean((2, 3)))
 
 
+def tiny(seed: int, **options: int) -> nn.Module:
+    """A Tiny whose weights depend on the seed alone."""
+    return blueprint.build(blueprint.Blueprint("toys:Tiny", options), seed=seed)
+
+
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
     """Without batch norm, so that it does not matter how a batch is shared out."""
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
@@ -58,10 +65,11 @@ def lesson(
     splits: Splits,
     settings: Training | None = None,
     checkpoint: Path | None = None,
+    teacher_network: Callable[[], nn.Module] | None = None,
 ) -> Lesson:
     """A distillation of toys; `loss` is connected already where it looks inside."""
     layers = getattr(loss, "student_layers", ())
     return Lesson(
-        student, lambda seed: Tiny(), teacher, loss, layers, splits, settings or Training(epochs=1, batch_size=16),
-        seed=0, compute=CPU, checkpoint=checkpoint,
+        student, tiny, teacher, loss, layers, splits, settings or Training(epochs=1, batch_size=16),
+        seed=0, compute=CPU, checkpoint=checkpoint, teacher_network=teacher_network,
     )  # fmt: skip

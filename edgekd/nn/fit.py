@@ -2,10 +2,12 @@
 
 import copy
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -34,6 +36,7 @@ class FitResult:
     resumed_from: epochs that were already done when this call began.
     device: on which it ran, "cpu" or "cuda:0".
     notes: what did not go as asked, to be recorded with the result.
+    figures: what a scheme of distillation measured on its way, by name: numbers, or lists of them.
     """
 
     epochs: int
@@ -42,6 +45,7 @@ class FitResult:
     resumed_from: int
     device: str
     notes: tuple[str, ...] = ()
+    figures: Mapping[str, Any] = field(default_factory=dict)
 
 
 def fit(
@@ -56,6 +60,7 @@ def fit(
     checkpoint: Path | None = None,
     title: str,
     on_epoch: Callable[[nn.Module, int], None] | None = None,
+    order: Callable[[int], np.ndarray] | None = None,
 ) -> FitResult:
     """Train `module` in place on `splits.train`; it comes back on the CPU, in training mode.
 
@@ -69,9 +74,11 @@ def fit(
         title: shown with the progress; its first word is the config section that remedies point to.
         on_epoch: (module, epoch) is called before each epoch, in every process. After a resume it is not called for
             the epochs that are done, so what it does must depend on `epoch` alone.
+        order: epoch -> the positions in the training split that it visits, as many in each epoch; None permutes all.
     """
+    order = order or partial(epoch_order, len(splits.train), seed)
     with ground.reproducible(compute.threads or ground.threads(splits, settings)):
-        return _Fit(module, step, splits, settings, seed, compute, augment, checkpoint, title).run(on_epoch)
+        return _Fit(module, step, splits, settings, seed, compute, augment, checkpoint, title, order).run(on_epoch)
 
 
 class _Fit:
@@ -88,14 +95,16 @@ class _Fit:
         augment: Augment | None,
         checkpoint: Path | None,
         title: str,
+        order: Callable[[int], np.ndarray],
     ) -> None:
         self.module, self.splits, self.settings = module, splits, settings
         self.seed, self.augment, self.checkpoint, self.title = seed, augment, checkpoint, title
+        self.order = order
         self.section = re.split(r"\W", title)[0]
         self.notes: list[str] = []
         self.world = processes.world()
         self.batch_size = self._batch_size()
-        self.steps = count_steps(len(splits.train), self.batch_size)
+        self.steps = count_steps(len(order(0)), self.batch_size)
         self.step = _Step(module, step)
         self.fabric = ground.fabric(settings, compute, unused=self.world > 1 and self._leaves_some_out())
 
@@ -132,12 +141,11 @@ class _Fit:
         torch.manual_seed(chance)  # dropout and the like
         generator = torch.Generator().manual_seed(chance)
         self.module.train()
-        order = epoch_order(len(self.splits.train), self.seed, epoch)
         pending: list[Tensor] = []
         losses: list[float] = []
         cut = batches(
-            self.splits.train, self.splits, self.batch_size, order=order, augment=self.augment, generator=generator,
-            rank=processes.rank(), processes=self.world, device=self.fabric.device,
+            self.splits.train, self.splits, self.batch_size, order=self.order(epoch), augment=self.augment,
+            generator=generator, rank=processes.rank(), processes=self.world, device=self.fabric.device,
         )  # fmt: skip
         with self._memory_error_explained():
             for number, batch in enumerate(cut):
@@ -180,7 +188,7 @@ class _Fit:
 
     def _batch_size(self) -> int:
         """As asked for, or less where the data or the processes ask for it: then a note says so."""
-        samples, asked = len(self.splits.train), self.settings.batch_size
+        samples, asked = len(self.order(0)), self.settings.batch_size
         size = min(asked, samples) // self.world * self.world
         if size < 2 * self.world:
             raise TrainingError(

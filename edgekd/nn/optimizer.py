@@ -27,9 +27,14 @@ def optimizer_for(module: nn.Module, settings: Training) -> torch.optim.Optimize
 
 
 def learning_rate(step: int, steps: int, settings: Training) -> float:
-    """Of step 0 ... steps - 1: a linear rise over the first `warmup` of them, then one cosine to (almost) zero."""
+    """Of step 0 ... steps - 1: a linear rise over the first `warmup` of them, then one cosine to (almost) zero.
+
+    The "constant" schedule stays at its peak: for a stream, which has no end that one would know of.
+    """
     rising = int(settings.warmup * steps)
     if step < rising:
         return settings.learning_rate * (step + 1) / (rising + 1)
+    if settings.schedule == "constant":
+        return settings.learning_rate
     progress = (step - rising) / (steps - rising)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))

@@ -59,6 +59,16 @@ def from_main(compute: Callable[[], Result]) -> Result:
     return cast(Result, told[0])
 
 
+def mean(tensor: torch.Tensor) -> torch.Tensor:
+    """Its mean over the processes, for what DDP does not see."""
+    if world() == 1:
+        return tensor
+    connect()
+    total = tensor.clone()
+    distributed.all_reduce(total)
+    return total / world()
+
+
 def _part() -> None:
     """Left to the interpreter's end, gloo's threads now and then abort a process whose work is done."""
     if distributed.is_initialized():

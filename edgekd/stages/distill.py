@@ -41,12 +41,15 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
     student = fresh(config.seed)
     check_answer(student, splits, f"student {config.student.model!r}")
-    loss = _connected(config, student, read["teacher"], splits)
+    teacher_network = partial(open_network, read["teacher"])
+    connect = partial(_connected, config, splits)
+    loss = connect(student, teacher_network())
     teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers)
     _check_classes(teacher, splits)
     lesson = Lesson(
         student, fresh, teacher, loss, loss.student_layers, splits, settings,
         config.seed, config.compute, config.data.augment, out / "training.ckpt",
+        teacher_network=teacher_network, connect=connect,
     )  # fmt: skip
     result = FitResult(0, [], processes.world(), 0, "cpu")
     if trains:
@@ -72,6 +75,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         **metrics,
         **{f"baseline_{name}": value for name, value in baseline.items()},
         "scheme": settings.scheme.name,
+        "figures": dict(result.figures),
         "layers": {"student": loss.student_layers, "teacher": loss.teacher_layers},
         "resumed_from": resumed_from,
         "skipped": not trains,
@@ -79,13 +83,12 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     }
 
 
-def _connected(config: Config, student: nn.Module, teacher: Path, splits: Splits) -> TotalLoss:
+def _connected(config: Config, splits: Splits, student: nn.Module, teacher: nn.Module | None) -> TotalLoss:
     """The loss with its layers chosen; what its adapters start from depends on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         loss = total_loss(config.distill.losses)
-        if loss.looking_inside:
-            loss.connect(student, open_network(teacher), splits)
+        loss.connect(student, teacher, splits)
     return loss
 
 

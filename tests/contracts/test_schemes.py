@@ -1,42 +1,101 @@
 """Every scheme of the catalog: (lesson, **options) -> FitResult; the student is trained in place."""
 
+import inspect
+import itertools
+from functools import partial
+
 import pytest
 import torch
-from toys import Tiny, lesson, stripes
+from toys import lesson, stripes, tiny
 
 from edgekd import catalog
 from edgekd.config import Training
 from edgekd.losses.logits import SoftTargets
-from edgekd.nn.batches import batches
+from edgekd.nn import resume
+from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult
+from edgekd.nn.lesson import Lesson
 from edgekd.teachers.frozen import frozen
 
 SPLITS = stripes()
+SETTINGS = Training(epochs=6, batch_size=16)
+STREAM = (stripes(count=768), Training(batch_size=16, learning_rate=0.05))
+OPTIONS = {
+    "stream": {"windows": 6},
+    "self": {"layers": ["body.1"]},
+    "assistant": {"assistant": {"model": "toys:Tiny", "width": 5}},
+    "robust": {"steps": 3},
+    "adversarial": {"width": 8},
+}
+"""What a scheme needs to be told on toys as small as these."""
 
 
 @pytest.fixture(params=catalog.SCHEMES)
-def scheme(request):
-    return catalog.load("scheme", request.param)
+def name(request):
+    return request.param
 
 
-def taught(scheme, tmp_path):
-    torch.manual_seed(3)
-    student, teacher = Tiny(), Tiny(width=6)
-    settings = Training(epochs=6, batch_size=16)
-    given = lesson(student, frozen(teacher), SoftTargets(hard=0.9), SPLITS, settings, tmp_path / "training.ckpt")
-    result = scheme(given)
-    return student, result
-
-
-def test_the_student_learns(scheme, tmp_path):
-    student, result = taught(scheme, tmp_path)
-    assert isinstance(result, FitResult) and len(result.losses) == result.epochs
-    whole = next(batches(SPLITS.test, SPLITS, 32))
-    assert (student.eval()(whole.x).argmax(1) == whole.y).float().mean() > 0.8
-
-
-def test_the_same_lesson_gives_the_same_student(scheme, tmp_path):
-    first, second = (taught(scheme, tmp_path / name)[0] for name in ("one", "two"))
-    assert all(
-        torch.equal(a, b) for a, b in zip(first.state_dict().values(), second.state_dict().values(), strict=True)
+def given(name, tmp_path) -> Lesson:
+    splits, settings = STREAM if name == "stream" else (SPLITS, SETTINGS)
+    teacher = partial(tiny, 3, width=6)
+    checkpoint = tmp_path / "training.ckpt"
+    return lesson(
+        tiny(2), frozen(teacher()), SoftTargets(hard=0.9), splits, settings, checkpoint, teacher_network=teacher
     )
+
+
+def taught(name, tmp_path):
+    whole = given(name, tmp_path)
+    result = catalog.load("scheme", name)(whole, **OPTIONS.get(name, {}))
+    return whole.student, result
+
+
+def same(first, second):
+    weights = second.state_dict()
+    return all(torch.equal(value, weights[key]) for key, value in first.state_dict().items())
+
+
+def test_it_says_what_it_does_and_takes_options_with_defaults(name):
+    signature = catalog.signature("scheme", name)
+    assert signature is not None and not signature.required and not signature.open_ended
+    assert inspect.getdoc(catalog.load("scheme", name))
+
+
+def test_the_student_learns_and_stays_the_network_that_it_was(name, tmp_path):
+    student, result = taught(name, tmp_path)
+    assert isinstance(result, FitResult) and len(result.losses) == result.epochs
+    assert accuracies(student, SPLITS, title="test")["accuracy"] > 80
+    assert student.state_dict().keys() == tiny(0).state_dict().keys()
+    assert all(parameter.requires_grad for parameter in student.parameters())
+    assert not any(module._forward_hooks for module in student.modules())
+
+
+def test_the_same_lesson_gives_the_same_student(name, tmp_path):
+    (first, one), (second, other) = (taught(name, tmp_path / folder) for folder in ("one", "two"))
+    assert same(first, second) and one == other
+
+
+class Killed(Exception):
+    """Stands in for a kill."""
+
+
+@pytest.mark.parametrize("calls", [1, 4, -1])
+def test_a_killed_one_ends_on_the_same_bits_as_an_uninterrupted_one(name, calls, tmp_path, monkeypatch):
+    keep, count = resume.keep, itertools.count(1)
+    whole, uninterrupted = taught(name, tmp_path / "whole")
+    deadline = calls if calls > 0 else uninterrupted.epochs
+
+    def keep_until_killed(path, state):
+        keep(path, state)
+        if next(count) == deadline:
+            raise Killed
+
+    monkeypatch.setattr(resume, "keep", keep_until_killed)
+    with pytest.raises(Killed):
+        taught(name, tmp_path / "killed")
+    monkeypatch.setattr(resume, "keep", keep)
+    torch.rand(7)  # the state of torch's own generator must not matter
+    resumed, result = taught(name, tmp_path / "killed")
+    assert same(whole, resumed)
+    assert result.resumed_from == deadline and result.losses == uninterrupted.losses
+    assert result.figures == uninterrupted.figures

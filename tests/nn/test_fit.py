@@ -169,6 +169,12 @@ def test_the_learning_rate_rises_in_a_line_and_falls_in_one_cosine():
     assert all(np.diff(rates[10:]) < 0)
 
 
+def test_a_constant_learning_rate_rises_and_stays():
+    settings = Training(learning_rate=1.0, warmup=0.1, schedule="constant")
+    rates = [learning_rate(step, 100, settings) for step in range(100)]
+    assert rates[0] == pytest.approx(1 / 11) and rates[10:] == [1.0] * 90
+
+
 def test_weight_decay_leaves_out_biases_and_batch_norm():
     model = tiny()
     decayed, spared = optimizer_for(model, Training(weight_decay=0.1)).param_groups
