@@ -39,6 +39,7 @@ DATASETS = {
     "npz": "edgekd.datasets.npz:npz",
     "sst2": "edgekd.datasets.sst2:sst2",
 }
+TEACHERS: dict[str, str] = {}
 LOSSES = {
     "logits": "edgekd.losses.logits:SoftTargets",
     "attention": "edgekd.losses.attention:AttentionTransfer",
@@ -65,6 +66,7 @@ RUNNERS = {
 KINDS: dict[str, dict[str, str]] = {
     "model": MODELS,
     "data set": DATASETS,
+    "teacher": TEACHERS,
     "loss": LOSSES,
     "scheme": SCHEMES,
     "criterion": CRITERIA,

@@ -8,6 +8,7 @@ from torch import nn
 from edgekd.config import Compute, Training
 from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.splits import Split, Splits
+from edgekd.teachers.answers import Index, save_index
 
 CPU = Compute(accelerator="cpu", threads=1)
 
@@ -43,6 +44,15 @@ class Tiny(nn.Module):
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
     """Without batch norm, so that it does not matter how a batch is shared out."""
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
+
+
+def store_answers(logits: np.ndarray, folder: Path) -> Path:
+    """A teacher's stored answers, (samples, classes), which hold for every view."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "000-00000.npy", logits.astype(np.float16), allow_pickle=False)
+    samples, classes = logits.shape
+    save_index(folder, Index(1, 0, True, samples, classes, samples, {}))
+    return folder
 
 
 def lesson(

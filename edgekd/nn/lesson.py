@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Training
-from edgekd.nn.batches import Batch
+from edgekd.nn.batches import Batch, Views
 from edgekd.nn.fit import FitResult, fit
 from edgekd.nn.outputs import Outputs, answer
 from edgekd.nn.splits import Splits
@@ -25,6 +25,7 @@ class Lesson:
     teacher: batch -> outputs; None trains on the labels alone.
     loss: (student's outputs, teacher's, labels) -> a scalar; its own parameters learn too.
     layers: of the student, that the loss compares.
+    views: the augmentation views that the teacher's answers are stored for; None draws afresh for each epoch.
     checkpoint: the file that keeps the state of the training; a scheme of several trainings puts its own beside it.
     title: shown with the progress.
     """
@@ -39,6 +40,7 @@ class Lesson:
     seed: int
     compute: Compute
     augment: Augment | None = None
+    views: Views | None = None
     checkpoint: Path | None = None
     title: str = "distill"
 
@@ -52,8 +54,8 @@ def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = No
     parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
     return fit(
         nn.ModuleDict(parts), partial(_step, lesson), lesson.splits, lesson.settings, seed=lesson.seed,
-        compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint, title=lesson.title,
-        on_epoch=on_epoch,
+        compute=lesson.compute, augment=lesson.augment, views=lesson.views, checkpoint=lesson.checkpoint,
+        title=lesson.title, on_epoch=on_epoch,
     )  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.lesson import Lesson, Teacher, learn
 from edgekd.nn.splits import Splits
-from edgekd.teachers.frozen import open_network, open_teacher
+from edgekd.teachers.answers import views_of
+from edgekd.teachers.opening import open_network, open_teacher
 
-VERSION = 2
+VERSION = 3
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -42,11 +43,12 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     student = fresh(config.seed)
     check_answer(student, splits, f"student {config.student.model!r}")
     loss = _connected(config, student, read["teacher"], splits)
-    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers)
+    answers = None if loss.teacher_layers else read.get("answers")
+    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers, answers, settings.combine)
     _check_classes(teacher, splits)
     lesson = Lesson(
         student, fresh, teacher, loss, loss.student_layers, splits, settings,
-        config.seed, config.compute, config.data.augment, out / "training.ckpt",
+        config.seed, config.compute, config.data.augment, views_of(answers), out / "training.ckpt",
     )  # fmt: skip
     result = FitResult(0, [], processes.world(), 0, "cpu")
     if trains:
@@ -58,8 +60,8 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     baseline: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
     if settings.baseline and trains:
         alone = replace(
-            lesson, student=fresh(config.seed), teacher=None, loss=None, layers=(), checkpoint=out / "baseline.ckpt",
-            title="distill: the same student without the teacher",
+            lesson, student=fresh(config.seed), teacher=None, loss=None, layers=(), views=None,
+            checkpoint=out / "baseline.ckpt", title="distill: the same student without the teacher",
         )  # fmt: skip
         second = learn(alone)
         judge = partial(accuracies, alone.student, splits, device=second.device, title="distill: without the teacher")
