@@ -137,7 +137,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     floats = []
     told = logits_on(read["teacher"], splits, "test", config.distill.combine)
     if told is not None:
-        floats.append(Answers("teacher", told, "float32"))
+        floats.append(Answers("teacher", told, "torch, float32" if (read["teacher"] / "model").is_dir() else ""))
     for name, stage in (("distilled", "distill"), ("pruned", "prune")):
         model, _ = blueprint.load(read[stage] / "model")
         floats.append(Answers(name, logits(model, splits.test, splits, title=f"verify: {name}"), "torch, float32"))

@@ -28,7 +28,7 @@ def read_answers(path: Path, splits: Splits, data: Path) -> dict[str, np.ndarray
     try:
         with np.load(path, allow_pickle=False) as opened:
             arrays = {name: opened[name] for name in opened.files}
-    except (OSError, ValueError, zipfile.BadZipFile, AttributeError) as error:
+    except (OSError, ValueError, zipfile.BadZipFile, TypeError) as error:
         raise ModelError(
             f"teacher.answers: {path.name} can't be read as .npz: {error}", "np.savez(file, logits=...)"
         ) from error
