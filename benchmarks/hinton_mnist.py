@@ -33,11 +33,11 @@ from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.evaluate import logits
 from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, learn
+from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
 from edgekd.nn.splits import Split, Splits
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.teachers.frozen import frozen, stored
+from edgekd.teachers.opening import given
 
 MISSING = 3
 """The class that the transfer set lacks."""
@@ -149,7 +149,7 @@ class Bench:
         def fit(network: nn.Module, unfinished: Path) -> FitResult:
             lesson = Lesson(
                 network, lambda seed: network, teacher, loss, (), splits, self.plan.learning, seed, Compute(),
-                augment, unfinished, name,
+                augment, checkpoint=unfinished, title=name,
             )  # fmt: skip
             return learn(lesson)
 
@@ -160,7 +160,7 @@ class Bench:
         teacher = self.load(self.big(), self.plan.big)
         if self.plan.shift:
             return frozen(teacher, self.plan.learning.precision)
-        return stored(logits(teacher, splits.train, splits, title="the big net's answers"), splits)
+        return given(logits(teacher, splits.train, splits, title="the big net's answers"))
 
     def int8(self, student: Path, seed: int) -> None:
         """The distilled net, pruned and quantised by one build from its weights."""

@@ -24,11 +24,10 @@ from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, learn
+from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
 from edgekd.nn.splits import Splits
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.teachers.frozen import frozen
 
 METHODS = ("alone", "distilled", "unlabelled")
 

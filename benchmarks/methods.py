@@ -38,12 +38,11 @@ from edgekd.nn.batches import Batch, batches
 from edgekd.nn.evaluate import accuracies, channels_last, count_parameters
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.ground import channels_last_weights
-from edgekd.nn.lesson import Lesson, Teacher, learn
+from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
 from edgekd.nn.outputs import answer
 from edgekd.nn.splits import Splits
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.teachers.frozen import frozen
 
 CIFAR10 = Path(__file__).parent / "configs" / "cifar10.toml"
 LABELS = {"name": "labels"}

@@ -39,6 +39,7 @@ DATASETS = {
     "npz": "edgekd.datasets.npz:npz",
     "sst2": "edgekd.datasets.sst2:sst2",
 }
+TEACHERS: dict[str, str] = {}
 LOSSES = {
     "logits": "edgekd.losses.logits:SoftTargets",
     "labels": "edgekd.losses.labels:Labels",
@@ -86,6 +87,7 @@ RUNNERS = {
 KINDS: dict[str, dict[str, str]] = {
     "model": MODELS,
     "data set": DATASETS,
+    "teacher": TEACHERS,
     "loss": LOSSES,
     "scheme": SCHEMES,
     "criterion": CRITERIA,

@@ -6,9 +6,18 @@ an entry of `distill.losses`) take that entry's options beside the name. An opti
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ByteSize, ConfigDict, Field, PositiveInt
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ByteSize,
+    ConfigDict,
+    Field,
+    PositiveInt,
+    model_validator,
+)
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
@@ -86,14 +95,63 @@ class Data(Part):
     augment: Augment = Augment(shift=1)
 
 
-class Teacher(Training, Part):  # Part last: pydantic takes `extra` from the last base
-    """Attributes:
-    model: of the catalog, or "package.module:factory".
-    checkpoint: a torch checkpoint; given one, nothing is trained. It is read with `weights_only`.
+class Source(Part):
+    """One teacher: a torch model, or one of `file`, `call` and `answers`, from outside torch.
+
+    Attributes:
+        model: of the catalog, or "package.module:factory".
+        checkpoint: a torch checkpoint; given one, nothing is trained. It is read with `weights_only`.
+        file: a network in a file: .onnx, .tflite, .keras, or the folder of a SavedModel.
+        call: "package.module:function", (N, ...) float32 in NumPy -> (N, classes).
+        answers: an .npz of a teacher's outputs for the training samples, in the data set's order: `logits` or
+            `probabilities` (N, classes), or `indices` and `probabilities` (N, k) of the k likeliest classes;
+            `validation_...` and `test_...` for the other parts.
+        gives: what `file` and `call` give; probabilities become their logarithms.
+        input: what `file` and `call` take: normalised as torch models take it, or raw, as the data set has it.
     """
 
     model: str = "resnet20"
     checkpoint: UserPath | None = None
+    file: UserPath | None = None
+    call: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
+    answers: UserPath | None = None
+    gives: Literal["logits", "probabilities"] = "logits"
+    input: Literal["normalised", "raw"] = "normalised"
+
+    @model_validator(mode="after")
+    def _from_one_place(self) -> Self:
+        given = [name for name in ("checkpoint", "file", "call", "answers") if getattr(self, name) is not None]
+        if len(given) > 1:
+            raise ValueError(f"has {' and '.join(given)}: a teacher comes from one of them")
+        return self
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it comes from outside torch."""
+        return self.file is not None or self.call is not None or self.answers is not None
+
+
+class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the last base
+    """The teacher; several answer as one, as `distill.combine` says.
+
+    Attributes:
+        members: networks of this model, trained from as many seeds.
+        also: further teachers, each with the settings of one: [[teacher.also]].
+        specialists: networks that tell apart classes which this one confuses, for as many clusters of classes
+            (Hinton et al., 2015, section 5); 0: none.
+    """
+
+    members: PositiveInt = 1
+    also: tuple[Source, ...] = ()
+    specialists: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _several(self) -> Self:
+        if self.members > 1 and (self.foreign or self.checkpoint is not None):
+            raise ValueError("has members, which are trained here: leave out checkpoint, file, call and answers")
+        if self.specialists and (self.foreign or self.members > 1 or self.also):
+            raise ValueError("has specialists, which are for one torch model: leave out members, also and files")
+        return self
 
 
 class Student(Part):
@@ -124,6 +182,11 @@ class Distill(Training):
     epochs: passes over the training split; 0 takes `student.checkpoint` as it is.
     scheme: how the teaching goes: a name, or {name = "...", option = ...}.
     losses: the terms, summed by weight.
+    views: the teacher's answers are stored for so many augmentation views, and epoch e trains on view e % views. With
+        fewer epochs than views, and with 0, each epoch is augmented afresh and the teacher runs beside the student.
+        Without augmentation one view is all there are.
+    combine: how several teachers answer as one: the mean of their probabilities, weighted by each one's confidence in
+        the sample, or by its validation accuracy.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
     """
 
@@ -131,8 +194,15 @@ class Distill(Training):
         Scheme()
     )
     losses: tuple[Loss, ...] = (Loss(),)
+    views: int = Field(8, ge=0)
+    combine: Literal["mean", "confidence", "validation"] = "mean"
     baseline: bool = True
     epochs: int = Field(40, ge=0)
+
+    @property
+    def stored_views(self) -> int:
+        """Storing asks the teacher once a view, the loop once an epoch: what is stored never costs more."""
+        return self.views if self.views <= self.epochs else 0
 
 
 class Prune(Training, Part):

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from edgekd import catalog, target
-from edgekd.config import Config, Loss, Part
+from edgekd.config import Config, Loss, Part, Source
 from edgekd.errors import ConfigError, nearest
 
 FILE = Path("edgekd.toml")
@@ -87,7 +87,17 @@ def parts(config: Config) -> tuple[Named, ...]:
     ]
     if config.prune.criterion != "none":
         found.append(_named("prune", "criterion", "criterion", config.prune))
+    for i, other in enumerate(config.teacher.also):
+        found.append(_named(f"teacher.also[{i}]", "model", "model", other))
+    for section, source in _teachers(config):
+        if source.call is not None:
+            found.append(Named(section, f"{section}.call", "teacher", source.call, {}, ()))
     return tuple(found)
+
+
+def _teachers(config: Config) -> Iterator[tuple[str, Source]]:
+    yield "teacher", config.teacher
+    yield from ((f"teacher.also[{i}]", other) for i, other in enumerate(config.teacher.also))
 
 
 def _named(section: str, field: str, kind: str, part: Part) -> Named:
@@ -222,7 +232,7 @@ def _check_parts(config: Config, sources: Mapping[str, str]) -> None:
             written = next((sources[key] for key in keys if key in sources), None)
             what = error.what if error.what.startswith("unknown setting") else f"{part.setting}: {error.what}"
             raise ConfigError(f"{what} ({written})" if written else what, error.remedy) from error
-        if known is None or part.kind == "criterion":
+        if known is None or part.kind in ("criterion", "teacher"):
             continue
         missing = [n for n in known.required if n not in part.options and n not in FILLED_IN.get(part.kind, ())]
         if missing:
@@ -233,7 +243,12 @@ def _check_parts(config: Config, sources: Mapping[str, str]) -> None:
 def _check_paths(config: Config, sources: Mapping[str, str]) -> None:
     """What the config points to is there."""
     checkpoints = {f"{name}.checkpoint": getattr(config, name).checkpoint for name in ("teacher", "student")}
-    paths = {"data.root": config.data.root, **checkpoints}
+    for section, source in _teachers(config):
+        if section != "teacher":
+            checkpoints[f"{section}.checkpoint"] = source.checkpoint
+        checkpoints[f"{section}.answers"] = source.answers
+    files = {f"{section}.file": source.file for section, source in _teachers(config)}
+    paths = {"data.root": config.data.root, **checkpoints, **files}
     for key, path in paths.items():
         if path is None:
             continue

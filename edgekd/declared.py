@@ -11,7 +11,12 @@ from edgekd.config import Config
 
 ALWAYS = ("seed", "compute")
 # A key holds a fingerprint of what these point to instead: a data set may move.
-POINTERS = {"data": ("root",), "teacher": ("checkpoint",), "student": ("checkpoint",)}
+TEACHER = ("checkpoint", "file", "answers")
+POINTERS: dict[str, Any] = {
+    "data": {"root"},
+    "teacher": {**dict.fromkeys(TEACHER, True), "also": {"__all__": set(TEACHER)}},
+    "student": {"checkpoint"},
+}
 
 
 class UndeclaredSettingError(Exception):
@@ -51,6 +56,7 @@ def as_json(config: Config, names: Collection[str]) -> dict[str, Any]:
     settings: dict[str, Any] = {"seed": config.seed}
     for name in names:
         section, _, field = name.partition(".")
-        dumped = getattr(config, section).model_dump(mode="json", exclude=set(POINTERS.get(section, ())))
-        settings[name] = dumped[field] if field else dumped
+        chosen = getattr(config, section)
+        dumped = chosen.model_dump(mode="json", exclude=POINTERS.get(section))
+        settings[name] = dumped if not field else dumped[field] if field in dumped else getattr(chosen, field)
     return settings

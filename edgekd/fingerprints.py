@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgekd import catalog
-from edgekd.config import Config
+from edgekd.config import Config, Source
 from edgekd.store import file_sha256
 
 READ_AT_MOST = 512 * 2**20  # bytes; a larger data set is known by its files' names, sizes and times
@@ -25,8 +25,22 @@ def data(config: Config) -> dict[str, str]:
 
 
 def teacher(config: Config) -> dict[str, str]:
-    """Of the teacher: its checkpoint, and the user's own factory."""
-    return {**_checkpoint("teacher", config.teacher.checkpoint), **_own_source("model", config.teacher.model)}
+    """Of the teachers: their checkpoints, files and stored answers, and the user's own factories and functions."""
+    found = _source("teacher", config.teacher)
+    for number, other in enumerate(config.teacher.also):
+        found |= _source(f"teacher.also[{number}]", other)
+    return found
+
+
+def _source(section: str, chosen: Source) -> dict[str, str]:
+    found = _checkpoint(section, chosen.checkpoint)
+    if chosen.file is not None:
+        found[f"{section}.file"] = folder(chosen.file)
+    if chosen.answers is not None:
+        found[f"{section}.answers"] = file_sha256(chosen.answers)[:16]
+    if chosen.call is not None:
+        found |= _own_source("teacher", chosen.call)
+    return found if chosen.foreign else {**found, **_own_source("model", chosen.model)}
 
 
 def student(config: Config) -> dict[str, str]:

@@ -10,6 +10,7 @@ from edgekd.config import Compute, Training
 from edgekd.nn import blueprint
 from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.splits import Split, Splits
+from edgekd.teachers.answers import Index, save_index
 
 CPU = Compute(accelerator="cpu", threads=1)
 
@@ -56,6 +57,15 @@ def swished(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Mo
     """With a hard-swish inside."""
     convolution = nn.Conv2d(input_shape[0], 4, 3, padding=1)
     return nn.Sequential(convolution, nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
+
+
+def store_answers(logits: np.ndarray, folder: Path) -> Path:
+    """A teacher's stored answers, (samples, classes), which hold for every view."""
+    folder.mkdir(parents=True, exist_ok=True)
+    np.save(folder / "000-00000.npy", logits.astype(np.float16), allow_pickle=False)
+    samples, classes = logits.shape
+    save_index(folder, Index(1, 0, True, samples, classes, samples, {}))
+    return folder
 
 
 def lesson(

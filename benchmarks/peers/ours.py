@@ -9,11 +9,11 @@ from edgekd.exporters.metadata import Preprocessing
 from edgekd.graph.prepare import prepared
 from edgekd.graph.structure import KERNELS
 from edgekd.losses.logits import SoftTargets
+from edgekd.nn.lesson import frozen
 from edgekd.nn.samples import chosen
 from edgekd.nn.splits import Splits
 from edgekd.stages.export import export
 from edgekd.stages.quantize import calibrated, captured, normalisation, quantize
-from edgekd.teachers.frozen import frozen
 from peers.job import Converted, Job, in_torch
 
 

@@ -13,8 +13,8 @@ from edgekd.config import Compute
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn.batches import Batch
 from edgekd.nn.fit import fit
+from edgekd.nn.lesson import frozen
 from edgekd.nn.outputs import answer
-from edgekd.teachers.frozen import frozen
 from peers.job import Job
 
 Settle = Callable[[nn.Module], None]

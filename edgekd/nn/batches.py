@@ -20,11 +20,50 @@ class Batch:
     x: normalised inputs, (N, ...), float32; or tokens, (N, length), int32.
     y: class indices, (N,), int64.
     index: the samples' positions in their split, (N,), int64.
+    view: which of `Views` the inputs are; None where they are as the data has them, or drawn afresh.
     """
 
     x: Tensor
     y: Tensor
     index: Tensor
+    view: int | None = None
+
+
+@dataclass(frozen=True)
+class Views:
+    """Augmentation that comes again: epoch e trains on view e % count of each sample.
+
+    Attributes:
+        seed: that they are drawn from.
+    """
+
+    seed: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Draws:
+    """What chance does to each sample of a split: a table with a row a sample.
+
+    Attributes:
+        down, right: where the image is cut out of its padded self, (N,), 0 ... 2 * shift.
+        mirrored: (N,), bool.
+    """
+
+    down: np.ndarray
+    right: np.ndarray
+    mirrored: np.ndarray
+
+    def at(self, positions: slice | np.ndarray) -> "Draws":
+        """The rows of some samples."""
+        return Draws(self.down[positions], self.right[positions], self.mirrored[positions])
+
+
+def draw(count: int, augment: Augment, seed: int, number: int) -> Draws:
+    """The draws of view (or epoch) `number` for `count` samples: they depend on seed, number and position alone."""
+    chance = np.random.default_rng((seed, number, 1))  # (seed, number) is the epoch's order
+    down, right = chance.integers(0, 2 * augment.shift, (2, count), dtype=np.int16, endpoint=True)
+    return Draws(down, right, chance.integers(0, 2, count, dtype=np.int8).astype(bool) & augment.flip)
 
 
 def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
@@ -71,7 +110,8 @@ def batches(
     *,
     order: np.ndarray | None = None,
     augment: Augment | None = None,
-    generator: torch.Generator | None = None,
+    draws: Draws | None = None,
+    view: int | None = None,
     rank: int = 0,
     processes: int = 1,
     device: torch.device | str = "cpu",
@@ -82,20 +122,35 @@ def batches(
         size: samples of a batch, over all processes together.
         order: the positions to visit, for training: the last incomplete batch is dropped, and each process takes its
             slice of each batch, so that all make as many steps over as many samples. None: everything, in order.
-        augment: changes to training images, drawn from `generator` sample by sample.
+        augment, draws: changes to training images, and what chance makes of them for each sample of the split.
+        view: what the batches are to say of themselves.
     """
-    changes = applicable(augment, splits)
     for positions in _positions(len(split), size, order, rank, processes):
-        raw = torch.from_numpy(_copy(split.x, positions))
-        if changes != Augment():
-            raw = augmented(raw, changes, generator)
-        index = torch.from_numpy(np.arange(len(split))[positions] if isinstance(positions, slice) else positions)
-        y = torch.from_numpy(_copy(split.y, positions))
-        yield Batch(normalise(raw.to(device), splits), y.to(device), index.to(device))
+        yield batch_at(positions, split, splits, augment=augment, draws=draws, view=view, device=device)
 
 
-def augmented(x: Tensor, augment: Augment, generator: torch.Generator | None = None) -> Tensor:
-    """Shift and flip each image of x (N, C, H, W), on the CPU, by chance.
+def batch_at(
+    positions: slice | np.ndarray,
+    split: Split,
+    splits: Splits,
+    *,
+    augment: Augment | None = None,
+    draws: Draws | None = None,
+    view: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """The samples at some positions; arguments as for `batches`."""
+    changes = applicable(augment, splits)
+    raw = torch.from_numpy(_copy(split.x, positions))
+    if changes != Augment() and draws is not None:
+        raw = augmented(raw, changes, draws.at(positions))
+    index = torch.from_numpy(np.arange(len(split))[positions] if isinstance(positions, slice) else positions)
+    y = torch.from_numpy(_copy(split.y, positions))
+    return Batch(normalise(raw.to(device), splits), y.to(device), index.to(device), view)
+
+
+def augmented(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
+    """Shift and flip each image of x (N, C, H, W), on the CPU, as its row of `draws` says.
 
     It works on raw pixels, before normalisation, so a shift uncovers raw zeros: black, the ground on which digits
     stand, and a value that a camera can give. (He et al., 2015, pad after subtracting the mean, so with grey.)
@@ -105,10 +160,9 @@ def augmented(x: Tensor, augment: Augment, generator: torch.Generator | None = N
         # Padded by `shift` on each side, an image is cut out at 0 ... 2 * shift: by `shift` is where it was.
         padded = F.pad(x, (augment.shift,) * 4).numpy()
         windows = sliding_window_view(padded, (height, width), axis=(2, 3))
-        down, right = torch.randint(0, 2 * augment.shift + 1, (2, count), generator=generator).numpy()
-        x = torch.from_numpy(windows[np.arange(count), :, down, right])
+        x = torch.from_numpy(windows[np.arange(count), :, draws.down, draws.right])
     if augment.flip:
-        mirrored = torch.randint(0, 2, (count, 1, 1, 1), generator=generator).bool()
+        mirrored = torch.from_numpy(draws.mirrored).reshape(-1, 1, 1, 1)
         x = torch.where(mirrored, x.flip(3), x)
     return x
 

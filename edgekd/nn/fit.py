@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from edgekd.config import Augment, Compute, Training
 from edgekd.errors import TrainingError
 from edgekd.nn import ground, processes, resume
-from edgekd.nn.batches import Batch, batches, count_steps, epoch_order
+from edgekd.nn.batches import Batch, Views, applicable, batches, count_steps, draw, epoch_order
 from edgekd.nn.evaluate import channels_last
 from edgekd.nn.optimizer import learning_rate, optimizer_for
 from edgekd.nn.progress import progress, say
@@ -57,6 +57,7 @@ def fit(
     seed: int,
     compute: Compute,
     augment: Augment | None = None,
+    views: Views | None = None,
     checkpoint: Path | None = None,
     title: str,
     on_epoch: Callable[[nn.Module, int], None] | None = None,
@@ -66,10 +67,12 @@ def fit(
 
     The same call gives the same weights, bit for bit, on one machine with as many threads and processes, however often
     it was killed in between: the state is kept after each epoch, and all chance comes from (seed, epoch, process).
+    What augmentation draws depends on (seed, epoch, sample) alone: it is the same for any number of processes.
 
     Args:
         module: holds everything that is trained (a student and its losses' adapters, say).
         step: (module, batch) -> the mean loss over the batch, a scalar. It runs under mixed precision if asked for.
+        views: the augmentation views that epochs take turns with; None draws afresh for each epoch.
         checkpoint: the file that keeps the state; the caller removes it when the result is safe.
         title: shown with the progress; its first word is the config section that remedies point to.
         on_epoch: (module, epoch) is called before each epoch, in every process. After a resume it is not called for
@@ -78,7 +81,8 @@ def fit(
     """
     order = order or partial(epoch_order, len(splits.train), seed)
     with ground.reproducible(compute.threads or ground.threads(splits, settings)):
-        return _Fit(module, step, splits, settings, seed, compute, augment, checkpoint, title, order).run(on_epoch)
+        training = _Fit(module, step, splits, settings, seed, compute, augment, views, checkpoint, title, order)
+        return training.run(on_epoch)
 
 
 class _Fit:
@@ -93,13 +97,14 @@ class _Fit:
         seed: int,
         compute: Compute,
         augment: Augment | None,
+        views: Views | None,
         checkpoint: Path | None,
         title: str,
         order: Callable[[int], np.ndarray],
     ) -> None:
         self.module, self.splits, self.settings = module, splits, settings
-        self.seed, self.augment, self.checkpoint, self.title = seed, augment, checkpoint, title
-        self.order = order
+        self.seed, self.augment, self.views = seed, applicable(augment, splits), views
+        self.checkpoint, self.title, self.order = checkpoint, title, order
         self.section = re.split(r"\W", title)[0]
         self.notes: list[str] = []
         self.world = processes.world()
@@ -112,7 +117,9 @@ class _Fit:
         """Set up, go on from what was kept, and train the epochs that are left."""
         self.module.to(self.fabric.device)
         ground.channels_last_weights(self.module)
-        run = resume.fingerprint(self.module, self.splits, self.settings, self.augment, self.seed, self.title)
+        run = resume.fingerprint(
+            self.module, self.splits, self.settings, self.augment, self.views, self.seed, self.title
+        )
         optimizer = optimizer_for(self.module, self.settings)
         state, note = resume.kept(self.checkpoint, run)
         if note:
@@ -137,15 +144,16 @@ class _Fit:
 
     def _epoch(self, epoch: int, advance: Callable[[int, str], None]) -> float:
         """One pass over the training split; its mean loss comes back."""
-        chance = _chance(self.seed, epoch, processes.rank())
-        torch.manual_seed(chance)  # dropout and the like
-        generator = torch.Generator().manual_seed(chance)
+        torch.manual_seed(_chance(self.seed, epoch, processes.rank()))  # dropout and the like
+        view = None if self.views is None else epoch % self.views.count
+        drawn_from = (self.seed, epoch) if self.views is None else (self.views.seed, epoch % self.views.count)
+        draws = draw(len(self.splits.train), self.augment, *drawn_from)
         self.module.train()
         pending: list[Tensor] = []
         losses: list[float] = []
         cut = batches(
             self.splits.train, self.splits, self.batch_size, order=self.order(epoch), augment=self.augment,
-            generator=generator, rank=processes.rank(), processes=self.world, device=self.fabric.device,
+            draws=draws, view=view, rank=processes.rank(), processes=self.world, device=self.fabric.device,
         )  # fmt: skip
         with self._memory_error_explained():
             for number, batch in enumerate(cut):
@@ -161,7 +169,7 @@ class _Fit:
         rate = learning_rate(step, self.settings.epochs * self.steps, self.settings)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
-        loss: Tensor = self.wrapped(channels_last(batch.x), batch.y, batch.index)
+        loss: Tensor = self.wrapped(channels_last(batch.x), batch.y, batch.index, batch.view)
         if loss.ndim:
             raise TrainingError(
                 f"{self.title}: the loss has shape {tuple(loss.shape)} where a scalar is due", "return loss.mean()"
@@ -238,8 +246,8 @@ class _Step(nn.Module):
         super().__init__()
         self.module, self.step = module, step
 
-    def forward(self, x: Tensor, y: Tensor, index: Tensor) -> Tensor:
-        return self.step(self.module, Batch(x, y, index))
+    def forward(self, x: Tensor, y: Tensor, index: Tensor, view: int | None = None) -> Tensor:
+        return self.step(self.module, Batch(x, y, index, view))
 
 
 def _chance(seed: int, epoch: int, rank: int) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,9 @@ from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Training
 from edgekd.errors import ConfigError
-from edgekd.nn.batches import Batch
+from edgekd.nn.batches import Batch, Views
 from edgekd.nn.evaluate import channels_last
-from edgekd.nn.fit import FitResult, fit
+from edgekd.nn.fit import FitResult, Step, fit
 from edgekd.nn.outputs import Outputs, answer
 from edgekd.nn.splits import Splits
 
@@ -30,6 +30,7 @@ class Lesson:
     teacher: batch -> outputs; None trains on the labels alone.
     loss: (student's outputs, teacher's, labels) -> a scalar; its own parameters learn too.
     layers: of the student, that the loss compares.
+    views: the augmentation views that the teacher's answers are stored for; None draws afresh for each epoch.
     checkpoint: the file that keeps the state of the training; a scheme of several trainings puts its own beside it.
     title: shown with the progress.
     teacher_network: gives a copy of the teacher's torch network; None where the teacher is none (stored answers,
@@ -48,6 +49,7 @@ class Lesson:
     seed: int
     compute: Compute
     augment: Augment | None = None
+    views: Views | None = None
     checkpoint: Path | None = None
     title: str = "distill"
     teacher_network: Callable[[], nn.Module] | None = None
@@ -76,11 +78,17 @@ class Lesson:
 def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
     """Train the student under the teacher by the loss; without them on the labels alone, by cross-entropy."""
     parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
-    return fit(
-        nn.ModuleDict(parts), partial(_step, lesson), lesson.splits, lesson.settings, seed=lesson.seed,
-        compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint, title=lesson.title,
-        on_epoch=on_epoch,
-    )  # fmt: skip
+    return trained(lesson, nn.ModuleDict(parts), partial(_step, lesson), on_epoch=on_epoch)
+
+
+def trained(lesson: Lesson, module: nn.Module, step: Step, **others: Any) -> FitResult:
+    """`fit` in the way of a lesson: its data, settings, seed and so on, where `others` does not say otherwise."""
+    whole: dict[str, Any] = {
+        "splits": lesson.splits, "settings": lesson.settings, "seed": lesson.seed, "compute": lesson.compute,
+        "augment": lesson.augment, "views": lesson.views, "checkpoint": lesson.checkpoint, "title": lesson.title,
+        **others,
+    }  # fmt: skip
+    return fit(module, step, **whole)
 
 
 def told(lesson: Lesson, student: nn.Module, loss: nn.Module | None, batch: Batch) -> tuple[Outputs, Tensor]:
@@ -93,7 +101,7 @@ def told(lesson: Lesson, student: nn.Module, loss: nn.Module | None, batch: Batc
 
 def on_labels(lesson: Lesson) -> Lesson:
     """The same lesson without its teacher."""
-    return replace(lesson, teacher=None, teacher_network=None, loss=None, layers=())
+    return replace(lesson, teacher=None, teacher_network=None, loss=None, layers=(), views=None)
 
 
 def under(lesson: Lesson, network: nn.Module) -> Lesson:
@@ -104,6 +112,7 @@ def under(lesson: Lesson, network: nn.Module) -> Lesson:
         teacher=frozen(network, lesson.settings.precision, getattr(loss, "teacher_layers", ())),
         teacher_network=lambda: network,
         loss=loss,
+        views=None,
         layers=getattr(loss, "student_layers", ()),
     )
 

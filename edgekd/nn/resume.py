@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from torch import nn
 from edgekd.config import Augment, Training
 from edgekd.errors import ModelError
 from edgekd.nn import tensors
+from edgekd.nn.batches import Views
 from edgekd.nn.processes import from_main, is_main
 from edgekd.nn.splits import Splits
 
@@ -32,7 +33,13 @@ class State:
 
 
 def fingerprint(
-    module: nn.Module, splits: Splits, settings: Training, augment: Augment | None, seed: int, title: str
+    module: nn.Module,
+    splits: Splits,
+    settings: Training,
+    augment: Augment | None,
+    views: Views | None,
+    seed: int,
+    title: str,
 ) -> str:
     """Sixteen hex digits that differ between trainings which must not continue each other."""
     facts = {
@@ -40,6 +47,7 @@ def fingerprint(
         "seed": seed,
         "settings": {name: getattr(settings, name) for name in Training.model_fields},
         "augment": augment.model_dump() if augment else None,
+        "views": asdict(views) if views else None,
         "module": [[key, list(value.shape)] for key, value in module.state_dict().items()],
         "data": [len(splits.train), list(splits.input_shape), list(splits.mean), list(splits.std)],
     }

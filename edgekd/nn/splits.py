@@ -12,6 +12,8 @@ from edgekd.errors import StoreError
 
 PARTS = ("train", "validation", "test")
 UNITS = "units.json"
+POSITIONS = "positions.npz"
+"""Where the samples of `train` and `validation` stand among the `total` that the data set calls training samples."""
 
 
 @dataclass(frozen=True)

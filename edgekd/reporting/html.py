@@ -45,13 +45,17 @@ def html(report: Report) -> str:
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
     """(heading, figure, remark): what someone wants to know first."""
     teacher, int8 = report.stages[0], report.stages[-1]
-    drop = (teacher.accuracy.value or 0.0) - (int8.accuracy.value or 0.0)
-    smaller = (teacher.size.value or 0.0) / int8.size.value if int8.size.value else 0.0
+    against = "the teacher's is not known"
+    if teacher.accuracy.value is not None:
+        drop = teacher.accuracy.value - (int8.accuracy.value or 0.0)
+        against = f"{units.signed(-drop)} against the teacher's {units.text(teacher.accuracy)}"
+    weighed = "the teacher's is not known"
+    if teacher.size.value is not None and int8.size.value:
+        weighed = f"{teacher.size.value / int8.size.value:.1f}x smaller than the teacher's {units.text(teacher.size)}"
     ratio = next((row.ratio_to_float for row in report.latencies if row.ratio_to_float), None)
-    against = f"{units.signed(-drop)} against the teacher's {units.text(teacher.accuracy)}"
     tiles = [
         ("int8 accuracy", units.text(int8.accuracy), against),
-        ("int8 size", units.text(int8.size), f"{smaller:.1f}x smaller than the teacher's {units.text(teacher.size)}"),
+        ("int8 size", units.text(int8.size), weighed),
         ("int8 MACs", units.text(int8.macs), f"the teacher's: {units.text(teacher.macs)}"),
         ("int8 peak RAM", units.text(int8.peak_ram), "activations, by the memory plan"),
     ]

@@ -26,13 +26,17 @@ def rows(
     """The four rows, with what each stage changed and whether that paid."""
     samples = int(metrics["data"]["test"])
     accuracies: dict[Row, Figure] = {
-        "teacher": _accuracy(metrics["teacher"]["accuracy"], "the torch model", samples),
+        "teacher": _teacher_accuracy(metrics["teacher"], samples),
         "distilled": _accuracy(metrics["distill"]["accuracy"], "the torch model", samples),
         "pruned": _accuracy(metrics["prune"]["accuracy"], "the torch model", samples),
         "int8": _int8_accuracy(metrics, boundaries, samples),
     }
     parameters = {stage: _parameters(metrics, name) for stage, name in ROWS}
-    sizes = {stage: _size(stage, name, parameters[stage], export) for stage, name in ROWS}
+    brought = metrics["teacher"].get("size_bytes")
+    sizes = {
+        stage: _size(stage, brought if name == "teacher" else None, name, parameters[stage], export)
+        for stage, name in ROWS
+    }
     judged = _verdicts(metrics, accuracies, sizes, measured, samples)
     found: list[StageRow] = []
     for stage, name in ROWS:
@@ -59,6 +63,8 @@ def rows(
 
 def difference(one: Figure, other: Figure, source: str) -> Figure:
     """Accuracy points between two rows."""
+    if one.value is None or other.value is None:
+        return Figure(unit="points", remedy=one.remedy or other.remedy)
     return Figure(value=_value(one) - _value(other), unit="points", origin="measured-host", source=source)
 
 
@@ -71,11 +77,10 @@ def _verdicts(
 ) -> dict[Row, Verdict]:
     distilled, pruned, int8 = (_value(accuracies[stage]) for stage, _ in ROWS[1:])
     macs = metrics["export"]["macs"]
-    trained = metrics["teacher"].get("trained", True)
     ratios = {row.file: row.ratio_to_float for row in measured.latencies if row.ratio_to_float is not None}
     shipped, unknown = sizes["int8"].source, Figure(unit="x", remedy="its float baseline was not timed")
     return {
-        "teacher": Verdict(None, "trained here" if trained else "from a checkpoint, not trained here"),
+        "teacher": Verdict(None, _origin_of(metrics["teacher"])),
         "distilled": verdicts.distilled(
             distilled,
             metrics["distill"].get("baseline_accuracy"),
@@ -112,6 +117,21 @@ def _methods(quantized: Metrics) -> dict[str, float | None]:
     return {"ptq": ptq, "qat": None if quantized.get("method") == "ptq" else quantized["accuracy"]}
 
 
+def _teacher_accuracy(teacher: Metrics, samples: int) -> Figure:
+    """Of what answers: a network, or several teachers as one; unknown where only training samples were answered."""
+    if teacher["accuracy"] is None:
+        return Figure(unit="%", remedy="test_logits or test_probabilities in the file of teacher.answers")
+    return _accuracy(teacher["accuracy"], "its answers" if teacher.get("members") else "the torch model", samples)
+
+
+def _origin_of(teacher: Metrics) -> str:
+    members = teacher.get("members") or ()
+    several = f"{len(members)} teachers that answer as one, " if len(members) > 1 else ""
+    if teacher.get("trained", True):
+        return f"{several}trained here"
+    return several + ("not trained here" if members else "from a checkpoint, not trained here")
+
+
 def _accuracy(value: float, of: str, samples: int) -> Figure:
     source, error = f"{of} on {samples:,} test samples", verdicts.accuracy_error(value, samples)
     return Figure(value=value, unit="%", origin="measured-host", source=source, error=error)
@@ -124,13 +144,17 @@ def _int8_accuracy(metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary
     return _accuracy(metrics["quantize"]["accuracy"], "the trained simulation", samples)
 
 
-def _size(stage: str, name: str, parameters: Figure, export: Path) -> Figure:
+def _size(stage: str, brought: int | None, name: str, parameters: Figure, export: Path) -> Figure:
     """Of the stage's file in the format that the target runs, or of its weights where it has none."""
     kind = next(kind for kind in ("tflite", "onnx") if (export / f"model.{kind}").is_file())
     files = {"pruned": f"model_float.{kind}", "int8": f"model.{kind}"}
     file = files.get(stage, f"stages/{name}.{kind}")
     if (export / file).is_file():
         return Figure(value=(export / file).stat().st_size, unit="B", origin="counted", source=file)
+    if brought is not None:
+        return Figure(value=brought, unit="B", origin="counted", source="the file that was brought along")
+    if parameters.value is None:
+        return Figure(unit="B", remedy="teacher.file or a torch model: there is nothing here to weigh")
     source = "4 bytes for each parameter: it has no file"
     return Figure(value=4 * _value(parameters), unit="B", origin="counted", source=source)
 
@@ -140,6 +164,8 @@ def _parameters(metrics: Mapping[str, Metrics], name: str) -> Figure:
     captured = metrics["export"]["parameters"].get(name)
     if captured is not None:
         return Figure(value=captured, unit="parameters", origin="counted", source="the captured graph")
+    if metrics[name]["parameters"] is None:
+        return Figure(unit="parameters", remedy="a torch model: what comes from outside is not looked into")
     return Figure(value=metrics[name]["parameters"], unit="parameters", origin="counted", source="the torch model")
 
 

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import Batch
-from edgekd.nn.fit import FitResult, fit
-from edgekd.nn.lesson import Lesson, on_labels, told
+from edgekd.nn.fit import FitResult
+from edgekd.nn.lesson import Lesson, on_labels, told, trained
 
 
 def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
@@ -41,10 +41,7 @@ def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teache
     together = nn.ModuleDict({"peers": nn.ModuleList([lesson.student, *others])})
     if followed.loss is not None:
         together["losses"] = nn.ModuleList([followed.loss, *(copy.deepcopy(followed.loss) for _ in others)])
-    return fit(
-        together, partial(_step, followed, temperature), lesson.splits, lesson.settings, seed=lesson.seed,
-        compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint, title=lesson.title,
-    )  # fmt: skip
+    return trained(followed, together, partial(_step, followed, temperature))
 
 
 def _step(lesson: Lesson, temperature: float, together: nn.ModuleDict, batch: Batch) -> Tensor:

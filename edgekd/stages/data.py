@@ -1,7 +1,7 @@
 """data: reads the data set, checks it, and lays its three parts out for every later stage."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,23 @@ from edgekd.datasets.checks import checked, chunks
 from edgekd.datasets.raw import Raw, load
 from edgekd.errors import ConfigError, DataError
 from edgekd.nn.batches import applicable
-from edgekd.nn.splits import PARTS, Split, Splits, divide
+from edgekd.nn.splits import PARTS, POSITIONS, Split, Splits, divide
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
 class Examined:
-    """A data set that can be trained on, and what its reader should know of it."""
+    """A data set that can be trained on, and what its reader should know of it.
+
+    Attributes:
+        positions: of the samples of train, and of validation where it came from there, among `total`, the training
+            samples that the data set has.
+    """
 
     splits: Splits
     notes: tuple[str, ...]
+    positions: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def examine(config: Config) -> Examined:
@@ -30,10 +36,12 @@ def examine(config: Config) -> Examined:
     data = config.data
     raw = checked(load(data))
     notes = list(raw.notes)
-    raw = _with_validation(raw, data.validation, config.seed, notes)
+    total = len(raw.parts["train"])
+    raw, positions = _with_validation(raw, data.validation, config.seed, notes)
     train = raw.parts["train"]
     if data.limit is not None and data.limit < len(train):
-        train = _limited(train, data.limit, config.seed)
+        train, left = _limited(train, data.limit, config.seed)
+        positions["train"] = positions["train"][left]
         notes.append(f"data.limit: {data.limit} of {len(raw.parts['train'])} training samples are used")
     mean, std = _statistics(train.x, data, raw, notes)
     assert raw.classes is not None
@@ -43,7 +51,7 @@ def examine(config: Config) -> Examined:
             f"augmentation is off: inputs of shape {splits.input_shape} are no images (channels, height, width)"
         )
     _augmentation_fits(data.augment, splits)
-    return Examined(splits, tuple(notes))
+    return Examined(splits, tuple(notes), {**positions, "total": np.array(total)})
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -51,6 +59,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     examined = examine(config)
     splits = examined.splits
     splits.save(out)
+    np.savez(out / POSITIONS, allow_pickle=False, **examined.positions)
     parts = {part: getattr(splits, part) for part in PARTS}
     return {
         **{part: len(split) for part, split in parts.items()},
@@ -67,10 +76,10 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     }
 
 
-def _with_validation(raw: Raw, share: float, seed: int, notes: list[str]) -> Raw:
+def _with_validation(raw: Raw, share: float, seed: int, notes: list[str]) -> tuple[Raw, dict[str, np.ndarray]]:
     """The data set's own validation part, or one set aside from train: stratified, by chance."""
     if "validation" in raw.parts:
-        return raw
+        return raw, {"train": np.arange(len(raw.parts["train"]))}
     train = raw.parts["train"]
     count = round(share * len(train))
     most = len(train) - len(np.unique(train.y))
@@ -86,17 +95,17 @@ def _with_validation(raw: Raw, share: float, seed: int, notes: list[str]) -> Raw
         "train": Split(train.x[left], train.y[left]),
         "validation": Split(train.x[taken], train.y[taken]),
     }
-    return replace(raw, parts=parts)
+    return replace(raw, parts=parts), {"train": left, "validation": taken}
 
 
-def _limited(train: Split, limit: int, seed: int) -> Split:
+def _limited(train: Split, limit: int, seed: int) -> tuple[Split, np.ndarray]:
     classes = len(np.unique(train.y))
     if limit < classes:
         raise ConfigError(
             f"data.limit = {limit} leaves out classes: there are {classes}", f"data.limit = {10 * classes}"
         )
     left, _ = divide(train.y, len(train) - limit, seed)
-    return Split(train.x[left], train.y[left])
+    return Split(train.x[left], train.y[left]), left
 
 
 def _statistics(x: np.ndarray, data: Data, raw: Raw, notes: list[str]) -> tuple[tuple[float, ...], tuple[float, ...]]:

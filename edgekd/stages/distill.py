@@ -1,5 +1,6 @@
 """Distilling: a student learns from the teacher, and once more without it, to show what the teacher was worth."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
@@ -20,9 +21,10 @@ from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.lesson import Lesson, Teacher, learn
 from edgekd.nn.splits import Splits
-from edgekd.teachers.frozen import open_network, open_teacher
+from edgekd.teachers.answers import views_of
+from edgekd.teachers.opening import open_network, open_teacher
 
-VERSION = 2
+VERSION = 3
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -41,15 +43,16 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
     student = fresh(config.seed)
     check_answer(student, splits, f"student {config.student.model!r}")
-    teacher_network = partial(open_network, read["teacher"])
+    network = open_network(read["teacher"])
     connect = partial(_connected, config, splits)
-    loss = connect(student, teacher_network())
-    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers)
+    loss = connect(student, network)
+    answers = None if loss.teacher_layers else read.get("answers")
+    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers, answers, settings.combine)
     _check_classes(teacher, splits)
     lesson = Lesson(
         student, fresh, teacher, loss, loss.student_layers, splits, settings,
-        config.seed, config.compute, config.data.augment, out / "training.ckpt",
-        teacher_network=teacher_network, connect=connect,
+        config.seed, config.compute, config.data.augment, views_of(answers), out / "training.ckpt",
+        teacher_network=None if network is None else partial(copy.deepcopy, network), connect=connect,
     )  # fmt: skip
     result = FitResult(0, [], processes.world(), 0, "cpu")
     if trains:
@@ -61,8 +64,8 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     baseline: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
     if settings.baseline and trains:
         alone = replace(
-            lesson, student=fresh(config.seed), teacher=None, loss=None, layers=(), checkpoint=out / "baseline.ckpt",
-            title="distill: the same student without the teacher",
+            lesson, student=fresh(config.seed), teacher=None, loss=None, layers=(), views=None,
+            checkpoint=out / "baseline.ckpt", title="distill: the same student without the teacher",
         )  # fmt: skip
         second = learn(alone)
         judge = partial(accuracies, alone.student, splits, device=second.device, title="distill: without the teacher")

@@ -21,7 +21,7 @@ from edgekd.nn.evaluate import check_answer
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
-VERSION = 2
+VERSION = 3
 
 
 def export(
@@ -140,5 +140,7 @@ def _untrained(config: Config, splits: Splits) -> nn.Module:
 
 
 def _captured(artifact: Path, splits: Splits) -> Graph:
+    if not (artifact / "model").is_dir():
+        raise ModelError("it is no one torch module")
     model, _ = blueprint.load(artifact / "model")
     return capture(model, splits.example)

@@ -21,7 +21,7 @@ from edgekd.errors import ConfigError
 from edgekd.exporters.forecast import forecast
 from edgekd.losses.total import response_loss
 from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch
+from edgekd.nn.batches import Batch, Views
 from edgekd.nn.channels import Channels, cut, find, name_of
 from edgekd.nn.evaluate import accuracies, accuracy, logits
 from edgekd.nn.evidence import Evidence
@@ -31,9 +31,10 @@ from edgekd.nn.next_cut import Budget, Criterion, Goal, Miss, choose
 from edgekd.nn.outputs import answer
 from edgekd.nn.splits import Splits
 from edgekd.nn.widths import Cost, prices
-from edgekd.teachers.frozen import open_teacher
+from edgekd.teachers.answers import views_of
+from edgekd.teachers.opening import open_teacher
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ def prune(
     seed: int,
     compute: Compute,
     augment: Augment | None = None,
+    views: Views | None = None,
     budget: Budget | None = None,
     resume: Pruned | None = None,
     checkpoint: Path | None = None,
@@ -77,6 +79,7 @@ def prune(
 
     Args:
         criterion: `(group, batch, **options) -> scores`; its options stand in `settings`.
+        views: those that the teacher's answers are stored for.
         budget: what a candidate still misses; given where `settings.until` is "limits".
         resume: what an earlier try had reached.
         checkpoint: the file of the recovery under way.
@@ -106,6 +109,7 @@ def prune(
             seed=chance,
             compute=compute,
             augment=augment,
+            views=views,
             checkpoint=checkpoint,
             title=f"prune: recovery {number} of {settings.steps}",
         )
@@ -154,18 +158,19 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     model, plan = blueprint.load(read["distill"] / "model")
     before = prices(model, splits.example).at(())
     settings = config.prune
-    pruned = Pruned(model)
+    pruned, answers = Pruned(model), read.get("answers")
     if settings.criterion != "none" and (settings.keep < 1 or settings.until == "limits"):
         pruned = prune(
             model,
             splits,
-            open_teacher(read["teacher"], splits, settings.precision),
+            open_teacher(read["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine),
             _fresh_loss(config),
             settings,
             catalog.load("criterion", settings.criterion),
             seed=config.seed,
             compute=config.compute,
             augment=config.data.augment,
+            views=views_of(answers),
             budget=_budget(config.limits, splits) if settings.until == "limits" else None,
             resume=_finished(out),
             checkpoint=out / "recovery.ckpt",

@@ -27,14 +27,15 @@ from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph, Kernels, kernels_for
 from edgekd.losses.total import response_loss
 from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch, converted, normalise
+from edgekd.nn.batches import Batch, Views, converted, normalise
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult, fit
 from edgekd.nn.lesson import Teacher
 from edgekd.nn.outputs import answer
 from edgekd.nn.samples import BATCH, Samples, chosen
 from edgekd.nn.splits import Splits
-from edgekd.teachers.frozen import open_teacher
+from edgekd.teachers.answers import views_of
+from edgekd.teachers.opening import open_teacher
 
 VERSION = 3
 
@@ -81,6 +82,7 @@ def quantize(
     seed: int,
     compute: Compute,
     augment: Augment | None = None,
+    views: Views | None = None,
     checkpoint: Path | None = None,
 ) -> Quantized:
     """Calibrate the float graph on training samples, then train it with the deployed arithmetic.
@@ -91,6 +93,7 @@ def quantize(
     Args:
         splits: normalised as the graph takes its inputs.
         teacher: it is given batches that are normalised so too.
+        views: those that its answers are stored for.
     """
     simulation = calibrated(graph, chosen(splits, settings.calibration, seed), settings, kernels)
     before = None
@@ -112,6 +115,7 @@ def quantize(
         seed=seed,
         compute=compute,
         augment=augment,
+        views=views,
         checkpoint=checkpoint,
         title="quantize: training",
         on_epoch=observe,
@@ -180,7 +184,10 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     if settings.method == "ptq":
         found = Quantized(calibrated(ready.graph, samples, settings, kernels))
     else:
-        teacher = open_teacher(read["teacher"], splits, settings.precision)
+        answers = read.get("answers")
+        teacher = open_teacher(
+            read["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine
+        )
         found = quantize(
             ready.graph,
             seen,
@@ -191,6 +198,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             seed=config.seed,
             compute=config.compute,
             augment=config.data.augment,
+            views=views_of(answers),
             checkpoint=out / "training.ckpt",
         )
     rows = _sensitivity(ready.graph, samples, settings)

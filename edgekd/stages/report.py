@@ -61,7 +61,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Read what the stages left, compose, write `report.json`, `report.md` and `report.html`."""
     report = compose(
         config,
-        metrics={stage: _metrics(folder) for stage, folder in read.items() if stage != "profile"},
+        metrics=_all_metrics(read, config.distill.combine),
         boundaries=TypeAdapter(tuple[Boundary, ...]).validate_json((read["verify"] / "boundaries.json").read_bytes()),
         measured=Measurements.model_validate_json((read["profile"] / "profile.json").read_bytes()),
         export=read["export"],
@@ -137,6 +137,13 @@ def command_line(arguments: Sequence[str], target: str) -> str:
 
 def _training(found: Mapping[str, Any]) -> dict[str, Any]:
     return {key: found[key] for key in TRAINING_FIELDS if found.get(key) is not None}
+
+
+def _all_metrics(read: Mapping[str, Path], combine: str) -> dict[str, dict[str, Any]]:
+    """Of each stage but `profile`; several teachers count as they were combined."""
+    found = {stage: _metrics(folder) for stage, folder in read.items() if stage != "profile"}
+    found["teacher"] |= (found["teacher"].get("combined") or {}).get(combine, {})
+    return found
 
 
 def _metrics(folder: Path) -> dict[str, Any]:

@@ -1,25 +1,40 @@
-"""The teacher: trained here on hard labels, or brought along as a factory and a checkpoint."""
+"""The teacher: trained here on hard labels, brought along as a checkpoint, a file or its answers, or several of these.
+
+One torch network lies in `model/`. Everything else lies in `parts/`, one folder a teacher, with what it says of the
+validation and the test split beside it; `teacher.json` lists them (teachers/opening.py).
+"""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.config import Augment, Compute, Config, Training
+from edgekd.config import Augment, Compute, Config, Source, Training
 from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch, applicable
-from edgekd.nn.evaluate import accuracies, check_answer, count_parameters, logits
+from edgekd.nn.batches import Batch
+from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
 from edgekd.nn.fit import FitResult, fit
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.outputs import answer
 from edgekd.nn.splits import Splits
-from edgekd.teachers.frozen import STORED
+from edgekd.teachers import foreign, given, several, specialists
+from edgekd.teachers.opening import Part, place
 
-VERSION = 1
+VERSION = 2
 BARELY_BETTER = 1.5  # times chance: below it, a teacher has nothing to teach
+
+
+@dataclass
+class Network:
+    """One torch teacher, trained or loaded."""
+
+    model: nn.Module
+    plan: blueprint.Blueprint
+    result: FitResult
+    notes: list[str] = field(default_factory=list)
 
 
 def train(
@@ -43,42 +58,127 @@ def train(
     )
 
 
+def foresee(config: Config, data: Path) -> None:
+    """Refuse a teacher from outside that can't be opened or does not fit the data, before anything trains."""
+    splits = Splits.load(data)
+    for source in (config.teacher, *config.teacher.also):
+        if source.answers is not None:
+            given.read_answers(source.answers, splits, data)
+        elif source.foreign:
+            foreign.try_out(source, splits)
+
+
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves `model/`, and `train_logits.npy` where training images stay as they are."""
+    """Leaves `model/`, or `teacher.json` and `parts/`."""
     splits = Splits.load(read["data"])
-    settings, augment = config.teacher, config.data.augment
-    options = blueprint.fill_options(settings.model, settings.entry_options(), splits)
-    plan = blueprint.Blueprint(settings.model, options)
-    model = blueprint.build(plan, seed=config.seed)
-    state = out / "training.ckpt"
-    result, notes = FitResult(0, [], processes.world(), 0, "cpu"), []
-    if settings.checkpoint is not None:
-        notes += load_checkpoint(model, settings.checkpoint)
-    check_answer(model, splits, f"teacher {settings.model!r}")
-    if settings.checkpoint is None:
-        result = train(
-            model, splits, settings, seed=config.seed, compute=config.compute, augment=augment, checkpoint=state
-        )
-    metrics = processes.from_main(lambda: _finish(model, plan, splits, augment, result, out))
-    notes += [*result.notes, *_doubts(metrics["validation_accuracy"], splits, settings.checkpoint)]
-    state.unlink(missing_ok=True)
-    return {**metrics, "trained": settings.checkpoint is None, "notes": notes}
+    settings = config.teacher
+    alone = not (settings.foreign or settings.also or settings.specialists or settings.members > 1)
+    if not alone:
+        metrics = _several(config, splits, read["data"], out)
+    else:
+        network = _network(config, settings, splits, config.seed, out / "training.ckpt")
+        metrics = processes.from_main(lambda: _finish(network, splits, out))
+        metrics["notes"] += _doubts(metrics["validation_accuracy"], splits, settings.checkpoint)
+    for state in out.glob("*.ckpt"):
+        state.unlink(missing_ok=True)
+    return metrics
 
 
-def _finish(
-    model: nn.Module, plan: blueprint.Blueprint, splits: Splits, augment: Augment, result: FitResult, out: Path
-) -> dict[str, Any]:
-    blueprint.save(model, plan, out / "model")
-    if applicable(augment, splits) == Augment():
-        answers = logits(model, splits.train, splits, device=result.device, title="teacher: keeping its answers")
-        np.save(out / STORED, answers, allow_pickle=False)
+def _network(config: Config, source: Source, splits: Splits, seed: int, state: Path, title: str = "teacher") -> Network:
+    """A torch teacher: from its checkpoint, or trained with the settings of [teacher]."""
+    options = blueprint.fill_options(source.model, source.entry_options(), splits)
+    plan = blueprint.Blueprint(source.model, options)
+    found = Network(blueprint.build(plan, seed=seed), plan, FitResult(0, [], processes.world(), 0, "cpu"))
+    if source.checkpoint is not None:
+        found.notes += load_checkpoint(found.model, source.checkpoint)
+    check_answer(found.model, splits, f"teacher {source.model!r}")
+    if source.checkpoint is None:
+        found.result = train(
+            found.model, splits, config.teacher, seed=seed, compute=config.compute, augment=config.data.augment,
+            checkpoint=state, title=title,
+        )  # fmt: skip
+        found.notes += found.result.notes
+    return found
+
+
+def _finish(network: Network, splits: Splits, out: Path) -> dict[str, Any]:
+    blueprint.save(network.model, network.plan, out / "model")
     return {
-        **accuracies(model, splits, device=result.device, title="teacher"),
-        "parameters": count_parameters(model),
-        "processes": result.processes,
-        "resumed_from": result.resumed_from,
-        "losses": result.losses,
+        **accuracies(network.model, splits, device=network.result.device, title="teacher"),
+        "parameters": count_parameters(network.model),
+        "processes": network.result.processes,
+        "resumed_from": network.result.resumed_from,
+        "losses": network.result.losses,
+        "trained": network.result.epochs > 0,
+        "notes": network.notes,
     }
+
+
+def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str, Any]:
+    """Teachers that answer as one, and teachers from outside torch."""
+    settings = config.teacher
+    parts: list[Part] = []
+    networks: list[Network] = []
+
+    def keep(network: Network, part: Part) -> None:
+        if processes.is_main():
+            blueprint.save(network.model, network.plan, place(out, len(parts)) / "model")
+        parts.append(part)
+        networks.append(network)
+
+    for source in (settings, *settings.also):
+        if source.foreign:
+            number = len(parts)
+            parts.append(
+                processes.from_main(lambda: several.brought(source, splits, data, place(out, number)))  # noqa: B023
+            )
+            continue
+        for member in range(settings.members if source is settings else 1):
+            number = len(parts)
+            title = f"teacher: number {number + 1}"
+            keep(
+                _network(config, source, splits, config.seed + member, out / f"training-{number}.ckpt", title),
+                Part("network"),
+            )
+    notes: list[str] = []
+    if settings.specialists:
+        generalist = networks[0]
+        groups = processes.from_main(lambda: several.confusions(generalist.model, splits, settings, config.seed))
+        told = ", ".join("{" + ", ".join(splits.classes[c] for c in group) + "}" for group in groups)
+        notes.append(f"specialists for {told}" if groups else "no cluster of classes: the generalist answers alone")
+        for group in groups:
+            keep(*_specialist(config, generalist, splits, group, out / f"training-{len(parts)}.ckpt"))
+    device = next((network.result.device for network in networks), "cpu")
+    metrics = processes.from_main(lambda: several.judged(out, parts, splits, device))
+    doubts = [] if metrics["validation_accuracy"] is None else _doubts(metrics["validation_accuracy"], splits, None)
+    return {
+        **metrics,
+        "parameters": sum(count_parameters(n.model) for n in networks) if len(networks) == len(parts) else None,
+        "processes": processes.world(),
+        "resumed_from": sum(network.result.resumed_from for network in networks),
+        "losses": [network.result.losses for network in networks],
+        "trained": any(network.result.epochs > 0 for network in networks),
+        "notes": [*dict.fromkeys(n for network in networks for n in network.notes), *notes, *metrics["notes"], *doubts],
+    }
+
+
+def _specialist(
+    config: Config, generalist: Network, splits: Splits, group: list[int], state: Path
+) -> tuple[Network, Part]:
+    """A network of the generalist's kind for the classes of a cluster, and a dustbin for all others."""
+    lesson, correction = specialists.lessons(splits, group, config.seed)
+    options = {**generalist.plan.options, "classes": len(lesson.classes)}
+    plan = blueprint.Blueprint(generalist.plan.factory, options)
+    model = blueprint.build(plan, seed=config.seed)
+    specialists.start_from(model, generalist.model)
+    check_answer(model, lesson, f"specialist {generalist.plan.factory!r}")
+    result = train(
+        model, lesson, config.teacher, seed=config.seed, compute=config.compute, augment=config.data.augment,
+        checkpoint=state, title="teacher: specialist",
+    )  # fmt: skip
+    return Network(model, plan, result, list(result.notes)), Part(
+        "specialist", classes=tuple(group), correction=correction
+    )
 
 
 def _doubts(validation_accuracy: float, splits: Splits, checkpoint: Path | None) -> list[str]:

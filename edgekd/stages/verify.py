@@ -26,8 +26,9 @@ from edgekd.nn.evaluate import accuracy, logits
 from edgekd.nn.progress import progress
 from edgekd.nn.splits import Splits
 from edgekd.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
+from edgekd.teachers.opening import logits_on
 
-VERSION = 2
+VERSION = 3
 
 ROUNDING = {
     "xnnpack": "integer accumulation, float32 rescaling half to even, fixed-point ADD",
@@ -134,7 +135,10 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves boundaries.json; `passed` says whether every gate held."""
     splits = Splits.load(read["data"])
     floats = []
-    for name, stage in (("teacher", "teacher"), ("distilled", "distill"), ("pruned", "prune")):
+    told = logits_on(read["teacher"], splits, "test", config.distill.combine)
+    if told is not None:
+        floats.append(Answers("teacher", told, "torch, float32" if (read["teacher"] / "model").is_dir() else ""))
+    for name, stage in (("distilled", "distill"), ("pruned", "prune")):
         model, _ = blueprint.load(read[stage] / "model")
         floats.append(Answers(name, logits(model, splits.test, splits, title=f"verify: {name}"), "torch, float32"))
     rows = verify(

@@ -14,9 +14,8 @@ from edgekd.config import Distill, Training
 from edgekd.losses.total import total_loss
 from edgekd.models.text_encoder import TextEncoder
 from edgekd.nn import processes
-from edgekd.nn.lesson import learn
+from edgekd.nn.lesson import frozen, learn
 from edgekd.nn.splits import Split, Splits
-from edgekd.teachers.frozen import frozen
 
 HERE = Path(__file__).parent
 EVERY = [

@@ -6,7 +6,7 @@ import torch
 
 from edgekd.config import Augment
 from edgekd.errors import ConfigError
-from edgekd.nn.batches import applicable, augmented, batches, count_steps, epoch_order, normalise
+from edgekd.nn.batches import applicable, augmented, batch_at, batches, count_steps, draw, epoch_order, normalise
 from edgekd.nn.splits import Split, Splits
 
 
@@ -15,10 +15,6 @@ def made(n: int = 10, shape: tuple[int, ...] = (2, 6, 6), dtype: type = np.uint8
     split = Split(x, np.arange(n))
     channels = shape[0]
     return Splits(split, split, split, tuple(map(str, range(n))), (0.5,) * channels, (0.25,) * channels)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
 
 
 def test_inputs_are_normalised_channel_by_channel():
@@ -94,7 +90,7 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
 
 def test_a_shift_moves_the_image_and_uncovers_zeros():
     x = torch.arange(1, 17, dtype=torch.uint8).reshape(1, 1, 4, 4).repeat(200, 1, 1, 1)
-    shifted = augmented(x, Augment(shift=1), seeded())
+    shifted = augmented(x, Augment(shift=1), draw(200, Augment(shift=1), 0, 0))
     padded = np.pad(x[0, 0].numpy(), 1)
     possible = {padded[down : down + 4, right : right + 4].tobytes() for down in range(3) for right in range(3)}
     assert {image[0].numpy().tobytes() for image in shifted} == possible
@@ -102,30 +98,47 @@ def test_a_shift_moves_the_image_and_uncovers_zeros():
 
 def test_a_flip_mirrors_about_half_of_the_images_left_to_right():
     x = torch.arange(12, dtype=torch.uint8).reshape(1, 2, 2, 3).repeat(400, 1, 1, 1)
-    flipped = augmented(x, Augment(flip=True), seeded())
+    flipped = augmented(x, Augment(flip=True), draw(400, Augment(flip=True), 0, 0))
     mirrored = [torch.equal(image, x[0].flip(2)) for image in flipped]
     kept = [torch.equal(image, x[0]) for image in flipped]
     assert all(a != b for a, b in zip(mirrored, kept, strict=True))
     assert 150 < sum(mirrored) < 250
 
 
-def test_augmentation_depends_on_its_generator_alone():
-    x = torch.randint(0, 255, (20, 1, 8, 8), dtype=torch.uint8)
+def test_a_sample_looks_the_same_whenever_it_is_asked_for_in_a_view():
+    splits, changes = made(64), Augment(shift=2, flip=True)
+    whole = batch_at(slice(0, 64), splits.train, splits, augment=changes, draws=draw(64, changes, 3, 1))
+    order = np.array([60, 2, 33])
+    some = batch_at(order, splits.train, splits, augment=changes, draws=draw(64, changes, 3, 1), view=1)
+    assert torch.equal(some.x, whole.x[order]) and some.view == 1 and whole.view is None
+
+
+def test_draws_differ_between_seeds_views_and_samples():
     changes = Augment(shift=2, flip=True)
-    assert torch.equal(augmented(x, changes, seeded(5)), augmented(x, changes, seeded(5)))
-    assert not torch.equal(augmented(x, changes, seeded(5)), augmented(x, changes, seeded(6)))
+    tables = [draw(50, changes, *which) for which in ((5, 0), (5, 1), (6, 0))]
+    for one in range(3):
+        for other in range(one):
+            assert not np.array_equal(tables[one].down, tables[other].down)
+    assert len(set(tables[0].down)) == len(set(tables[0].right)) == 5 and len(set(tables[0].mirrored)) == 2
+
+
+def test_what_is_not_asked_for_is_not_drawn():
+    drawn = draw(50, Augment(), 0, 0)
+    assert not drawn.down.any() and not drawn.right.any() and not drawn.mirrored.any()
 
 
 def test_uncovered_pixels_are_raw_zeros_before_normalisation():
     splits = made(64)
-    batch = next(batches(splits.train, splits, 64, order=np.arange(64), augment=Augment(shift=2), generator=seeded()))
+    changes = Augment(shift=2)
+    batch = batch_at(np.arange(64), splits.train, splits, augment=changes, draws=draw(64, changes, 0, 0))
     assert batch.x.min() == pytest.approx((0 - 0.5) / 0.25)
 
 
 def test_augmentation_is_for_images_alone():
     splits = made(8, shape=(5,))
     assert applicable(Augment(shift=1), splits) == Augment()
-    batch = next(batches(splits.train, splits, 8, order=np.arange(8), augment=Augment(shift=1), generator=seeded()))
+    draws = draw(8, Augment(shift=1), 0, 0)
+    batch = next(batches(splits.train, splits, 8, order=np.arange(8), augment=Augment(shift=1), draws=draws))
     torch.testing.assert_close(batch.x, normalise(splits.train.x, splits))
 
 

@@ -9,6 +9,7 @@ from toys import Tiny, linear, stripes
 from edgekd.config import Augment, Compute, Training
 from edgekd.errors import TrainingError
 from edgekd.nn import tensors
+from edgekd.nn.batches import Views
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import fit
 from edgekd.nn.optimizer import learning_rate, optimizer_for
@@ -66,6 +67,40 @@ def test_a_killed_training_ends_on_the_same_bits_as_an_uninterrupted_one(tmp_pat
     resumed = train(fresh, settings, augment=augment, checkpoint=tmp_path / "state")
     assert same(whole, fresh)
     assert resumed.resumed_from == stop and resumed.losses == uninterrupted.losses
+
+
+def seen_by(splits=SPLITS, epochs=4, **options):
+    """(view, inputs by position) of each epoch of a training."""
+    epochs_seen = []
+
+    def look(module, batch):
+        if len(epochs_seen[-1]) == 0:
+            epochs_seen[-1] = [batch.view, {}]
+        epochs_seen[-1][1].update(zip(batch.index.tolist(), batch.x.numpy().copy(), strict=True))
+        return hard_labels(module, batch)
+
+    settings = Training(epochs=epochs, batch_size=16)
+    train(
+        tiny(), settings, splits, look, augment=Augment(shift=2), on_epoch=lambda *_: epochs_seen.append([]), **options
+    )
+    return epochs_seen
+
+
+def same_images(one, other):
+    return all(np.array_equal(one[position], other[position]) for position in range(96))
+
+
+def test_epochs_take_turns_with_the_views():
+    seen = seen_by(views=Views(seed=7, count=2))
+    assert [view for view, _ in seen] == [0, 1, 0, 1]
+    (_, first), (_, second), (_, third), (_, fourth) = seen
+    assert same_images(first, third) and same_images(second, fourth) and not same_images(first, second)
+
+
+def test_as_many_views_as_epochs_are_what_is_drawn_afresh():
+    fresh, views = seen_by(seed=3), seen_by(seed=3, views=Views(seed=3, count=4))
+    assert [view for view, _ in fresh] == [None] * 4
+    assert all(same_images(one, other) for (_, one), (_, other) in zip(fresh, views, strict=True))
 
 
 def test_a_finished_training_is_not_repeated(tmp_path):

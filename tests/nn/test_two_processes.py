@@ -10,9 +10,12 @@ import torch
 from torch.nn import functional as F
 from toys import linear, stripes
 
-from edgekd.config import Compute, Training
+from edgekd.config import Augment, Compute, Training
 from edgekd.nn import processes
+from edgekd.nn.batches import Views
 from edgekd.nn.fit import fit
+from edgekd.nn.outputs import Outputs
+from edgekd.teachers import answers
 
 HERE = Path(__file__).parent
 SETTINGS = Training(epochs=3, batch_size=16)
@@ -67,9 +70,37 @@ def test_only_the_main_process_computes_what_it_tells_the_others(shared):
     assert [torch.load(shared / f"{rank}.pt", weights_only=True)["told"] for rank in range(2)] == ["from 0", "from 0"]
 
 
+def test_each_asks_the_teacher_about_its_own_shards_and_the_answers_are_those_of_one_process(shared, tmp_path):
+    first, second = (torch.load(shared / f"{rank}.pt", weights_only=True)["asked"] for rank in range(2))
+    whole = asked_for(tmp_path)
+    assert len(first) == 3 and len(second) == 2 and sorted(first + second) == sorted(whole)
+    names = [file.name for file in sorted((shared / "answers").glob("*.npy"))]
+    assert len(names) == 5
+    assert all((tmp_path / name).read_bytes() == (shared / "answers" / name).read_bytes() for name in names)
+
+
+def asked_for(folder: Path) -> list[list[int]]:
+    """Store a teacher's answers; the samples of each question come back."""
+    asked = []
+
+    def teacher(batch):
+        asked.append(batch.index.tolist())
+        return Outputs(batch.x.flatten(1)[:, :2])
+
+    answers.write(folder, teacher, stripes(), Views(0, 1), Augment(), any_view=True, shard_bytes=4 * 20)
+    return asked
+
+
 if __name__ == "__main__":
     out = Path(sys.argv[1])
+    if processes.is_main():
+        (out / "answers").mkdir()
+    processes.barrier()
+    asked = asked_for(out / "answers")
     model, count = trained(out / "state")
     told = processes.from_main(lambda: f"from {processes.rank()}")
-    torch.save({"weights": model.state_dict(), "processes": count, "told": told}, out / f"{processes.rank()}.pt")
+    torch.save(
+        {"weights": model.state_dict(), "processes": count, "told": told, "asked": asked},
+        out / f"{processes.rank()}.pt",
+    )
     processes.barrier()

@@ -14,7 +14,7 @@ from edgekd.losses.total import total_loss
 from edgekd.nn.batches import batches
 from edgekd.nn.lesson import frozen
 from edgekd.schemes.assistant import assistant
-from edgekd.teachers.frozen import stored
+from edgekd.teachers.opening import given as answering
 
 SPLITS = stripes()
 TINY = {"model": "toys:Tiny", "width": 5}
@@ -23,7 +23,7 @@ TINY = {"model": "toys:Tiny", "width": 5}
 def given(epochs=8, loss=None, teacher=None):
     answers = np.where(np.eye(2)[1 - SPLITS.train.y] > 0, 6, -6).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(tiny(0), teacher or stored(answers, SPLITS), loss or SoftTargets(hard=0), SPLITS, settings)
+    return lesson(tiny(0), teacher or answering(answers), loss or SoftTargets(hard=0), SPLITS, settings)
 
 
 def test_what_the_teacher_said_reaches_the_student_through_all_assistants():

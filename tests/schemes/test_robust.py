@@ -13,7 +13,7 @@ from edgekd.nn.lesson import learn
 from edgekd.nn.robustness import accuracy_under_pgd
 from edgekd.nn.splits import Split, Splits
 from edgekd.schemes.robust import robust
-from edgekd.teachers.frozen import stored
+from edgekd.teachers.opening import given as answering
 
 SPLITS = stripes()
 
@@ -21,7 +21,7 @@ SPLITS = stripes()
 def given(student=None, loss=None, epochs=8):
     answers = np.where(np.eye(2)[SPLITS.train.y] > 0, 3, -3).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(student or tiny(0), stored(answers, SPLITS), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
+    return lesson(student or tiny(0), answering(answers), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
 
 
 def strong_and_weak(count, seed):
@@ -41,7 +41,7 @@ def test_it_learns_what_can_not_be_taken_away_where_a_plain_student_learns_what_
     torch.manual_seed(0)
     plain, hardened = linear(input_shape=(65,)), linear(input_shape=(65,))
     lessons = [
-        lesson(student, stored(answers, splits), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
+        lesson(student, answering(answers), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
         for student in (plain, hardened)
     ]
     learn(lessons[0])

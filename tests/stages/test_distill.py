@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import Tiny, lesson, stripes
+from toys import Tiny, lesson, store_answers, stripes
 
 from edgekd.config import Config, Training
 from edgekd.errors import ConfigError, ModelError
@@ -12,10 +12,10 @@ from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint, resume
 from edgekd.nn.batches import batches
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.lesson import learn
+from edgekd.nn.lesson import frozen, learn
 from edgekd.nn.outputs import Outputs
 from edgekd.stages import distill as stage
-from edgekd.teachers.frozen import STORED, frozen, open_teacher, stored
+from edgekd.teachers.opening import given
 
 SPLITS = stripes()
 
@@ -41,8 +41,8 @@ def read(tmp_path):
     SPLITS.save(tmp_path / "data")
     plan = Blueprint("toys:Tiny", {"width": 6})
     blueprint.save(blueprint.build(plan, seed=4), plan, tmp_path / "teacher" / "model")
-    np.save(tmp_path / "teacher" / STORED, -contrary())
-    return {"data": tmp_path / "data", "teacher": tmp_path / "teacher"}
+    answers = store_answers(-contrary(), tmp_path / "answers")
+    return {"data": tmp_path / "data", "teacher": tmp_path / "teacher", "answers": answers}
 
 
 @pytest.fixture
@@ -66,22 +66,15 @@ def config(**settings):
 def test_the_student_follows_its_teacher_and_not_the_labels():
     student = blueprint.build(Blueprint("toys:Tiny"), seed=0)
     settings = Training(epochs=8, batch_size=16)
-    learn(lesson(student, stored(contrary(), SPLITS), SoftTargets(hard=0), SPLITS, settings))
+    learn(lesson(student, given(contrary()), SoftTargets(hard=0), SPLITS, settings))
     whole = next(batches(SPLITS.test, SPLITS, 32))
     assert (student.eval()(whole.x).argmax(1) == 1 - whole.y).float().mean() > 0.9
 
 
 def test_a_loss_learns_with_the_student():
     loss = Shift()
-    learn(lesson(Tiny(), stored(contrary() + 3, SPLITS), loss, SPLITS))
+    learn(lesson(Tiny(), given(contrary() + 3), loss, SPLITS))
     assert loss.shift.item() != 0
-
-
-def test_stored_answers_belong_to_the_samples_of_a_batch():
-    answers = np.arange(192, dtype=np.float32).reshape(96, 2)
-    order = np.array([5, 3, 90, 7])
-    (batch,) = batches(SPLITS.train, SPLITS, 4, order=order)
-    assert stored(answers, SPLITS)(batch).logits.tolist() == answers[order].tolist()
 
 
 def test_a_teacher_in_the_loop_answers_in_float32_and_never_learns():
@@ -90,13 +83,6 @@ def test_a_teacher_in_the_loop_answers_in_float32_and_never_learns():
     answers = teacher(next(batches(SPLITS.train, SPLITS, 8))).logits
     assert answers.dtype == torch.float32 and not answers.requires_grad
     assert not model.training and not any(p.requires_grad for p in model.parameters())
-
-
-def test_stored_answers_are_preferred_to_the_network(read):
-    batch = next(batches(SPLITS.train, SPLITS, 4))
-    assert open_teacher(read["teacher"], SPLITS)(batch).logits.abs().max() == 6
-    (read["teacher"] / STORED).unlink()
-    assert open_teacher(read["teacher"], SPLITS)(batch).logits.abs().max() < 6
 
 
 def test_the_stage_leaves_the_student_and_says_what_the_teacher_was_worth(read, out):
@@ -141,7 +127,9 @@ def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, 
 
 
 def test_a_teacher_for_other_classes_is_refused_before_training(read, out):
-    np.save(read["teacher"] / STORED, np.zeros((96, 10), np.float32))
+    plan = Blueprint("toys:Tiny", {"classes": 10})
+    blueprint.save(blueprint.build(plan, seed=4), plan, read["teacher"] / "model")
+    del read["answers"]
     with pytest.raises(ModelError, match=r"\(2, 10\), the student of shape \(2, 2\)"):
         stage.run(config(), read, out)
     assert not list(out.iterdir())

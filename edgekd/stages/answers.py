@@ -1,0 +1,72 @@
+"""The answers stage: what the teacher says of every training sample in every augmentation view, computed once.
+
+It stands beside the teacher in the store, so that every loss, scheme, student and target reads the same answers. They
+are kept with it until the store is cleared; `distill.views = 0` makes none, and the teacher then runs in the loop.
+Where losses look inside the teacher, it runs in the loop of `distill`, and the answers serve `prune` and `quantize`.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from edgekd.config import Augment, Config, Training
+from edgekd.nn import ground, processes
+from edgekd.nn.batches import Views, applicable
+from edgekd.nn.splits import Splits
+from edgekd.teachers.answers import (
+    BATCH,
+    Index,
+    check_space,
+    clear_away,
+    save_index,
+    size_bytes,
+    write,
+)
+from edgekd.teachers.opening import answers_alone, asked
+
+VERSION = 1
+
+
+def views_to_store(config: Config, splits: Splits, *, alone: bool) -> tuple[int, bool]:
+    """(how many views are stored, whether one of them stands for all).
+
+    Args:
+        alone: the teacher's answers came without it, and are the same for every view.
+    """
+    if alone or (applicable(config.data.augment, splits) == Augment() and config.distill.views):
+        return 1, True
+    return config.distill.stored_views, False
+
+
+def foresee(config: Config, data: Path) -> None:
+    """Refuse, before anything trains, answers that the disk can't hold."""
+    splits = Splits.load(data)
+    count, _ = views_to_store(config, splits, alone=config.teacher.answers is not None and not config.teacher.also)
+    check_space(data, len(splits.train), len(splits.classes), count)
+
+
+def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Leaves the shards and `answers.json`."""
+    splits = Splits.load(read["data"])
+    augment = applicable(config.data.augment, splits)
+    count, any_view = views_to_store(config, splits, alone=answers_alone(read["teacher"]))
+    notes: list[str] = []
+    if count:
+        teacher = asked(read["teacher"], splits, config.distill.precision, combine=config.distill.combine)
+        device = ground.fabric(Training(), config.compute, unused=False).device
+        threads = config.compute.threads or ground.threads(splits, Training(batch_size=BATCH))
+        with ground.reproducible(threads), torch.no_grad():
+            views = Views(config.seed, count)
+            notes = write(out, teacher, splits, views, augment, any_view=any_view, device=device)
+        processes.from_main(lambda: clear_away(out))
+    else:
+        nothing = Index(0, config.seed, False, len(splits.train), len(splits.classes), 0, {})
+        processes.from_main(lambda: save_index(out, nothing))
+    return {
+        "views": count,
+        "size_bytes": size_bytes(len(splits.train), len(splits.classes), count),
+        "skipped": not count,
+        "notes": notes,
+    }
