@@ -85,10 +85,10 @@ PAPER = Plan(
 QUICK = replace(
     PAPER,
     data={"name": "digits"},
-    big={"hidden": [120, 120], "dropout": 0.2, "max_norm": 3.0},
+    big={"hidden": [120, 120], "max_norm": 3.0},
     small={"hidden": [40, 40]},
-    teaching=Training(epochs=20),
-    learning=Training(epochs=10),
+    teaching=Training(epochs=40),
+    learning=Training(epochs=40),
     build={"prune.epochs": 4, "prune.steps": 1, "quantize.epochs": 2},
 )
 
