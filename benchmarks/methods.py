@@ -60,12 +60,13 @@ METHODS: dict[str, list[dict[str, Any]]] = {
     "crd": [{"name": "crd", "weight": 0.8}, LABELS],
     "rkd": [{"name": "rkd"}, LABELS],
     "similarity": [{"name": "similarity", "weight": 3000}, LABELS],
-    "gram": [{"name": "gram", "weight": 50}, LABELS],
+    "gram": [{"name": "gram", "weight": 1}, LABELS],
     "correlation": [{"name": "correlation", "weight": 100}, LABELS],
     "logits + attention": [{"name": "logits"}, {"name": "attention", "weight": 1000}],
     "logits + crd": [{"name": "logits"}, {"name": "crd", "weight": 0.8}],
 }
 FOR_WORDS = {"embedding", "attention_maps", "hidden"}  # which a student of images has no layers for
+CLIP_NORM = 5.0  # of all methods alike: at the customary weight of hints the first steps are far too large
 ROUNDS, WARMING = 12, 3
 MIB = 1024**2
 
@@ -77,6 +78,7 @@ def lesson_for(asked: argparse.Namespace, losses: list[dict[str, Any]], seed: in
     settings = Distill.model_validate(
         {
             "losses": losses or [LABELS],
+            "clip_norm": CLIP_NORM,
             **{name: getattr(asked, name) for name in ("epochs", "batch_size", "learning_rate", "precision")},
         }
     )
