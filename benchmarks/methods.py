@@ -68,7 +68,7 @@ METHODS: dict[str, list[dict[str, Any]]] = {
 FOR_WORDS = {"embedding", "attention_maps", "hidden"}  # which a student of images has no layers for
 CLIP_NORM = 5.0  # of all methods alike: at the customary weight of hints the first steps are far too large
 ROUNDS, WARMING = 12, 3
-MIB = 1024**2
+MB = 1e6
 
 
 def lesson_for(asked: argparse.Namespace, losses: list[dict[str, Any]], seed: int) -> Lesson:
@@ -134,7 +134,7 @@ def run(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
         **figures,
         **cost(asked, method, seed, device),
         "extra_parameters": count_parameters(lesson.loss) if lesson.loss is not None else 0,
-        "peak_memory_mb": round(peak / MIB, 1),
+        "peak_memory_mb": round(peak / MB, 1),
         "epochs": asked.epochs,
         "samples": len(lesson.splits.train),
     }
