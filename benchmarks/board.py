@@ -7,6 +7,7 @@ import csv
 import re
 import sys
 from pathlib import Path
+from statistics import fmean, median
 
 HERE = Path(__file__).parent
 PAGES = (HERE.parent / "README.md", HERE / "README.md")
@@ -153,6 +154,37 @@ def conversion_peers() -> str:
     return table(header, cells)
 
 
+def methods() -> str:
+    """Each method on CIFAR-10: the mean of its seeds, and seed by seed what it adds to the student alone."""
+    newest = {(row["method"], row["seed"]): row for row in rows("methods") if row["data"] == "cifar10"}
+    alone = {seed: float(row["accuracy"]) for (method, seed), row in newest.items() if method == "no teacher"}
+    header = (
+        "method", "accuracy, seeds", "to the student alone, lowest and highest", "step, to a plain one",
+        "step with the teacher's outputs at hand", "parameters of its own", "peak memory",
+    )  # fmt: skip
+    cells = []
+    for method in dict.fromkeys(method for method, _ in newest):
+        runs = {seed: row for (name, seed), row in newest.items() if name == method}
+        right = {seed: float(row["accuracy"]) for seed, row in runs.items() if row["accuracy"]}
+        gains = [value - alone[seed] for seed, value in right.items() if seed in alone]
+        told = f"{fmean(right.values()):.2f} %, {len(right)} of {len(runs)}" if right else f"diverged, {len(runs)}"
+        shares = (
+            median(float(row[name]) for row in runs.values()) for name in ("step_ms_ratio", "step_ms_ratio_stored")
+        )
+        last = next(reversed(runs.values()))
+        cells.append(
+            (
+                method,
+                told,
+                f"{fmean(gains):+.2f} ({min(gains):+.2f} ... {max(gains):+.2f})" if gains else "",
+                *(f"{share:.2f}x" for share in shares),
+                f"{int(last['extra_parameters']):,}",
+                f"{max(float(row['peak_memory_mb']) for row in runs.values()):,.0f} MB",
+            )
+        )
+    return table(header, cells)
+
+
 TABLES = {
     "main_job": main_job,
     "startup": startup,
@@ -161,6 +193,7 @@ TABLES = {
     "int8_accuracy": int8_accuracy,
     "exactness": exactness,
     "conversion_peers": conversion_peers,
+    "methods": methods,
 }
 
 

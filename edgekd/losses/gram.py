@@ -18,10 +18,11 @@ class SolutionFlow(nn.Module):
 
     Equations 1 and 2 of "A gift from knowledge distillation", G being a Gram matrix (channels of layer 1, channels of
     layer 2) of each sample. We differ in four ways. The mean over a matrix stands for its sum, so that a weight means
-    the same at all widths; 50 is customary. Channels must agree in the paper; where they do not, a learnt 1x1
-    convolution takes the student's to the teacher's. The larger of two maps is max-pooled as there, but down to the
-    smallest of all four, so that both networks are compared at one resolution. And G is learnt along with everything
-    else, where the paper trains by it first, and then by the labels.
+    the same at all widths. Channels must agree in the paper; where they do not, a learnt 1x1 convolution takes the
+    student's to the teacher's. The larger of two maps is max-pooled as there, but down to the smallest of all four, so
+    that both networks are compared at one resolution. And G is learnt along with everything else, where the paper
+    trains by it alone first, and then by the labels. So the weight matters here: G grows with the square of the
+    activations, and beside the labels a weight of 1 may be too large already.
 
     Args:
         layers: two or more pairs of layers with maps (C, H, W), in order, "student's:teacher's"; by default the last
