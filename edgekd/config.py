@@ -198,6 +198,7 @@ class Distill(Training):
     combine: Literal["mean", "confidence", "validation"] = "mean"
     baseline: bool = True
     epochs: int = Field(40, ge=0)
+    clip_norm: float = Field(5.0, ge=0)  # terms that look inside the networks begin with steep gradients
 
     @property
     def stored_views(self) -> int:
