@@ -14,8 +14,7 @@ from edgekd.losses.logits import SoftTargets
 from edgekd.nn import resume
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson
-from edgekd.teachers.frozen import frozen
+from edgekd.nn.lesson import Lesson, frozen
 
 SPLITS = stripes()
 SETTINGS = Training(epochs=6, batch_size=16)
