@@ -8,9 +8,7 @@ from torch import nn
 
 from edgekd.config import Compute, Training
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Batch
 from edgekd.nn.lesson import Lesson, Teacher
-from edgekd.nn.outputs import Outputs
 from edgekd.nn.splits import Split, Splits
 
 CPU = Compute(accelerator="cpu", threads=1)
@@ -52,16 +50,6 @@ def tiny(seed: int, **options: int) -> nn.Module:
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
     """Without batch norm, so that it does not matter how a batch is shared out."""
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
-
-
-def knowing(contrary: bool = False, sure: float = 6.0) -> Teacher:
-    """A teacher of two classes that looks at the labels, and takes each class for the other where it is `contrary`."""
-
-    def ask(batch: Batch) -> Outputs:
-        told = 1 - batch.y if contrary else batch.y
-        return Outputs(sure * (2.0 * nn.functional.one_hot(told, 2) - 1), index=batch.index)
-
-    return ask
 
 
 def lesson(

@@ -1,11 +1,11 @@
 """One distillation as every scheme is given it: who learns what from whom, and how `learn` goes about it."""
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -75,29 +75,12 @@ class Lesson:
 
 def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
     """Train the student under the teacher by the loss; without them on the labels alone, by cross-entropy."""
-    return train(lesson, {"loss": lesson.loss}, partial(_step, lesson), on_epoch=on_epoch)
-
-
-def train(
-    lesson: Lesson,
-    beside: Mapping[str, nn.Module | None],
-    step: Callable[[Any, Batch], Tensor],
-    **other: Any,
-) -> FitResult:
-    """`fit` on the lesson's data, by its settings.
-
-    Args:
-        beside: what is trained with the student, by name; None is left out.
-        step: (the "student" and what is beside it, batch) -> the loss, a scalar.
-        other: arguments of `fit`, or others in place of the lesson's.
-    """
-    parts = {"student": lesson.student, **{name: part for name, part in beside.items() if part is not None}}
-    of_lesson = {
-        "seed": lesson.seed, "compute": lesson.compute, "augment": lesson.augment, "checkpoint": lesson.checkpoint,
-        "title": lesson.title,
-    }  # fmt: skip
-    settings = other.pop("settings", lesson.settings)
-    return fit(nn.ModuleDict(parts), step, lesson.splits, settings, **{**of_lesson, **other})
+    parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
+    return fit(
+        nn.ModuleDict(parts), partial(_step, lesson), lesson.splits, lesson.settings, seed=lesson.seed,
+        compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint, title=lesson.title,
+        on_epoch=on_epoch,
+    )  # fmt: skip
 
 
 def told(lesson: Lesson, student: nn.Module, loss: nn.Module | None, batch: Batch) -> tuple[Outputs, Tensor]:

@@ -15,9 +15,9 @@ from torch.nn import functional as F
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import Batch
 from edgekd.nn.evaluate import channels_last
-from edgekd.nn.fit import FitResult
+from edgekd.nn.fit import FitResult, fit
 from edgekd.nn.generator import Generator, Trained
-from edgekd.nn.lesson import Lesson, told, train
+from edgekd.nn.lesson import Lesson, told
 from edgekd.nn.outputs import answer
 
 
@@ -66,7 +66,12 @@ def adversarial(
         torch.manual_seed(lesson.seed)
         generator = Trained(Generator(shape, latent, width), learning_rate, every)
     game = _Game(lesson, teacher, data == "mixed", weight, one_hot, balance)
-    return train(lesson, {"generator": generator, "loss": loss if game.mixed else None}, partial(_step, game))
+    parts = {"student": lesson.student, "generator": generator}
+    return fit(
+        nn.ModuleDict(parts if data == "none" else {**parts, "loss": loss}), partial(_step, game), lesson.splits,
+        lesson.settings, seed=lesson.seed, compute=lesson.compute, augment=lesson.augment,
+        checkpoint=lesson.checkpoint, title=lesson.title,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)

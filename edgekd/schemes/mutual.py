@@ -10,8 +10,8 @@ from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import Batch
-from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson, on_labels, told, train
+from edgekd.nn.fit import FitResult, fit
+from edgekd.nn.lesson import Lesson, on_labels, told
 
 
 def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
@@ -38,14 +38,17 @@ def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teache
     followed = lesson if with_teacher else on_labels(lesson)
     others = [lesson.fresh(lesson.seed + number) for number in range(1, peers)]
     _check_apart(lesson.student, others)
-    losses = None
+    together = nn.ModuleDict({"peers": nn.ModuleList([lesson.student, *others])})
     if followed.loss is not None:
-        losses = nn.ModuleList([followed.loss, *(copy.deepcopy(followed.loss) for _ in others)])
-    return train(lesson, {"others": nn.ModuleList(others), "losses": losses}, partial(_step, followed, temperature))
+        together["losses"] = nn.ModuleList([followed.loss, *(copy.deepcopy(followed.loss) for _ in others)])
+    return fit(
+        together, partial(_step, followed, temperature), lesson.splits, lesson.settings, seed=lesson.seed,
+        compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint, title=lesson.title,
+    )  # fmt: skip
 
 
 def _step(lesson: Lesson, temperature: float, together: nn.ModuleDict, batch: Batch) -> Tensor:
-    peers = [together["student"], *together["others"].children()]
+    peers = list(together["peers"].children())
     losses = list(together["losses"].children()) if "losses" in together else [None] * len(peers)
     taught = [told(lesson, peer, loss, batch) for peer, loss in zip(peers, losses, strict=True)]
     alike = agreement([answered.logits for answered, _ in taught], temperature)

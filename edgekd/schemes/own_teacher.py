@@ -13,9 +13,9 @@ from edgekd.errors import ConfigError, nearest
 from edgekd.nn import processes
 from edgekd.nn.batches import Batch
 from edgekd.nn.evaluate import accuracy, logits
-from edgekd.nn.fit import FitResult
+from edgekd.nn.fit import FitResult, fit
 from edgekd.nn.layers import Layer, stages, survey
-from edgekd.nn.lesson import Lesson, on_labels, told, train
+from edgekd.nn.lesson import Lesson, on_labels, told
 from edgekd.nn.outputs import answer
 
 
@@ -60,8 +60,13 @@ def own_teacher(
         )
     followed = lesson if with_teacher else on_labels(lesson)
     watching = replace(followed, layers=(*followed.layers, *names, deepest.name))
-    step = partial(_step, watching, channels_first, soft, hint, temperature)
-    result = train(lesson, {"heads": heads, "loss": followed.loss}, step)
+    parts: dict[str, nn.Module] = {"student": lesson.student, "heads": heads}
+    result = fit(
+        nn.ModuleDict(parts if followed.loss is None else {**parts, "loss": followed.loss}),
+        partial(_step, watching, channels_first, soft, hint, temperature),
+        lesson.splits, lesson.settings, seed=lesson.seed, compute=lesson.compute, augment=lesson.augment,
+        checkpoint=lesson.checkpoint, title=lesson.title,
+    )  # fmt: skip
     judge = partial(_judged, lesson, names, heads, result.device)
     return replace(result, figures={"heads": names, "head_validation_accuracy": processes.from_main(judge)})
 

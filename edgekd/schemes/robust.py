@@ -12,8 +12,8 @@ from torch.nn import functional as F
 from edgekd.errors import ConfigError
 from edgekd.nn import processes
 from edgekd.nn.batches import Batch
-from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson, Teacher, train
+from edgekd.nn.fit import FitResult, fit
+from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.outputs import Outputs, answer
 from edgekd.nn.robustness import Reach, accuracy_under_pgd, attacked, reach
 
@@ -43,7 +43,11 @@ def robust(lesson: Lesson, eps: float = 8.0, steps: int = 10, step: float = 0.25
             'distill.scheme = {name = "robust", eps = 8, steps = 10, step = 0.25}',
         )
     attack = _Attack(reach(lesson.splits, eps), steps, step)
-    result = train(lesson, {"loss": loss}, partial(_step, teacher, lesson.layers, attack, clean))
+    result = fit(
+        nn.ModuleDict({"student": lesson.student, "loss": loss}), partial(_step, teacher, lesson.layers, attack, clean),
+        lesson.splits, lesson.settings, seed=lesson.seed, compute=lesson.compute, augment=lesson.augment,
+        checkpoint=lesson.checkpoint, title=lesson.title,
+    )  # fmt: skip
     judge = partial(
         accuracy_under_pgd, lesson.student, lesson.splits, eps, MEASURED_BY,
         device=result.device, title=f"{lesson.title}: test set under attack",

@@ -12,8 +12,8 @@ from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import Batch
-from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson, train
+from edgekd.nn.fit import FitResult, fit
+from edgekd.nn.lesson import Lesson
 from edgekd.nn.outputs import answer
 
 
@@ -41,15 +41,13 @@ def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> Fi
     teacher = lesson.open_teacher_network("stream").requires_grad_(teacher_learns)
     settings = lesson.settings.model_copy(update={"epochs": windows, "schedule": "constant"})
     tally = _Tally(windows)
-    result = train(
-        lesson,
-        {"teacher": teacher, "loss": loss, "tally": tally},
-        partial(_step, lesson, teacher_learns),
-        settings=settings,
-        on_epoch=_open_window,
-        order=lambda number: np.arange(number * window, (number + 1) * window),
+    together = nn.ModuleDict({"student": lesson.student, "teacher": teacher, "loss": loss, "tally": tally})
+    result = fit(
+        together, partial(_step, lesson, teacher_learns), lesson.splits, settings, seed=lesson.seed,
+        compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint,
         title=f"{lesson.title}: the stream's windows",
-    )
+        on_epoch=_open_window, order=lambda number: np.arange(number * window, (number + 1) * window),
+    )  # fmt: skip
     return replace(result, figures={"window_samples": window, **tally.figures()})
 
 

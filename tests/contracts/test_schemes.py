@@ -14,7 +14,8 @@ from edgekd.losses.logits import SoftTargets
 from edgekd.nn import resume
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson, frozen
+from edgekd.nn.lesson import Lesson
+from edgekd.teachers.frozen import frozen
 
 SPLITS = stripes()
 SETTINGS = Training(epochs=6, batch_size=16)

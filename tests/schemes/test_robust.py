@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from toys import knowing, lesson, linear, stripes, tiny
+from toys import lesson, linear, stripes, tiny
 
 from edgekd.config import Training
 from edgekd.errors import ConfigError
@@ -13,13 +13,15 @@ from edgekd.nn.lesson import learn
 from edgekd.nn.robustness import accuracy_under_pgd
 from edgekd.nn.splits import Split, Splits
 from edgekd.schemes.robust import robust
+from edgekd.teachers.frozen import stored
 
 SPLITS = stripes()
 
 
 def given(student=None, loss=None, epochs=8):
+    answers = np.where(np.eye(2)[SPLITS.train.y] > 0, 3, -3).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(student or tiny(0), knowing(sure=3.0), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
+    return lesson(student or tiny(0), stored(answers, SPLITS), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
 
 
 def strong_and_weak(count, seed):
@@ -35,10 +37,11 @@ def strong_and_weak(count, seed):
 def test_it_learns_what_can_not_be_taken_away_where_a_plain_student_learns_what_is_most_accurate():
     parts = (strong_and_weak(count, seed) for seed, count in enumerate((256, 64, 256)))
     splits = Splits(*parts, ("below", "above"), (0.0,), (1.0,))
+    answers = np.where(np.eye(2)[splits.train.y] > 0, 3, -3).astype(np.float32)
     torch.manual_seed(0)
     plain, hardened = linear(input_shape=(65,)), linear(input_shape=(65,))
     lessons = [
-        lesson(student, knowing(sure=3.0), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
+        lesson(student, stored(answers, splits), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
         for student in (plain, hardened)
     ]
     learn(lessons[0])
