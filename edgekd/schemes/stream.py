@@ -74,7 +74,7 @@ class _Tally(nn.Module):
 
     def figures(self) -> dict[str, list[float]]:
         """In percent, window by window."""
-        student, teacher = (100 * self.right / self.asked[:, None]).T.tolist()
+        student, teacher = (100 * self.right.double() / self.asked[:, None]).T.tolist()
         return {"student_accuracy": student, "teacher_accuracy": teacher}
 
 

@@ -20,6 +20,7 @@ from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
 from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.lesson import Lesson, Teacher, learn
+from edgekd.nn.options import typed
 from edgekd.nn.splits import Splits
 from edgekd.teachers.answers import views_of
 from edgekd.teachers.opening import open_network, open_teacher
@@ -57,7 +58,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     result = FitResult(0, [], processes.world(), 0, "cpu")
     if trains:
         scheme = catalog.load("scheme", settings.scheme.name)
-        result = scheme(lesson, **settings.scheme.entry_options())
+        result = scheme(lesson, **_scheme_options(config))
     metrics = processes.from_main(lambda: _finish(student, plan, splits, result, out))
     notes += result.notes
     resumed_from = result.resumed_from
@@ -84,6 +85,16 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "skipped": not trains,
         "notes": notes,
     }
+
+
+def foresee(config: Config, data: Path) -> None:
+    """Refuse options that the scheme can't take before even the teacher is trained."""
+    _scheme_options(config)
+
+
+def _scheme_options(config: Config) -> dict[str, Any]:
+    scheme = config.distill.scheme
+    return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
 
 
 def _connected(config: Config, splits: Splits, student: nn.Module, teacher: nn.Module | None) -> TotalLoss:
