@@ -19,10 +19,11 @@ from edgekd.teachers import answers
 
 HERE = Path(__file__).parent
 SETTINGS = Training(epochs=3, batch_size=16)
+SHIFT = Augment(shift=1)
 
 
 def trained(checkpoint: Path | None = None) -> tuple[torch.nn.Module, int]:
-    """A training without batch norm, twice in a row in one process group, the second with a layer that is not used."""
+    """A training without batch norm, twice in one process group; then a layer is not used, and images are shifted."""
     torch.manual_seed(processes.rank())  # DDP hands out the main process's weights
     model = linear()
     if processes.is_main():
@@ -38,7 +39,8 @@ def trained(checkpoint: Path | None = None) -> tuple[torch.nn.Module, int]:
     both = {"seed": 0, "compute": Compute(accelerator="cpu", threads=1)}
     fit(model, step, stripes(), SETTINGS, checkpoint=checkpoint, title="distill", **both)
     container = torch.nn.ModuleDict({"used": model, "unused": torch.nn.Linear(2, 2)})
-    result = fit(container, partial_step, stripes(), SETTINGS, title="distill", **both)
+    views = Views(seed=1, count=2)
+    result = fit(container, partial_step, stripes(), SETTINGS, title="distill", augment=SHIFT, views=views, **both)
     return model, result.processes
 
 
