@@ -31,8 +31,9 @@ from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.lesson import Lesson, Teacher, learn
 from edgekd.nn.splits import Split, Splits
 from edgekd.stages.data import examine
-from edgekd.teachers.answers import views_of, write
+from edgekd.teachers.answers import views_of
 from edgekd.teachers.opening import asked, open_teacher
+from edgekd.teachers.storing import write
 
 WAYS = ("plain", "stored", "loop")
 AUGMENT = Augment(shift=4, flip=True)

@@ -15,16 +15,9 @@ from edgekd.config import Augment, Config, Training
 from edgekd.nn import ground, processes
 from edgekd.nn.batches import Views, applicable
 from edgekd.nn.splits import Splits
-from edgekd.teachers.answers import (
-    BATCH,
-    Index,
-    check_space,
-    clear_away,
-    save_index,
-    size_bytes,
-    write,
-)
+from edgekd.teachers.answers import Index, save_index
 from edgekd.teachers.opening import answers_alone, asked
+from edgekd.teachers.storing import BATCH, check_space, clear_away, size_bytes, write
 
 VERSION = 1
 

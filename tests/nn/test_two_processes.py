@@ -15,7 +15,7 @@ from edgekd.nn import processes
 from edgekd.nn.batches import Views
 from edgekd.nn.fit import fit
 from edgekd.nn.outputs import Outputs
-from edgekd.teachers import answers
+from edgekd.teachers.storing import write
 
 HERE = Path(__file__).parent
 SETTINGS = Training(epochs=3, batch_size=16)
@@ -89,7 +89,7 @@ def asked_for(folder: Path) -> list[list[int]]:
         asked.append(batch.index.tolist())
         return Outputs(batch.x.flatten(1)[:, :2])
 
-    answers.write(folder, teacher, stripes(), Views(0, 1), Augment(), any_view=True, shard_bytes=4 * 20)
+    write(folder, teacher, stripes(), Views(0, 1), Augment(), any_view=True, shard_bytes=4 * 20)
     return asked
 
 

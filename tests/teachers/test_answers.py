@@ -17,10 +17,11 @@ from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.outputs import Outputs
 from edgekd.stages import answers as stage
 from edgekd.stages import distill
-from edgekd.teachers import answers
-from edgekd.teachers.answers import Stored, load_index, views_of, write
+from edgekd.store import file_sha256
+from edgekd.teachers.answers import Stored, load_index, views_of
 from edgekd.teachers.frozen import frozen
 from edgekd.teachers.opening import open_teacher
+from edgekd.teachers.storing import check_space, write
 
 SPLITS = stripes(count=48)
 SHIFT = Augment(shift=1)
@@ -116,7 +117,7 @@ def test_a_shard_that_was_not_finished_is_made_without_a_word(tmp_path):
 def test_the_index_lists_what_every_shard_hashes_to(tmp_path):
     stored(tmp_path)
     hashes = load_index(tmp_path).sha256
-    assert len(hashes) == 15 and all(answers.file_sha256(tmp_path / name) == value for name, value in hashes.items())
+    assert len(hashes) == 15 and all(file_sha256(tmp_path / name) == value for name, value in hashes.items())
 
 
 def test_answers_that_are_not_finite_or_for_other_classes_are_refused_by_sample(tmp_path):
@@ -139,13 +140,13 @@ def test_a_disk_that_is_too_small_is_refused_with_the_size(tmp_path, monkeypatch
     with pytest.raises(StoreError, match=r"3 views of 48 samples take 0\.0 MB") as refused:
         stored(tmp_path)
     assert "distill.views=0" in refused.value.remedy
-    assert answers.check_space(tmp_path, 48, 2, 3, kept=100) == ""
+    assert check_space(tmp_path, 48, 2, 3, kept=100) == ""
 
 
 def test_large_answers_are_noted(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 10**12))
-    note = answers.check_space(tmp_path, 1_281_167, 1000, 8)
+    note = check_space(tmp_path, 1_281_167, 1000, 8)
     assert note == "the teacher's answers to 8 views of 1,281,167 samples take 20.5 GB"
 
 
