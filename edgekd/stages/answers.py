@@ -34,10 +34,12 @@ def views_to_store(config: Config, splits: Splits, *, alone: bool) -> tuple[int,
 
 
 def foresee(config: Config, data: Path) -> None:
-    """Refuse, before anything trains, answers that the disk can't hold."""
+    """Refuse, before anything trains, answers that the disk can't hold; those in the store may be these."""
     splits = Splits.load(data)
     count, _ = views_to_store(config, splits, alone=config.teacher.answers is not None and not config.teacher.also)
-    check_space(data, len(splits.train), len(splits.classes), count)
+    shards = [file for place in ("answers/*/*.npy", "work/answers-*/*.npy") for file in data.parent.parent.glob(place)]
+    kept = sum(file.stat().st_size for file in shards)
+    check_space(data, len(splits.train), len(splits.classes), count, kept)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:

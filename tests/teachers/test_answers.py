@@ -226,11 +226,16 @@ def test_what_a_killed_run_left_is_not_taken_for_answers(read):
     assert np.load(read["answers"] / "000-00000.npy").shape == (48, 2)
 
 
-def test_the_disk_is_looked_at_before_anything_trains(read, monkeypatch):
+def test_the_disk_is_looked_at_before_anything_trains_unless_the_store_has_the_answers(read, monkeypatch, tmp_path):
+    stage.run(config(), read, read["answers"])
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 10))
+    store = tmp_path / "store"
+    shutil.copytree(read["data"], store / "data" / "key")
     with pytest.raises(StoreError, match="2 views"):
-        stage.foresee(config(), read["data"])
+        stage.foresee(config(), store / "data" / "key")
+    shutil.copytree(read["answers"], store / "answers" / "key")
+    stage.foresee(config(), store / "data" / "key")
 
 
 def test_tiny_is_not_exact_in_half_precision():
