@@ -6,7 +6,7 @@ an entry of `distill.losses`) take that entry's options beside the name. An opti
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -16,7 +16,6 @@ from pydantic import (
     ConfigDict,
     Field,
     PositiveInt,
-    model_validator,
 )
 
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
@@ -118,17 +117,16 @@ class Source(Part):
     gives: Literal["logits", "probabilities"] = "logits"
     input: Literal["normalised", "raw"] = "normalised"
 
-    @model_validator(mode="after")
-    def _from_one_place(self) -> Self:
-        given = [name for name in ("checkpoint", "file", "call", "answers") if getattr(self, name) is not None]
-        if len(given) > 1:
-            raise ValueError(f"has {' and '.join(given)}: a teacher comes from one of them")
-        return self
-
     @property
     def foreign(self) -> bool:
         """Whether it comes from outside torch."""
         return self.file is not None or self.call is not None or self.answers is not None
+
+    @property
+    def title(self) -> str:
+        """What it is called in one line: its model, function or file."""
+        outside = self.file or self.answers
+        return outside.name if outside is not None else self.call or self.model
 
 
 class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the last base
@@ -144,14 +142,6 @@ class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the
     members: PositiveInt = 1
     also: tuple[Source, ...] = ()
     specialists: int = Field(0, ge=0)
-
-    @model_validator(mode="after")
-    def _several(self) -> Self:
-        if self.members > 1 and (self.foreign or self.checkpoint is not None):
-            raise ValueError("has members, which are trained here: leave out checkpoint, file, call and answers")
-        if self.specialists and (self.foreign or self.members > 1 or self.also):
-            raise ValueError("has specialists, which are for one torch model: leave out members, also and files")
-        return self
 
 
 class Student(Part):

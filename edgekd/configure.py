@@ -35,6 +35,7 @@ def configure(target_name: str | None = None, config: Path | str | None = None, 
     except ValidationError as error:
         raise _in_words(error, sources) from error
     _check_parts(resolved, sources)
+    _check_teachers(resolved)
     _check_paths(resolved, sources)
     return resolved
 
@@ -238,6 +239,28 @@ def _check_parts(config: Config, sources: Mapping[str, str]) -> None:
         if missing:
             option = f"{part.section}.{missing[0]}"
             raise ConfigError(f"{option} is missing: {part.kind} {part.name!r} needs it", f"--set {option}=...")
+
+
+def _check_teachers(config: Config) -> None:
+    """Each teacher comes from one place, and several come together where that means something."""
+    for section, source in _teachers(config):
+        given = [name for name in ("checkpoint", "file", "call", "answers") if getattr(source, name) is not None]
+        if len(given) > 1:
+            raise ConfigError(
+                f"{section} has {' and '.join(given)}: a teacher comes from one of them",
+                f"leave out {section}.{given[-1]}",
+            )
+    first = config.teacher
+    if first.members > 1 and (first.foreign or first.checkpoint is not None):
+        raise ConfigError(
+            f"teacher.members = {first.members} are trained here, and {first.title} is brought along",
+            "teacher.members = 1; further teachers stand in [[teacher.also]]",
+        )
+    if first.specialists and (first.foreign or first.members > 1 or first.also):
+        raise ConfigError(
+            "teacher.specialists are for one torch model, and there are several teachers or one from outside",
+            "teacher.specialists = 0, or leave out members, also, file, call and answers",
+        )
 
 
 def _check_paths(config: Config, sources: Mapping[str, str]) -> None:

@@ -63,7 +63,7 @@ def foresee(config: Config) -> Forecast:
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
     operators = tuple(student["operators"])
     findings = [
-        Finding("config", "ok", f"{config.data.name} · {config.teacher.model} -> {config.student.model}"),
+        Finding("config", "ok", f"{config.data.name} · {config.teacher.title} -> {config.student.model}"),
         Finding("data", "ok", f"{counts}; {len(splits.classes)} classes of {tuple(splits.input_shape)}"),
         *(Finding("data", "note", note) for note in examined.notes),
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),

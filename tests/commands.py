@@ -14,7 +14,7 @@ ROOT = Path(edgekd.__file__).parent.parent
 PATIENCE = 240  # seconds; nothing takes as long, unless it hangs
 BUILD = ("build", "--target", "rpi4")
 MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx")
-CACHED = ("data", "teacher", "distill", "prune", "quantize", "export", "verify")
+CACHED = ("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify")
 
 TINY = """\
 profile = { rounds = 1, seconds = 0.02 }

@@ -9,8 +9,9 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgekd.errors import ModelError
+from edgekd.nn.stderr import quiet_stderr
 from edgekd.runners.axes import stored_axes
-from edgekd.runners.tensors import TensorInfo, check_batches, check_file, plural, quiet_stderr
+from edgekd.runners.tensors import TensorInfo, check_batches, check_file, plural
 
 
 class LiteRTRunner:

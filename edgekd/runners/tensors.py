@@ -1,10 +1,5 @@
 """What a runner tells about a file's input and output, and the checks that all runners share."""
 
-import os
-import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,37 +53,3 @@ def check_file(path: Path) -> None:
 def plural(count: int, thing: str) -> str:
     """1 thread, 2 threads"""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
-
-
-@contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Hold back the INFO lines that LiteRT writes to descriptor 2; it has no setting for them in Python.
-
-    Everything else that arrives there meanwhile is passed on when the block ends.
-    """
-    lines: list[str] = []
-    try:
-        with held_stderr() as lines:
-            yield
-    finally:
-        for line in lines:
-            if not line.startswith("INFO:"):
-                print(line, file=sys.stderr)
-
-
-@contextmanager
-def held_stderr() -> Iterator[list[str]]:
-    """Hold back all that is written to descriptor 2; the lines are in the list when the block ends."""
-    lines: list[str] = []
-    sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
-        try:
-            yield lines
-        finally:
-            sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)
-            held.seek(0)
-            lines += held.read().decode(errors="replace").splitlines()

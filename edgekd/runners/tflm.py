@@ -9,8 +9,9 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.errors import MissingExtraError, ModelError
+from edgekd.nn.stderr import held_stderr
 from edgekd.runners.litert import tensor_infos
-from edgekd.runners.tensors import check_batches, check_file, held_stderr
+from edgekd.runners.tensors import check_batches, check_file
 
 ARENA_BYTES = 256 * 2**20
 """Address space only: the system gives memory to the part that a model touches."""

@@ -15,16 +15,9 @@ from edgekd.config import Augment, Config, Training
 from edgekd.nn import ground, processes
 from edgekd.nn.batches import Views, applicable
 from edgekd.nn.splits import Splits
-from edgekd.teachers.answers import (
-    BATCH,
-    Index,
-    check_space,
-    clear_away,
-    save_index,
-    size_bytes,
-    write,
-)
+from edgekd.teachers.answers import Index, save_index
 from edgekd.teachers.opening import answers_alone, asked
+from edgekd.teachers.storing import BATCH, check_space, clear_away, size_bytes, write
 
 VERSION = 1
 
@@ -41,10 +34,12 @@ def views_to_store(config: Config, splits: Splits, *, alone: bool) -> tuple[int,
 
 
 def foresee(config: Config, data: Path) -> None:
-    """Refuse, before anything trains, answers that the disk can't hold."""
+    """Refuse, before anything trains, answers that the disk can't hold; those in the store may be these."""
     splits = Splits.load(data)
     count, _ = views_to_store(config, splits, alone=config.teacher.answers is not None and not config.teacher.also)
-    check_space(data, len(splits.train), len(splits.classes), count)
+    shards = [file for place in ("answers/*/*.npy", "work/answers-*/*.npy") for file in data.parent.parent.glob(place)]
+    kept = sum(file.stat().st_size for file in shards)
+    check_space(data, len(splits.train), len(splits.classes), count, kept)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:

@@ -141,6 +141,6 @@ def _untrained(config: Config, splits: Splits) -> nn.Module:
 
 def _captured(artifact: Path, splits: Splits) -> Graph:
     if not (artifact / "model").is_dir():
-        raise ModelError("it is no one torch module")
+        raise ModelError("it is not one torch module")
     model, _ = blueprint.load(artifact / "model")
     return capture(model, splits.example)

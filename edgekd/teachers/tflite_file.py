@@ -8,6 +8,7 @@ from ai_edge_litert.interpreter import Interpreter
 
 from edgekd.errors import ModelError
 from edgekd.nn.splits import Splits
+from edgekd.nn.stderr import quiet_stderr
 from edgekd.teachers.layout import Run, arranged, as_real, as_taken, axes_for, in_batches, unreadable
 
 
@@ -20,8 +21,9 @@ def open_tflite(path: Path, splits: Splits, *, raw: bool) -> Run:
         raw: the inputs come as the data set has them.
     """
     try:
-        interpreter = Interpreter(model_path=str(path))
-        interpreter.allocate_tensors()
+        with quiet_stderr():
+            interpreter = Interpreter(model_path=str(path))
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise unreadable(path, "TFLite", error, "convert it again") from error
     inputs, given = interpreter.get_input_details(), interpreter.get_output_details()[0]

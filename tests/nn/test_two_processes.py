@@ -15,14 +15,15 @@ from edgekd.nn import processes
 from edgekd.nn.batches import Views
 from edgekd.nn.fit import fit
 from edgekd.nn.outputs import Outputs
-from edgekd.teachers import answers
+from edgekd.teachers.storing import write
 
 HERE = Path(__file__).parent
 SETTINGS = Training(epochs=3, batch_size=16)
+SHIFT = Augment(shift=1)
 
 
 def trained(checkpoint: Path | None = None) -> tuple[torch.nn.Module, int]:
-    """A training without batch norm, twice in a row in one process group, the second with a layer that is not used."""
+    """A training without batch norm, twice in one process group; then a layer is not used, and images are shifted."""
     torch.manual_seed(processes.rank())  # DDP hands out the main process's weights
     model = linear()
     if processes.is_main():
@@ -38,7 +39,8 @@ def trained(checkpoint: Path | None = None) -> tuple[torch.nn.Module, int]:
     both = {"seed": 0, "compute": Compute(accelerator="cpu", threads=1)}
     fit(model, step, stripes(), SETTINGS, checkpoint=checkpoint, title="distill", **both)
     container = torch.nn.ModuleDict({"used": model, "unused": torch.nn.Linear(2, 2)})
-    result = fit(container, partial_step, stripes(), SETTINGS, title="distill", **both)
+    views = Views(seed=1, count=2)
+    result = fit(container, partial_step, stripes(), SETTINGS, title="distill", augment=SHIFT, views=views, **both)
     return model, result.processes
 
 
@@ -87,7 +89,7 @@ def asked_for(folder: Path) -> list[list[int]]:
         asked.append(batch.index.tolist())
         return Outputs(batch.x.flatten(1)[:, :2])
 
-    answers.write(folder, teacher, stripes(), Views(0, 1), Augment(), any_view=True, shard_bytes=4 * 20)
+    write(folder, teacher, stripes(), Views(0, 1), Augment(), any_view=True, shard_bytes=4 * 20)
     return asked
 
 

@@ -18,9 +18,10 @@ from edgekd.nn.lesson import frozen
 from edgekd.nn.outputs import Outputs
 from edgekd.stages import answers as stage
 from edgekd.stages import distill
-from edgekd.teachers import answers
-from edgekd.teachers.answers import Stored, load_index, views_of, write
+from edgekd.store import file_sha256
+from edgekd.teachers.answers import Stored, load_index, views_of
 from edgekd.teachers.opening import open_teacher
+from edgekd.teachers.storing import check_space, write
 
 SPLITS = stripes(count=48)
 SHIFT = Augment(shift=1)
@@ -116,7 +117,7 @@ def test_a_shard_that_was_not_finished_is_made_without_a_word(tmp_path):
 def test_the_index_lists_what_every_shard_hashes_to(tmp_path):
     stored(tmp_path)
     hashes = load_index(tmp_path).sha256
-    assert len(hashes) == 15 and all(answers.file_sha256(tmp_path / name) == value for name, value in hashes.items())
+    assert len(hashes) == 15 and all(file_sha256(tmp_path / name) == value for name, value in hashes.items())
 
 
 def test_answers_that_are_not_finite_or_for_other_classes_are_refused_by_sample(tmp_path):
@@ -139,13 +140,13 @@ def test_a_disk_that_is_too_small_is_refused_with_the_size(tmp_path, monkeypatch
     with pytest.raises(StoreError, match=r"3 views of 48 samples take 0\.0 MB") as refused:
         stored(tmp_path)
     assert "distill.views=0" in refused.value.remedy
-    assert answers.check_space(tmp_path, 48, 2, 3, kept=100) == ""
+    assert check_space(tmp_path, 48, 2, 3, kept=100) == ""
 
 
 def test_large_answers_are_noted(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 10**12))
-    note = answers.check_space(tmp_path, 1_281_167, 1000, 8)
+    note = check_space(tmp_path, 1_281_167, 1000, 8)
     assert note == "the teacher's answers to 8 views of 1,281,167 samples take 20.5 GB"
 
 
@@ -225,11 +226,16 @@ def test_what_a_killed_run_left_is_not_taken_for_answers(read):
     assert np.load(read["answers"] / "000-00000.npy").shape == (48, 2)
 
 
-def test_the_disk_is_looked_at_before_anything_trains(read, monkeypatch):
+def test_the_disk_is_looked_at_before_anything_trains_unless_the_store_has_the_answers(read, monkeypatch, tmp_path):
+    stage.run(config(), read, read["answers"])
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 10))
+    store = tmp_path / "store"
+    shutil.copytree(read["data"], store / "data" / "key")
     with pytest.raises(StoreError, match="2 views"):
-        stage.foresee(config(), read["data"])
+        stage.foresee(config(), store / "data" / "key")
+    shutil.copytree(read["answers"], store / "answers" / "key")
+    stage.foresee(config(), store / "data" / "key")
 
 
 def test_tiny_is_not_exact_in_half_precision():

@@ -1,6 +1,7 @@
 """From the teacher stage to a student, with teachers that are several, or no torch module."""
 
 import json
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -8,14 +9,15 @@ import pytest
 import torch
 from toys import Tiny, stripes
 
+from edgekd import configure
 from edgekd.config import Config
 from edgekd.declared import as_json
 from edgekd.errors import ConfigError, ModelError
 from edgekd.fingerprints import teacher as fingerprint
-from edgekd.nn import blueprint
+from edgekd.nn import blueprint, resume
 from edgekd.nn.batches import batches
 from edgekd.nn.splits import Split
-from edgekd.stages import answers, distill, teacher
+from edgekd.stages import answers, distill, prune, quantize, teacher
 from edgekd.teachers.opening import asked, logits_on, open_network, parts_of
 
 SPLITS = stripes(count=48)
@@ -134,8 +136,8 @@ def test_specialists_answer_for_the_classes_that_they_know(read):
     splits.save(read["data"])
     told = teacher.run(config({"specialists": 2, "epochs": 12}), read, read["teacher"])
     parts = parts_of(read["teacher"])
-    assert [part.kind for part in parts] == ["network"] + ["specialist"] * (len(parts) - 1)
-    assert told["notes"][0].startswith(("specialists for {", "no cluster"))
+    assert [part.kind for part in parts] == ["network", "specialist", "specialist"]
+    assert told["notes"] == ["specialists for {a, b}, {c, d}"] and told["accuracy"] > 95
     batch = next(batches(splits.train, splits, 96))
     found = asked(read["teacher"], splits)(batch).logits
     kept = torch.from_numpy(logits_on(read["teacher"], splits, "test"))
@@ -161,17 +163,20 @@ def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(read, tmp
 
 
 @pytest.mark.parametrize(
-    "chosen",
+    ("settings", "told"),
     [
-        {"file": "a.onnx", "call": "a:b"},
-        {"members": 2, "checkpoint": "a.pt"},
-        {"specialists": 2, "members": 2},
-        {"call": "not a function"},
+        ({"teacher.file": "a.onnx", "teacher.call": "a:b"}, "teacher has file and call"),
+        ({"teacher.also": [{"checkpoint": "a.pt", "answers": "a.npz"}]}, r"also\[0\] has checkpoint and answers"),
+        ({"teacher.members": 2, "teacher.checkpoint": "a.pt"}, "are trained here"),
+        ({"teacher.specialists": 2, "teacher.members": 2}, "specialists are for one torch model"),
+        ({"teacher.call": "not a function"}, "teacher.call"),
+        ({"teacher.file": "nowhere.onnx"}, "there is no nowhere.onnx"),
     ],
 )
-def test_teachers_that_contradict_themselves_are_refused(chosen):
-    with pytest.raises(ValueError):
-        config(chosen)
+def test_teachers_that_contradict_themselves_are_refused(settings, told, monkeypatch):
+    monkeypatch.setattr(configure, "_check_parts", lambda *_: None)
+    with pytest.raises(ConfigError, match=told):
+        configure.configure("rpi4", settings=settings)
 
 
 def test_a_key_has_what_a_file_holds_and_not_where_it_lies(tmp_path):
@@ -185,3 +190,58 @@ def test_a_key_has_what_a_file_holds_and_not_where_it_lies(tmp_path):
     one, other = (fingerprint(config({"file": str(tmp_path / f"{name}.onnx")})) for name in "ac")
     assert one["teacher.file"] != other["teacher.file"]
     assert f"{HERE}:knowing" in fingerprint(config({"call": f"{HERE}:knowing"}))
+
+
+def test_pruning_and_quantising_learn_from_the_stored_answers_too(read, tmp_path, monkeypatch):
+    recover = {"epochs": 2, "batch_size": 16}
+    asked_for = config(prune={"keep": 0.8, "steps": 1, **recover}, quantize={"baseline": False, **recover})
+    through(asked_for, read, tmp_path)
+    shutil.rmtree(read["teacher"])
+    read |= {"distill": tmp_path / "distill", "prune": tmp_path / "prune"}
+    assert not prune.run(asked_for, read, tmp_path / "prune")["skipped"]
+    assert quantize.run(asked_for, read, tmp_path / "quantize")["trained"]
+
+
+@pytest.mark.parametrize("epochs_done", [1, 4])
+def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was_killed(
+    read, tmp_path, monkeypatch, epochs_done
+):
+    through(config(), read, tmp_path)
+    keep, count = resume.keep, iter(range(1, 100))
+
+    def keep_until_killed(path, state):
+        keep(path, state)
+        if next(count) == epochs_done:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(resume, "keep", keep_until_killed)
+    (tmp_path / "resumed").mkdir()
+    with pytest.raises(KeyboardInterrupt):
+        distill.run(config(), read, tmp_path / "resumed")
+    monkeypatch.setattr(resume, "keep", keep)
+    assert distill.run(config(), read, tmp_path / "resumed")["resumed_from"] == epochs_done
+    whole, resumed = (tmp_path / name / "model" / "weights.pt" for name in ("distill", "resumed"))
+    assert whole.read_bytes() == resumed.read_bytes()
+
+
+def test_a_killed_ensemble_goes_on_with_the_member_that_it_was_at(read, tmp_path, monkeypatch):
+    asked_for, keep, count = config({"members": 2}), resume.keep, iter(range(1, 100))
+    whole = teacher.run(asked_for, read, tmp_path / "whole")
+
+    def keep_until_killed(path, state):
+        keep(path, state)
+        if next(count) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(resume, "keep", keep_until_killed)
+    with pytest.raises(KeyboardInterrupt):
+        teacher.run(asked_for, read, read["teacher"])
+    monkeypatch.setattr(resume, "keep", keep)
+    resumed = teacher.run(asked_for, read, read["teacher"])
+    assert resumed.pop("resumed_from") == 3 and whole.pop("resumed_from") == 0
+    assert resumed == whole
+    for number in "01":
+        one, other = (
+            place / "parts" / number / "model" / "weights.pt" for place in (tmp_path / "whole", read["teacher"])
+        )
+        assert one.read_bytes() == other.read_bytes()
