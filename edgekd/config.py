@@ -123,6 +123,9 @@ class Distill(Training):
     scheme: how the teaching goes: a name, or {name = "...", option = ...}.
     losses: the terms, summed by weight.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
+    baseline_epochs: of that; as many as `epochs` by default. What the teacher itself cost is not counted.
+    seeds: trainings of both, at seed, seed + 1, ...; the first one's student is shipped. Three or more tell a gain from
+        luck.
     """
 
     scheme: Annotated[Scheme, BeforeValidator(lambda found: {"name": found} if isinstance(found, str) else found)] = (
@@ -130,6 +133,8 @@ class Distill(Training):
     )
     losses: tuple[Loss, ...] = (Loss(),)
     baseline: bool = True
+    baseline_epochs: PositiveInt | None = None
+    seeds: PositiveInt = 1
     epochs: int = Field(40, ge=0)
 
 

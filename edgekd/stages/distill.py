@@ -1,11 +1,16 @@
-"""Distilling: a student learns from the teacher, and once more without it, to show what the teacher was worth."""
+"""Distilling: a student learns from the teacher, and once more without it, to show what the teacher was worth.
 
-from collections.abc import Mapping
-from dataclasses import replace
+With several seeds both are trained at each of them. The student of the config's own seed is shipped, whatever the
+others reach: to ship the best on the test set would be to choose by it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -15,20 +20,106 @@ from edgekd.errors import ModelError
 from edgekd.losses.total import TotalLoss, total_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import batches
-from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
+from edgekd.nn.evaluate import accuracies, check_answer, count_parameters, logits
 from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
+from edgekd.nn.layers import Pair
 from edgekd.nn.lesson import Lesson, Teacher, learn
+from edgekd.nn.passed_on import Pupils, passed_on, similarities
 from edgekd.nn.splits import Splits
 from edgekd.teachers.frozen import open_network, open_teacher
 
-VERSION = 2
+VERSION = 3
+
+
+@dataclass(frozen=True)
+class Course:
+    """What every training of a student has in common.
+
+    Attributes:
+        plan: to build the student by.
+        fresh: seed -> an untrained student.
+        teacher: opened once, for all seeds.
+        loss: of the config's own seed, its layers chosen.
+    """
+
+    config: Config
+    splits: Splits
+    plan: blueprint.Blueprint
+    fresh: Callable[[int], nn.Module]
+    teacher_folder: Path
+    teacher: Teacher
+    loss: TotalLoss
+    notes: list[str]
+
+    def lesson(self, seed: int, out: Path) -> Lesson:
+        """The training at one seed; each has its own checkpoint."""
+        config, own = self.config, seed == self.config.seed
+        student = self.fresh(seed)
+        loss = self.loss if own else _connected(config, seed, student, self.teacher_folder, self.splits)
+        return Lesson(
+            student, self.fresh, self.teacher, loss, loss.student_layers, self.splits, config.distill, seed,
+            config.compute, config.data.augment, out / ("training.ckpt" if own else f"seed{seed}.ckpt"),
+            "distill" if own else f"distill: seed {seed}",
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A trained student.
+
+    Attributes:
+        figures: its accuracies.
+        answers: on the test set, logits (N, classes).
+    """
+
+    student: nn.Module
+    result: FitResult
+    figures: dict[str, float]
+    answers: np.ndarray
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves `model/`, the distilled student."""
     splits = Splits.load(read["data"])
     settings, trains = config.distill, config.distill.epochs > 0
+    course = prepare(config, read["teacher"], splits)
+    seeds = range(config.seed, config.seed + (settings.seeds if trains else 1))
+    taught: list[Taught] = []
+    alone: list[Taught] = []
+    for seed in seeds:
+        lesson = course.lesson(seed, out)
+        result = teach(lesson, config) if trains else FitResult(0, [], processes.world(), 0, "cpu")
+        taught.append(_judged(lesson, result))
+        if settings.baseline and trains:
+            without = _without_teacher(lesson, course.fresh(seed), settings.baseline_epochs or settings.epochs)
+            alone.append(_judged(without, learn(without)))
+    shipped = taught[0]
+    processes.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
+    found = processes.from_main(lambda: _transfer(course, seeds, taught, alone))
+    for file in out.glob("*.ckpt"):
+        file.unlink(missing_ok=True)
+    names = ("accuracy", "validation_accuracy")
+    return {
+        **shipped.figures,
+        "parameters": count_parameters(shipped.student),
+        "processes": shipped.result.processes,
+        "losses": shipped.result.losses,
+        **{f"baseline_{name}": alone[0].figures[name] if alone else None for name in names},
+        "seeds": list(seeds),
+        **{f"each_{name}": [each.figures[name] for each in taught] for name in names},
+        **{f"each_baseline_{name}": [each.figures[name] for each in alone] for name in names},
+        "transfer": found,
+        "scheme": settings.scheme.name,
+        "layers": {"student": course.loss.student_layers, "teacher": course.loss.teacher_layers},
+        "resumed_from": sum(each.result.resumed_from for each in (*taught, *alone)),
+        "skipped": not trains,
+        "notes": list(dict.fromkeys([*course.notes, *(n for each in (*taught, *alone) for n in each.result.notes)])),
+    }
+
+
+def prepare(config: Config, teacher_folder: Path, splits: Splits) -> Course:
+    """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
     options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
     plan = blueprint.Blueprint(config.student.model, options)
     notes: list[str] = []
@@ -41,64 +132,75 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
     student = fresh(config.seed)
     check_answer(student, splits, f"student {config.student.model!r}")
-    loss = _connected(config, student, read["teacher"], splits)
-    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers)
+    loss = _connected(config, config.seed, student, teacher_folder, splits)
+    teacher = open_teacher(teacher_folder, splits, config.distill.precision, loss.teacher_layers)
     _check_classes(teacher, splits)
-    lesson = Lesson(
-        student, fresh, teacher, loss, loss.student_layers, splits, settings,
-        config.seed, config.compute, config.data.augment, out / "training.ckpt",
+    return Course(config, splits, plan, fresh, teacher_folder, teacher, loss, notes)
+
+
+def teach(lesson: Lesson, config: Config) -> FitResult:
+    """Train the lesson's student by the scheme of the config."""
+    scheme = catalog.load("scheme", config.distill.scheme.name)
+    result: FitResult = scheme(lesson, **config.distill.scheme.entry_options())
+    return result
+
+
+def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
+    """The same training, of the same student, on the labels alone."""
+    assert lesson.checkpoint is not None
+    own = lesson.checkpoint.name == "training.ckpt"
+    name = "baseline.ckpt" if own else f"{lesson.checkpoint.stem}-baseline.ckpt"
+    return replace(
+        lesson, student=student, teacher=None, loss=None, layers=(), checkpoint=lesson.checkpoint.with_name(name),
+        settings=lesson.settings.model_copy(update={"epochs": epochs}),
+        title="distill: the same student without the teacher" + ("" if own else f", seed {lesson.seed}"),
     )  # fmt: skip
-    result = FitResult(0, [], processes.world(), 0, "cpu")
-    if trains:
-        scheme = catalog.load("scheme", settings.scheme.name)
-        result = scheme(lesson, **settings.scheme.entry_options())
-    metrics = processes.from_main(lambda: _finish(student, plan, splits, result, out))
-    notes += result.notes
-    resumed_from = result.resumed_from
-    baseline: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
-    if settings.baseline and trains:
-        alone = replace(
-            lesson, student=fresh(config.seed), teacher=None, loss=None, layers=(), checkpoint=out / "baseline.ckpt",
-            title="distill: the same student without the teacher",
-        )  # fmt: skip
-        second = learn(alone)
-        judge = partial(accuracies, alone.student, splits, device=second.device, title="distill: without the teacher")
-        baseline.update(processes.from_main(judge))
-        notes += [note for note in second.notes if note not in notes]
-        resumed_from += second.resumed_from
-    for file in out.glob("*.ckpt"):
-        file.unlink(missing_ok=True)
-    return {
-        **metrics,
-        **{f"baseline_{name}": value for name, value in baseline.items()},
+
+
+def _judged(lesson: Lesson, result: FitResult) -> Taught:
+    def judge() -> tuple[dict[str, float], np.ndarray]:
+        ask = partial(logits, lesson.student, lesson.splits.test, lesson.splits, device=result.device)
+        return accuracies(lesson.student, lesson.splits, device=result.device, title=lesson.title), ask(
+            title=f"{lesson.title}: answers"
+        )
+
+    return Taught(lesson.student, result, *processes.from_main(judge))
+
+
+def _transfer(course: Course, seeds: Sequence[int], taught: Sequence[Taught], alone: Sequence[Taught]) -> Any:
+    """The report's section on what was passed on, in JSON's types."""
+    splits, settings = course.splits, course.config.distill
+    answers, network = _teacher_on_test(course.teacher_folder, splits)
+    groups = [Pupils([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)]
+    facts = {
         "scheme": settings.scheme.name,
-        "layers": {"student": loss.student_layers, "teacher": loss.teacher_layers},
-        "resumed_from": resumed_from,
-        "skipped": not trains,
-        "notes": notes,
+        "losses": tuple(loss.name for loss in settings.losses if loss.weight),
+        "epochs": settings.epochs,
+        "baseline_epochs": (settings.baseline_epochs or settings.epochs) if alone else None,
+        "seeds": tuple(seeds),
     }
+    found = passed_on(splits, groups[0], groups[1], answers, facts)
+    chosen: tuple[Pair, ...] = tuple(
+        dict.fromkeys(pair for term in course.loss.terms for pair in getattr(term, "pairs", ()))
+    )
+    layers, why = similarities(splits, groups[0], groups[1], network, chosen)
+    return found.model_copy(update={"layers": layers, "layers_unknown": why}).model_dump(mode="json")
 
 
-def _connected(config: Config, student: nn.Module, teacher: Path, splits: Splits) -> TotalLoss:
+def _teacher_on_test(folder: Path, splits: Splits) -> tuple[np.ndarray | None, nn.Module | None]:
+    """(the teacher's logits on the test set, its network); None for what a teacher of another kind does not have."""
+    network = open_network(folder)
+    return logits(network, splits.test, splits, title="distill: the teacher's answers"), network
+
+
+def _connected(config: Config, seed: int, student: nn.Module, teacher: Path, splits: Splits) -> TotalLoss:
     """The loss with its layers chosen; what its adapters start from depends on the seed alone."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+        torch.manual_seed(seed)
         loss = total_loss(config.distill.losses)
         if loss.looking_inside:
             loss.connect(student, open_network(teacher), splits)
     return loss
-
-
-def _finish(
-    student: nn.Module, plan: blueprint.Blueprint, splits: Splits, result: FitResult, out: Path
-) -> dict[str, Any]:
-    blueprint.save(student, plan, out / "model")
-    return {
-        **accuracies(student, splits, device=result.device, title="distill"),
-        "parameters": count_parameters(student),
-        "processes": result.processes,
-        "losses": result.losses,
-    }
 
 
 def _check_classes(teacher: Teacher, splits: Splits) -> None:

@@ -8,6 +8,7 @@ from toys import Tiny, lesson, stripes
 
 from edgekd.config import Config, Training
 from edgekd.errors import ConfigError, ModelError
+from edgekd.figures import Distillation
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint, resume
 from edgekd.nn.batches import batches
@@ -138,6 +139,80 @@ def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, 
     assert resumed == whole
     first, second = (folder / "model" / "weights.pt" for folder in (tmp_path / "whole", out))
     assert first.read_bytes() == second.read_bytes()
+
+
+@pytest.mark.parametrize("calls", [1, 3, 5, 8])
+def test_killed_in_any_training_of_several_seeds_it_ends_as_if_nothing_had_happened(
+    read, out, tmp_path, monkeypatch, calls
+):
+    """Two seeds, of both student and baseline, two epochs each: eight states are kept."""
+    whole = stage.run(config(epochs=2, seeds=2), read, tmp_path / "whole")
+    keep, count = resume.keep, iter(range(1, 100))
+
+    def keep_until_killed(path, state):
+        keep(path, state)
+        if next(count) == calls:
+            raise Killed
+
+    monkeypatch.setattr(resume, "keep", keep_until_killed)
+    with pytest.raises(Killed):
+        stage.run(config(epochs=2, seeds=2), read, out)
+    monkeypatch.setattr(resume, "keep", keep)
+    resumed = stage.run(config(epochs=2, seeds=2), read, out)
+    assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
+    assert resumed == whole
+    # These follow the weights of all four networks to the last bit.
+    assert len({*whole["transfer"]["calibration"]["each"], *whole["transfer"]["calibration_alone"]["each"]}) == 4
+    assert [path.name for path in out.iterdir()] == ["model"]
+
+
+def test_the_shipped_student_is_that_of_the_configs_seed_whatever_the_others_reach(read, out, tmp_path):
+    several = stage.run(config(epochs=2, seeds=3), read, out)
+    one = stage.run(config(epochs=2), read, tmp_path / "one")
+    first, second = (folder / "model" / "weights.pt" for folder in (out, tmp_path / "one"))
+    assert first.read_bytes() == second.read_bytes()
+    assert several["seeds"] == [0, 1, 2] and one["seeds"] == [0]
+    assert several["accuracy"] == several["each_accuracy"][0] == one["accuracy"]
+    assert several["baseline_accuracy"] == several["each_baseline_accuracy"][0] == one["baseline_accuracy"]
+
+
+def test_the_second_seed_is_the_training_of_a_config_with_that_seed(read, out, tmp_path):
+    losses = [{"name": "logits"}, {"name": "attention", "layers": ["body.2:body.2"]}]
+    several = stage.run(config(epochs=2, seeds=2, losses=losses), read, out)
+    next_seed = config(epochs=2, losses=losses).model_copy(update={"seed": 1})
+    alone = stage.run(next_seed, read, tmp_path / "one")
+    for name in ("accuracy", "validation_accuracy", "baseline_accuracy", "baseline_validation_accuracy"):
+        assert several[f"each_{name}"][1] == alone[name]
+    for name in ("calibration", "calibration_alone"):  # which follow the weights to the last bit
+        assert several["transfer"][name]["each"][1] == alone["transfer"][name]["each"][0]
+
+
+def test_the_student_alone_can_be_given_more_epochs(read, out, monkeypatch):
+    asked = []
+    learn_as_before = stage.learn
+    monkeypatch.setattr(stage, "learn", lambda lesson: asked.append(lesson.settings.epochs) or learn_as_before(lesson))
+    metrics = stage.run(config(epochs=1, baseline_epochs=3), read, out)
+    assert asked == [3]
+    assert (metrics["transfer"]["epochs"], metrics["transfer"]["baseline_epochs"]) == (1, 3)
+
+
+def test_what_was_passed_on_is_kept_with_the_stage(read, out):
+    found = Distillation.model_validate(stage.run(config(epochs=2, seeds=2), read, out)["transfer"])
+    assert found.seeds == (0, 1) and found.samples == 32 and found.losses == ("logits",)
+    assert found.accuracy.each == tuple(100 * round(32 * v / 100) / 32 for v in found.accuracy.each)
+    assert found.agreement is not None and len(found.agreement.each) == 2
+    assert [row.name for row in found.classes] == ["rows", "columns"]
+    assert [(row.student, row.teacher) for row in found.layers] == [("body", "body")]
+
+
+def test_of_a_student_that_was_brought_along_it_is_told_too_how_like_its_teacher_it_is(read, out, tmp_path):
+    torch.save(blueprint.build(Blueprint("toys:Tiny", {}), seed=9).state_dict(), tmp_path / "own.pt")
+    asked = config(epochs=0, seeds=3)
+    asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
+    metrics = stage.run(asked, read, out)
+    found = Distillation.model_validate(metrics["transfer"])
+    assert metrics["seeds"] == [0] and found.accuracy_alone is None and found.baseline_epochs is None
+    assert found.agreement is not None and found.gain is None
 
 
 def test_a_teacher_for_other_classes_is_refused_before_training(read, out):
