@@ -1,6 +1,7 @@
 """Small data and networks for the tests of training, with which nothing takes longer than a moment."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -24,6 +25,13 @@ def stripes(count: int = 96, size: int = 8, seed: int = 0, noise: int = 40) -> S
         return Split(x[:, None].clip(0, 255).astype(np.uint8), y.astype(np.int64))
 
     return Splits(split(count), split(32), split(32), ("rows", "columns"), (0.43,), (0.3,))
+
+
+def striped() -> dict[str, Any]:
+    """The stripes as a data set that a config can name: "toys:striped"."""
+    found = stripes(noise=110)
+    parts = {name: getattr(found, name) for name in ("train", "validation", "test")}
+    return {"classes": list(found.classes), **{name: (split.x, split.y) for name, split in parts.items()}}
 
 
 class Tiny(nn.Module):

@@ -27,6 +27,7 @@ class Lesson:
     layers: of the student, that the loss compares.
     checkpoint: the file that keeps the state of the training; a scheme of several trainings puts its own beside it.
     title: shown with the progress.
+    watch: (student, epochs done) is called after each epoch of `learn` but the last; what it raises ends the training.
     """
 
     student: nn.Module
@@ -41,6 +42,7 @@ class Lesson:
     augment: Augment | None = None
     checkpoint: Path | None = None
     title: str = "distill"
+    watch: Callable[[nn.Module, int], None] | None = None
 
     def beside(self, name: str) -> Path | None:
         """A checkpoint for a further training of this lesson."""
@@ -49,11 +51,18 @@ class Lesson:
 
 def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
     """Train the student under the teacher by the loss; without them on the labels alone, by cross-entropy."""
+
+    def between(module: nn.Module, epoch: int) -> None:
+        if lesson.watch is not None and epoch > 0:
+            lesson.watch(lesson.student, epoch)
+        if on_epoch is not None:
+            on_epoch(module, epoch)
+
     parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
     return fit(
         nn.ModuleDict(parts), partial(_step, lesson), lesson.splits, lesson.settings, seed=lesson.seed,
         compute=lesson.compute, augment=lesson.augment, checkpoint=lesson.checkpoint, title=lesson.title,
-        on_epoch=on_epoch,
+        on_epoch=between,
     )  # fmt: skip
 
 

@@ -16,11 +16,11 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config
-from edgekd.errors import ModelError
+from edgekd.errors import ModelError, TrainingError
 from edgekd.losses.total import TotalLoss, total_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import batches
-from edgekd.nn.evaluate import accuracies, check_answer, count_parameters, logits
+from edgekd.nn.evaluate import accuracies, accuracy, check_answer, count_parameters, logits
 from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.layers import Pair
@@ -30,6 +30,7 @@ from edgekd.nn.splits import Splits
 from edgekd.teachers.frozen import open_network, open_teacher
 
 VERSION = 3
+MOST_LAYERS = 5  # pairs that tuning tries alone: the last ones
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,44 @@ def prepare(config: Config, teacher_folder: Path, splits: Splits) -> Course:
     teacher = open_teacher(teacher_folder, splits, config.distill.precision, loss.teacher_layers)
     _check_classes(teacher, splits)
     return Course(config, splits, plan, fresh, teacher_folder, teacher, loss, notes)
+
+
+def validated(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
+    """Train the student once under the teacher: its accuracy on validation data, in percent. No test data is opened.
+
+    Args:
+        watch: (validation accuracy, epochs done) is called between epochs, as far as the scheme trains by `learn`.
+    """
+    splits = Splits.load(read["data"], test=False)
+    lesson = prepare(config, read["teacher"], splits).lesson(config.seed, Path())
+    title = "distill: validation set"
+
+    def look(student: nn.Module, epochs: int) -> None:
+        if student is lesson.student:  # and none that a scheme trains beside it
+            device = next(student.parameters()).device
+            watch(accuracy(logits(student, splits.validation, splits, device=device, title=title), y), epochs)
+
+    y = splits.validation.y
+    result = teach(replace(lesson, checkpoint=None, watch=look), config)
+    answers = logits(lesson.student, splits.validation, splits, device=result.device, title=title)
+    if not np.isfinite(answers).all():
+        raise TrainingError("distill: what was trained gives logits that are not finite", "a lower learning rate")
+    return accuracy(answers, y)
+
+
+def layer_choices(config: Config, read: Mapping[str, Path]) -> dict[int, list[list[str]]]:
+    """Place in `distill.losses` -> what to try as its `layers`: all that it chooses itself, and each pair alone.
+
+    Losses whose layers are named in the config, and those of a single pair, are left as they are.
+    """
+    loss = prepare(config, read["teacher"], Splits.load(read["data"], test=False)).loss
+    places = [place for place, found in enumerate(config.distill.losses) if found.weight]
+    choices = {}
+    for place, term in zip(places, loss.terms, strict=True):
+        pairs = [f"{pair.student.name}:{pair.teacher.name}" for pair in getattr(term, "pairs", ())]
+        if len(pairs) > 1 and "layers" not in config.distill.losses[place].entry_options():
+            choices[place] = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
+    return choices
 
 
 def teach(lesson: Lesson, config: Config) -> FitResult:

@@ -269,3 +269,30 @@ def test_a_layer_that_is_not_there_is_refused_with_the_right_one(read, out):
     with pytest.raises(ConfigError, match=r"the teacher has no layer 'body.9'") as refused:
         stage.run(config(losses=[{"name": "attention", "layers": ["body.2:body.9"]}]), read, out)
     assert "body." in refused.value.remedy
+
+
+def test_what_tuning_sees_is_the_validation_accuracy_that_the_stage_reports(read, out, monkeypatch):
+    reported = stage.run(config(epochs=3, baseline=False), read, out)["validation_accuracy"]
+    seen, opened, load = [], [], np.load
+    monkeypatch.setattr(np, "load", lambda file, **how: opened.append(file.name) or load(file, **how))
+    found = stage.validated(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
+    assert found == reported
+    assert [epochs for _, epochs in seen] == [1, 2]
+    assert "validation_x.npy" in opened and not [name for name in opened if name.startswith("test")]
+
+
+def test_watching_does_not_change_what_is_trained(read):
+    assert stage.validated(config(epochs=4), read, lambda *_: torch.rand(3)) == stage.validated(
+        config(epochs=4), read, lambda *_: None
+    )
+
+
+def test_layers_to_try_are_all_pairs_and_each_alone(read):
+    plan = Blueprint("resnet8", blueprint.fill_options("resnet8", {}, SPLITS))
+    blueprint.save(blueprint.build(plan, seed=0), plan, read["teacher"] / "model")
+    losses = [{"name": "logits"}, {"name": "attention"}, {"name": "attention", "layers": ["block1"]}]
+    asked = config(losses=losses)
+    asked = asked.model_copy(update={"student": asked.student.model_copy(update={"model": "resnet8"})})
+    (choices,) = (found := stage.layer_choices(asked, read)).values()
+    assert list(found) == [1] and choices[0] == ["block1:block1", "block2:block2", "block3:block3"]
+    assert choices[1:] == [[pair] for pair in choices[0]]
