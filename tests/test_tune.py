@@ -4,6 +4,7 @@ import csv
 import importlib
 import importlib.util
 import multiprocessing
+import os
 import time
 import tomllib
 from pathlib import Path
@@ -36,7 +37,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 
 def search(trials: int, *searched: str, settings: tuple[str, ...] = (), **more: Any) -> Study:
-    options = {"store": STORE, "storage": f"sqlite:///{Path.cwd()}/tune.db", **more}
+    options = {"store": STORE, "storage": f"journal:///{Path.cwd()}/tune.log", **more}
     found, _ = tune("rpi4", settings=[*TOYS, *settings], trials=trials, searched=searched, log=SAID.append, **options)
     return found
 
@@ -234,14 +235,40 @@ def test_two_processes_share_one_study(trained: list[Any], monkeypatch: pytest.M
     stage = importlib.import_module("edgekd.stages.distill")
     working = stage.validated
     monkeypatch.setattr(stage, "validated", lambda *given: time.sleep(0.1) or working(*given))
-    search(1)  # data and teacher are made
-    processes = [multiprocessing.get_context("fork").Process(target=search, args=(6,)) for _ in range(2)]
+    url = f"sqlite:///{Path.cwd()}/tune.db"
+    search(1, storage=url)  # data and teacher are made
+    processes = [
+        multiprocessing.get_context("fork").Process(target=search, args=(6,), kwargs={"storage": url}) for _ in range(2)
+    ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
     assert [process.exitcode for process in processes] == [0, 0]
-    found = search(6)
+    found = search(6, storage=url)
     assert len(trained) == 1 and len(found.trials) in (6, 7)
     assert [trial.number for trial in found.trials] == list(range(len(found.trials)))
     assert len({trial.values["distill.learning_rate"] for trial in found.trials}) == len(found.trials)
+
+
+def killed(*_: Any) -> float:
+    """A training whose process is gone."""
+    time.sleep(0.2)
+    os._exit(9)
+
+
+def test_a_trial_whose_process_was_killed_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    stage, url = importlib.import_module("edgekd.stages.distill"), f"sqlite:///{Path.cwd()}/tune.db"
+    monkeypatch.setattr("edgekd.study.HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr("edgekd.study.PATIENCE_SECONDS", 2)
+    search(1, storage=url)
+    with monkeypatch.context() as patched:
+        patched.setattr(stage, "validated", killed)
+        process = multiprocessing.get_context("fork").Process(target=search, args=(2,), kwargs={"storage": url})
+        process.start()
+        process.join(60)
+    assert process.exitcode == 9
+    time.sleep(3)
+    found = search(3, storage=url)
+    assert [trial.number for trial in found.trials] == [0, 2, 3]
+    assert len(trained) == 3
