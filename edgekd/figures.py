@@ -86,7 +86,7 @@ class Spread(Record):
     """Its `error` is one standard error of the mean over the seeds; of one seed's accuracy, of the test samples."""
 
     each: tuple[float, ...]
-    """In the order of `seeds`."""
+    """In the order of `seeds`; without those in which it is not defined (no mistakes, no consistency of mistakes)."""
 
 
 class LayerSimilarity(Record):

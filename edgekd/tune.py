@@ -26,6 +26,7 @@ from edgekd.stage import Log, recipe, run_cached, view
 from edgekd.store import Store, writing
 from edgekd.study import Task, finished, hidden, open_study, optuna_or_remedy, read, run_trial, storage_at, summed_up
 
+SEARCHED = ("distill.", "student.")
 FILES = ("tuned.toml", "tuned.html", "tuned.csv")
 
 
@@ -108,6 +109,11 @@ def _task(
     resolved = configured({})
     space = tuple(search.parse(text) for text in searched)
     for dimension in space:
+        if not dimension.key.startswith(SEARCHED):
+            raise ConfigError(
+                f"--search {dimension.key}: data and teacher are made once for all trials",
+                f"search what begins with {' or '.join(SEARCHED)}, as in {search.EXAMPLE}",
+            )
         for value in search.ends(dimension):
             configured(search.overrides(resolved, {dimension.key: value}))
     if not resolved.distill.epochs:

@@ -162,6 +162,7 @@ def test_layers_and_kinds_of_values_reach_the_training(trained: list[Any]) -> No
 @pytest.mark.parametrize(
     ("searched", "says"),
     [
+        ("teacher.learning_rate=0.1:0.2", "data and teacher are made once"),
         ("distill.learning_rat=0.1:0.2", "unknown setting distill.learning_rat"),
         ("distill.losses.logits.temprature=1.0:2.0", "temprature"),
         ("distill.learning_rate=-0.1:0.2", "distill.learning_rate"),

@@ -21,7 +21,8 @@ from edgekd.nn.splits import Split, Splits
 Array = np.ndarray
 
 COMPARED = 1_024  # test samples on which layers are compared, evenly spread over the set
-BATCH = 256
+BATCH, FEWEST = 256, 32  # of them at once: as many as the widest layer allows
+NUMBERS = 2**24  # that a layer may hold for a batch: 64 MB
 CLEARLY = 2.0  # standard errors
 
 
@@ -213,7 +214,8 @@ def _cka(
     where = np.unique(np.linspace(0, len(splits.test) - 1, min(COMPARED, len(splits.test))).astype(int))
     part = Split(np.asarray(splits.test.x[where]), np.asarray(splits.test.y)[where])
     found = [[transfer.LinearCKA() for _ in students] for _ in pairs]
-    for batch in batches(part, splits, BATCH):
+    widest = max(math.prod(layer.shape) for pair in pairs for layer in (pair.student, pair.teacher))
+    for batch in batches(part, splits, min(BATCH, max(FEWEST, NUMBERS // widest))):
         x = channels_last(batch.x)
         theirs = answer(teacher.eval(), x, [pair.teacher.name for pair in pairs]).features
         grams = [transfer.gram(theirs[pair.teacher.name].numpy()) for pair in pairs]

@@ -209,7 +209,7 @@ def _judged(lesson: Lesson, result: FitResult) -> Taught:
 def _transfer(course: Course, seeds: Sequence[int], taught: Sequence[Taught], alone: Sequence[Taught]) -> Any:
     """The report's section on what was passed on, in JSON's types."""
     splits, settings = course.splits, course.config.distill
-    answers, network = _teacher_on_test(course.teacher_folder, splits)
+    answers, network = _teacher_on_test(course.teacher_folder, splits, taught[0].result.device)
     groups = [Pupils([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)]
     facts = {
         "scheme": settings.scheme.name,
@@ -226,10 +226,10 @@ def _transfer(course: Course, seeds: Sequence[int], taught: Sequence[Taught], al
     return found.model_copy(update={"layers": layers, "layers_unknown": why}).model_dump(mode="json")
 
 
-def _teacher_on_test(folder: Path, splits: Splits) -> tuple[np.ndarray | None, nn.Module | None]:
+def _teacher_on_test(folder: Path, splits: Splits, device: str) -> tuple[np.ndarray | None, nn.Module | None]:
     """(the teacher's logits on the test set, its network); None for what a teacher of another kind does not have."""
     network = open_network(folder)
-    return logits(network, splits.test, splits, title="distill: the teacher's answers"), network
+    return logits(network, splits.test, splits, device=device, title="distill: the teacher's answers"), network
 
 
 def _connected(config: Config, seed: int, student: nn.Module, teacher: Path, splits: Splits) -> TotalLoss:

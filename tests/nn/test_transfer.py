@@ -149,3 +149,18 @@ def test_unrelated_wide_layers_are_near_zero_where_the_biased_value_is_near_one(
 def test_a_layer_that_says_the_same_of_everything_has_no_cka() -> None:
     assert cka(np.ones((8, 3)), np.random.default_rng(5).normal(size=(8, 3)), debiased=False) is None
     assert cka(np.ones((3, 3)), np.ones((3, 3))) is None
+
+
+def test_debiased_cka_does_not_mind_what_is_added_to_all_samples() -> None:
+    random = np.random.default_rng(6)
+    x, y = random.normal(size=(16, 5)), random.normal(size=(16, 4)) + random.normal(size=(16, 1))
+    assert cka(x + 7.0, y - 3.0) == pytest.approx(cka(x, y))
+
+
+def test_a_thousand_classes_are_no_more_work_than_their_samples() -> None:
+    y = np.arange(1_000).repeat(3)
+    answers = np.zeros((3_000, 1_000), np.float32)
+    answers[np.arange(3_000), (y + (np.arange(3_000) % 3 == 0)) % 1_000] = 1  # the first of three is wrong
+    found = transfer.repeated(answers, answers, y)
+    assert (found.mistakes, found.same) == (1_000, 1_000)
+    assert found.expected == pytest.approx(1_000 / 3)
