@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from edgekd.errors import ConfigError
 
 LOSSES = "distill.losses"
 EXAMPLE = "--search distill.learning_rate=0.01:0.3:log"
+EDGE = 0.05  # of a range
 DIGITS = 4  # of a value that is tried, so that what is printed is what was trained
 # The ranges of options that many losses share, (low, high, log): those that the papers try, and some more.
 USUAL = {"temperature": (1.0, 20.0, True), "hard": (0.0, 0.9, False)}
@@ -113,6 +115,16 @@ def ends(dimension: Dimension) -> tuple[Any, ...]:
         low, high = dimension.among.low, dimension.among.high
         return (int(low), int(high)) if dimension.among.whole else (low, high)
     return dimension.among
+
+
+def at_edge(dimension: Dimension, value: Any) -> bool:
+    """Whether a value lies in the outer twentieths of its range; 0 is an end that nothing lies beyond."""
+    among = dimension.among
+    if not isinstance(among, Range):
+        return False
+    low, high, at = (math.log(x) if among.log else float(x) for x in (among.low, among.high, value))
+    place = (at - low) / (high - low)
+    return place > 1 - EDGE or (place < EDGE and among.low != 0)
 
 
 def rounded(value: Any) -> Any:

@@ -241,6 +241,7 @@ def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
         importances=_importances(optuna, task, study, complete),
         settings=settings,
         assignments=tuple(search.assignments(settings)),
+        at_edge=tuple(d.short for d in task.space if best and search.at_edge(d, best.params[d.key])),
     )
 
 

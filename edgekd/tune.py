@@ -93,6 +93,8 @@ def in_words(found: Study, folder: Path) -> str:
     lines += [f"set      --set {shlex.quote(text)}" for text in found.assignments]
     if found.importances:
         lines.append("matters  " + ", ".join(f"{name} {share:.2f}" for name, share in found.importances.items()))
+    if found.at_edge:
+        lines.append(f"         at an end of its range, so that the best may lie beyond: {', '.join(found.at_edge)}")
     lines.append("         the best of many trials looks better than it is: edgekd build judges it on test data")
     lines.append(f"files    {'  '.join((folder / name).as_posix() for name in FILES)}")
     return "\n".join(lines) + "\n"

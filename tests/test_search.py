@@ -117,3 +117,10 @@ def test_the_file_holds_all_in_which_a_config_differs_from_its_target(tmp_path: 
 
 def test_a_value_is_tried_as_it_is_printed() -> None:
     assert search.rounded(0.0123456) == 0.01235 and search.rounded(7) == 7 and search.rounded("sgd") == "sgd"
+
+
+def test_a_value_at_the_end_of_its_range_is_noticed() -> None:
+    logarithmic, shares = Dimension("a.b", Range(1, 100, log=True)), Dimension("a.c", Range(0, 0.9))
+    assert [search.at_edge(logarithmic, value) for value in (1.2, 10, 90)] == [True, False, True]
+    assert [search.at_edge(shares, value) for value in (0.0, 0.5, 0.89)] == [False, False, True]
+    assert not search.at_edge(Dimension("a.d", ("x", "y")), "x")

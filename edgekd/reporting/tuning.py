@@ -1,5 +1,6 @@
 """The page of a search: how it went, which settings matter, and what each value led to."""
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -55,6 +56,7 @@ class Study:
     samples: of the validation set.
     importances: short name of a setting -> its share of the variance, by fANOVA.
     settings, assignments: the best trial's, as a mapping and as texts for --set.
+    at_edge: short names of settings whose best value lies at an end of what was searched: it may lie beyond.
     """
 
     title: str
@@ -68,6 +70,7 @@ class Study:
     importances: Mapping[str, float]
     settings: Mapping[str, Any]
     assignments: tuple[str, ...]
+    at_edge: tuple[str, ...] = ()
 
     @property
     def configured(self) -> Trial | None:
@@ -145,7 +148,7 @@ def values(trials: Sequence[Trial], parameter: Parameter) -> Drawing:
     def y(value: float) -> float:
         return bottom - (bottom - top) * (max(value, low) - low) / (high - low)
 
-    _accuracies(drawing, low, high, left, right, y, 4)
+    _accuracies(drawing, low, high, left, right, y)
     drawing.line(left, bottom, right, bottom, "axis")
     drawing.text((left + right) / 2, bottom + 44, shorten(parameter.short, right - left), "label", "middle")
     place = _places(drawing, tried, parameter, left, right, bottom)
@@ -163,7 +166,7 @@ def _places(
         names = sorted({str(value) for value in found})
         room = (right - left) / max(len(names), 1)
         for index, name in enumerate(names):
-            drawing.text(left + room * (index + 0.5), bottom + 18, shorten(name, room), "tick", "middle")
+            drawing.text(left + room * (index + 0.5), bottom + 18, shorten(_label(name), room), "tick", "middle")
         return lambda value: left + room * (names.index(str(value)) + 0.5)
     scale = math.log if parameter.log else float
     first, last = scale(min(found, default=1)), scale(max(found, default=1))
@@ -178,6 +181,14 @@ def _places(
     return x
 
 
+def _label(name: str) -> str:
+    """A choice on an axis; of a list what it holds, or how much."""
+    if not name.startswith("["):
+        return name
+    held = json.loads(name)
+    return str(held[0]) if len(held) == 1 else f"{len(held)} together"
+
+
 def _axis(trials: Sequence[Trial]) -> tuple[float, float]:
     """From the worst trial to the best, but not so far down that the good ones can't be told apart."""
     found = sorted(trial.value for trial in trials if trial.value is not None)
@@ -187,8 +198,8 @@ def _axis(trials: Sequence[Trial]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def _accuracies(drawing: Drawing, low: float, high: float, left: float, right: float, y: Any, most: int = 6) -> None:
-    for tick in ticks(low, min(high, 100.0), most):
+def _accuracies(drawing: Drawing, low: float, high: float, left: float, right: float, y: Any) -> None:
+    for tick in ticks(low, min(high, 100.0)):
         drawing.line(left, y(tick), right, y(tick), "grid")
         drawing.text(left - 8, y(tick) + 4, f"{tick:g} %", "tick", "end")
 

@@ -71,3 +71,10 @@ def test_a_hopeless_trial_does_not_squeeze_the_good_ones_together() -> None:
 def test_without_a_finished_trial_the_page_says_so() -> None:
     page = tuning.page(study((), None, importances={}))
     assert "No trial was trained to its end yet" in page and "<svg" not in page
+
+
+def test_layers_that_were_tried_are_told_apart_on_their_axis() -> None:
+    layers = Parameter("l", "l", of_numbers=False)
+    tried = [Trial(i, "complete", 90.0 + i, 3, {"l": text}) for i, text in enumerate(('["a:b", "c:d"]', '["c:d"]'))]
+    words = [text.text for text in ElementTree.fromstring(str(tuning.values(tried, layers))).iter("text")]
+    assert {"2 together", "c:d"} <= set(words)
