@@ -121,10 +121,9 @@ def _task(
     if not resolved.distill.epochs:
         raise ConfigError("distill.epochs = 0 trains nothing that could be tuned", "--set distill.epochs=40")
     made: dict[str, Path] = {}
-    stages = {stage.name: stage for stage in STAGES}
-    for name in ("data", "teacher"):
-        made[name] = run_cached(stages[name], resolved, made, shelf, ALONE, log).folder
-    distill = stages["distill"]
+    distill = next(stage for stage in STAGES if stage.name == "distill")
+    for stage in STAGES[: STAGES.index(distill)]:
+        made[stage.name] = run_cached(stage, resolved, made, shelf, ALONE, log).folder
     if not space:
         space = search.usual(resolved, distill.load().layer_choices(view(distill, resolved), made))
     said = json.dumps([recipe(distill, resolved, made).key, [repr(dimension) for dimension in space]])

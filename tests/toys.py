@@ -1,13 +1,17 @@
 """Small data and networks for the tests of training, with which nothing takes longer than a moment."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.config import Compute, Training
+from edgekd.errors import ConfigError
+from edgekd.nn.layers import Networks, Pair
 from edgekd.nn.lesson import Lesson, Teacher
+from edgekd.nn.outputs import Outputs
 from edgekd.nn.splits import Split, Splits
 
 CPU = Compute(accelerator="cpu", threads=1)
@@ -46,6 +50,23 @@ class Tiny(nn.Module):
 
     def forward(self, x):
         return self.head(self.body(x).mean((2, 3)))
+
+
+class Way(nn.Module):
+    """A loss about the way from a layer to the next: it takes two pairs or more."""
+
+    def __init__(self, layers: Sequence[str] | None = None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.pairs: tuple[Pair, ...] = ()
+
+    def connect(self, networks: Networks) -> None:
+        self.pairs = networks.pairs(self.layers, "way")
+        if len(self.pairs) < 2:
+            raise ConfigError("loss 'way' takes two pairs or more", "more layers")
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return student.logits.square().mean()
 
 
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:

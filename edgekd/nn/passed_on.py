@@ -94,19 +94,22 @@ def similarities(
     """
     if teacher is None:
         return (), "the teacher is no torch module: its layers can't be seen"
+    ours, theirs = survey(taught.students[0], splits.example), survey(teacher, splits.example)
+    networks = Networks(ours, theirs, classes=len(splits.classes), samples=len(splits.train))
+    seen = {layer.name for layer in ours}, {layer.name for layer in theirs}
+    pairs = tuple(pair for pair in chosen if pair.student.name in seen[0] and pair.teacher.name in seen[1])
     try:
-        pairs = tuple(chosen) or _matched(splits, taught.students[0], teacher)
+        pairs = pairs or networks.pairs(None, "CKA")
     except ConfigError as error:
         return (), error.what
     values = _cka(splits, [*taught.students, *alone.students], teacher, pairs)
     count = len(taught.students)
     rows = []
     for pair, each in zip(pairs, values, strict=True):
-        ours = spread([v for v in each[:count] if v is not None], "CKA")
-        if ours is None:
-            continue
-        theirs = spread([v for v in each[count:] if v is not None], "CKA")
-        rows.append(LayerSimilarity(student=pair.student.name, teacher=pair.teacher.name, distilled=ours, alone=theirs))
+        found, alone_too = (spread([v for v in part if v is not None], "CKA") for part in (each[:count], each[count:]))
+        names = {"student": pair.student.name, "teacher": pair.teacher.name}
+        if found is not None:
+            rows.append(LayerSimilarity(**names, distilled=found, alone=alone_too))
     return tuple(rows), "" if rows else "the layers answer the same to every sample, or the test set is too small"
 
 
@@ -199,11 +202,6 @@ def _inherited(mistakes: int, share: float | None, chance: Figure, more: tuple[f
     if more is not None:
         return more[0] > CLEARLY * more[1]
     return share - (chance.value or 0.0) > CLEARLY * (chance.error or 0.0)
-
-
-def _matched(splits: Splits, student: nn.Module, teacher: nn.Module) -> tuple[Pair, ...]:
-    layers = survey(student, splits.example), survey(teacher, splits.example)
-    return Networks(*layers, classes=len(splits.classes), samples=len(splits.train)).pairs(None, "CKA")
 
 
 @torch.no_grad()

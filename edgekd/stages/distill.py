@@ -15,8 +15,8 @@ import torch
 from torch import nn
 
 from edgekd import catalog
-from edgekd.config import Config
-from edgekd.errors import ModelError, TrainingError
+from edgekd.config import Config, Loss
+from edgekd.errors import ConfigError, ModelError, TrainingError
 from edgekd.losses.total import TotalLoss, total_loss
 from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import batches
@@ -165,16 +165,32 @@ def validated(config: Config, read: Mapping[str, Path], watch: Callable[[float, 
 def layer_choices(config: Config, read: Mapping[str, Path]) -> dict[int, list[list[str]]]:
     """Place in `distill.losses` -> what to try as its `layers`: all that it chooses itself, and each pair alone.
 
-    Losses whose layers are named in the config, and those of a single pair, are left as they are.
+    Losses whose layers are named in the config, and those that take no other choice, are left as they are.
     """
-    loss = prepare(config, read["teacher"], Splits.load(read["data"], test=False)).loss
-    places = [place for place, found in enumerate(config.distill.losses) if found.weight]
+    splits = Splits.load(read["data"], test=False)
+    course = prepare(config, read["teacher"], splits)
+    losses = config.distill.losses
+    places = [place for place, found in enumerate(losses) if found.weight]
     choices = {}
-    for place, term in zip(places, loss.terms, strict=True):
+    for place, term in zip(places, course.loss.terms, strict=True):
         pairs = [f"{pair.student.name}:{pair.teacher.name}" for pair in getattr(term, "pairs", ())]
-        if len(pairs) > 1 and "layers" not in config.distill.losses[place].entry_options():
-            choices[place] = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
+        if len(pairs) < 2 or "layers" in losses[place].entry_options():
+            continue
+        tried = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
+        taken = [layers for layers in tried if _takes(losses[place], layers, course)]
+        if len(taken) > 1:
+            choices[place] = taken
     return choices
+
+
+def _takes(loss: Loss, layers: list[str], course: Course) -> bool:
+    """Whether a loss can work with these layers: some need two or more, and some name them in another way."""
+    try:
+        one = total_loss([loss.model_copy(update={"options": {**loss.entry_options(), "layers": layers}})])
+        one.connect(course.fresh(course.config.seed), open_network(course.teacher_folder), course.splits)
+    except ConfigError:
+        return False
+    return True
 
 
 def teach(lesson: Lesson, config: Config) -> FitResult:

@@ -10,7 +10,7 @@ import torch
 from toys import Tiny, linear, stripes
 
 from edgekd.figures import ClassTransfer, Distillation
-from edgekd.nn.layers import survey
+from edgekd.nn.layers import Pair, survey
 from edgekd.nn.passed_on import Pupils, passed_on, similarities, spread
 from edgekd.nn.splits import Split, Splits
 
@@ -112,3 +112,15 @@ def test_layers_that_are_not_there_are_not_compared_and_it_is_said_why() -> None
     assert survey(linear(), STRIPES.example)
     rows, why = similarities(STRIPES, Pupils([linear()]), Pupils(), Tiny(), ())
     assert rows == () and "no layers" in why
+
+
+def test_the_layers_that_a_loss_compares_are_those_that_are_told_of() -> None:
+    teacher, student = Tiny(), Tiny(width=6)
+    layers = {layer.name: layer for layer in survey(student, STRIPES.example)}
+    theirs = {layer.name: layer for layer in survey(teacher, STRIPES.example)}
+    chosen = (Pair(layers["body.0"], theirs["body.2"]),)
+    rows, _ = similarities(STRIPES, Pupils([student]), Pupils(), teacher, chosen)
+    assert [(row.student, row.teacher, row.alone) for row in rows] == [("body.0", "body.2", None)]
+    gone = Pair(replace(layers["body.0"], name="gone"), theirs["body.2"])
+    rows, _ = similarities(STRIPES, Pupils([student]), Pupils(), teacher, (gone,))
+    assert [row.student for row in rows] == ["body"]  # matched by resolution instead

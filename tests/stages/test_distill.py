@@ -291,6 +291,7 @@ def test_layers_to_try_are_all_pairs_and_each_alone(read):
     plan = Blueprint("resnet8", blueprint.fill_options("resnet8", {}, SPLITS))
     blueprint.save(blueprint.build(plan, seed=0), plan, read["teacher"] / "model")
     losses = [{"name": "logits"}, {"name": "attention"}, {"name": "attention", "layers": ["block1"]}]
+    losses.append({"name": "toys:Way"})  # which would refuse a pair alone
     asked = config(losses=losses)
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"model": "resnet8"})})
     (choices,) = (found := stage.layer_choices(asked, read)).values()
