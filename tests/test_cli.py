@@ -117,7 +117,7 @@ def test_only_the_main_process_complains_of_a_config(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("command", ["build", "check", "verify", "report"])
+@pytest.mark.parametrize("command", ["build", "check", "verify", "report", "tune"])
 def test_a_missing_target_is_asked_for(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command) == 2
     assert f"edgekd {command} --target rpi4" in capsys.readouterr().err
@@ -189,7 +189,7 @@ from edgekd.cli import main
 try:
     main()
 except SystemExit as left:
-    heavy = {'torch', 'numpy', 'onnx', 'rich'} & set(sys.modules)
+    heavy = {'torch', 'numpy', 'onnx', 'rich', 'optuna', 'sqlalchemy'} & set(sys.modules)
     print('code', left.code, 'heavy', *heavy)
 """
 
@@ -200,6 +200,8 @@ except SystemExit as left:
         ("--help", 0),
         ("--version", 0),
         ("build --help", 0),
+        ("tune --help", 0),
+        ("tune", 2),
         ("targets", 0),
         ("targets rpi4", 0),
         ("init", 0),

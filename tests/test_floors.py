@@ -14,8 +14,20 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LIGHT = [
     "edgekd", "edgekd.cli", "edgekd.pipeline", "edgekd.proof", "edgekd.forecast", "edgekd.pages", "edgekd.doctor",
     "edgekd.template", "edgekd.figures", "edgekd.store", "edgekd.target", "edgekd.catalog", "edgekd.configure",
+    "edgekd.search", "edgekd.study", "edgekd.tune",
 ]  # fmt: skip
-HEAVY = ["torch", "numpy", "onnx", "onnxruntime", "ai_edge_litert", "sklearn", "lightning", "rich"]
+HEAVY = [
+    "torch",
+    "numpy",
+    "onnx",
+    "onnxruntime",
+    "ai_edge_litert",
+    "sklearn",
+    "lightning",
+    "rich",
+    "optuna",
+    "sqlalchemy",
+]
 
 
 def after(code: str) -> set[str]:

@@ -1,14 +1,18 @@
 """Small data and networks for the tests of training, with which nothing takes longer than a moment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from torch import nn
+from torch import Tensor, nn
 
 from edgekd.config import Compute, Training
+from edgekd.errors import ConfigError
 from edgekd.nn import blueprint
+from edgekd.nn.layers import Networks, Pair
 from edgekd.nn.lesson import Lesson, Teacher
+from edgekd.nn.outputs import Outputs
 from edgekd.nn.splits import Split, Splits
 from edgekd.teachers.answers import Index, save_index
 
@@ -29,6 +33,13 @@ def stripes(count: int = 96, size: int = 8, seed: int = 0, noise: int = 40) -> S
     return Splits(split(count), split(32), split(32), ("rows", "columns"), (0.43,), (0.3,))
 
 
+def striped() -> dict[str, Any]:
+    """The stripes as a data set that a config can name: "toys:striped"."""
+    found = stripes(noise=110)
+    parts = {name: getattr(found, name) for name in ("train", "validation", "test")}
+    return {"classes": list(found.classes), **{name: (split.x, split.y) for name, split in parts.items()}}
+
+
 class Tiny(nn.Module):
     """Convolution, batch norm, dropout and a linear layer; a user's model to edgekd."""
 
@@ -46,6 +57,23 @@ class Tiny(nn.Module):
 def tiny(seed: int, **options: int) -> nn.Module:
     """A Tiny whose weights depend on the seed alone."""
     return blueprint.build(blueprint.Blueprint("toys:Tiny", options), seed=seed)
+
+
+class Way(nn.Module):
+    """A loss about the way from a layer to the next: it takes two pairs or more."""
+
+    def __init__(self, layers: Sequence[str] | None = None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.pairs: tuple[Pair, ...] = ()
+
+    def connect(self, networks: Networks) -> None:
+        self.pairs = networks.pairs(self.layers, "way")
+        if len(self.pairs) < 2:
+            raise ConfigError("loss 'way' takes two pairs or more", "more layers")
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        return student.logits.square().mean()
 
 
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:

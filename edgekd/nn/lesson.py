@@ -37,6 +37,7 @@ class Lesson:
         a file of another runtime).
     connect: (student, teacher's network or None) -> the loss anew, its layers chosen for these two; None: the loss as
         it is serves any two.
+    watch: (student, epochs done) is called after each epoch of `learn` but the last; what it raises ends the training.
     """
 
     student: nn.Module
@@ -54,6 +55,7 @@ class Lesson:
     title: str = "distill"
     teacher_network: Callable[[], nn.Module] | None = None
     connect: Callable[[nn.Module, nn.Module | None], nn.Module] | None = None
+    watch: Callable[[nn.Module, int], None] | None = None
 
     def beside(self, name: str) -> Path | None:
         """A checkpoint for a further training of this lesson."""
@@ -77,8 +79,15 @@ class Lesson:
 
 def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
     """Train the student under the teacher by the loss; without them on the labels alone, by cross-entropy."""
+
+    def between(module: nn.Module, epoch: int) -> None:
+        if lesson.watch is not None and epoch > 0:
+            lesson.watch(lesson.student, epoch)
+        if on_epoch is not None:
+            on_epoch(module, epoch)
+
     parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
-    return trained(lesson, nn.ModuleDict(parts), partial(_step, lesson), on_epoch=on_epoch)
+    return trained(lesson, nn.ModuleDict(parts), partial(_step, lesson), on_epoch=between)
 
 
 def trained(lesson: Lesson, module: nn.Module, step: Step, **others: Any) -> FitResult:

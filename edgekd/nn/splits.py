@@ -89,8 +89,12 @@ class Splits:
         (folder / "splits.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
-    def load(cls, folder: Path, mmap: bool = True) -> "Splits":
-        """What `save` left; inputs stay on disk until they are read, unless `mmap` is off."""
+    def load(cls, folder: Path, mmap: bool = True, *, test: bool = True) -> "Splits":
+        """What `save` left; inputs stay on disk until they are read, unless `mmap` is off.
+
+        Args:
+            test: False leaves the test part's files unopened, and the part empty: for choosing settings.
+        """
         mode = "r" if mmap else None
         try:
             facts = json.loads((folder / "splits.json").read_text(encoding="utf-8"))
@@ -100,7 +104,10 @@ class Splits:
                     np.load(folder / f"{part}_y.npy", allow_pickle=False),
                 )
                 for part in PARTS
+                if test or part != "test"
             }
+            if not test:
+                parts["test"] = Split(parts["train"].x[:0], parts["train"].y[:0])
             classes, mean, std = (tuple(facts[name]) for name in ("classes", "mean", "std"))
             vocabulary = tuple(facts.get("vocabulary", ()))
             return cls(parts["train"], parts["validation"], parts["test"], classes, mean, std, vocabulary)

@@ -6,7 +6,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgekd.figures import Figure, Report
-from edgekd.reporting import plots, sentences, units
+from edgekd.reporting import distillation, plots, sentences, units
 from edgekd.reporting.svg import Drawing
 
 
@@ -34,8 +34,10 @@ def html(report: Report) -> str:
     return environment.get_template("page.html").render(
         report=report,
         sentences=sentences,
+        distillation=distillation,
         tiles=_tiles(report),
         ledger_plot=_inline(plots.accuracy_against_size(report)),
+        seeds_plot=_inline(plots.accuracy_by_seed(report.distillation)) if report.distillation else "",
         boundary_plot=_inline(plots.boundaries(report.boundaries)) if report.boundaries else "",
         operator_plot=_inline(plots.operator_cost(report.operators)) if report.operators else "",
         latency_plot=_inline(plots.latency(timed)) if timed else "",

@@ -86,6 +86,8 @@ def _verdicts(
             metrics["distill"].get("baseline_accuracy"),
             samples,
             skipped=bool(metrics["distill"].get("skipped")),
+            each=metrics["distill"].get("each_accuracy") or (),
+            each_alone=metrics["distill"].get("each_baseline_accuracy") or (),
         ),
         "pruned": verdicts.pruned(
             skipped=bool(metrics["prune"].get("skipped")),

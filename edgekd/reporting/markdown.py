@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from edgekd.figures import Boundary, Figure, Report
-from edgekd.reporting import sentences, units
+from edgekd.figures import Boundary, Distillation, Figure, Report
+from edgekd.reporting import distillation, sentences, units
 
 LEDGER = (
     "stage",
@@ -53,6 +53,7 @@ def markdown(report: Report) -> str:
         ),
         "Accuracy is of the test set, with one standard error. Latency is the time of one inference on this host"
         " against the distilled student in float, with the furthest round; it says nothing about the device.",
+        *(_distillation(report, report.distillation) if report.distillation else ()),
         "## Parity",
         sentences.capital(_escape(sentences.parity(report))) + ".",
         table(
@@ -127,6 +128,20 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "| " + " | ".join(heading.removeprefix(">") for heading in headings) + " |"
     rule = "|" + "|".join("---:" if heading.startswith(">") else "---" for heading in headings) + "|"
     return "\n".join([head, rule, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _distillation(report: Report, found: Distillation) -> Iterable[str]:
+    yield "## Distillation"
+    yield " ".join(_escape(sentence) for sentence in distillation.sentences(report, found))
+    yield table(distillation.COMPARISON, distillation.comparison(found))
+    yield distillation.CAPTION
+    if found.layers:
+        yield table(distillation.LAYERS, ([_escape(cell) for cell in row] for row in distillation.layers(found)))
+    elif found.layers_unknown:
+        yield f"Layers were not compared: {_escape(found.layers_unknown)}."
+    if found.classes:
+        yield table(distillation.CLASSES, ([_escape(cell) for cell in row] for row in distillation.classes(found)))
+        yield _escape(distillation.left_out(found) + distillation.CLASS_CAPTION)
 
 
 def _boundary(row: Boundary) -> tuple[str, ...]:

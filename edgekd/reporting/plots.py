@@ -1,9 +1,9 @@
-"""The report's four plots: accuracy against size, accuracy at each boundary, cost of operators, time of files."""
+"""The report's plots: accuracy against size, by seed and at each boundary, cost of operators, time of files."""
 
 import math
 from collections.abc import Callable, Sequence
 
-from edgekd.figures import Boundary, LatencyRow, OperatorRow, Report, StageRow
+from edgekd.figures import Boundary, Distillation, LatencyRow, OperatorRow, Report, StageRow
 from edgekd.reporting import units
 from edgekd.reporting.sentences import boundary_name
 from edgekd.reporting.svg import Drawing, log_ticks, shorten, text_width, ticks
@@ -42,6 +42,37 @@ def accuracy_against_size(report: Report) -> Drawing:
     drawing.path(points, "trail")
     for index, (row, (px, py)) in enumerate(zip(rows, points, strict=True)):
         _stage_point(drawing, row, px, py, y, above=index % 2 == 0)
+    return drawing
+
+
+def accuracy_by_seed(found: Distillation) -> Drawing:
+    """A dot for each training, with its teacher and without; the upright stroke is their mean."""
+    groups = [
+        ("under the teacher", found.accuracy, "distilled"),
+        ("the same student alone", found.accuracy_alone, "alone"),
+    ]
+    rows = [(name, group, kind) for name, group, kind in groups if group is not None]
+    teacher = found.accuracy_teacher.value if found.accuracy_teacher else None
+    left, right, top = 190.0, WIDTH - 90.0, 30.0
+    bottom = top + 30.0 * len(rows)
+    drawing = Drawing(WIDTH, bottom + 52, "Accuracy of each training")
+    ends = [value for _, group, _ in rows for value in group.each] + ([] if teacher is None else [teacher])
+    low, high = _widen(min(ends), max(ends), 0.15)
+    x = _linear(low, high, left, right)
+    for tick in ticks(low, min(high, 100.0), 5):
+        drawing.line(x(tick), top, x(tick), bottom, "grid")
+        drawing.text(x(tick), bottom + 18, f"{tick:g} %", "tick", "middle")
+    drawing.text((left + right) / 2, bottom + 42, "accuracy on the test set", "label", "middle")
+    if teacher is not None:
+        drawing.line(x(teacher), top - 8, x(teacher), bottom, "trail")
+        drawing.text(x(teacher), top - 14, "teacher", "tick", "middle")
+    for index, (name, group, kind) in enumerate(rows):
+        middle = top + 30.0 * (index + 0.5)
+        drawing.text(left - 12, middle + 4, name, "name", "end")
+        drawing.line(x(_number(group.mean.value)), middle - 10, x(_number(group.mean.value)), middle + 10, "mean")
+        for seed, value in zip(found.seeds, group.each, strict=True):
+            drawing.circle(x(value), middle, 5, f"point {kind}", f"seed {seed}: {value:.2f} %")
+        drawing.text(right + 12, middle + 4, units.text(group.mean), "tick")
     return drawing
 
 

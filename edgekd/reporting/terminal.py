@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from edgekd.figures import Report, StageRow
-from edgekd.reporting import sentences, units
+from edgekd.reporting import distillation, sentences, units
 
 WIDTH = 100
 INDENT = 9
@@ -27,6 +27,8 @@ def summary(report: Report, folder: Path | None = None) -> str:
         verdict = f"{row.paid}: {row.because}" if row.paid else row.because
         label = "paid?" if row is report.stages[0] else ""
         lines.append(_line(f"{label:{INDENT}}{row.stage}", verdict, indent=INDENT + 11))
+    if report.distillation is not None and (told := distillation.in_short(report.distillation)):
+        lines.append(_line("teacher", told))
     lines.append(_line("parity", sentences.parity(report)))
     if report.limits:
         lines.append(_line("limits", " · ".join(sentences.limit(row) for row in report.limits)))

@@ -27,6 +27,8 @@ def amount(value: float, unit: str) -> str:
             return f"{value:.2f}x"
         case "ms":
             return duration(value)
+        case "kappa" | "CKA":
+            return f"{value:.2f}"
         case "points":
             points = f"{value:.2f}".rstrip("0").rstrip(".")
             return f"{points} point" if points == "1" else f"{points} points"

@@ -1,11 +1,12 @@
 """Whether a stage paid, in words: what it was meant to save, whether it did, and what it cost.
 
-A difference in accuracy counts when it is larger than one standard error of it on the test set; a difference in latency
-counts when every round of the measurement agreed on its sign.
+A difference in accuracy counts when it is larger than one standard error of it, on the test set or over several seeds;
+a difference in latency counts when every round of the measurement agreed on its sign.
 """
 
 import math
-from collections.abc import Mapping
+import statistics
+from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from edgekd.figures import Figure
@@ -35,12 +36,26 @@ def difference_error(one: float, other: float, samples: int) -> float:
     return math.hypot(accuracy_error(one, samples), accuracy_error(other, samples))
 
 
-def distilled(accuracy: float, alone: float | None, samples: int, *, skipped: bool = False) -> Verdict:
-    """Against the same student, trained without the teacher."""
+def distilled(
+    accuracy: float,
+    alone: float | None,
+    samples: int,
+    *,
+    skipped: bool = False,
+    each: Sequence[float] = (),
+    each_alone: Sequence[float] = (),
+) -> Verdict:
+    """Against the same student, trained without the teacher; over several seeds where there are `each` and each_alone.
+
+    Over several seeds the standard error is that of the mean of the paired differences; all of them answer the same
+    test samples, so it says nothing of other samples.
+    """
     if skipped:
         return Verdict("skipped", "from a checkpoint, not trained here")
     if alone is None:
         return Verdict("unknown", "the same student was not trained alone: --set distill.baseline=true")
+    if len(each) > 1:
+        return _over_seeds([one - other for one, other in zip(each, each_alone, strict=True)])
     gain, error = accuracy - alone, difference_error(accuracy, alone, samples)
     words = f"{signed(gain)} against the same student alone"
     if abs(gain) <= error:
@@ -49,6 +64,18 @@ def distilled(accuracy: float, alone: float | None, samples: int, *, skipped: bo
     if gain < 0:
         return Verdict("no", f"{words}: the student is better without this teacher (standard error {error:.1f})")
     return Verdict("yes", f"{words} (standard error {error:.1f}, one seed)")
+
+
+def _over_seeds(gains: Sequence[float]) -> Verdict:
+    count, gain = len(gains), statistics.fmean(gains)
+    error = statistics.stdev(gains) / math.sqrt(count)
+    better, worse = sum(each > 0 for each in gains), sum(each < 0 for each in gains)
+    words = f"{signed(gain)} against the same student alone (mean of {count} seeds, standard error {error:.2f}"
+    if abs(gain) <= error:
+        return Verdict("unknown", f"{words}): no difference that {count} seeds can show")
+    if gain < 0:
+        return Verdict("no", f"{words}, worse in {worse} of them): the student is better without this teacher")
+    return Verdict("yes", f"{words}, better in {better} of them)")
 
 
 def pruned(

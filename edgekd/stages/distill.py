@@ -1,131 +1,131 @@
-"""Distilling: a student learns from the teacher, and once more without it, to show what the teacher was worth."""
+"""Distilling: a student learns from the teacher, and once more without it, to show what the teacher was worth.
 
-import copy
-from collections.abc import Mapping
-from dataclasses import replace
+With several seeds both are trained at each of them. The student of the config's own seed is shipped, whatever the
+others reach: to ship the best on the test set would be to choose by it.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from torch import nn
 
-from edgekd import catalog
 from edgekd.config import Config
-from edgekd.errors import ModelError
-from edgekd.losses.total import TotalLoss, total_loss
+from edgekd.course import Course, prepare, scheme_options, teach
 from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import batches
-from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
+from edgekd.nn.evaluate import accuracies, count_parameters, logits
 from edgekd.nn.fit import FitResult
-from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, learn
-from edgekd.nn.options import typed
+from edgekd.nn.layers import Pair
+from edgekd.nn.lesson import Lesson, learn, on_labels
+from edgekd.nn.passed_on import Pupils, passed_on, similarities
 from edgekd.nn.splits import Splits
-from edgekd.teachers.answers import views_of
-from edgekd.teachers.opening import open_network, open_teacher
+from edgekd.teachers.opening import logits_on
 
-VERSION = 3
+VERSION = 4
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A trained student.
+
+    Attributes:
+        figures: its accuracies.
+        answers: on the test set, logits (N, classes).
+    """
+
+    student: nn.Module
+    result: FitResult
+    figures: dict[str, float]
+    answers: np.ndarray
+
+
+def foresee(config: Config, data: Path) -> None:
+    """Refuse options that the scheme can't take before even the teacher is trained."""
+    scheme_options(config)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves `model/`, the distilled student."""
     splits = Splits.load(read["data"])
     settings, trains = config.distill, config.distill.epochs > 0
-    options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
-    plan = blueprint.Blueprint(config.student.model, options)
-    notes: list[str] = []
-
-    def fresh(seed: int) -> nn.Module:
-        student = blueprint.build(plan, seed=seed)
-        if config.student.checkpoint is not None:
-            notes.extend(note for note in load_checkpoint(student, config.student.checkpoint) if note not in notes)
-        return student
-
-    student = fresh(config.seed)
-    check_answer(student, splits, f"student {config.student.model!r}")
-    network = open_network(read["teacher"])
-    connect = partial(_connected, config, splits)
-    loss = connect(student, network)
-    answers = None if loss.teacher_layers else read.get("answers")
-    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers, answers, settings.combine)
-    _check_classes(teacher, splits)
-    lesson = Lesson(
-        student, fresh, teacher, loss, loss.student_layers, splits, settings,
-        config.seed, config.compute, config.data.augment, views_of(answers), out / "training.ckpt",
-        teacher_network=None if network is None else partial(copy.deepcopy, network), connect=connect,
-    )  # fmt: skip
-    result = FitResult(0, [], processes.world(), 0, "cpu")
-    if trains:
-        scheme = catalog.load("scheme", settings.scheme.name)
-        result = scheme(lesson, **_scheme_options(config))
-    metrics = processes.from_main(lambda: _finish(student, plan, splits, result, out))
-    notes += result.notes
-    resumed_from = result.resumed_from
-    baseline: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
-    if settings.baseline and trains:
-        alone = replace(
-            lesson, student=fresh(config.seed), teacher=None, loss=None, layers=(), views=None,
-            checkpoint=out / "baseline.ckpt", title="distill: the same student without the teacher",
-        )  # fmt: skip
-        second = learn(alone)
-        judge = partial(accuracies, alone.student, splits, device=second.device, title="distill: without the teacher")
-        baseline.update(processes.from_main(judge))
-        notes += [note for note in second.notes if note not in notes]
-        resumed_from += second.resumed_from
+    course = prepare(config, read, splits)
+    seeds = range(config.seed, config.seed + (settings.seeds if trains else 1))
+    taught: list[Taught] = []
+    alone: list[Taught] = []
+    for seed in seeds:
+        lesson = course.lesson(seed, out)
+        result = teach(lesson, config) if trains else FitResult(0, [], processes.world(), 0, "cpu")
+        taught.append(_judged(lesson, result))
+        if settings.baseline and trains:
+            without = _without_teacher(lesson, course.fresh(seed), settings.baseline_epochs or settings.epochs)
+            alone.append(_judged(without, learn(without)))
+    shipped = taught[0]
+    processes.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
+    found = processes.from_main(lambda: _transfer(course, read["teacher"], seeds, taught, alone))
     for file in out.glob("*.ckpt"):
         file.unlink(missing_ok=True)
+    names = ("accuracy", "validation_accuracy")
     return {
-        **metrics,
-        **{f"baseline_{name}": value for name, value in baseline.items()},
+        **shipped.figures,
+        "parameters": count_parameters(shipped.student),
+        "processes": shipped.result.processes,
+        "losses": shipped.result.losses,
+        **{f"baseline_{name}": alone[0].figures[name] if alone else None for name in names},
+        "seeds": list(seeds),
+        **{f"each_{name}": [each.figures[name] for each in taught] for name in names},
+        **{f"each_baseline_{name}": [each.figures[name] for each in alone] for name in names},
+        "transfer": found,
         "scheme": settings.scheme.name,
-        "figures": dict(result.figures),
-        "layers": {"student": loss.student_layers, "teacher": loss.teacher_layers},
-        "resumed_from": resumed_from,
+        "figures": dict(shipped.result.figures),
+        "layers": {"student": course.loss.student_layers, "teacher": course.loss.teacher_layers},
+        "resumed_from": sum(each.result.resumed_from for each in (*taught, *alone)),
         "skipped": not trains,
-        "notes": notes,
+        "notes": list(dict.fromkeys([*course.notes, *(n for each in (*taught, *alone) for n in each.result.notes)])),
     }
 
 
-def foresee(config: Config, data: Path) -> None:
-    """Refuse options that the scheme can't take before even the teacher is trained."""
-    _scheme_options(config)
+def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
+    """The same training, of the same student, on the labels alone."""
+    assert lesson.checkpoint is not None
+    own = lesson.checkpoint.name == "training.ckpt"
+    name = "baseline.ckpt" if own else f"{lesson.checkpoint.stem}-baseline.ckpt"
+    return replace(
+        on_labels(lesson), student=student, checkpoint=lesson.checkpoint.with_name(name),
+        settings=lesson.settings.model_copy(update={"epochs": epochs}),
+        title="distill: the same student without the teacher" + ("" if own else f", seed {lesson.seed}"),
+    )  # fmt: skip
 
 
-def _scheme_options(config: Config) -> dict[str, Any]:
-    scheme = config.distill.scheme
-    return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
-
-
-def _connected(config: Config, splits: Splits, student: nn.Module, teacher: nn.Module | None) -> TotalLoss:
-    """The loss with its layers chosen; what its adapters start from depends on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        loss = total_loss(config.distill.losses)
-        loss.connect(student, teacher, splits)
-    return loss
-
-
-def _finish(
-    student: nn.Module, plan: blueprint.Blueprint, splits: Splits, result: FitResult, out: Path
-) -> dict[str, Any]:
-    blueprint.save(student, plan, out / "model")
-    return {
-        **accuracies(student, splits, device=result.device, title="distill"),
-        "parameters": count_parameters(student),
-        "processes": result.processes,
-        "losses": result.losses,
-    }
-
-
-def _check_classes(teacher: Teacher, splits: Splits) -> None:
-    """Before any training: the teacher answers for as many classes as the data has."""
-    batch = next(batches(splits.train, splits, 2))
-    with torch.no_grad():
-        shape = tuple(teacher(batch).logits.shape)
-    wanted = (len(batch.y), len(splits.classes))
-    if shape != wanted:
-        raise ModelError(
-            f"the teacher gives logits of shape {shape}, the student of shape {wanted}",
-            f"a teacher for the data's {wanted[1]} classes",
+def _judged(lesson: Lesson, result: FitResult) -> Taught:
+    def judge() -> tuple[dict[str, float], np.ndarray]:
+        ask = partial(logits, lesson.student, lesson.splits.test, lesson.splits, device=result.device)
+        return accuracies(lesson.student, lesson.splits, device=result.device, title=lesson.title), ask(
+            title=f"{lesson.title}: answers"
         )
+
+    return Taught(lesson.student, result, *processes.from_main(judge))
+
+
+def _transfer(
+    course: Course, teacher: Path, seeds: Sequence[int], taught: Sequence[Taught], alone: Sequence[Taught]
+) -> Any:
+    """The report's section on what was passed on, in JSON's types."""
+    splits, settings = course.splits, course.config.distill
+    answers = logits_on(teacher, splits, "test", settings.combine)
+    groups = [Pupils([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)]
+    facts = {
+        "scheme": settings.scheme.name,
+        "losses": tuple(loss.name for loss in settings.losses if loss.weight),
+        "epochs": settings.epochs,
+        "baseline_epochs": (settings.baseline_epochs or settings.epochs) if alone else None,
+        "seeds": tuple(seeds),
+    }
+    found = passed_on(splits, groups[0], groups[1], answers, facts)
+    chosen: tuple[Pair, ...] = tuple(
+        dict.fromkeys(pair for term in course.loss.terms for pair in getattr(term, "pairs", ()))
+    )
+    layers, why = similarities(splits, groups[0], groups[1], course.network, chosen)
+    return found.model_copy(update={"layers": layers, "layers_unknown": why}).model_dump(mode="json")

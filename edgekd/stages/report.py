@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 
 from edgekd import __version__
 from edgekd.config import Config
-from edgekd.figures import Boundary, FileRow, Measurements, Report
+from edgekd.figures import Boundary, Distillation, FileRow, Measurements, Report
 from edgekd.reporting import ledger, limits
 from edgekd.reporting.html import html
 from edgekd.reporting.markdown import markdown
@@ -100,6 +100,7 @@ def compose(
         seed=config.seed,
         data={"name": config.data.name, **{key: metrics["data"].get(key) for key in DATA_FIELDS}},
         stages=stages,
+        distillation=Distillation.model_validate(found) if (found := metrics["distill"].get("transfer")) else None,
         boundaries=tuple(boundaries),
         operators=measured.operators,
         latencies=measured.latencies,

@@ -40,6 +40,15 @@ def test_splits_come_back_from_their_folder_as_they_were(tmp_path, mmap):
     assert isinstance(loaded.train.x, np.memmap) == mmap
 
 
+def test_without_the_test_part_its_files_are_not_even_needed(tmp_path):
+    made().save(tmp_path)
+    for file in tmp_path.glob("test_*.npy"):
+        file.unlink()
+    loaded = Splits.load(tmp_path, test=False)
+    assert len(loaded.test) == 0 and loaded.test.x.shape == (0, 3, 4, 5)
+    assert len(loaded.validation) == 3 and loaded.classes == made().classes
+
+
 def test_splits_saved_twice_are_the_same_bytes(tmp_path):
     made().save(tmp_path / "a")
     made().save(tmp_path / "b")

@@ -5,7 +5,18 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config import Config
-from edgekd.figures import Boundary, Figure, LatencyRow, Measurements, OperatorRow, Report
+from edgekd.figures import (
+    Boundary,
+    ClassTransfer,
+    Distillation,
+    Figure,
+    LatencyRow,
+    LayerSimilarity,
+    Measurements,
+    OperatorRow,
+    Report,
+    Spread,
+)  # fmt: skip
 from edgekd.stages.report import compose
 
 
@@ -34,6 +45,10 @@ def metrics() -> dict[str, dict[str, Any]]:
             "parameters": 15_000,
             "processes": 2,
             "notes": ["a <note>"],
+            "seeds": [0, 1, 2],
+            "each_accuracy": [98.9, 98.6, 98.9],
+            "each_baseline_accuracy": [96.5, 97.0, 96.9],
+            "transfer": transferred(),
         },
         "prune": {"accuracy": 98.7, "parameters": 8_000, "skipped": False, "processes": 1, "notes": []},
         "quantize": {"accuracy": 98.6, "processes": 1, "notes": []},
@@ -45,6 +60,48 @@ def metrics() -> dict[str, dict[str, Any]]:
         },
         "verify": {"passed": True},
     }
+
+
+def transferred(**changes: Any) -> dict[str, Any]:
+    """What three students took over from a teacher that takes a 9 for a 3; `changes` replace fields."""
+
+    def spread(*each: float, unit: str = "%") -> Spread:
+        mean = Figure(value=sum(each) / len(each), unit=unit, origin="measured-host", source="3 seeds", error=0.2)
+        return Spread(mean=mean, each=each)
+
+    empty = Figure(unit="%", remedy="too few")
+    nine = {"samples": 36, "agreement": accuracy(92.0), "agreement_alone": accuracy(88.0), "by_chance": accuracy(4.0)}
+    ill = {**nine, "mistakes": 12, "taken_for": "3", "repeated": accuracy(75.0), "repeated_alone": accuracy(25.0)}
+    well = {**nine, "mistakes": 0, "repeated": empty, "by_chance": empty}
+    kappa = Figure(value=0.6, unit="kappa", origin="measured-host")
+    facts: dict[str, Any] = {
+        "scheme": "offline",
+        "losses": ("logits",),
+        "epochs": 40,
+        "baseline_epochs": 40,
+        "seeds": (0, 1, 2),
+        "samples": 360,
+        "accuracy": spread(98.9, 98.6, 98.9),
+        "accuracy_alone": spread(96.5, 97.0, 96.9),
+        "accuracy_teacher": accuracy(99.2),
+        "agreement": spread(98.0, 98.2, 98.1),
+        "agreement_alone": spread(96.0, 96.2, 96.1),
+        "calibration_bins": 15,
+        "calibration": spread(1.0, 1.2, 1.1),
+        "calibration_alone": spread(2.0, 2.2, 2.1),
+        "calibration_teacher": accuracy(0.8),
+        "repeated": spread(70.0, 75.0, 80.0),
+        "repeated_alone": spread(20.0, 25.0, 30.0),
+        "by_chance": accuracy(4.0),
+        "consistency": spread(0.6, 0.7, 0.8, unit="kappa"),
+        "consistency_alone": spread(0.3, 0.4, 0.5, unit="kappa"),
+        "layers": (LayerSimilarity(student="block1", teacher="layer1", distilled=spread(0.9, 0.9, 0.9, unit="CKA")),),
+        "classes": (
+            ClassTransfer(name="8 <&|>", consistency=empty, inherited=False, **well),
+            ClassTransfer(name="9", consistency=kappa, inherited=True, **ill),
+        ),
+    }
+    return Distillation(**{**facts, **changes}).model_dump(mode="json")
 
 
 def boundaries(**changes: Any) -> tuple[Boundary, ...]:

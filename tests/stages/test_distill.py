@@ -6,8 +6,10 @@ import torch
 from torch import nn
 from toys import Tiny, lesson, store_answers, stripes
 
+from edgekd import course
 from edgekd.config import Config, Training
 from edgekd.errors import ConfigError, ModelError
+from edgekd.figures import Distillation
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint, resume
 from edgekd.nn.batches import batches
@@ -126,6 +128,80 @@ def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, 
     assert first.read_bytes() == second.read_bytes()
 
 
+@pytest.mark.parametrize("calls", [1, 3, 5, 8])
+def test_killed_in_any_training_of_several_seeds_it_ends_as_if_nothing_had_happened(
+    read, out, tmp_path, monkeypatch, calls
+):
+    """Two seeds, of both student and baseline, two epochs each: eight states are kept."""
+    whole = stage.run(config(epochs=2, seeds=2), read, tmp_path / "whole")
+    keep, count = resume.keep, iter(range(1, 100))
+
+    def keep_until_killed(path, state):
+        keep(path, state)
+        if next(count) == calls:
+            raise Killed
+
+    monkeypatch.setattr(resume, "keep", keep_until_killed)
+    with pytest.raises(Killed):
+        stage.run(config(epochs=2, seeds=2), read, out)
+    monkeypatch.setattr(resume, "keep", keep)
+    resumed = stage.run(config(epochs=2, seeds=2), read, out)
+    assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
+    assert resumed == whole
+    # These follow the weights of all four networks to the last bit.
+    assert len({*whole["transfer"]["calibration"]["each"], *whole["transfer"]["calibration_alone"]["each"]}) == 4
+    assert [path.name for path in out.iterdir()] == ["model"]
+
+
+def test_the_shipped_student_is_that_of_the_configs_seed_whatever_the_others_reach(read, out, tmp_path):
+    several = stage.run(config(epochs=2, seeds=3), read, out)
+    one = stage.run(config(epochs=2), read, tmp_path / "one")
+    first, second = (folder / "model" / "weights.pt" for folder in (out, tmp_path / "one"))
+    assert first.read_bytes() == second.read_bytes()
+    assert several["seeds"] == [0, 1, 2] and one["seeds"] == [0]
+    assert several["accuracy"] == several["each_accuracy"][0] == one["accuracy"]
+    assert several["baseline_accuracy"] == several["each_baseline_accuracy"][0] == one["baseline_accuracy"]
+
+
+def test_the_second_seed_is_the_training_of_a_config_with_that_seed(read, out, tmp_path):
+    losses = [{"name": "logits"}, {"name": "attention", "layers": ["body.2:body.2"]}]
+    several = stage.run(config(epochs=2, seeds=2, losses=losses), read, out)
+    next_seed = config(epochs=2, losses=losses).model_copy(update={"seed": 1})
+    alone = stage.run(next_seed, read, tmp_path / "one")
+    for name in ("accuracy", "validation_accuracy", "baseline_accuracy", "baseline_validation_accuracy"):
+        assert several[f"each_{name}"][1] == alone[name]
+    for name in ("calibration", "calibration_alone"):  # which follow the weights to the last bit
+        assert several["transfer"][name]["each"][1] == alone["transfer"][name]["each"][0]
+
+
+def test_the_student_alone_can_be_given_more_epochs(read, out, monkeypatch):
+    asked = []
+    learn_as_before = stage.learn
+    monkeypatch.setattr(stage, "learn", lambda lesson: asked.append(lesson.settings.epochs) or learn_as_before(lesson))
+    metrics = stage.run(config(epochs=1, baseline_epochs=3), read, out)
+    assert asked == [3]
+    assert (metrics["transfer"]["epochs"], metrics["transfer"]["baseline_epochs"]) == (1, 3)
+
+
+def test_what_was_passed_on_is_kept_with_the_stage(read, out):
+    found = Distillation.model_validate(stage.run(config(epochs=2, seeds=2), read, out)["transfer"])
+    assert found.seeds == (0, 1) and found.samples == 32 and found.losses == ("logits",)
+    assert found.accuracy.each == tuple(100 * round(32 * v / 100) / 32 for v in found.accuracy.each)
+    assert found.agreement is not None and len(found.agreement.each) == 2
+    assert [row.name for row in found.classes] == ["rows", "columns"]
+    assert [(row.student, row.teacher) for row in found.layers] == [("body", "body")]
+
+
+def test_of_a_student_that_was_brought_along_it_is_told_too_how_like_its_teacher_it_is(read, out, tmp_path):
+    torch.save(blueprint.build(Blueprint("toys:Tiny", {}), seed=9).state_dict(), tmp_path / "own.pt")
+    asked = config(epochs=0, seeds=3)
+    asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
+    metrics = stage.run(asked, read, out)
+    found = Distillation.model_validate(metrics["transfer"])
+    assert metrics["seeds"] == [0] and found.accuracy_alone is None and found.baseline_epochs is None
+    assert found.agreement is not None and found.gain is None
+
+
 def test_a_teacher_for_other_classes_is_refused_before_training(read, out):
     plan = Blueprint("toys:Tiny", {"classes": 10})
     blueprint.save(blueprint.build(plan, seed=4), plan, read["teacher"] / "model")
@@ -182,3 +258,31 @@ def test_a_layer_that_is_not_there_is_refused_with_the_right_one(read, out):
     with pytest.raises(ConfigError, match=r"the teacher has no layer 'body.9'") as refused:
         stage.run(config(losses=[{"name": "attention", "layers": ["body.2:body.9"]}]), read, out)
     assert "body." in refused.value.remedy
+
+
+def test_what_tuning_sees_is_the_validation_accuracy_that_the_stage_reports(read, out, monkeypatch):
+    reported = stage.run(config(epochs=3, baseline=False), read, out)["validation_accuracy"]
+    seen, opened, load = [], [], np.load
+    monkeypatch.setattr(np, "load", lambda file, **how: opened.append(file.name) or load(file, **how))
+    found = course.validated(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
+    assert found == reported
+    assert [epochs for _, epochs in seen] == [1, 2]
+    assert "validation_x.npy" in opened and not [name for name in opened if name.startswith("test")]
+
+
+def test_watching_does_not_change_what_is_trained(read):
+    assert course.validated(config(epochs=4), read, lambda *_: torch.rand(3)) == course.validated(
+        config(epochs=4), read, lambda *_: None
+    )
+
+
+def test_layers_to_try_are_all_pairs_and_each_alone(read):
+    plan = Blueprint("resnet8", blueprint.fill_options("resnet8", {}, SPLITS))
+    blueprint.save(blueprint.build(plan, seed=0), plan, read["teacher"] / "model")
+    losses = [{"name": "logits"}, {"name": "attention"}, {"name": "attention", "layers": ["block1"]}]
+    losses.append({"name": "toys:Way"})  # which would refuse a pair alone
+    asked = config(losses=losses)
+    asked = asked.model_copy(update={"student": asked.student.model_copy(update={"model": "resnet8"})})
+    (choices,) = (found := course.layer_choices(asked, read)).values()
+    assert list(found) == [1] and choices[0] == ["block1:block1", "block2:block2", "block3:block3"]
+    assert choices[1:] == [[pair] for pair in choices[0]]

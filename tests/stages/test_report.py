@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import builds
@@ -21,7 +23,9 @@ def row(report: Report, stage: str):
 def test_a_good_build_pays_at_every_stage(tmp_path: Path) -> None:
     report = builds.report(tmp_path)
     assert [found.paid for found in report.stages] == [None, "yes", "yes", "yes"]
-    assert row(report, "distilled").because.startswith("+2.4 against the same student alone")
+    assert row(report, "distilled").because == (
+        "+2.0 against the same student alone (mean of 3 seeds, standard error 0.23, better in 3 of them)"
+    )
 
 
 def test_changes_are_points_against_the_row_before(tmp_path: Path) -> None:
@@ -54,6 +58,90 @@ def test_a_student_that_is_better_without_its_teacher_did_not_pay() -> None:
 def test_a_gain_within_one_standard_error_is_noise() -> None:
     paid, because = verdicts.distilled(97.0, 96.5, samples=360)
     assert paid == "unknown" and "within noise" in because
+
+
+@pytest.mark.parametrize(
+    ("gains", "paid", "words"),
+    [
+        (
+            (1.0, 2.0, 3.0),
+            "yes",
+            "+2.0 against the same student alone (mean of 3 seeds, standard error 0.58",
+        ),
+        ((1.0, -1.0, 0.5), "unknown", "no difference that 3 seeds can show"),
+        ((0.0, 0.0), "unknown", "no difference that 2 seeds can show"),
+        ((-1.0, -2.0, 0.1), "no", "worse in 2 of them): the student is better without this teacher"),
+    ],
+)
+def test_over_several_seeds_the_pairs_decide(gains: tuple[float, ...], paid: str, words: str) -> None:
+    alone = [90.0] * len(gains)
+    each = [90.0 + gain for gain in gains]
+    verdict = verdicts.distilled(each[0], 90.0, samples=360, each=each, each_alone=alone)
+    assert verdict.paid == paid and words in verdict.because
+
+
+def distilled(folder: Path, each: Sequence[float] = (), **changes: Any) -> Report:
+    """A report whose distillation differs so from that of a good build."""
+    metrics = builds.metrics()
+    metrics["distill"]["transfer"] = builds.transferred(**changes)
+    if each:
+        metrics["distill"] |= {"accuracy": each[0], "each_accuracy": list(each)}
+    return builds.report(folder, metrics=metrics)
+
+
+def test_the_section_on_distillation_opens_with_whether_it_paid(tmp_path: Path) -> None:
+    told = markdown(distilled(tmp_path / "yes"))
+    assert "\n\nDistillation paid: +2.0 against the same student alone (mean of 3 seeds" in told
+    assert "Both were trained for 40 epochs from each of the seeds 0, 1, 2; the teacher's own training is not" in told
+    assert "Distillation did not pay: -6" in markdown(distilled(tmp_path / "no", [90.0, 91.0, 91.5]))
+    unsure = markdown(distilled(tmp_path / "unsure", [96.0, 97.0, 97.4]))
+    assert "Whether distillation paid is not known: 0.0 against the same student alone" in unsure
+
+
+def test_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
+    words = markdown(distilled(tmp_path, seeds=(0,), accuracy=builds.transferred()["accuracy"] | {"each": (98.9,)}))
+    assert "One seed can't tell a gain from luck: --set distill.seeds=3" in words
+
+
+def test_unequal_lengths_of_training_are_said(tmp_path: Path) -> None:
+    words = markdown(distilled(tmp_path, baseline_epochs=80))
+    assert "The student had 40 epochs under the teacher and 80 epochs alone" in words
+
+
+def test_a_biased_teacher_is_named_in_all_three_forms(tmp_path: Path) -> None:
+    report = distilled(tmp_path)
+    told = "Class 9 inherits its teacher's mistakes: of 12, mostly taken for 3, the student repeats 75.0 %"
+    assert told in markdown(report) and told.replace("'", "&#39;") in html(report)
+    short = " ".join(summary(report).split())
+    assert "teacher same answer as the teacher 98.1 % (alone 96.1 %); calibration error 1.1 %" in short
+    assert "mistakes inherited in class 9" in short
+
+
+def test_a_teacher_that_could_not_be_asked_is_no_secret(tmp_path: Path) -> None:
+    nothing = dict.fromkeys(("agreement", "agreement_alone", "repeated", "consistency", "accuracy_teacher"))
+    report = distilled(tmp_path, unknown="only stored answers exist", classes=(), layers=(), **nothing)
+    for words in (markdown(report), html(report)):
+        assert "What else was passed on is not known: only stored answers exist." in words
+    assert "same answer as the teacher" not in summary(report)
+
+
+def test_of_many_classes_the_pages_show_those_that_agree_least(tmp_path: Path) -> None:
+    one = builds.transferred()["classes"][1]
+    many = [
+        {**one, "name": f"class{i:03}", "inherited": False, "agreement": builds.accuracy(50 + i / 2)}
+        for i in range(100)
+    ]
+    report = distilled(tmp_path, classes=many)
+    told = markdown(report)
+    assert "| class019 |" in told and "| class020 |" not in told and "80 more are in report.json" in told
+    assert len(report.distillation.classes) == 100
+
+
+def test_a_report_of_a_build_without_the_record_has_no_such_section(tmp_path: Path) -> None:
+    metrics = builds.metrics()
+    del metrics["distill"]["transfer"]
+    report = builds.report(tmp_path, metrics=metrics)
+    assert "## Distillation" not in markdown(report) and "What did the teacher pass on?" not in html(report)
 
 
 def test_without_a_baseline_the_ledger_says_how_to_get_one() -> None:
@@ -198,7 +286,7 @@ def test_the_page_needs_no_network_and_runs_no_script(tmp_path: Path) -> None:
     assert not re.search(r"(src|href|url|@import)\s*[=(]?\s*[\"']?\s*https?:", page)
     assert "http://" not in page and "https://" not in page
     assert "<script" not in page and "<link" not in page
-    assert page.count("<svg") == 4
+    assert page.count("<svg") == 5
 
 
 def test_what_a_user_wrote_is_escaped(tmp_path: Path) -> None:
@@ -219,7 +307,7 @@ def test_the_plots_are_well_formed_and_keep_to_their_frames(tmp_path: Path) -> N
 
 def test_every_markdown_row_has_as_many_cells_as_its_heading(tmp_path: Path) -> None:
     tables = [block for block in markdown(builds.report(tmp_path)).split("\n\n") if block.startswith("|")]
-    assert len(tables) == 6
+    assert len(tables) == 9
     for block in tables:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 

@@ -1,0 +1,172 @@
+"""What a student took over from its teacher, told from the answers of both: agreement, calibration, mistakes, layers.
+
+Logits are (N, classes), labels (N,) class indices, features (N, ...); shares are in percent.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+Array = np.ndarray
+
+BINS = 15  # of confidence, as in the paper's experiments
+FEWEST = 4  # samples for which the debiased estimate of HSIC is defined
+
+
+def agreement(one: Array, other: Array) -> Array:
+    """Whether both give the same top-1 class, sample by sample: (N,) bool."""
+    same: Array = one.argmax(axis=1) == other.argmax(axis=1)
+    return same
+
+
+def share(true: Array) -> float | None:
+    """Of a (N,) bool array, in percent; None of nothing."""
+    return float(100 * true.mean()) if len(true) else None
+
+
+def calibration_error(logits: Array, y: Array, bins: int = BINS) -> float:
+    """Expected calibration error in percent: sum over bins of |bin| / N * |accuracy(bin) - confidence(bin)|
+
+    Equations 2 and 3 of Guo et al. (2017), on `bins` equally wide intervals ((m - 1) / bins, m / bins] of the highest
+    probability. The estimate is biased upwards where bins hold few samples.
+    """
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    confidence = 1 / np.exp(shifted).sum(axis=1)  # softmax's largest entry: its shifted logit is 0
+    gap = (logits.argmax(axis=1) == y).astype(np.float64) - confidence
+    place = np.clip(np.ceil(confidence * bins).astype(int) - 1, 0, bins - 1)
+    return float(100 * np.abs(np.bincount(place, gap, bins)).sum() / max(len(y), 1))
+
+
+class Consistency(NamedTuple):
+    """Attributes:
+    observed: share of samples on which both are right or both are wrong.
+    expected: the same for two that err independently, at the accuracies of these.
+    kappa: (observed - expected) / (1 - expected): 0 by chance, 1 where both always err together, below 0 where they
+        avoid each other's mistakes.
+    error: one standard error of kappa.
+    """
+
+    observed: float
+    expected: float
+    kappa: float
+    error: float
+
+
+def error_consistency(one: Array, other: Array) -> Consistency | None:
+    """Cohen's kappa of two classifiers' mistakes (Geirhos, Meding and Wichmann, 2020, section 2).
+
+    Its standard error is Cohen's (1960), sqrt(observed (1 - observed) / N) / (1 - expected).
+
+    Args:
+        one, other: whether each was right, (N,) bool.
+
+    Returns:
+        None where one of them is always right or always wrong: nothing can be said of how its mistakes fall.
+    """
+    if not len(one) or len(set(one.tolist())) < 2 or len(set(other.tolist())) < 2:
+        return None
+    observed = float((one == other).mean())
+    p, q = float(one.mean()), float(other.mean())
+    expected = p * q + (1 - p) * (1 - q)
+    error = np.sqrt(observed * (1 - observed) / len(one)) / (1 - expected)
+    return Consistency(observed, expected, (observed - expected) / (1 - expected), float(error))
+
+
+class Repeated(NamedTuple):
+    """Attributes:
+    mistakes: that the teacher makes.
+    same: samples of these to which the student gives the same wrong answer.
+    expected: as many would be the same by chance.
+    deviation: one standard deviation of that.
+    """
+
+    mistakes: int
+    same: int
+    expected: float
+    deviation: float
+
+
+def repeated(student: Array, teacher: Array, y: Array) -> Repeated:
+    """How many of the teacher's wrong answers the student gives too, and how many chance alone would make the same.
+
+    Chance leaves each of the two its own answers and the samples of each class in any order, so that a class that both
+    find hard is no sign of inheritance. For n samples of a class, to which the teacher gives the answer k T_k times and
+    the student S_k times, sum over k of T_k S_k / n mistakes agree on average; the variance is that of a sum along a
+    random permutation (Hoeffding, 1951, theorem 2).
+    """
+    ours, theirs = student.argmax(axis=1), teacher.argmax(axis=1)
+    expected = variance = 0.0
+    for label in np.unique(y):
+        n = int((y == label).sum())
+        given, codes = np.unique(np.concatenate([ours[y == label], theirs[y == label]]), return_inverse=True)
+        s, t = (np.bincount(part, minlength=len(given)) for part in (codes[:n], codes[n:]))
+        same = np.diag((given != label).astype(float))  # a right answer is no mistake
+        expected += float(t @ same @ s) / n
+        centred = same - (same @ s / n)[:, None] - (t @ same / n)[None, :] + float(t @ same @ s) / n**2
+        variance += float(t @ centred**2 @ s) / (n - 1) if n > 1 else 0.0
+    wrong = theirs != y
+    return Repeated(int(wrong.sum()), int((wrong & (ours == theirs)).sum()), expected, float(np.sqrt(variance)))
+
+
+def beyond(pupils: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> tuple[float, float] | None:
+    """By how much more of the teacher's mistakes its pupils repeat than the same students alone: (points, their error).
+
+    Networks that never met also err alike, on the samples that are hard: what they share is taken off. The standard
+    error is over the teacher's mistakes, after averaging over the trainings; None where there are fewer than two.
+    """
+    theirs = teacher.argmax(axis=1)
+    wrong = theirs != y
+    if wrong.sum() < 2 or not pupils or not alone:
+        return None
+    repeats, without = (
+        np.mean([found.argmax(axis=1)[wrong] == theirs[wrong] for found in group], axis=0) for group in (pupils, alone)
+    )
+    more = 100 * (repeats - without)
+    return float(more.mean()), float(more.std(ddof=1) / np.sqrt(len(more)))
+
+
+def gram(features: Array) -> Array:
+    """Inner products of samples, (N, N), of features (N, ...) less their mean: HSIC is the same, and float32 enough."""
+    flat = features.reshape(len(features), -1)
+    flat = flat - flat.mean(axis=0)
+    products: Array = (flat @ flat.T).astype(np.float64)
+    return products
+
+
+class LinearCKA:
+    """Linear centred kernel alignment: sum HSIC(K, L) / sqrt(sum HSIC(K, K) * sum HSIC(L, L)), summed over batches
+
+    Kornblith et al. (2019): 1 for layers that differ by a rotation and a scale. Debiased, HSIC is the unbiased estimate
+    of Song et al. (2012), whose sum over minibatches comes close to the whole set's value (Nguyen et al., 2021);
+    unrelated layers then get 0 on average. Biased, one batch of everything gives the first paper's value, which wide
+    layers push towards 1 where samples are few.
+    """
+
+    def __init__(self, *, debiased: bool = True) -> None:
+        self.debiased, self.sums = debiased, np.zeros(3)
+
+    def add(self, one: Array, other: Array) -> None:
+        """Count in a batch, by the two layers' `gram`."""
+        hsic = _unbiased if self.debiased else _biased
+        if len(one) >= FEWEST:
+            self.sums += (hsic(one, other), hsic(one, one), hsic(other, other))
+
+    @property
+    def value(self) -> float | None:
+        """None where a layer says the same of every sample, or there were too few samples."""
+        both, one, other = self.sums
+        return float(both / np.sqrt(one * other)) if one > 0 and other > 0 else None
+
+
+def _biased(one: Array, other: Array) -> float:
+    centred = one - one.mean(axis=0) - one.mean(axis=1, keepdims=True) + one.mean()
+    return float((centred * other).sum() / (len(one) - 1) ** 2)
+
+
+def _unbiased(one: Array, other: Array) -> float:
+    n = len(one)
+    ours, theirs = (products - np.diag(np.diag(products)) for products in (one, other))
+    sums = ours.sum() * theirs.sum() / ((n - 1) * (n - 2))
+    rows = ours.sum(axis=0) @ theirs.sum(axis=0)
+    return float(((ours * theirs).sum() + sums - 2 / (n - 2) * rows) / (n * (n - 3)))

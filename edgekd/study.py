@@ -1,0 +1,263 @@
+"""One study of a search, as Optuna keeps it: opened, continued, its trials trained and read."""
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import json
+import re
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from edgekd import catalog, search
+from edgekd.config import Config
+from edgekd.errors import ConfigError, EdgekdError, MissingExtraError, TrainingError
+from edgekd.reporting.tuning import Parameter, Study, Trial
+from edgekd.search import Dimension, Range
+from edgekd.store import writing
+
+FIRST = 5  # trials that train to their end, before the median of the others ends one
+UNPRUNED = 1 / 3  # of the epochs: early accuracies say little between learning rates, whose cosine ends late
+HEARTBEAT_SECONDS, PATIENCE_SECONDS = 60, 300  # a trial whose process was killed is given to another after these
+# Seconds: of processes that start together one makes the tables, and the others find them the next time.
+WAITS = (0.5, 1.0, 2.0, None)
+# Module -> what pip calls it.
+DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is tuned.
+
+    Attributes:
+        configured: more settings -> the whole config, checked.
+        made: stage -> folder of its finished work: data and teacher.
+        view: a config -> what the distill stage may read of it.
+        space: what is searched.
+        key: 8 hexadecimal digits that differ between tasks whose trials must not be mixed.
+    """
+
+    config: Config
+    configured: Callable[[Mapping[str, Any]], Config]
+    made: Mapping[str, Path]
+    view: Callable[[Config], Config]
+    space: tuple[Dimension, ...]
+    key: str
+
+
+def optuna_or_remedy() -> Any:
+    """Optuna; MissingExtraError where it is not installed."""
+    if importlib.util.find_spec("optuna") is None:
+        raise MissingExtraError("edgekd tune needs Optuna, which is not installed", "pip install 'edgekd[tune]'")
+    optuna = importlib.import_module("optuna")
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    return optuna
+
+
+def storage_at(optuna: Any, url: str) -> Any:
+    """Where studies are kept: a database's URL, or journal:///FILE, which network file systems bear better."""
+    file = Path(url.partition(":///")[2])
+    if url.startswith(("sqlite:///", "journal:///")) and file.name:
+        with writing(file.parent):
+            file.parent.mkdir(parents=True, exist_ok=True)
+    if url.startswith("journal:///"):
+        return optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(str(file)))
+    errors = importlib.import_module("sqlalchemy.exc")
+    for wait in WAITS:
+        try:
+            return _database(optuna, url)
+        except ImportError as error:
+            missing = re.search(r"No module named '([\w.]+)'", f"{error} {error.__cause__}")
+            module = missing[1] if missing else "the database's driver"
+            raise MissingExtraError(
+                f"{hidden(url)} needs {module}, which is not installed", f"pip install {DRIVERS.get(module, module)}"
+            ) from error
+        except (errors.ArgumentError, errors.InvalidRequestError) as error:
+            raise ConfigError(f"--storage {hidden(url)} is no database's URL", "--storage sqlite:///FILE") from error
+        except errors.SQLAlchemyError as error:
+            if wait is None:
+                said = hidden(str(error).partition("\n")[0])
+                raise EdgekdError(
+                    f"the study's storage can't be opened: {said}", "--storage URL of one that runs"
+                ) from error
+            time.sleep(wait)
+    raise AssertionError("the last wait is None")
+
+
+def _database(optuna: Any, url: str) -> Any:
+    with warnings.catch_warnings():  # Optuna still calls heartbeats, which it has had since 2.5, experimental
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+        return optuna.storages.RDBStorage(
+            url,
+            heartbeat_interval=HEARTBEAT_SECONDS,
+            grace_period=PATIENCE_SECONDS,
+            heartbeat_stale_trial_callback=optuna.storages.RetryHeartbeatStaleTrialCallback(max_retry=3),
+        )
+
+
+def open_study(optuna: Any, task: Task, storage: Any, name: str) -> Any:
+    """The study, new or to be continued; a new one begins with the settings as they are configured."""
+    warm = max(1, round(UNPRUNED * task.config.distill.epochs))
+    study = optuna.create_study(
+        study_name=name, storage=storage, direction="maximize", load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=warm),
+    )  # fmt: skip
+    kept = study.user_attrs.get("task")
+    if kept not in (None, task.key):
+        raise ConfigError(
+            f"study {name!r} is of other data, settings or searched ranges",
+            "another --study NAME, or none: then the name follows from what is searched",
+        )
+    if kept is None:
+        study.set_user_attr("task", task.key)
+        if own := _as_configured(task):
+            study.enqueue_trial(own, user_attrs={"configured": True}, skip_if_exists=True)
+    return study
+
+
+def _as_configured(task: Task) -> dict[str, Any]:
+    """The config's own values of what is searched; those outside the ranges, or not known, are left to the sampler."""
+    losses = task.config.distill.losses
+    values: dict[str, Any] = {}
+    for dimension in task.space:
+        try:
+            value = _now(task.config, losses, dimension)
+        except (AttributeError, KeyError, TypeError):
+            continue
+        if isinstance(dimension.among, Range):
+            if isinstance(value, int | float) and dimension.among.low <= value <= dimension.among.high:
+                values[dimension.key] = value
+        elif value in dimension.among:
+            values[dimension.key] = _choice(value)
+        elif dimension.key.endswith(".layers") and value is None:
+            values[dimension.key] = _choice(dimension.among[0])
+    return values
+
+
+def _now(config: Config, losses: Sequence[Any], dimension: Dimension) -> Any:
+    """A setting's value, or its default where it is an option of a loss that the config leaves out."""
+    if not dimension.key.startswith(f"{search.LOSSES}."):
+        value: Any = config
+        for step in dimension.key.split("."):
+            value = getattr(value, step)
+        return value
+    name, _, option = dimension.key.removeprefix(f"{search.LOSSES}.").partition(".")
+    loss = losses[int(name)] if name.isdigit() else next(loss for loss in losses if loss.name == name)
+    written = {"weight": loss.weight, **loss.entry_options()}
+    if option in written:
+        return written[option]
+    return inspect.signature(catalog.load("loss", loss.name)).parameters[option].default
+
+
+def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
+    """One training. What is tried depends on the seed, the trial's number and the trials before it alone."""
+    seed = int.from_bytes(hashlib.sha256(f"{task.config.seed} {trial.number}".encode()).digest()[:4], "big")
+    study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
+    values = {dimension.key: search.rounded(_suggested(trial, dimension)) for dimension in task.space}
+    settings = search.overrides(task.config, values)
+    trial.set_user_attr("settings", json.dumps(settings))
+
+    def watch(accuracy: float, epochs: int) -> None:
+        trial.report(accuracy, epochs)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+
+    course = importlib.import_module("edgekd.course")
+    try:
+        return float(course.validated(task.view(task.configured(settings)), task.made, watch))
+    except TrainingError as error:  # the loss became infinite, say: as bad as can be, and worth remembering
+        trial.set_user_attr("failed", error.what)
+        raise optuna.TrialPruned from error
+    except KeyboardInterrupt:
+        study.enqueue_trial(trial.params, user_attrs={**trial.user_attrs, "again": trial.number})
+        trial.set_user_attr("interrupted", True)
+        raise
+
+
+def _suggested(trial: Any, dimension: Dimension) -> Any:
+    among = dimension.among
+    if not isinstance(among, Range):
+        choices = [_choice(value) for value in among]
+        return among[choices.index(trial.suggest_categorical(dimension.key, choices))]
+    if among.whole:
+        return trial.suggest_int(dimension.key, int(among.low), int(among.high), log=among.log)
+    return trial.suggest_float(dimension.key, among.low, among.high, log=among.log)
+
+
+def _choice(value: Any) -> Any:
+    """Optuna chooses among plain values; lists stand in a study as their TOML."""
+    return value if isinstance(value, bool | int | float | str) else search.toml(value)
+
+
+def finished(study: Any) -> int:
+    return len([trial for trial in study.get_trials(deepcopy=False) if _state(trial)])
+
+
+def _state(trial: Any) -> str:
+    """complete, pruned or failed; nothing of one that runs, waits, was interrupted or killed."""
+    name = trial.state.name
+    if name == "PRUNED" and "failed" in trial.user_attrs:
+        return "failed"
+    return {"COMPLETE": "complete", "PRUNED": "pruned"}.get(name, "")
+
+
+def read(trial: Any) -> Trial:
+    steps = sorted(trial.intermediate_values)
+    value = trial.value if trial.state.name == "COMPLETE" else trial.intermediate_values[steps[-1]] if steps else None
+    return Trial(
+        number=trial.number,
+        state=_state(trial) or trial.state.name.lower(),
+        value=value,
+        epochs=steps[-1] if steps else 0,
+        values={key: search.rounded(value) for key, value in trial.params.items()},
+        configured=bool(trial.user_attrs.get("configured")),
+        why=str(trial.user_attrs.get("failed", "")),
+    )
+
+
+def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
+    kept = [trial for trial in study.get_trials(deepcopy=False) if _state(trial)]
+    complete = [trial for trial in kept if _state(trial) == "complete"]
+    best = max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+    settings = json.loads(best.user_attrs["settings"]) if best else {}
+    parameters = tuple(
+        Parameter(d.key, d.short, log=isinstance(d.among, Range) and d.among.log, of_numbers=isinstance(d.among, Range))
+        for d in task.space
+    )
+    samples = json.loads((task.made["data"] / "metrics.json").read_text(encoding="utf-8"))["validation"]
+    return Study(
+        title=f"{task.config.device.name} · {task.config.data.name} · study {study.study_name}",
+        storage=storage,
+        seed=task.config.seed,
+        epochs=task.config.distill.epochs,
+        samples=samples,
+        trials=tuple(read(trial) for trial in kept),
+        best=read(best) if best else None,
+        parameters=parameters,
+        importances=_importances(optuna, task, study, complete),
+        settings=settings,
+        assignments=tuple(search.assignments(settings)),
+        at_edge=tuple(d.short for d in task.space if best and search.at_edge(d, best.params[d.key])),
+    )
+
+
+def _importances(optuna: Any, task: Task, study: Any, complete: Sequence[Any]) -> dict[str, float]:
+    """Of each parameter by fANOVA (Hutter et al., 2014), most important first; nothing where the trials can't tell."""
+    if len(complete) < FIRST or len({trial.value for trial in complete}) < 2 or len(task.space) < 2:
+        return {}
+    try:
+        evaluator = optuna.importance.FanovaImportanceEvaluator(seed=task.config.seed)
+        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except (RuntimeError, ValueError):  # no variance that it could share out
+        return {}
+    names = {dimension.key: dimension.short for dimension in task.space}
+    return {names[key]: float(share) for key, share in found.items()}
+
+
+def hidden(url: str) -> str:
+    """A URL without the user and password that it may hold."""
+    return re.sub(r"//[^/@\s]*@", "//…@", url)
