@@ -90,7 +90,7 @@ def main() -> None:
                 "accuracy_float": round(boundaries["distilled"].accuracy.value or 0, 2),
                 "accuracy_int8": round(boundaries["litert"].accuracy.value or 0, 2),
                 "size_bytes": {file.path: file.size_bytes for file in report.files}["model.tflite"],
-                "epochs": len(report.training["distill"].get("losses", ())) or asked.epochs or "",
+                "epochs": report.distillation.epochs if report.distillation else 0,
                 "settings": " ".join(asked.set),
                 "outputs_differing": sum(boundaries[name].differing or 0 for name in ("litert", "onnxruntime")),
             }

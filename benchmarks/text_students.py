@@ -43,6 +43,7 @@ def row(student: str, seed: int, report: Report) -> dict[str, Any]:
     teacher, distilled = stages["teacher"], stages["distilled"]
     boundaries = {boundary.name: boundary for boundary in report.boundaries}
     sizes = {file.path: file.size_bytes for file in report.files}
+    assert report.distillation and report.distillation.accuracy_alone
 
     def percent(name: str) -> float:
         return round(boundaries[name].accuracy.value or 0, 2)
@@ -53,7 +54,7 @@ def row(student: str, seed: int, report: Report) -> dict[str, Any]:
         "seed": seed,
         "accuracy_teacher": percent("teacher"),
         "accuracy_float": percent("distilled"),
-        "accuracy_alone": round(report.training["distill"]["baseline_accuracy"], 2),
+        "accuracy_alone": round(report.distillation.accuracy_alone.each[0], 2),
         "accuracy_tflite": percent("litert"),
         "accuracy_onnx": percent("onnxruntime"),
         "kept_percent": round(100 * percent("distilled") / percent("teacher"), 2),
