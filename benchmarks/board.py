@@ -6,6 +6,7 @@ A table stands between `<!-- board: NAME -->` and `<!-- /board -->`. --check onl
 import csv
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from statistics import fmean, median
 
@@ -185,6 +186,76 @@ def methods() -> str:
     return table(header, cells)
 
 
+def runs(name: str, columns: dict[str, str], by: str) -> Callable[[], str]:
+    """A table with a line a run, the newest of those that are alike in the column `by` and in `seed`.
+
+    Args:
+        columns: what stands above a column -> how it is written, of the CSV's columns: "{accuracy} %".
+    """
+
+    def written() -> str:
+        newest = {tuple(row[key] for key in (*by.split(), "seed")): row for row in rows(name)}
+        cells = [tuple(form.format_map(row) for form in columns.values()) for row in newest.values()]
+        return table(tuple(columns), cells)
+
+    return written
+
+
+HINTON = {
+    "net": "{variant}",
+    "seed": "{seed}",
+    "errors of 10,000": "{test_errors}",
+    "bytes": "{size_bytes}",
+    "outputs that differ": "{outputs_differing}",
+}
+CIFAR10_STUDENTS = {
+    "student, method, seed": "{student}, {method}, {seed}",
+    "settings": "{epochs} epochs {settings}",
+    "teacher": "{accuracy_teacher} %",
+    "float": "{accuracy_float} %",
+    "int8": "{accuracy_int8} %",
+    "int8 TFLite file": "{size_bytes} B",
+    "outputs that differ": "{outputs_differing}",
+}
+TEXT_STUDENTS = {
+    "student, seed": "{student}, {seed}",
+    "teacher": "{accuracy_teacher} %",
+    "float": "{accuracy_float} %",
+    "alone": "{accuracy_alone} %",
+    "kept": "{kept_percent} %",
+    "smaller": "{times_smaller}x",
+    "faster": "{times_faster}x",
+    "int8: TFLite, ONNX": "{accuracy_tflite} %, {accuracy_onnx} %",
+    "bytes: TFLite, ONNX": "{tflite_bytes}, {onnx_bytes}",
+    "outputs that differ": "{outputs_differing} of {outputs}",
+}
+LESS_DATA = {
+    "data": "{data}",
+    "method": "{method}",
+    "share of the labels": "{share}",
+    "seed": "{seed}",
+    "samples": "{samples}",
+    "accuracy": "{accuracy} %",
+}
+
+
+def epoch_cost() -> str:
+    """The medians of the rounds of each batch size and precision."""
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows("epoch_cost"):
+        groups.setdefault(tuple(row[key] for key in ("data", "samples", "batch_size", "precision")), []).append(row)
+    cells = [
+        (
+            f"{data}, {int(samples):,} samples, batches of {size}, {precision}",
+            str(len(found)),
+            f"{median(float(row['stored_to_plain']) for row in found):.2f}x",
+            f"{median(float(row['loop_to_stored']) for row in found):.2f}x",
+        )
+        for (data, samples, size, precision), found in groups.items()
+    ]
+    return table(("setting", "rounds", "stored answers, to a plain epoch", "teacher in the loop, to stored"), cells)
+
+
 TABLES = {
     "main_job": main_job,
     "startup": startup,
@@ -194,6 +265,11 @@ TABLES = {
     "exactness": exactness,
     "conversion_peers": conversion_peers,
     "methods": methods,
+    "hinton_mnist": runs("hinton_mnist", HINTON, "variant student_shift"),
+    "cifar10_students": runs("cifar10_students", CIFAR10_STUDENTS, "student method epochs settings"),
+    "text_students": runs("text_students", TEXT_STUDENTS, "student"),
+    "less_data": runs("less_data", LESS_DATA, "data method share"),
+    "epoch_cost": epoch_cost,
 }
 
 
