@@ -72,10 +72,10 @@ class Plan:
 
 PAPER = Plan(
     data={"name": "idx", "validation": 0.02},
-    big={"hidden": [1200, 1200], "dropout": 0.5, "input_dropout": 0.2, "max_norm": 3.0},
+    big={"hidden": [1200, 1200], "dropout": 0.25, "max_norm": 5.0},
     small={"hidden": [800, 800]},
-    teaching=Training(epochs=120, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    learning=Training(epochs=60, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16"),
+    teaching=Training(epochs=100, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
+    learning=Training(epochs=40, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16"),
     temperature=20.0,
     hard=0.1,
     shift=0,

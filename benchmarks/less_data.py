@@ -53,7 +53,7 @@ IMAGENET = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}
 SETTINGS = {
     "mnist": Setting(
         {"name": "idx", "validation": 0.02, "augment": {}},
-        ("mlp", {"hidden": [1200, 1200], "dropout": 0.5, "input_dropout": 0.2, "max_norm": 3.0}),
+        ("mlp", {"hidden": [1200, 1200], "dropout": 0.25, "max_norm": 5.0}),
         ("mlp", {"hidden": [800, 800]}),
         Training(epochs=20, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16"),
         temperature=20.0,
