@@ -111,7 +111,7 @@ def test_a_teacher_sees_batches_as_it_was_trained_on_them(tmp_path: Path, monkey
         seen.append(float((batch.x - wanted).abs().max()))
         return Outputs(torch.nn.functional.one_hot(batch.y, 2).float())
 
-    monkeypatch.setattr(quantize, "open_teacher", lambda *arguments: teacher)
+    monkeypatch.setattr(quantize, "open_teacher", lambda *arguments, **others: teacher)
     quantize.run(configured(), read, read["quantize"])
     assert seen and max(seen) < 1e-5
 
