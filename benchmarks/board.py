@@ -204,6 +204,7 @@ def runs(name: str, columns: dict[str, str], by: str) -> Callable[[], str]:
 HINTON = {
     "net": "{variant}",
     "seed": "{seed}",
+    "jittered by": "{shift} pixels",
     "errors of 10,000": "{test_errors}",
     "bytes": "{size_bytes}",
     "outputs that differ": "{outputs_differing}",
@@ -265,7 +266,7 @@ TABLES = {
     "exactness": exactness,
     "conversion_peers": conversion_peers,
     "methods": methods,
-    "hinton_mnist": runs("hinton_mnist", HINTON, "variant student_shift"),
+    "hinton_mnist": runs("hinton_mnist", HINTON, "variant shift"),
     "cifar10_students": runs("cifar10_students", CIFAR10_STUDENTS, "student method epochs settings"),
     "text_students": runs("text_students", TEXT_STUDENTS, "student"),
     "less_data": runs("less_data", LESS_DATA, "data method share"),
