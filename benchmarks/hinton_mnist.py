@@ -30,21 +30,26 @@ from edgekd.config import Augment, Compute, Config, Training
 from edgekd.figures import Report
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
+from edgekd.nn.batches import Views
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.evaluate import logits
 from edgekd.nn.fit import FitResult
 from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
+from edgekd.nn.lesson import Lesson, frozen, learn
 from edgekd.nn.splits import Split, Splits
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.teachers.opening import given
+from edgekd.teachers.answers import Stored, views_of
+from edgekd.teachers.storing import write
 
 MISSING = 3
 """The class that the transfer set lacks."""
 
 TEACHERS_SHIFT = 2
 """Pixels by which the big net's images are jittered."""
+
+VIEWS = 8
+"""Of the jittered images, which the big net is asked about once, and which the epochs take in turn."""
 
 RAISED = np.arange(0, 12.01, 0.1)
 """What may be added to its logit; the paper added 3.5."""
@@ -146,7 +151,7 @@ class Bench:
 
         return self.net("big", self.plan.big, 0, fit)
 
-    def small(self, name: str, seed: int, teacher: Teacher | None, splits: Splits) -> Path:
+    def small(self, name: str, seed: int, teacher: Stored | None, splits: Splits) -> Path:
         """The student, with a teacher or without; "small" alone has its images as they are."""
         loss = SoftTargets(self.plan.temperature, self.plan.hard) if teacher else None
         augment = Augment(shift=self.shift_of(name))
@@ -154,7 +159,7 @@ class Bench:
         def fit(network: nn.Module, unfinished: Path) -> FitResult:
             lesson = Lesson(
                 network, lambda seed: network, teacher, loss, (), splits, self.plan.learning, seed, Compute(),
-                augment, checkpoint=unfinished, title=name,
+                augment, views_of(teacher.folder if teacher else None), checkpoint=unfinished, title=name,
             )  # fmt: skip
             return learn(lesson)
 
@@ -164,12 +169,15 @@ class Bench:
         """Pixels by which a net's images are jittered."""
         return {"big": TEACHERS_SHIFT, "small": 0}.get(name, self.plan.shift)
 
-    def answers(self, splits: Splits) -> Teacher:
-        """The big net's, stored where the images stay as they are."""
-        teacher = self.load(self.big(), self.plan.big)
-        if self.plan.shift:
-            return frozen(teacher, self.plan.learning.precision)
-        return given(logits(teacher, splits.train, splits, title="the big net's answers"))
+    def answers(self, name: str, splits: Splits) -> Stored:
+        """The big net's, to VIEWS views of the jittered images, or to the images as they are."""
+        folder, augment = self.work / f"answers-{name}", Augment(shift=self.plan.shift)
+        if not (folder / "answers.json").exists():
+            folder.mkdir(exist_ok=True)
+            teacher = frozen(self.load(self.big(), self.plan.big), self.plan.learning.precision)
+            still = augment == Augment()
+            write(folder, teacher, splits, Views(0, 1 if still else VIEWS), augment, any_view=still)
+        return Stored(folder, splits)
 
     def int8(self, student: Path, seed: int) -> None:
         """The distilled net, pruned and quantised by one build from its weights."""
@@ -217,9 +225,9 @@ class Bench:
         for seed in seeds:
             for name in ("small", "small-jittered"):
                 self.show(name, seed, self.load(self.small(name, seed, None, whole), plan.small))
-            distilled = self.small("distilled", seed, self.answers(whole), whole)
+            distilled = self.small("distilled", seed, self.answers("whole", whole), whole)
             self.show("distilled", seed, self.load(distilled, plan.small))
-            blind = self.load(self.small("no-threes", seed, self.answers(partial), partial), plan.small)
+            blind = self.load(self.small("no-threes", seed, self.answers("no-threes", partial), partial), plan.small)
             self.show("no-threes", seed, blind)
             raised = min(RAISED, key=lambda by: self.errors(blind, "validation", by))
             self.show("no-threes-bias", seed, blind, float(raised))
@@ -246,7 +254,6 @@ def main() -> None:
     parser.add_argument("--root", type=Path, help="the folder of MNIST's four files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("build/hinton_mnist"))
-    parser.add_argument("--shift", type=int, default=PAPER.shift, help="pixels, of the student's images")
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
@@ -254,7 +261,7 @@ def main() -> None:
         return build(asked.build)
     if not asked.quick and not asked.root:
         parser.error("--root, or --quick for the built-in digits")
-    plan = replace(QUICK if asked.quick else PAPER, shift=asked.shift)
+    plan = QUICK if asked.quick else PAPER
     root = None if asked.quick else asked.root.resolve()
     config = Config.model_validate({"data": {**plan.data, "root": root, "augment": {}}})
     work = asked.work.resolve() / ("quick" if asked.quick else "paper")
