@@ -148,6 +148,7 @@ def _in_words(error: ValidationError, sources: Mapping[str, str]) -> ConfigError
         known = _fields(location[:-1])
         guess = nearest(location[-1], known)
         right = _elsewhere(location[-1], exactly=True) or (f"{parent}.{guess}" if parent and guess else guess)
+        right = right or (_option_of_a_loss(location[-1]) if parent == "distill" else None)
         right = right or _elsewhere(location[-1], exactly=False) or f"one of {', '.join(known)}"
         return ConfigError(f"unknown setting {key}{where}", right)
     expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ").replace("valid tuple", "list")
@@ -199,6 +200,18 @@ def _elsewhere(name: str, *, exactly: bool) -> str | None:
     places = {f: f"{section}.{f}" for section, model in reversed(sections().items()) for f in model.model_fields}
     guess = name if exactly else nearest(name, places)
     return places.get(guess) if guess else None
+
+
+def _option_of_a_loss(name: str) -> str | None:
+    """Where a loss takes it: "temperature" is the soft targets'."""
+    takers = {
+        option: loss
+        for loss in reversed(catalog.LOSSES)
+        if (known := catalog.signature("loss", loss))
+        for option in known.options
+    }
+    guess = nearest(name, takers)
+    return f'distill.losses = [{{name = "{takers[guess]}", {guess} = ...}}]' if guess else None
 
 
 def _default(location: Sequence[str]) -> str | None:
