@@ -71,7 +71,8 @@ class Plan:
     big: dict[str, Any]
     small: dict[str, Any]
     teaching: Training
-    learning: Training
+    alone: Training
+    distilling: Training
     temperature: float
     hard: float
     shift: int
@@ -84,7 +85,10 @@ PAPER = Plan(
     big={"hidden": [1200, 1200], "dropout": 0.25, "max_norm": 5.0},
     small={"hidden": [800, 800]},
     teaching=Training(epochs=100, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    learning=Training(epochs=60, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
+    alone=Training(epochs=60, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
+    distilling=Training(
+        epochs=60, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16", clip_norm=5.0
+    ),
     temperature=20.0,
     hard=0.1,
     shift=2,
@@ -98,7 +102,8 @@ QUICK = replace(
     big={"hidden": [120, 120], "max_norm": 3.0},
     small={"hidden": [40, 40]},
     teaching=Training(epochs=40),
-    learning=Training(epochs=40),
+    alone=Training(epochs=40),
+    distilling=Training(epochs=40, learning_rate=0.05, clip_norm=5.0),
     build={"prune.epochs": 4, "prune.steps": 1, "quantize.epochs": 2},
 )
 
@@ -154,11 +159,12 @@ class Bench:
     def small(self, name: str, seed: int, teacher: Stored | None, splits: Splits) -> Path:
         """The student, with a teacher or without; "small" alone has its images as they are."""
         loss = SoftTargets(self.plan.temperature, self.plan.hard) if teacher else None
+        settings = self.plan.distilling if teacher else self.plan.alone
         augment = Augment(shift=self.shift_of(name))
 
         def fit(network: nn.Module, unfinished: Path) -> FitResult:
             lesson = Lesson(
-                network, lambda seed: network, teacher, loss, (), splits, self.plan.learning, seed, Compute(),
+                network, lambda seed: network, teacher, loss, (), splits, settings, seed, Compute(),
                 augment, views_of(teacher.folder if teacher else None), checkpoint=unfinished, title=name,
             )  # fmt: skip
             return learn(lesson)
@@ -174,7 +180,7 @@ class Bench:
         folder, augment = self.work / f"answers-{name}", Augment(shift=self.plan.shift)
         if not (folder / "answers.json").exists():
             folder.mkdir(exist_ok=True)
-            teacher = frozen(self.load(self.big(), self.plan.big), self.plan.learning.precision)
+            teacher = frozen(self.load(self.big(), self.plan.big), self.plan.distilling.precision)
             still = augment == Augment()
             write(folder, teacher, splits, Views(0, 1 if still else VIEWS), augment, any_view=still)
         return Stored(folder, splits)
@@ -192,8 +198,8 @@ class Bench:
             **{f"student.{name}": value for name, value in plan.small.items()},
             "distill.epochs": 0,
             "distill.losses": [{"name": "logits", "temperature": plan.temperature, "hard": plan.hard}],
-            "prune.of": "parameters", "prune.keep": plan.keep, "prune.batch_size": plan.learning.batch_size,
-            "quantize.batch_size": plan.learning.batch_size,
+            "prune.of": "parameters", "prune.keep": plan.keep, "prune.batch_size": plan.distilling.batch_size,
+            "quantize.batch_size": plan.distilling.batch_size,
             "limits.size_bytes": None, "limits.accuracy_drop": 100.0,
             "profile.rounds": 1, "seed": 0,
             **plan.build,
