@@ -26,7 +26,9 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def table(header: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
-    """A Markdown table."""
+    """A Markdown table, or that there is nothing to stand in it yet."""
+    if not cells:
+        return "No rows yet.\n"
     lines = [header, ("---",) * len(header), *cells]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
