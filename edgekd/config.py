@@ -178,6 +178,7 @@ class Distill(Training):
     combine: how several teachers answer as one: the mean of their probabilities, weighted by each one's confidence in
         the sample, or by its validation accuracy.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
+    clip_norm: as of any training; losses that look inside the networks begin with steep gradients.
     baseline_epochs: of that; as many as `epochs` by default. What the teacher itself cost is not counted.
     seeds: trainings of both, at seed, seed + 1, ...; the first one's student is shipped. Three or more tell a gain from
         luck.
@@ -193,7 +194,7 @@ class Distill(Training):
     baseline_epochs: PositiveInt | None = None
     seeds: PositiveInt = 1
     epochs: int = Field(40, ge=0)
-    clip_norm: float = Field(5.0, ge=0)  # terms that look inside the networks begin with steep gradients
+    clip_norm: float = Field(5.0, ge=0)
 
     @property
     def stored_views(self) -> int:

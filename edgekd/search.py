@@ -1,7 +1,6 @@
 """The settings that a search varies: written by the user or chosen from the config's losses, and put into a config."""
 
 import copy
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd import catalog
+from edgekd import catalog, toml
 from edgekd.config import Config
 from edgekd.configure import SettingsLike, configure, parse_setting
 from edgekd.errors import ConfigError
@@ -134,17 +133,7 @@ def rounded(value: Any) -> Any:
 
 def assignments(settings: Mapping[str, Any]) -> list[str]:
     """["distill.learning_rate=0.03", ...], as they stand after --set."""
-    return [f"{key}={toml(value)}" for key, value in settings.items()]
-
-
-def document(settings: Mapping[str, Any]) -> str:
-    """A TOML file that gives a config these differences: nested tables, as `changes` finds them."""
-    plain = {key: value for key, value in settings.items() if not isinstance(value, Mapping)}
-    lines = [f"{key} = {toml(value)}" for key, value in plain.items()]
-    for name, value in settings.items():
-        if isinstance(value, Mapping):
-            lines += ["", *_table(name, value)]
-    return "\n".join(lines).strip() + "\n"
+    return [f"{key}={toml.value(value)}" for key, value in settings.items()]
 
 
 def changes(found: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
@@ -157,26 +146,6 @@ def changes(found: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]
         elif value is not None and value != base.get(key):
             differing[key] = [_written(each) for each in value] if isinstance(value, list) else copy.deepcopy(value)
     return differing
-
-
-def toml(value: Any) -> str:
-    """A value in one line of TOML."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{key} = {toml(each)}" for key, each in value.items()) + "}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(toml, value))}]"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else str(value)
-
-
-def _table(name: str, settings: Mapping[str, Any]) -> list[str]:
-    inner = {key: value for key, value in settings.items() if isinstance(value, Mapping) and value}
-    lines = [f"[{name}]"]
-    lines += [f"{key} = {toml(value)}" for key, value in settings.items() if not isinstance(value, Mapping)]
-    for key, value in inner.items():
-        lines += ["", *_table(f"{name}.{key}", value)]
-    return lines
 
 
 def _written(loss: Any) -> Any:

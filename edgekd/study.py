@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd import catalog, search
+from edgekd import catalog, search, toml
 from edgekd.config import Config
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError, TrainingError
 from edgekd.reporting.tuning import Parameter, Study, Trial
@@ -190,7 +190,7 @@ def _suggested(trial: Any, dimension: Dimension) -> Any:
 
 def _choice(value: Any) -> Any:
     """Optuna chooses among plain values; lists stand in a study as their TOML."""
-    return value if isinstance(value, bool | int | float | str) else search.toml(value)
+    return value if isinstance(value, bool | int | float | str) else toml.value(value)
 
 
 def finished(study: Any) -> int:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from edgekd import toml
 from edgekd.config import Config
 from edgekd.configure import sections
 
@@ -35,7 +36,7 @@ def _section(name: str, values: BaseModel, meanings: dict[str, str]) -> str:
         if isinstance(value, BaseModel):
             below += "\n" + _section(f"{name}.{field}", value, _meanings(type(value)))
             continue
-        setting = f"# {field} = {'' if value is None else _toml(value)}"
+        setting = f"# {field} = {'' if value is None else toml.value(_plain(value))}"
         meaning = ("no default; " if value is None else "") + meanings.get(field, "")
         lines.append(f"{setting:28} # {meaning}" if meaning else setting)
     return "\n".join(lines) + "\n" + below
@@ -53,12 +54,8 @@ def _meanings(model: type[BaseModel]) -> dict[str, str]:
     return found
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
+def _plain(value: Any) -> Any:
+    """Sections inside a list as tables, without empty `options`."""
     if isinstance(value, BaseModel):
-        inner = ", ".join(f"{name} = {_toml(v)}" for name, v in value if name != "options")
-        return f"{{ {inner} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(map(_toml, value))}]"
-    return f'"{value}"' if isinstance(value, str) else str(value)
+        return {name: _plain(each) for name, each in value if name != "options"}
+    return [_plain(each) for each in value] if isinstance(value, tuple) else value

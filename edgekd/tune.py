@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd import search
+from edgekd import search, toml
 from edgekd.config import Config
 from edgekd.configure import SettingsLike
 from edgekd.errors import ConfigError
@@ -156,7 +156,7 @@ def _write(found: Study, task: Task, target: str, folder: Path) -> None:
             differing = search.changes(chosen.model_dump(mode="json"), base.model_dump(mode="json"))
             opening = f"# {found.title}, trial {found.best.number}: {found.best.value:.2f} % on validation data.\n"
             how = f"# Use it as edgekd.toml: edgekd build --target {target} --config {folder / 'tuned.toml'}\n\n"
-            (folder / "tuned.toml").write_text(opening + how + search.document(differing), encoding="utf-8")
+            (folder / "tuned.toml").write_text(opening + how + toml.document(differing), encoding="utf-8")
         (folder / "tuned.html").write_text(page(found), encoding="utf-8")
         with (folder / "tuned.csv").open("w", newline="", encoding="utf-8") as stream:
             rows = csv.writer(stream)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edgekd import search
+from edgekd import search, toml
 from edgekd.config import Config
 from edgekd.configure import configure
 from edgekd.errors import ConfigError
@@ -108,7 +108,7 @@ def test_the_file_holds_all_in_which_a_config_differs_from_its_target(tmp_path: 
     settings = ['data.name="cifar10"', f'data.root="{tmp_path}"', "data.augment.flip=true", "seed=3", "prune.keep=0.5"]
     config = configure("rpi4", settings=[*settings, 'distill.losses=[{name="logits", temperature=2.5}]'])
     differing = search.changes(config.model_dump(mode="json"), configure("rpi4").model_dump(mode="json"))
-    (tmp_path / "tuned.toml").write_text(search.document(differing))
+    (tmp_path / "tuned.toml").write_text(toml.document(differing))
     assert tomllib.loads((tmp_path / "tuned.toml").read_text())["data"] == {
         "name": "cifar10", "root": str(tmp_path), "augment": {"flip": True},
     }  # fmt: skip

@@ -1,15 +1,17 @@
 """Small data and networks for the tests of training, with which nothing takes longer than a moment."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from torch import Tensor, nn
 
 from edgekd.config import Compute, Training
 from edgekd.errors import ConfigError
-from edgekd.nn import blueprint
+from edgekd.nn import blueprint, resume
 from edgekd.nn.layers import Networks, Pair
 from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.outputs import Outputs
@@ -94,6 +96,25 @@ def store_answers(logits: np.ndarray, folder: Path) -> Path:
     samples, classes = logits.shape
     save_index(folder, Index(1, 0, True, samples, classes, samples, {}))
     return folder
+
+
+class Killed(Exception):
+    """Stands in for a kill."""
+
+
+@contextmanager
+def killed_after(states: int) -> Iterator[None]:
+    """A block that ends as soon as so many states of trainings have been kept in it, and is expected to."""
+    keep, count = resume.keep, iter(range(1, 1000))
+
+    def keep_until_killed(path: Path | None, state: resume.State) -> None:
+        keep(path, state)
+        if next(count) == states:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(resume, "keep", keep_until_killed)
+        yield
 
 
 def lesson(

@@ -40,18 +40,25 @@ def accuracy(logits: np.ndarray, y: np.ndarray) -> float:
 
 def accuracies(model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str) -> dict[str, float]:
     """The two figures that every trained stage reports, in percent: on the test and on the validation split."""
-    found = {}
+    return judged(model, splits, device=device, title=title)[0]
+
+
+def judged(
+    model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str
+) -> tuple[dict[str, float], np.ndarray]:
+    """(`accuracies`, the answers to the test split, (N, classes)); TrainingError where they are not finite."""
+    found, answers = {}, {}
     for name, part in (("accuracy", "test"), ("validation_accuracy", "validation")):
         split: Split = getattr(splits, part)
-        answers = logits(model, split, splits, device=device, title=f"{title}: {part} set")
-        if not np.isfinite(answers).all():  # the very last step can spoil the weights, and no loss shows it
+        answers[part] = logits(model, split, splits, device=device, title=f"{title}: {part} set")
+        if not np.isfinite(answers[part]).all():  # the very last step can spoil the weights, and no loss shows it
             section = title.partition(":")[0]
             raise TrainingError(
                 f"{title}: what was trained gives logits that are not finite",
                 f"a lower {section}.learning_rate, or --set {section}.clip_norm=1",
             )
-        found[name] = accuracy(answers, split.y)
-    return found
+        found[name] = accuracy(answers[part], split.y)
+    return found, answers["test"]
 
 
 def count_parameters(model: nn.Module) -> int:

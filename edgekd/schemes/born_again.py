@@ -1,20 +1,16 @@
 """Born-again networks: a student teaches the next one of its own kind, for several generations
 (Furlanello et al., 2018, arXiv:1805.04770)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Literal
 
-import torch
 from torch import nn
-from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
-from edgekd.nn.batches import Batch
+from edgekd.nn.ensemble import as_one
 from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson, Teacher, frozen, in_a_row, learn, on_labels, under
-from edgekd.nn.outputs import Outputs
+from edgekd.nn.lesson import Lesson, frozen, in_a_row, learn, on_labels, under
 
 
 def born_again(
@@ -61,15 +57,4 @@ def _taught(lesson: Lesson, before: Sequence[nn.Module], first: str, ensemble: b
     if not ensemble or len(before) == 1 or taught.teacher is None:
         return taught
     elders = [frozen(model, lesson.settings.precision) for model in before[:-1]]
-    return replace(taught, teacher=together([*elders, taught.teacher]))
-
-
-def together(teachers: Sequence[Teacher]) -> Teacher:
-    """The logarithm of the mean of their probabilities; features are those of the last."""
-
-    def ask(batch: Batch) -> Outputs:
-        answers = [teacher(batch) for teacher in teachers]
-        logs = torch.stack([F.log_softmax(each.logits, dim=1) for each in answers])
-        return replace(answers[-1], logits=logs.logsumexp(0) - math.log(len(answers)))
-
-    return ask
+    return replace(taught, teacher=as_one([*elders, taught.teacher], "mean"))

@@ -16,7 +16,7 @@ from torch import nn
 from edgekd.config import Config
 from edgekd.course import Course, prepare, scheme_options, teach
 from edgekd.nn import blueprint, processes
-from edgekd.nn.evaluate import accuracies, count_parameters, logits
+from edgekd.nn.evaluate import count_parameters, judged
 from edgekd.nn.fit import FitResult
 from edgekd.nn.layers import Pair
 from edgekd.nn.lesson import Lesson, learn, on_labels
@@ -100,12 +100,7 @@ def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
 
 
 def _judged(lesson: Lesson, result: FitResult) -> Taught:
-    def judge() -> tuple[dict[str, float], np.ndarray]:
-        ask = partial(logits, lesson.student, lesson.splits.test, lesson.splits, device=result.device)
-        return accuracies(lesson.student, lesson.splits, device=result.device, title=lesson.title), ask(
-            title=f"{lesson.title}: answers"
-        )
-
+    judge = partial(judged, lesson.student, lesson.splits, device=result.device, title=lesson.title)
     return Taught(lesson.student, result, *processes.from_main(judge))
 
 

@@ -18,13 +18,13 @@ from torch import nn
 
 from edgekd.nn import blueprint
 from edgekd.nn.batches import Batch, batches
+from edgekd.nn.ensemble import Combine, as_one, combined
 from edgekd.nn.lesson import Teacher, frozen
 from edgekd.nn.outputs import Outputs
 from edgekd.nn.progress import progress
 from edgekd.nn.splits import Split, Splits
 from edgekd.teachers import specialists
 from edgekd.teachers.answers import Stored
-from edgekd.teachers.ensemble import Combine, combined, ensemble
 from edgekd.teachers.foreign import Gives, Takes, called, foreign, open_file
 
 Precision = Literal["32", "bf16"]
@@ -109,7 +109,7 @@ def asked(
     opened = [opened_part(part, place(folder, number), splits, precision) for number, part in enumerate(parts)]
     if any(part.kind == "specialist" for part in parts):
         return _with_specialists(opened[0], opened[1:], parts[1:])
-    return opened[0] if len(parts) == 1 else ensemble(opened, combine, [part.validation for part in parts])
+    return opened[0] if len(parts) == 1 else as_one(opened, combine, [part.validation for part in parts])
 
 
 def open_network(folder: Path) -> nn.Module | None:

@@ -8,15 +8,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from edgekd import catalog
 from edgekd.config import Source
 from edgekd.config import Teacher as Settings
 from edgekd.errors import ModelError
+from edgekd.nn.ensemble import WAYS
 from edgekd.nn.evaluate import accuracy, logits
 from edgekd.nn.lesson import Teacher
 from edgekd.nn.outputs import Outputs
 from edgekd.nn.splits import Split, Splits
 from edgekd.teachers import foreign, given, opening, specialists
-from edgekd.teachers.ensemble import WAYS
 from edgekd.teachers.opening import Part, place
 
 JUDGED = ("validation", "test")
@@ -38,7 +39,8 @@ def brought(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
 
 def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
     """The clusters of classes that a generalist confuses on the validation split."""
-    if "classes" not in _options_of(settings.model):
+    takes = catalog.signature("model", settings.model)
+    if takes is not None and not takes.open_ended and "classes" not in takes.options:
         raise ModelError(
             f"teacher {settings.model!r} takes no option `classes`: no specialist can be made of it",
             "teacher.specialists = 0",
@@ -107,11 +109,3 @@ def _bytes_of(folder: Path, parts: list[Part]) -> int | None:
 
 def _corrected(teacher: Teacher, correction: float) -> Teacher:
     return lambda batch: Outputs(opening.corrected(torch.as_tensor(teacher(batch).logits), correction))
-
-
-def _options_of(model: str) -> tuple[str, ...]:
-    import inspect
-
-    from edgekd import catalog
-
-    return tuple(inspect.signature(catalog.load("model", model)).parameters)

@@ -1,17 +1,15 @@
 """Every scheme of the catalog: (lesson, **options) -> FitResult; the student is trained in place."""
 
 import inspect
-import itertools
 from functools import partial
 
 import pytest
 import torch
-from toys import lesson, stripes, tiny
+from toys import killed_after, lesson, stripes, tiny
 
 from edgekd import catalog
 from edgekd.config import Training
 from edgekd.losses.logits import SoftTargets
-from edgekd.nn import resume
 from edgekd.nn.evaluate import accuracies
 from edgekd.nn.fit import FitResult
 from edgekd.nn.lesson import Lesson, frozen
@@ -74,25 +72,12 @@ def test_the_same_lesson_gives_the_same_student(name, tmp_path):
     assert same(first, second) and one == other
 
 
-class Killed(Exception):
-    """Stands in for a kill."""
-
-
 @pytest.mark.parametrize("calls", [1, 4, -1])
-def test_a_killed_one_ends_on_the_same_bits_as_an_uninterrupted_one(name, calls, tmp_path, monkeypatch):
-    keep, count = resume.keep, itertools.count(1)
+def test_a_killed_one_ends_on_the_same_bits_as_an_uninterrupted_one(name, calls, tmp_path):
     whole, uninterrupted = taught(name, tmp_path / "whole")
     deadline = calls if calls > 0 else uninterrupted.epochs
-
-    def keep_until_killed(path, state):
-        keep(path, state)
-        if next(count) == deadline:
-            raise Killed
-
-    monkeypatch.setattr(resume, "keep", keep_until_killed)
-    with pytest.raises(Killed):
+    with killed_after(deadline):
         taught(name, tmp_path / "killed")
-    monkeypatch.setattr(resume, "keep", keep)
     torch.rand(7)  # the state of torch's own generator must not matter
     resumed, result = taught(name, tmp_path / "killed")
     assert same(whole, resumed)

@@ -1,6 +1,5 @@
 """Generations: who teaches whom, and what is refused before the first of them trains."""
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -12,8 +11,7 @@ from edgekd.config import Training
 from edgekd.errors import ConfigError
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn.batches import batches
-from edgekd.nn.outputs import Outputs
-from edgekd.schemes.born_again import born_again, together
+from edgekd.schemes.born_again import born_again
 from edgekd.teachers.opening import given as answering
 
 SPLITS = stripes()
@@ -59,13 +57,6 @@ def test_each_generation_starts_from_weights_of_its_own():
 
     born_again(replace(given(epochs=1), fresh=fresh, seed=4), generations=3)
     assert seeds == [5, 6]
-
-
-def test_an_ensemble_answers_with_the_mean_of_the_probabilities():
-    even, sure = torch.zeros(1, 2), torch.tensor([[math.log(3.0), 0.0]])
-    answers = together([lambda batch: Outputs(even), lambda batch: Outputs(sure, {"body": sure})])(None)
-    assert answers.logits.exp().tolist() == [pytest.approx([0.625, 0.375])]
-    assert set(answers.features) == {"body"}
 
 
 def test_an_ensemble_of_earlier_generations_teaches_something_else_than_the_last_of_them():

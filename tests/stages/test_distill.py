@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
-from toys import Tiny, lesson, store_answers, stripes
+from toys import Tiny, killed_after, lesson, store_answers, stripes
 
 from edgekd import course
 from edgekd.config import Config, Training
 from edgekd.errors import ConfigError, ModelError
 from edgekd.figures import Distillation
 from edgekd.losses.logits import SoftTargets
-from edgekd.nn import blueprint, resume
+from edgekd.nn import blueprint
 from edgekd.nn.batches import batches
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.lesson import frozen, learn
@@ -102,25 +102,11 @@ def test_without_a_baseline_its_figures_are_empty(read, out):
     assert metrics["baseline_accuracy"] is None and metrics["baseline_validation_accuracy"] is None
 
 
-class Killed(Exception):
-    """Stands in for a kill."""
-
-
 @pytest.mark.parametrize("calls", [1, 3, 4, 6])
-def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, out, tmp_path, monkeypatch, calls):
+def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, out, tmp_path, calls):
     whole = stage.run(config(epochs=3), read, tmp_path / "whole")
-
-    keep, count = resume.keep, iter(range(1, 100))
-
-    def keep_until_killed(path, state):
-        keep(path, state)
-        if next(count) == calls:
-            raise Killed
-
-    monkeypatch.setattr(resume, "keep", keep_until_killed)
-    with pytest.raises(Killed):
+    with killed_after(calls):
         stage.run(config(epochs=3), read, out)
-    monkeypatch.setattr(resume, "keep", keep)
     resumed = stage.run(config(epochs=3), read, out)
     assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
     assert resumed == whole
@@ -129,22 +115,11 @@ def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, 
 
 
 @pytest.mark.parametrize("calls", [1, 3, 5, 8])
-def test_killed_in_any_training_of_several_seeds_it_ends_as_if_nothing_had_happened(
-    read, out, tmp_path, monkeypatch, calls
-):
+def test_killed_in_any_training_of_several_seeds_it_ends_as_if_nothing_had_happened(read, out, tmp_path, calls):
     """Two seeds, of both student and baseline, two epochs each: eight states are kept."""
     whole = stage.run(config(epochs=2, seeds=2), read, tmp_path / "whole")
-    keep, count = resume.keep, iter(range(1, 100))
-
-    def keep_until_killed(path, state):
-        keep(path, state)
-        if next(count) == calls:
-            raise Killed
-
-    monkeypatch.setattr(resume, "keep", keep_until_killed)
-    with pytest.raises(Killed):
+    with killed_after(calls):
         stage.run(config(epochs=2, seeds=2), read, out)
-    monkeypatch.setattr(resume, "keep", keep)
     resumed = stage.run(config(epochs=2, seeds=2), read, out)
     assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
     assert resumed == whole

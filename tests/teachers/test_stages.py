@@ -7,14 +7,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toys import Tiny, stripes
+from toys import Tiny, killed_after, stripes
 
 from edgekd import configure
 from edgekd.config import Config
 from edgekd.declared import as_json
 from edgekd.errors import ConfigError, ModelError
 from edgekd.fingerprints import teacher as fingerprint
-from edgekd.nn import blueprint, resume
+from edgekd.nn import blueprint
 from edgekd.nn.batches import batches
 from edgekd.nn.splits import Split
 from edgekd.stages import answers, distill, prune, quantize, teacher
@@ -203,40 +203,21 @@ def test_pruning_and_quantising_learn_from_the_stored_answers_too(read, tmp_path
 
 
 @pytest.mark.parametrize("epochs_done", [1, 4])
-def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was_killed(
-    read, tmp_path, monkeypatch, epochs_done
-):
+def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was_killed(read, tmp_path, epochs_done):
     through(config(), read, tmp_path)
-    keep, count = resume.keep, iter(range(1, 100))
-
-    def keep_until_killed(path, state):
-        keep(path, state)
-        if next(count) == epochs_done:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(resume, "keep", keep_until_killed)
     (tmp_path / "resumed").mkdir()
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(epochs_done):
         distill.run(config(), read, tmp_path / "resumed")
-    monkeypatch.setattr(resume, "keep", keep)
     assert distill.run(config(), read, tmp_path / "resumed")["resumed_from"] == epochs_done
     whole, resumed = (tmp_path / name / "model" / "weights.pt" for name in ("distill", "resumed"))
     assert whole.read_bytes() == resumed.read_bytes()
 
 
-def test_a_killed_ensemble_goes_on_with_the_member_that_it_was_at(read, tmp_path, monkeypatch):
-    asked_for, keep, count = config({"members": 2}), resume.keep, iter(range(1, 100))
+def test_a_killed_ensemble_goes_on_with_the_member_that_it_was_at(read, tmp_path):
+    asked_for = config({"members": 2})
     whole = teacher.run(asked_for, read, tmp_path / "whole")
-
-    def keep_until_killed(path, state):
-        keep(path, state)
-        if next(count) == 3:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(resume, "keep", keep_until_killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(3):
         teacher.run(asked_for, read, read["teacher"])
-    monkeypatch.setattr(resume, "keep", keep)
     resumed = teacher.run(asked_for, read, read["teacher"])
     assert resumed.pop("resumed_from") == 3 and whole.pop("resumed_from") == 0
     assert resumed == whole

@@ -8,6 +8,7 @@ teacher's weight is its validation accuracy, in all samples.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -23,17 +24,18 @@ Combine = Literal["mean", "confidence", "validation"]
 WAYS: tuple[Combine, ...] = ("mean", "confidence", "validation")
 
 
-def ensemble(teachers: Sequence[Teacher], combine: Combine, validation: Sequence[float | None]) -> Teacher:
-    """The teachers as one.
+def as_one(teachers: Sequence[Teacher], combine: Combine, validation: Sequence[float | None] = ()) -> Teacher:
+    """The teachers as one; features, where they give any, are those of the last.
 
     Args:
-        validation: the accuracy of each; "validation" refuses one that is not known.
+        validation: the accuracy of each, for "validation" alone, which refuses one that is not known.
     """
     check(combine, validation)
 
     def ask(batch: Batch) -> Outputs:
-        answers = torch.stack([teacher(batch).logits.float() for teacher in teachers])
-        return Outputs(combined(answers, combine, validation), index=batch.index)
+        answers = [teacher(batch) for teacher in teachers]
+        logits = torch.stack([each.logits.float() for each in answers])
+        return replace(answers[-1], logits=combined(logits, combine, validation))
 
     return ask
 

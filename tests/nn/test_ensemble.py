@@ -1,5 +1,7 @@
 """Several teachers as one: the means by hand, and what is refused."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,8 @@ from toys import stripes
 
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import batches
+from edgekd.nn.ensemble import as_one, combined
 from edgekd.nn.outputs import Outputs
-from edgekd.teachers.ensemble import combined, ensemble
 
 SURE, TORN = [0.9, 0.1], [0.5, 0.5]
 
@@ -55,7 +57,7 @@ def test_a_teacher_that_is_certain_of_a_class_leaves_finite_answers():
 
 def test_weights_by_accuracies_that_are_not_known_are_refused():
     with pytest.raises(ConfigError, match="validation accuracy of a teacher is not known"):
-        ensemble([], "validation", [90.0, None])
+        as_one([], "validation", [90.0, None])
 
 
 def test_all_teachers_are_asked_about_the_same_batch():
@@ -69,5 +71,12 @@ def test_all_teachers_are_asked_about_the_same_batch():
         return ask
 
     batch = next(batches(splits.train, splits, 3))
-    found = ensemble([teacher(SURE), teacher(TORN)], "mean", [None, None])(batch)
+    found = as_one([teacher(SURE), teacher(TORN)], "mean", [None, None])(batch)
     assert asked == [batch, batch] and found.logits.exp()[2].tolist() == pytest.approx([0.7, 0.3])
+
+
+def test_it_hands_on_the_features_of_the_last():
+    even, sure = torch.zeros(1, 2), torch.tensor([[math.log(3.0), 0.0]])
+    answers = as_one([lambda batch: Outputs(even), lambda batch: Outputs(sure, {"body": sure})], "mean")(None)
+    assert answers.logits.exp().tolist() == [pytest.approx([0.625, 0.375])]
+    assert set(answers.features) == {"body"}
