@@ -259,6 +259,13 @@ def epoch_cost() -> str:
     return table(("setting", "rounds", "stored answers, to a plain epoch", "teacher in the loop, to stored"), cells)
 
 
+KNOWN_EXCEPTIONS = {
+    "operator": "{operator}",
+    "draws that differ": "{draws_differing} of {draws}",
+    "codes that differ": "{codes_differing} of {codes}",
+    "largest difference": "{largest_steps} steps",
+}
+
 TABLES = {
     "main_job": main_job,
     "startup": startup,
@@ -273,6 +280,7 @@ TABLES = {
     "text_students": runs("text_students", TEXT_STUDENTS, "student"),
     "less_data": runs("less_data", LESS_DATA, "data method share"),
     "epoch_cost": epoch_cost,
+    "known_exceptions": runs("known_exceptions", KNOWN_EXCEPTIONS, "operator"),
 }
 
 

@@ -10,19 +10,16 @@ results/cifar10_students.csv, a row a build. --quick: two epochs on 5,000 images
 """
 
 import argparse
-import json
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from builds import CONFIGS, built
 from record import append
 
+from edgekd import toml
 from edgekd.figures import Report
 
-CONFIG = Path(__file__).parent / "configs" / "cifar10_students.toml"
-FINISHED = (0, 3, 5)  # 3: a limit is missed; 5: outputs differ. The report says so, and the row is kept
 SOFT_TARGETS = {"name": "logits", "temperature": 4.0, "hard": 0.1}
 WEIGHTS = {"attention": 1000.0, "similarity": 3000.0}
 """Customary weights of the losses that need one."""
@@ -42,26 +39,14 @@ def build(asked: argparse.Namespace, seed: int, folder: Path, store: Path) -> Re
     """The report of one build."""
     settings: dict[str, Any] = {
         "data.root": asked.root.resolve(), "teacher.checkpoint": asked.checkpoint.resolve(), "seed": seed,
-        "student.model": asked.student, "distill.losses": _toml(losses(asked.method)),
+        "student.model": asked.student, "distill.losses": toml.value(losses(asked.method)),
     }  # fmt: skip
     if asked.epochs:
         settings["distill.epochs"] = asked.epochs
     if asked.quick:
         settings |= {"data.limit": 5000, "distill.epochs": 2, "quantize.epochs": 1}
-    command = [sys.executable, "-m", "edgekd", "build", "--target", "rpi4", "--out", str(folder)]
-    command += ["--config", str(CONFIG), "--store", str(store)]
-    for setting in [*(f"{name}={value}" for name, value in settings.items()), *asked.set]:
-        command += ["--set", setting]
-    code = subprocess.run(command).returncode
-    if code not in FINISHED:
-        sys.exit(f"the build exited with {code}")
-    return Report.model_validate_json((folder / "report.json").read_text())
-
-
-def _toml(found: list[dict[str, Any]]) -> str:
-    """A list of flat tables as --set reads it."""
-    tables = (", ".join(f"{key} = {json.dumps(value)}" for key, value in table.items()) for table in found)
-    return f"[{', '.join(f'{{{table}}}' for table in tables)}]"
+    pairs = (f"{name}={value}" for name, value in settings.items())
+    return built(CONFIGS / "cifar10_students.toml", [*pairs, *asked.set], folder, store)[0]
 
 
 def main() -> None:

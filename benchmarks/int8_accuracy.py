@@ -10,19 +10,16 @@ int8 file under LiteRT against the float network in torch. --store keeps the flo
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 
+from builds import CONFIGS, built
 from peers.students import by_speaker
 from record import append
 
 from edgekd.figures import Report
 
-CONFIGS = Path(__file__).parent / "configs"
 STUDENTS = ("resnet20", "mobilenetv2", "dscnn", "text_encoder")
-FINISHED = (0, 3, 5)  # 3: a limit is missed; 5: outputs differ. The report says so, and the row is kept
 
 
 def build(asked: argparse.Namespace, method: str, seed: int, root: Path, folder: Path, store: Path) -> Report:
@@ -32,14 +29,7 @@ def build(asked: argparse.Namespace, method: str, seed: int, root: Path, folder:
         settings.append(f"teacher.checkpoint={asked.checkpoint.resolve()}")
         if asked.student == "resnet20":
             settings += [f"student.checkpoint={asked.checkpoint.resolve()}", "distill.epochs=0"]
-    command = [sys.executable, "-m", "edgekd", "build", "--target", asked.target]
-    command += ["--config", str(CONFIGS / f"int8_{asked.student}.toml"), "--out", str(folder), "--store", str(store)]
-    for setting in settings:
-        command += ["--set", setting]
-    code = subprocess.run(command, cwd=store.parent).returncode
-    if code not in FINISHED:
-        sys.exit(f"the build exited with {code}")
-    return Report.model_validate_json((folder / "report.json").read_text())
+    return built(CONFIGS / f"int8_{asked.student}.toml", settings, folder, store, asked.target)[0]
 
 
 def keep(asked: argparse.Namespace, method: str, seed: int, report: Report) -> None:

@@ -8,42 +8,28 @@ Writes results/main_job.csv, a row a build. The time covers `edgekd build` alone
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
 
+from builds import CONFIGS, built
 from record import append
 
 from edgekd.figures import Report
 
-CONFIGS = Path(__file__).parent / "configs"
-FINISHED = (0, 3)  # 3: a limit is missed, and the report says which
-
 
 def build(arguments: argparse.Namespace, seed: int, folder: Path) -> tuple[Report, float, int]:
     """(report, seconds, exit code) of a build whose store and files lie in `folder`."""
-    command = [sys.executable, "-m", "edgekd", "build", "--target", arguments.target, "--set", f"seed={seed}"]
-    if arguments.data != "digits":
-        command += [
-            "--config",
-            str(CONFIGS / f"{arguments.data}.toml"),
-            "--set",
-            f"data.root={arguments.root.resolve()}",
-        ]
+    settings = [f"seed={seed}", *arguments.set]
     if arguments.checkpoint:
-        command += ["--set", f"teacher.checkpoint={arguments.checkpoint.resolve()}"]
-    for setting in arguments.set:
-        command += ["--set", setting]
+        settings.append(f"teacher.checkpoint={arguments.checkpoint.resolve()}")
+    config = None
+    if arguments.data != "digits":
+        config = CONFIGS / f"{arguments.data}.toml"
+        settings.append(f"data.root={arguments.root.resolve()}")
     started = time.perf_counter()
-    code = subprocess.run(
-        [*command, "--out", str(folder / "out"), "--store", str(folder / "store")], cwd=folder
-    ).returncode
-    seconds = time.perf_counter() - started
-    if code not in FINISHED:
-        sys.exit(f"the build exited with {code}")
-    return Report.model_validate_json((folder / "out" / "report.json").read_text()), seconds, code
+    report, code = built(config, settings, folder / "out", folder / "store", arguments.target)
+    return report, time.perf_counter() - started, code
 
 
 def main() -> None:

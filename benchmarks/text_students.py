@@ -10,31 +10,23 @@ nothing.
 """
 
 import argparse
-import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from builds import CONFIGS, built
 from record import append
 
 from edgekd.figures import Report, StageRow
 
-CONFIGS = Path(__file__).parent / "configs"
 STUDENTS = ("half", "tiny")
-FINISHED = (0, 3, 5)  # 3: a limit is missed; 5: outputs differ. The report says so, and the row is kept
 QUICK = ("data.limit=2000", "teacher.epochs=1", "distill.epochs=1", "quantize.calibration=256")
 
 
 def build(asked: argparse.Namespace, student: str, seed: int, folder: Path, store: Path) -> Report:
     """The report of one build; students of one seed share their teacher."""
     settings = [f"data.root={asked.root.resolve()}", f"seed={seed}", *(QUICK if asked.quick else ()), *asked.set]
-    command = [sys.executable, "-m", "edgekd", "build", "--target", "rpi4", "--out", str(folder)]
-    command += ["--config", str(CONFIGS / f"text_{student}.toml"), "--store", str(store)]
-    code = subprocess.run([*command, *(word for setting in settings for word in ("--set", setting))]).returncode
-    if code not in FINISHED:
-        sys.exit(f"the build exited with {code}")
-    return Report.model_validate_json((folder / "report.json").read_text())
+    return built(CONFIGS / f"text_{student}.toml", settings, folder, store)[0]
 
 
 def row(student: str, seed: int, report: Report) -> dict[str, Any]:

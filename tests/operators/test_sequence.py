@@ -93,7 +93,7 @@ def test_layer_norm_is_exact_over_any_width(width):
 
 
 def test_the_root_in_a_trained_layer_norm_is_that_of_ieee():
-    """torch.sqrt may give the number below or above, by which one code of two million came out wrong."""
+    """torch.sqrt may give the number below or above, by which a few codes came out wrong."""
     values = np.linspace(1e-6, 2**14, 2**18, dtype=np.float32)
     assert np.array_equal(root(torch.from_numpy(values)).numpy(), np.sqrt(values))
 
