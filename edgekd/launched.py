@@ -21,7 +21,7 @@ class Processes:
         return self.rank == 0
 
     def from_main(self, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives in the main process, in each of them; the others wait for it."""
+        """What `compute` gives in the main process once all have come, in each of them; the others wait for it."""
         if self.world == 1:
             return compute()
         from edgekd.nn import processes

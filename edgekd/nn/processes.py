@@ -50,10 +50,14 @@ def barrier() -> None:
 
 
 def from_main(compute: Callable[[], Result]) -> Result:
-    """What `compute` gives in the main process, in every process; the others wait for it."""
+    """What `compute` gives in the main process, in every process; the others wait for it.
+
+    It is computed when all have come, so that it may take away what they were reading before.
+    """
     if world() == 1:
         return compute()
     connect()
+    distributed.all_reduce(torch.zeros(1))  # a broadcast alone does not let its sender wait
     told: list[object] = [compute() if is_main() else None]
     distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
     return cast(Result, told[0])

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,11 @@ def test_only_the_main_process_computes_what_it_tells_the_others(shared):
     assert [torch.load(shared / f"{rank}.pt", weights_only=True)["told"] for rank in range(2)] == ["from 0", "from 0"]
 
 
+def test_the_main_process_computes_when_the_others_have_come(shared):
+    """What one of them is still reading must not be taken away."""
+    assert [torch.load(shared / f"{rank}.pt", weights_only=True)["came"] for rank in range(2)] == [True, True]
+
+
 def test_each_asks_the_teacher_about_its_own_shards_and_the_answers_are_those_of_one_process(shared, tmp_path):
     first, second = (torch.load(shared / f"{rank}.pt", weights_only=True)["asked"] for rank in range(2))
     whole = asked_for(tmp_path)
@@ -101,8 +107,12 @@ if __name__ == "__main__":
     asked = asked_for(out / "answers")
     model, count = trained(out / "state")
     told = processes.from_main(lambda: f"from {processes.rank()}")
+    if not processes.is_main():
+        time.sleep(0.5)  # it is late, and the main process must wait for it
+        (out / "late").touch()
+    came = processes.from_main(lambda: (out / "late").exists())
     torch.save(
-        {"weights": model.state_dict(), "processes": count, "told": told, "asked": asked},
+        {"weights": model.state_dict(), "processes": count, "told": told, "asked": asked, "came": came},
         out / f"{processes.rank()}.pt",
     )
     processes.barrier()
