@@ -173,10 +173,10 @@ class Distill(Training):
     scheme: how the teaching goes: a name, or {name = "...", option = ...}.
     losses: the terms, summed by weight.
     views: the teacher's answers are stored for so many augmentation views, and epoch e trains on view e % views. With
-        fewer epochs than views, and with 0, each epoch is augmented afresh and the teacher runs beside the student.
-        Without augmentation one view is all there are.
-    combine: how several teachers answer as one: the mean of their probabilities, weighted by each one's confidence in
-        the sample, or by its validation accuracy.
+        fewer epochs than views, those of prune and quantize counted, and with 0, each epoch is augmented afresh and the
+        teacher runs beside the student. Without augmentation one view is all there are.
+    combine: how several teachers answer as one: the mean of their probabilities, plain, weighted by each one's
+        confidence in the sample, or by its validation accuracy; or their geometric mean, the mean of their logits.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
     clip_norm: as of any training; losses that look inside the networks begin with steep gradients.
     baseline_epochs: of that; as many as `epochs` by default. What the teacher itself cost is not counted.
@@ -189,17 +189,12 @@ class Distill(Training):
     )
     losses: tuple[Loss, ...] = (Loss(),)
     views: int = Field(8, ge=0)
-    combine: Literal["mean", "confidence", "validation"] = "mean"
+    combine: Literal["mean", "confidence", "validation", "geometric"] = "mean"
     baseline: bool = True
     baseline_epochs: PositiveInt | None = None
     seeds: PositiveInt = 1
     epochs: int = Field(40, ge=0)
     clip_norm: float = Field(5.0, ge=0)
-
-    @property
-    def stored_views(self) -> int:
-        """Storing asks the teacher once a view, the loop once an epoch: what is stored never costs more."""
-        return self.views if self.views <= self.epochs else 0
 
 
 class Prune(Training, Part):
@@ -362,3 +357,10 @@ class Config(Settings):
     limits: Limits = Limits()
     compute: Compute = Compute()
     device: Device = Device()
+
+    @property
+    def stored_views(self) -> int:
+        """Storing asks the teacher once a view, the loop once an epoch: what is stored never costs more."""
+        recovery = self.prune.steps * self.prune.epochs if self.prune.criterion != "none" else 0
+        tuning = self.quantize.epochs if self.quantize.method == "qat" else 0
+        return self.distill.views if self.distill.views <= self.distill.epochs + recovery + tuning else 0

@@ -1,13 +1,13 @@
 """A config trimmed to what a stage declares: reading more is refused, so that no key misses what a result depends on.
 
-A name is a section ("prune") or one setting of it ("distill.losses"). `seed` may always be read, and so may `compute`,
-which says where a stage runs and is no part of a key.
+A name is a section ("prune"), one setting of it ("distill.losses"), or what follows from several ("stored_views").
+`seed` may always be read, and so may `compute`, which says where a stage runs and is no part of a key.
 """
 
 from collections.abc import Collection
 from typing import Any
 
-from edgekd.config import Config
+from edgekd.config import Config, Settings
 
 ALWAYS = ("seed", "compute")
 # A key holds a fingerprint of what these point to instead: a data set may move.
@@ -57,6 +57,9 @@ def as_json(config: Config, names: Collection[str]) -> dict[str, Any]:
     for name in names:
         section, _, field = name.partition(".")
         chosen = getattr(config, section)
+        if not isinstance(chosen, Settings):
+            settings[name] = chosen
+            continue
         dumped = chosen.model_dump(mode="json", exclude=POINTERS.get(section))
-        settings[name] = dumped if not field else dumped[field] if field in dumped else getattr(chosen, field)
+        settings[name] = dumped[field] if field else dumped
     return settings

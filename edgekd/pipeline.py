@@ -27,7 +27,7 @@ STAGES = (
     Stage(
         "answers",
         reads=("data", "teacher"),
-        settings=("data.augment", "distill.views", "distill.stored_views", "distill.combine", "distill.precision"),
+        settings=("data.augment", "distill.views", "stored_views", "distill.combine", "distill.precision"),
         trains=True,
     ),
     Stage(

@@ -1,10 +1,12 @@
 """Several teachers that answer as one: a weighted mean of their probabilities.
 
 Hinton et al. (2015) distil such an ensemble: the arithmetic mean of what its members predict, at temperature 1. Its
-logarithm is what students see as logits. By confidence, each teacher is weighted anew for each sample by the inverse of
-its perplexity, exp(-entropy), from 1 (certain) down to 1 / classes (nothing known): no label is needed, so that it
-means the same on test samples. (Zhang et al., 2022, weight by the cross-entropy with the label.) By validation, a
-teacher's weight is its validation accuracy, in all samples.
+logarithm is what students see as logits. The paper's other way is the geometric mean, whose logarithm is the mean of
+the members' logits: of unlikely classes it keeps what each one says, where the arithmetic mean follows the one that
+thinks most of them. By confidence, each teacher is weighted anew for each sample by the inverse of its perplexity,
+exp(-entropy), from 1 (certain) down to 1 / classes (nothing known): no label is needed, so that it means the same on
+test samples. (Zhang et al., 2022, weight by the cross-entropy with the label.) By validation, a teacher's weight is its
+validation accuracy, in all samples.
 """
 
 from collections.abc import Sequence
@@ -20,8 +22,8 @@ from edgekd.nn.batches import Batch
 from edgekd.nn.lesson import Teacher
 from edgekd.nn.outputs import Outputs
 
-Combine = Literal["mean", "confidence", "validation"]
-WAYS: tuple[Combine, ...] = ("mean", "confidence", "validation")
+Combine = Literal["mean", "confidence", "validation", "geometric"]
+WAYS: tuple[Combine, ...] = ("mean", "confidence", "validation", "geometric")
 
 
 def as_one(teachers: Sequence[Teacher], combine: Combine, validation: Sequence[float | None] = ()) -> Teacher:
@@ -50,7 +52,9 @@ def check(combine: Combine, validation: Sequence[float | None]) -> None:
 
 
 def combined(logits: Tensor, combine: Combine, validation: Sequence[float | None]) -> Tensor:
-    """(teachers, N, classes) logits -> (N, classes): the logarithm of their mean probabilities."""
+    """(teachers, N, classes) logits -> (N, classes): the logarithm of their mean probabilities, up to a constant."""
+    if combine == "geometric":
+        return logits.mean(dim=0)
     log_probabilities = F.log_softmax(logits, dim=2)
     if combine == "mean":
         weights = torch.ones(logits.shape[:2])

@@ -2,12 +2,11 @@
 
 import copy
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from edgekd.config import Augment, Compute, Training
 from edgekd.errors import TrainingError
+from edgekd.figures import AlongTheWay
 from edgekd.nn import ground, processes, resume
 from edgekd.nn.batches import Batch, Views, applicable, batches, count_steps, draw, epoch_order
 from edgekd.nn.evaluate import channels_last
@@ -36,7 +36,7 @@ class FitResult:
     resumed_from: epochs that were already done when this call began.
     device: on which it ran, "cpu" or "cuda:0".
     notes: what did not go as asked, to be recorded with the result.
-    figures: what a scheme of distillation measured on its way, by name: numbers, or lists of them.
+    along_the_way: what a scheme of distillation measured.
     """
 
     epochs: int
@@ -45,7 +45,7 @@ class FitResult:
     resumed_from: int
     device: str
     notes: tuple[str, ...] = ()
-    figures: Mapping[str, Any] = field(default_factory=dict)
+    along_the_way: tuple[AlongTheWay, ...] = ()
 
 
 def fit(

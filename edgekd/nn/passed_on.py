@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import ConfigError
-from edgekd.figures import FEW_MISTAKES, ClassTransfer, Distillation, Figure, LayerSimilarity, Spread
+from edgekd.figures import FEW_MISTAKES, ClassTransfer, Distillation, Figure, LayerSimilarity, Spread, accuracy_error
 from edgekd.nn import transfer
 from edgekd.nn.batches import batches
 from edgekd.nn.evaluate import channels_last
@@ -120,7 +120,7 @@ def spread(values: Sequence[float], unit: str, samples: int = 0) -> Spread | Non
     mean, count = float(np.mean(values)), len(values)
     error = float(np.std(values, ddof=1) / math.sqrt(count)) if count > 1 else None
     if error is None and samples:
-        error = math.sqrt(mean * (100 - mean) / samples)
+        error = accuracy_error(mean, samples)
     of = f"mean of {count} seeds" if count > 1 else "one seed"
     return Spread(mean=_figure(mean, unit, of, error), each=tuple(float(value) for value in values))
 

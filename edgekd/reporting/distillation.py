@@ -5,6 +5,7 @@ from edgekd.reporting import units
 
 SHOWN = 20  # classes: of more, those that agree least with the teacher
 COMPARISON = ("on the test set", ">teacher", ">student", ">the same student alone")
+ALONG_THE_WAY = ("while it was trained", ">accuracy", ">teacher", "on")
 LAYERS = ("student's layer", "teacher's layer", ">CKA", ">alone")
 CLASSES = (
     "class", ">samples", ">same answer", ">alone", ">teacher's mistakes", "mostly taken for", ">repeated", ">alone",
@@ -60,6 +61,14 @@ def comparison(found: Distillation) -> list[tuple[str, ...]]:
         ("error consistency with the teacher (kappa)", "", found.consistency, found.consistency_alone),
     ]
     return [(what, theirs, _spread(ours), _spread(alone)) for what, theirs, ours, alone in rows if ours is not None]
+
+
+def along_the_way(found: Distillation) -> list[tuple[str, ...]]:
+    """The cells of ALONG_THE_WAY: what the scheme measured beside the finished student."""
+    return [
+        (row.what, _with_error(row.accuracy), _with_error(row.accuracy_teacher), row.accuracy.source)
+        for row in found.along_the_way
+    ]
 
 
 def layers(found: Distillation) -> list[tuple[str, ...]]:
@@ -157,6 +166,12 @@ def _spread(found: Spread | None) -> str:
     if len(found.each) <= 5:
         words += f" ({', '.join(f'{value:.{digits}f}' for value in found.each)})"
     return words
+
+
+def _with_error(figure: Figure | None) -> str:
+    """98.1 % ± 0.2."""
+    error = f" ± {figure.error:.1f}" if figure and figure.value is not None and figure.error is not None else ""
+    return _cell(figure) + error
 
 
 def _cell(figure: Figure | None) -> str:

@@ -38,10 +38,18 @@ def html(report: Report) -> str:
         tiles=_tiles(report),
         ledger_plot=_inline(plots.accuracy_against_size(report)),
         seeds_plot=_inline(plots.accuracy_by_seed(report.distillation)) if report.distillation else "",
+        way_plot=_way_plot(report),
         boundary_plot=_inline(plots.boundaries(report.boundaries)) if report.boundaries else "",
         operator_plot=_inline(plots.operator_cost(report.operators)) if report.operators else "",
         latency_plot=_inline(plots.latency(timed)) if timed else "",
     )
+
+
+def _way_plot(report: Report) -> str:
+    """Of a stream: what takes turns with a teacher who learns too."""
+    rows = report.distillation.along_the_way if report.distillation else ()
+    both = [row for row in rows if row.accuracy_teacher is not None]
+    return _inline(plots.accuracy_along_the_way(both)) if len(both) > 1 else ""
 
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekd.figures import Boundary, Figure, Measurements, StageRow
+from edgekd.figures import Boundary, Figure, Measurements, StageRow, accuracy_on
 from edgekd.reporting import verdicts
 from edgekd.reporting.verdicts import Verdict
 
@@ -135,8 +135,7 @@ def _origin_of(teacher: Metrics) -> str:
 
 
 def _accuracy(value: float, of: str, samples: int) -> Figure:
-    source, error = f"{of} on {samples:,} test samples", verdicts.accuracy_error(value, samples)
-    return Figure(value=value, unit="%", origin="measured-host", source=source, error=error)
+    return accuracy_on(value, samples, f"{of} on {samples:,} test samples")
 
 
 def _int8_accuracy(metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary], samples: int) -> Figure:

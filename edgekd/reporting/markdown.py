@@ -135,6 +135,9 @@ def _distillation(report: Report, found: Distillation) -> Iterable[str]:
     yield " ".join(_escape(sentence) for sentence in distillation.sentences(report, found))
     yield table(distillation.COMPARISON, distillation.comparison(found))
     yield distillation.CAPTION
+    if found.along_the_way:
+        rows = ([_escape(cell) for cell in row] for row in distillation.along_the_way(found))
+        yield table(distillation.ALONG_THE_WAY, rows)
     if found.layers:
         yield table(distillation.LAYERS, ([_escape(cell) for cell in row] for row in distillation.layers(found)))
     elif found.layers_unknown:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 
-from edgekd.figures import Boundary, Distillation, LatencyRow, OperatorRow, Report, StageRow
+from edgekd.figures import AlongTheWay, Boundary, Distillation, LatencyRow, OperatorRow, Report, StageRow
 from edgekd.reporting import units
 from edgekd.reporting.sentences import boundary_name
 from edgekd.reporting.svg import Drawing, log_ticks, shorten, text_width, ticks
@@ -73,6 +73,32 @@ def accuracy_by_seed(found: Distillation) -> Drawing:
         for seed, value in zip(found.seeds, group.each, strict=True):
             drawing.circle(x(value), middle, 5, f"point {kind}", f"seed {seed}: {value:.2f} %")
         drawing.text(right + 12, middle + 4, units.text(group.mean), "tick")
+    return drawing
+
+
+def accuracy_along_the_way(rows: Sequence[AlongTheWay]) -> Drawing:
+    """Student and teacher, window by window of a stream: a drift shows as a dip."""
+    left, right, top, bottom = 62.0, WIDTH - 90.0, 34.0, 244.0
+    drawing = Drawing(WIDTH, 290, "Accuracy in each window of the stream")
+    lines = [
+        ("teacher", [_number(row.accuracy_teacher.value if row.accuracy_teacher else None) for row in rows]),
+        ("distilled", [_number(row.accuracy.value) for row in rows]),
+    ]
+    low, high = _widen(min(map(min, (line for _, line in lines))), max(map(max, (line for _, line in lines))), 0.08)
+    x, y = _linear(0, len(rows) - 1, left, right), _linear(low, high, bottom, top)
+    for tick in ticks(low, min(high, 100.0), 5):
+        drawing.line(left, y(tick), right, y(tick), "grid")
+        drawing.text(left - 8, y(tick) + 4, f"{tick:g} %", "tick", "end")
+    for kind, line in lines:
+        drawing.path([(x(index), y(value)) for index, value in enumerate(line)], f"course {kind}")
+        for index, (row, value) in enumerate(zip(rows, line, strict=True)):
+            drawing.circle(x(index), y(value), 3.5, f"point {kind}", f"{row.what}, {kind}: {value:.1f} %")
+    apart = 14.0 if abs(y(lines[0][1][-1]) - y(lines[1][1][-1])) < 14 else 0.0
+    above = -apart / 2 if lines[0][1][-1] >= lines[1][1][-1] else apart / 2
+    drawing.text(right + 10, y(lines[0][1][-1]) + 4 + above, "teacher", "tick")
+    drawing.text(right + 10, y(lines[1][1][-1]) + 4 - above, "student", "tick")
+    drawing.text(left, top - 16, "accuracy in each window, before it taught", "label")
+    drawing.text((left + right) / 2, bottom + 36, "windows of the stream", "label", "middle")
     return drawing
 
 

@@ -9,7 +9,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from edgekd.figures import Figure
+from edgekd.figures import Figure, accuracy_error
 from edgekd.reporting.units import signed
 
 HERE = "on this host"
@@ -20,12 +20,6 @@ class Verdict(NamedTuple):
 
     paid: Literal["yes", "no", "partly", "unknown", "skipped"] | None
     because: str
-
-
-def accuracy_error(accuracy: float, samples: int) -> float:
-    """One standard error of an accuracy in percent, measured on so many samples."""
-    share = accuracy / 100
-    return 100 * math.sqrt(share * (1 - share) / samples)
 
 
 def difference_error(one: float, other: float, samples: int) -> float:

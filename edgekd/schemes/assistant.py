@@ -12,6 +12,7 @@ from torch import nn
 from edgekd import catalog
 from edgekd.config import Training
 from edgekd.errors import ConfigError
+from edgekd.figures import AlongTheWay, accuracy_on
 from edgekd.nn import blueprint, processes
 from edgekd.nn.evaluate import accuracies, check_answer
 from edgekd.nn.fit import FitResult
@@ -40,7 +41,8 @@ def assistant(lesson: Lesson, assistant: Wanted | Sequence[Wanted] = "resnet20")
         for teacher, student in pairwise(row):
             lesson.connect(student, teacher)  # what can't be compared is refused before anything trains
     results: list[FitResult] = []
-    judged: dict[str, list[float]] = {}
+    found: list[AlongTheWay] = []
+    samples = len(lesson.splits.test)
     for number, one in enumerate(wanted):
         own = replace(
             lesson,
@@ -52,11 +54,10 @@ def assistant(lesson: Lesson, assistant: Wanted | Sequence[Wanted] = "resnet20")
         )
         results.append(learn(under(own, row[number - 1]) if number else taken_by(own, row[0], "assistant")))
         judge = partial(accuracies, row[number], lesson.splits, device=results[-1].device, title=own.title)
-        for name, value in processes.from_main(judge).items():
-            judged.setdefault(name, []).append(value)
+        accuracy = accuracy_on(processes.from_main(judge)["accuracy"], samples, f"{samples:,} test samples")
+        found.append(AlongTheWay(what=f"assistant {number + 1} of {len(wanted)}, {one['model']}", accuracy=accuracy))
     results.append(learn(under(lesson, row[-2])))
-    figures = {"assistants": [one["model"] for one in wanted], **{f"assistant_{k}": v for k, v in judged.items()}}
-    return replace(in_a_row(results), figures=figures)
+    return replace(in_a_row(results), along_the_way=tuple(found))
 
 
 def _spelled_out(wanted: Wanted) -> dict[str, Any]:

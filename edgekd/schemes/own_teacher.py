@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.errors import ConfigError, nearest
+from edgekd.figures import AlongTheWay, accuracy_on
 from edgekd.nn import processes
 from edgekd.nn.batches import Batch
 from edgekd.nn.evaluate import accuracy, logits
@@ -33,7 +34,7 @@ def own_teacher(
     The three sources of loss of the first paper. Where we differ: hints compare features after pooling; T^2 keeps soft
     gradients on the scale of the others; and the defaults are ours. What the heads learn from is held still. They are
     dropped in the end: the student, and whatever is exported, is the network that it was. Their accuracies on the
-    validation split are kept as figures.
+    validation split stand in the report.
 
     Args:
         layers: where the heads stand, by name; None takes the last at each resolution, or each repeated block, but for
@@ -64,7 +65,10 @@ def own_teacher(
     together = nn.ModuleDict(parts if followed.loss is None else {**parts, "loss": followed.loss})
     result = trained(followed, together, partial(_step, watching, channels_first, soft, hint, temperature))
     judge = partial(_judged, lesson, names, heads, result.device)
-    return replace(result, figures={"heads": names, "head_validation_accuracy": processes.from_main(judge)})
+    samples = len(lesson.splits.validation)
+    found = [accuracy_on(value, samples, f"{samples:,} validation samples") for value in processes.from_main(judge)]
+    rows = [AlongTheWay(what=f"classifier at {name}", accuracy=one) for name, one in zip(names, found, strict=True)]
+    return replace(result, along_the_way=tuple(rows))
 
 
 class Head(nn.Module):

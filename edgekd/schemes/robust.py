@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
+from edgekd.figures import AlongTheWay, accuracy_on
 from edgekd.nn import processes
 from edgekd.nn.batches import Batch
 from edgekd.nn.fit import FitResult
@@ -28,7 +29,7 @@ def robust(lesson: Lesson, eps: float = 8.0, steps: int = 10, step: float = 0.25
     labels go with the clean inputs. The teacher answers on clean inputs alone, so stored answers serve; it teaches more
     where it is robust itself. A step runs the student forth and back `steps` times more than a plain one.
 
-    The finished student's accuracy on the test split under PGD of the same eps is kept as a figure.
+    The finished student's accuracy on the test split under PGD of the same eps stands in the report.
 
     Args:
         eps: how far inputs are moved, in raw units: of a pixel's 255 steps.
@@ -49,7 +50,10 @@ def robust(lesson: Lesson, eps: float = 8.0, steps: int = 10, step: float = 0.25
         accuracy_under_pgd, lesson.student, lesson.splits, eps, MEASURED_BY,
         device=result.device, title=f"{lesson.title}: test set under attack",
     )  # fmt: skip
-    return replace(result, figures={"eps": eps, "robust_accuracy": processes.from_main(judge)})
+    samples = len(lesson.splits.test)
+    found = accuracy_on(processes.from_main(judge), samples, f"{samples:,} test samples, attacked in white box")
+    attacked_by = f"test set under PGD, {MEASURED_BY} steps, eps {eps:g}"
+    return replace(result, along_the_way=(AlongTheWay(what=attacked_by, accuracy=found),))
 
 
 @dataclass(frozen=True)

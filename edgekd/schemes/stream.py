@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
+from edgekd.figures import AlongTheWay, accuracy_on
 from edgekd.nn.batches import Batch
 from edgekd.nn.fit import FitResult
 from edgekd.nn.lesson import Lesson, trained
@@ -22,7 +23,7 @@ def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> Fi
     nothing. The teacher learns by cross-entropy on the labels, the student from it by `distill.losses`.
 
     On each batch both first answer in evaluation mode, as if deployed; then they learn from it. Their accuracies over
-    each window are kept as figures, in which a drift shows as a dip. A killed stream goes on after its last window;
+    each window stand in the report, where a drift shows as a dip. A killed stream goes on after its last window;
     samples beyond windows of whole batches are left out. The teacher's training ends with the stream: the student is
     what is kept.
 
@@ -47,7 +48,7 @@ def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> Fi
         settings=settings, views=None, title=f"{lesson.title}: the stream's windows",
         on_epoch=_open_window, order=lambda number: np.arange(number * window, (number + 1) * window),
     )  # fmt: skip
-    return replace(result, figures={"window_samples": window, **tally.figures()})
+    return replace(result, along_the_way=tally.told())
 
 
 class _Tally(nn.Module):
@@ -72,10 +73,15 @@ class _Tally(nn.Module):
                 network.train()
         self.asked[self.window] += len(batch.y)
 
-    def figures(self) -> dict[str, list[float]]:
-        """In percent, window by window."""
-        student, teacher = (100 * self.right.double() / self.asked[:, None]).T.tolist()
-        return {"student_accuracy": student, "teacher_accuracy": teacher}
+    def told(self) -> tuple[AlongTheWay, ...]:
+        """The accuracies of both, window by window."""
+        rows = []
+        for number, (right, asked) in enumerate(zip(self.right.tolist(), self.asked.tolist(), strict=True), start=1):
+            source = f"{asked:,} samples of the stream, each asked before it taught"
+            student, teacher = (accuracy_on(100 * count / asked, asked, source) for count in right)
+            what = f"window {number} of {len(self.asked)}"
+            rows.append(AlongTheWay(what=what, accuracy=student, accuracy_teacher=teacher))
+        return tuple(rows)
 
 
 def _open_window(together: nn.Module, number: int) -> None:

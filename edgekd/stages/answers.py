@@ -30,7 +30,7 @@ def views_to_store(config: Config, splits: Splits, *, alone: bool) -> tuple[int,
     """
     if alone or (applicable(config.data.augment, splits) == Augment() and config.distill.views):
         return 1, True
-    return config.distill.stored_views, False
+    return config.stored_views, False
 
 
 def foresee(config: Config, data: Path) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from edgekd.config import Config
+from edgekd.config import Config, Distill
 from edgekd.course import Course, prepare, scheme_options, teach
 from edgekd.nn import blueprint, processes
 from edgekd.nn.evaluate import count_parameters, judged
@@ -24,7 +24,7 @@ from edgekd.nn.passed_on import Pupils, passed_on, similarities
 from edgekd.nn.splits import Splits
 from edgekd.teachers.opening import logits_on
 
-VERSION = 4
+VERSION = 5
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         result = teach(lesson, config) if trains else FitResult(0, [], processes.world(), 0, "cpu")
         taught.append(_judged(lesson, result))
         if settings.baseline and trains:
-            without = _without_teacher(lesson, course.fresh(seed), settings.baseline_epochs or settings.epochs)
+            without = _without_teacher(lesson, course.fresh(seed), _epochs_alone(settings))
             alone.append(_judged(without, learn(without)))
     shipped = taught[0]
     processes.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
@@ -79,12 +79,20 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         **{f"each_baseline_{name}": [each.figures[name] for each in alone] for name in names},
         "transfer": found,
         "scheme": settings.scheme.name,
-        "figures": dict(shipped.result.figures),
         "layers": {"student": course.loss.student_layers, "teacher": course.loss.teacher_layers},
         "resumed_from": sum(each.result.resumed_from for each in (*taught, *alone)),
         "skipped": not trains,
         "notes": list(dict.fromkeys([*course.notes, *(n for each in (*taught, *alone) for n in each.result.notes)])),
     }
+
+
+def _epochs(settings: Distill) -> int:
+    """Of the student under its teacher: a stream goes by once."""
+    return 1 if settings.scheme.name == "stream" else settings.epochs
+
+
+def _epochs_alone(settings: Distill) -> int:
+    return settings.baseline_epochs or _epochs(settings)
 
 
 def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
@@ -112,10 +120,11 @@ def _transfer(
     answers = logits_on(teacher, splits, "test", settings.combine)
     groups = [Pupils([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)]
     facts = {
+        "along_the_way": taught[0].result.along_the_way,
         "scheme": settings.scheme.name,
         "losses": tuple(loss.name for loss in settings.losses if loss.weight),
-        "epochs": settings.epochs,
-        "baseline_epochs": (settings.baseline_epochs or settings.epochs) if alone else None,
+        "epochs": _epochs(settings),
+        "baseline_epochs": _epochs_alone(settings) if alone else None,
         "seeds": tuple(seeds),
     }
     found = passed_on(splits, groups[0], groups[1], answers, facts)

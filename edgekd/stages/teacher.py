@@ -23,7 +23,7 @@ from edgekd.nn.splits import Splits
 from edgekd.teachers import foreign, given, several, specialists
 from edgekd.teachers.opening import Part, place
 
-VERSION = 2
+VERSION = 3
 BARELY_BETTER = 1.5  # times chance: below it, a teacher has nothing to teach
 
 

@@ -82,4 +82,4 @@ def test_a_killed_one_ends_on_the_same_bits_as_an_uninterrupted_one(name, calls,
     resumed, result = taught(name, tmp_path / "killed")
     assert same(whole, resumed)
     assert result.resumed_from == deadline and result.losses == uninterrupted.losses
-    assert result.figures == uninterrupted.figures
+    assert result.along_the_way == uninterrupted.along_the_way

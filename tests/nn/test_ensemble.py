@@ -9,7 +9,7 @@ from toys import stripes
 
 from edgekd.errors import ConfigError
 from edgekd.nn.batches import batches
-from edgekd.nn.ensemble import as_one, combined
+from edgekd.nn.ensemble import WAYS, as_one, combined
 from edgekd.nn.outputs import Outputs
 
 SURE, TORN = [0.9, 0.1], [0.5, 0.5]
@@ -49,9 +49,15 @@ def test_who_was_right_more_often_counts_for_more():
     assert probabilities(found) == pytest.approx([0.8, 0.2])
 
 
+def test_the_geometric_mean_is_that_of_the_logits():
+    found = combined(logits(SURE, TORN), "geometric", [None, None]).softmax(1)
+    sure, torn = math.sqrt(0.9 * 0.5), math.sqrt(0.1 * 0.5)
+    assert found[0].tolist() == pytest.approx([sure / (sure + torn), torn / (sure + torn)])
+
+
 def test_a_teacher_that_is_certain_of_a_class_leaves_finite_answers():
     certain = torch.tensor([[[0.0, -1000.0]], [[0.0, -1000.0]]])
-    for way in ("mean", "confidence", "validation"):
+    for way in WAYS:
         assert torch.isfinite(combined(certain, way, [0.0, 50.0])).all()
 
 

@@ -31,8 +31,8 @@ def test_what_the_teacher_said_reaches_the_student_through_all_assistants():
     result = assistant(whole, [TINY, "toys:Tiny"])
     whole_test = next(batches(SPLITS.test, SPLITS, 32))
     assert (whole.student.eval()(whole_test.x).argmax(1) == whole_test.y).float().mean() < 0.1
-    assert result.figures["assistants"] == ["toys:Tiny", "toys:Tiny"]
-    assert all(accuracy < 10 for accuracy in result.figures["assistant_accuracy"])
+    assert [row.what for row in result.along_the_way] == [f"assistant {one} of 2, toys:Tiny" for one in (1, 2)]
+    assert all(row.accuracy.value < 10 for row in result.along_the_way)
 
 
 def test_an_assistant_can_have_epochs_of_its_own():

@@ -33,15 +33,14 @@ def test_heads_stand_at_the_depths_of_a_catalog_network(name, shape, splits, dep
     torch.manual_seed(0)
     student = catalog.load("model", name)(classes=2, input_shape=shape)
     result = own_teacher(given(student))
-    assert len(result.figures["heads"]) == depths
-    assert len(result.figures["head_validation_accuracy"]) == depths
+    assert len(result.along_the_way) == depths
 
 
 def test_heads_learn_and_the_student_is_the_network_that_it_was():
     student = tiny(0)
     result = own_teacher(given(student, epochs=12), layers=["body.1", "body.2"])
-    assert result.figures["heads"] == ["body.1", "body.2"]
-    assert min(result.figures["head_validation_accuracy"]) > 80
+    assert [row.what for row in result.along_the_way] == ["classifier at body.1", "classifier at body.2"]
+    assert min(row.accuracy.value for row in result.along_the_way) > 80
     assert student.state_dict().keys() == tiny(0).state_dict().keys()
 
 

@@ -46,9 +46,9 @@ def test_each_window_is_answered_before_it_is_learnt_from():
     teacher = tiny(1, width=6)
     first = Split(SPLITS.train.x[:16], SPLITS.train.y[:16])
     expected = [accuracy(logits(model, first, SPLITS), first.y) for model in (whole.student, teacher)]
-    figures = stream(whole, windows=6).figures
-    assert figures["window_samples"] == 16
-    assert [figures["student_accuracy"][0], figures["teacher_accuracy"][0]] == expected
+    first, *_ = told = stream(whole, windows=6).along_the_way
+    assert len(told) == 6 and first.accuracy.source.startswith("16 samples")
+    assert [first.accuracy.value, first.accuracy_teacher.value] == expected
 
 
 def test_samples_come_once_and_in_their_order():
@@ -66,17 +66,16 @@ def test_samples_come_once_and_in_their_order():
 
 def test_a_change_shows_in_both_and_both_recover():
     teacher, splits = trained(), changing()
-    figures = stream(given(splits, teacher), windows=8).figures
-    for who in ("student_accuracy", "teacher_accuracy"):
-        windows = figures[who]
+    told = stream(given(splits, teacher), windows=8).along_the_way
+    for windows in ([row.accuracy.value for row in told], [row.accuracy_teacher.value for row in told]):
         assert windows[3] > 90 and windows[4] < 60 and windows[7] > 90
 
 
 def test_a_teacher_that_does_not_learn_misleads_its_student_after_the_change():
     teacher, splits = trained(), changing()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
-    figures = stream(given(splits, teacher), windows=8, teacher_learns=False).figures
-    assert figures["teacher_accuracy"][7] < 10 and figures["student_accuracy"][7] < 10
+    last = stream(given(splits, teacher), windows=8, teacher_learns=False).along_the_way[7]
+    assert last.accuracy_teacher.value < 10 and last.accuracy.value < 10
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
 
 

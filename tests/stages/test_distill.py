@@ -158,6 +158,12 @@ def test_the_student_alone_can_be_given_more_epochs(read, out, monkeypatch):
     assert (metrics["transfer"]["epochs"], metrics["transfer"]["baseline_epochs"]) == (1, 3)
 
 
+def test_a_stream_goes_by_once_for_the_student_alone_too(read, out):
+    asked = {"name": "stream", "windows": 2}
+    found = Distillation.model_validate(stage.run(config(epochs=3, scheme=asked), read, out)["transfer"])
+    assert (found.epochs, found.baseline_epochs) == (1, 1)
+
+
 def test_what_was_passed_on_is_kept_with_the_stage(read, out):
     found = Distillation.model_validate(stage.run(config(epochs=2, seeds=2), read, out)["transfer"])
     assert found.seeds == (0, 1) and found.samples == 32 and found.losses == ("logits",)

@@ -10,7 +10,7 @@ from xml.etree import ElementTree
 import builds
 import pytest
 
-from edgekd.figures import Figure, LayerDifference, Report
+from edgekd.figures import AlongTheWay, Figure, LayerDifference, Report, accuracy_on
 from edgekd.reporting import limits, units, verdicts
 from edgekd.reporting.svg import log_ticks, shorten, ticks
 from edgekd.stages.report import command_line, html, markdown, run, summary
@@ -115,6 +115,17 @@ def test_a_biased_teacher_is_named_in_all_three_forms(tmp_path: Path) -> None:
     short = " ".join(summary(report).split())
     assert "teacher same answer as the teacher 98.1 % (alone 96.1 %); calibration error 1.1 %" in short
     assert "mistakes inherited in class 9" in short
+
+
+@pytest.mark.parametrize("of_teacher", [70.0, None])
+def test_what_a_scheme_measured_on_its_way_is_shown_and_a_stream_is_drawn(tmp_path: Path, of_teacher: float) -> None:
+    teacher = None if of_teacher is None else accuracy_on(of_teacher, 50, "a window")
+    row = AlongTheWay(what="window 1 of 2 <&|>", accuracy=accuracy_on(60.0, 50, "a window"), accuracy_teacher=teacher)
+    report = distilled(tmp_path, along_the_way=(row, row.model_copy(update={"what": "window 2 of 2"})))
+    cells = "60.0 % ± 6.9 | " + ("" if of_teacher is None else "70.0 % ± 6.5") + " | a window |"
+    assert f"| window 2 of 2 | {cells}" in markdown(report)
+    assert ("Accuracy in each window of the stream" in html(report)) is (of_teacher is not None)
+    assert "window 1 of 2 &lt;&amp;|&gt;" in html(report)
 
 
 def test_a_teacher_that_could_not_be_asked_is_no_secret(tmp_path: Path) -> None:

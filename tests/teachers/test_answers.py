@@ -9,7 +9,7 @@ import pytest
 import torch
 from toys import Tiny, stripes
 
-from edgekd.config import Augment, Config
+from edgekd.config import Augment, Config, Prune, Quantize
 from edgekd.errors import ModelError, StoreError
 from edgekd.nn import blueprint
 from edgekd.nn.batches import Views, batch_at, batches, draw, epoch_order
@@ -183,9 +183,18 @@ def test_the_stage_leaves_the_shards_and_their_index_alone(read):
     assert views_of(read["answers"]) == Views(0, 2)
 
 
-@pytest.mark.parametrize(("views", "epochs", "stored_views"), [(0, 3, 0), (8, 7, 0), (8, 8, 8), (2, 3, 2)])
-def test_storing_never_asks_the_teacher_more_often_than_the_loop_would(read, views, epochs, stored_views):
-    metrics = stage.run(config(views=views, epochs=epochs), read, read["answers"])
+ALONE = ({"criterion": "none"}, {"method": "ptq"})
+LATER = ({"steps": 2, "epochs": 2}, {"epochs": 1})
+
+
+@pytest.mark.parametrize(
+    ("views", "epochs", "later", "stored_views"),
+    [(0, 3, ALONE, 0), (8, 7, ALONE, 0), (8, 8, ALONE, 8), (2, 3, ALONE, 2), (8, 2, LATER, 0), (8, 3, LATER, 8)],
+)
+def test_storing_never_asks_the_teacher_more_often_than_the_loops_would(read, views, epochs, later, stored_views):
+    prune, quantize = (section.model_validate(asked) for section, asked in zip((Prune, Quantize), later, strict=True))
+    asked = config(views=views, epochs=epochs).model_copy(update={"prune": prune, "quantize": quantize})
+    metrics = stage.run(asked, read, read["answers"])
     assert metrics["views"] == stored_views and metrics["skipped"] == (stored_views == 0)
     assert (views_of(read["answers"]) is None) == (stored_views == 0)
 

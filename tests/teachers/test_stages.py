@@ -109,7 +109,7 @@ def test_members_are_trained_from_as_many_seeds_and_answer_as_one(read, tmp_path
     first, second = (blueprint.load(read["teacher"] / "parts" / str(n) / "model")[0] for n in range(2))
     assert not torch.equal(first.head.weight, second.head.weight)
     assert told["parameters"] == 2 * sum(p.numel() for p in Tiny().parameters()) and told["trained"]
-    assert set(told["combined"]) == {"mean", "confidence", "validation"} and learned["accuracy"] > 80
+    assert set(told["combined"]) == {"mean", "confidence", "validation", "geometric"} and learned["accuracy"] > 80
     batch = next(batches(SPLITS.train, SPLITS, 5))
     with torch.no_grad():
         mean = (first.eval()(batch.x).softmax(1) + second.eval()(batch.x).softmax(1)) / 2
