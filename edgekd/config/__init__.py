@@ -1,0 +1,47 @@
+"""Every setting of a build, with its default: what `edgekd.toml` and `--set` may say.
+
+Sections that name a catalog entry (`data.name`, `teacher.model`, `student.model`, `prune.criterion`, `distill.scheme`,
+an entry of `distill.losses`) take that entry's options beside the name. An option whose name is a setting's goes into
+`options`.
+"""
+
+from pydantic import Field
+
+from edgekd.config.base import Part, Settings
+from edgekd.config.data import Augment, Data
+from edgekd.config.distill import Distill, Loss, Scheme
+from edgekd.config.files import Export, Profile, Verify
+from edgekd.config.networks import Source, Student, Teacher
+from edgekd.config.smaller import Prune, Quantize
+from edgekd.config.target import Device, Limits
+from edgekd.config.training import Compute, Training
+
+__all__ = [
+    "Augment", "Compute", "Config", "Data", "Device", "Distill", "Export", "Limits", "Loss", "Part", "Profile", "Prune",
+    "Quantize", "Scheme", "Settings", "Source", "Student", "Teacher", "Training", "Verify",
+]  # fmt: skip
+
+
+class Config(Settings):
+    """A whole build."""
+
+    seed: int = Field(0, ge=0)
+    data: Data = Data()
+    teacher: Teacher = Teacher()
+    student: Student = Student()
+    distill: Distill = Distill()
+    prune: Prune = Prune()
+    quantize: Quantize = Quantize()
+    export: Export = Export()
+    verify: Verify = Verify()
+    profile: Profile = Profile()
+    limits: Limits = Limits()
+    compute: Compute = Compute()
+    device: Device = Device()
+
+    @property
+    def stored_views(self) -> int:
+        """Storing asks the teacher once a view, the loop once an epoch: what is stored never costs more."""
+        recovery = self.prune.steps * self.prune.epochs if self.prune.criterion != "none" else 0
+        tuning = self.quantize.epochs if self.quantize.method == "qat" else 0
+        return self.distill.views if self.distill.views <= self.distill.epochs + recovery + tuning else 0

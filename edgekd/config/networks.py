@@ -1,0 +1,68 @@
+"""Teachers and students."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from edgekd.config.base import Part, UserPath
+from edgekd.config.training import Training
+
+
+class Source(Part):
+    """One teacher: a torch model, or one of `file`, `call` and `answers`, from outside torch.
+
+    Attributes:
+        model: of the catalog, or "package.module:factory".
+        checkpoint: a torch checkpoint; given one, nothing is trained. It is read with `weights_only`.
+        file: a network in a file: .onnx, .tflite, .keras, or the folder of a SavedModel.
+        call: "package.module:function", (N, ...) float32 in NumPy -> (N, classes).
+        answers: an .npz of a teacher's outputs for the training samples, in the data set's order: `logits` or
+            `probabilities` (N, classes), or `indices` and `probabilities` (N, k) of the k likeliest classes;
+            `validation_...` and `test_...` for the other parts.
+        gives: what `file` and `call` give; probabilities become their logarithms.
+        input: what `file` and `call` take: normalised as torch models take it, or raw, as the data set has it.
+    """
+
+    model: str = "resnet20"
+    checkpoint: UserPath | None = None
+    file: UserPath | None = None
+    call: str | None = Field(None, pattern=r"^[\w.]+:\w+$")
+    answers: UserPath | None = None
+    gives: Literal["logits", "probabilities"] = "logits"
+    input: Literal["normalised", "raw"] = "normalised"
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it comes from outside torch."""
+        return self.file is not None or self.call is not None or self.answers is not None
+
+    @property
+    def title(self) -> str:
+        """What it is called in one line: its model, function or file."""
+        outside = self.file or self.answers
+        return outside.name if outside is not None else self.call or self.model
+
+
+class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the last base
+    """The teacher; several answer as one, as `distill.combine` says.
+
+    Attributes:
+        members: networks of this model, trained from as many seeds.
+        also: further teachers, each with the settings of one: [[teacher.also]].
+        specialists: networks that tell apart classes which this one confuses, for as many clusters of classes
+            (Hinton et al., 2015, section 5); 0: none.
+    """
+
+    members: PositiveInt = 1
+    also: tuple[Source, ...] = ()
+    specialists: int = Field(0, ge=0)
+
+
+class Student(Part):
+    """Attributes:
+    model: of the catalog, or "package.module:factory".
+    checkpoint: a torch checkpoint to start from, read with `weights_only`; with `distill.epochs = 0` it stays as it is.
+    """
+
+    model: str = "resnet8"
+    checkpoint: UserPath | None = None

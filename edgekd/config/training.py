@@ -1,0 +1,44 @@
+"""How a network is trained, and on what."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from edgekd.config.base import Settings
+
+
+class Training(Settings):
+    """The settings of one training.
+
+    Attributes:
+        epochs: passes over the training split.
+        batch_size: samples of a step, over all processes together.
+        learning_rate: its peak.
+        schedule: after the warm-up it follows one "cosine" to zero, or stays "constant".
+        warmup: share of the steps in which it rises from zero.
+        precision: "bf16" trains in mixed precision; the integer arithmetic of `quantize` always runs in float32.
+        clip_norm: gradients are scaled down to this norm; 0 leaves them.
+    """
+
+    epochs: PositiveInt = 30
+    batch_size: PositiveInt = 64
+    optimizer: Literal["sgd", "adamw"] = "sgd"
+    learning_rate: float = Field(0.1, gt=0)
+    weight_decay: float = Field(5e-4, ge=0)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    schedule: Literal["cosine", "constant"] = "cosine"
+    warmup: float = Field(0.1, ge=0, lt=1)
+    clip_norm: float = Field(0.0, ge=0)
+    precision: Literal["32", "bf16"] = "32"
+
+
+class Compute(Settings):
+    """Where trainings run; it is recorded with the results, and is no part of what they are reused by.
+
+    Attributes:
+        accelerator: Lightning Fabric's name of it.
+        threads: of torch, in each process; 0 takes one for small inputs, and torch's choice for others.
+    """
+
+    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    threads: int = Field(0, ge=0)
