@@ -1,38 +1,14 @@
-"""The command line: reads what was typed, calls the function of the same name, and turns errors into one line."""
+"""The command line: reads what was typed, and calls the function of the same name."""
 
-import errno
-import functools
 import json
-import os
-import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from edgekd import __version__
-from edgekd.errors import ConfigError, EdgekdError, MissingExtraError
-
-MISTYPED: Any = typer.BadParameter.__bases__[0]  # click's UsageError, wherever this version of typer keeps click
-
-
-class Commands(TyperGroup):
-    """The commands; a mistyped one is answered as every other error is."""
-
-    def main(self, *args: Any, **options: Any) -> Any:
-        """Run what was typed, and leave with its exit code."""
-        try:
-            code = super().main(*args, **{**options, "standalone_mode": False})
-        except MISTYPED as error:
-            what = error.format_message().rstrip(".")
-            command = error.ctx.command_path if error.ctx else "edgekd"
-            _say(f"error: {ConfigError(what[:1].lower() + what[1:], f'{command} --help')}")
-            code = ConfigError.exit_code
-        sys.exit(code or 0)
-
+from edgekd.errors import ConfigError, MissingExtraError
+from edgekd.guard import Commands, guarded, is_main, say
 
 app = typer.Typer(
     name="edgekd",
@@ -57,29 +33,6 @@ StoreFolder = Annotated[
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
-def guarded(command: Callable[..., None]) -> Callable[..., None]:
-    """End a command with one line and the right exit code, whatever happens in it."""
-
-    @functools.wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            command(*args, **kwargs)
-            sys.stdout.flush()
-        except typer.Exit:
-            raise
-        except KeyboardInterrupt:
-            _say("interrupted; the same command goes on from here")
-            raise typer.Exit(130) from None
-        except BrokenPipeError:
-            # Whoever read our output has seen enough; Python's own flush at exit must not fail again.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(128 + 13) from None
-        except Exception as error:
-            _fail(error, debug=bool(kwargs.get("debug")))
-
-    return run
-
-
 @app.callback(invoke_without_command=True)
 def top(
     context: typer.Context,
@@ -90,7 +43,7 @@ def top(
         print(f"edgekd {__version__}")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        _say(context.get_help())
+        say(context.get_help())
         raise typer.Exit(ConfigError.exit_code)
 
 
@@ -113,7 +66,7 @@ def build(
 
     resolved = configure(_named(target, "build"), config, set_ or ())
     report = pipeline.make(resolved, out, store)
-    if _is_main():
+    if is_main():
         _show(report, pipeline.folders(resolved, out, store)[0])
     pipeline.judge(report)
 
@@ -304,45 +257,3 @@ def _show(found: Any, folder: Path) -> None:
     from edgekd import pages
 
     print(pages.summary(found, folder), end="")
-
-
-def _is_main() -> bool:
-    from edgekd.launched import launched
-
-    return launched().main
-
-
-def _fail(error: Exception, *, debug: bool) -> NoReturn:
-    """Say what happened, in one line and a remedy, and exit with its code."""
-    if debug:
-        traceback.print_exception(error)
-    known = _known(error)
-    # Under torchrun every process meets the same config error: one says it.
-    if not (isinstance(error, ConfigError) and not _is_main()):
-        _say(f"error: {known or f'{type(error).__name__}: {error}'.splitlines()[0]}")
-        if known is None and not debug:
-            _say("  this is a bug in edgekd: rerun with --debug")
-    raise typer.Exit(known.exit_code if known else 1) from None
-
-
-def _known(error: Exception) -> EdgekdError | None:
-    """The error that a user can act on, if it is one."""
-    if isinstance(error, EdgekdError):
-        return error
-    if isinstance(error, FileNotFoundError) and error.filename is None:  # os.getcwd's
-        return EdgekdError("the working folder is no longer there", "cd to a folder that is")
-    if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EPIPE:
-        from edgekd.store import refused
-
-        where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else Path()
-        named = f"{where}: {error.strerror}" if error.filename else str(error.strerror)
-        return refused(error, where) or EdgekdError(named, "see to that file, then the same command goes on from here")
-    if isinstance(error, MemoryError) or "out of memory" in str(error) or "can't allocate memory" in str(error):
-        return EdgekdError(
-            "this machine ran out of memory", "smaller batches: --set teacher.batch_size=32 --set distill.batch_size=32"
-        )
-    return None
-
-
-def _say(line: str) -> None:
-    print(line, file=sys.stderr, flush=True)
