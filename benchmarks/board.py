@@ -203,6 +203,57 @@ def runs(name: str, columns: dict[str, str], by: str) -> Callable[[], str]:
     return written
 
 
+def over_seeds(name: str, by: str, columns: dict[str, str]) -> Callable[[], str]:
+    """A table with a line for each kind of run: the mean over its seeds, and each of them.
+
+    Args:
+        by: the CSV's columns that tell kinds apart; they stand in the first cell.
+        columns: what stands above a column -> the CSV's column, in percent; cells that are empty in it stay so.
+    """
+
+    def written() -> str:
+        newest = {tuple(row[key] for key in (*by.split(), "seed")): row for row in rows(name)}
+        cells = []
+        for kind in dict.fromkeys(key[:-1] for key in newest):
+            runs = [row for key, row in newest.items() if key[:-1] == kind]
+            told = [[row[column] for row in runs if row[column]] for column in columns.values()]
+            cells.append((", ".join(kind), str(len(runs)), *map(_mean_and_each, told)))
+        return table((by.replace(" ", ", ").replace("_", " "), "seeds", *columns), cells)
+
+    return written
+
+
+def _mean_and_each(values: list[str]) -> str:
+    each = f" ({', '.join(values)})" if len(values) > 1 else ""
+    return f"{fmean(map(float, values)):.2f} %{each}" if values else ""
+
+
+def drift() -> str:
+    """Means over the seeds: in the last window before the change, the first one after it, and at the end."""
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows("drift"):
+        groups.setdefault((row["change"], row["way"]), []).append(row)
+    cells = []
+    for (change, way), found in groups.items():
+        windows = int(found[0]["of"])
+        at = [[row for row in found if int(row["window"]) == w] for w in (windows // 2 - 1, windows // 2, windows - 1)]
+        told = [
+            f"{fmean(float(row['student_accuracy']) for row in these):.1f} % "
+            f"({fmean(float(row['teacher_accuracy']) for row in these):.1f} %)"
+            for these in at
+        ]
+        cells.append((change, way, str(len({row["seed"] for row in found})), *told))
+    header = (
+        "change",
+        "way",
+        "seeds",
+        "student (teacher) before it",
+        "in the first window after it",
+        "in the last window",
+    )
+    return table(header, cells)
+
+
 HINTON = {
     "net": "{variant}",
     "seed": "{seed}",
@@ -280,6 +331,15 @@ TABLES = {
     "text_students": runs("text_students", TEXT_STUDENTS, "student"),
     "less_data": runs("less_data", LESS_DATA, "data method share"),
     "epoch_cost": epoch_cost,
+    "schemes": over_seeds("schemes", "run student", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}),
+    "cross_modal": over_seeds(
+        "cross_modal", "student samples", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}
+    ),
+    "stored_outputs": over_seeds("stored_outputs", "student", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}),
+    "adversarial": over_seeds(
+        "adversarial", "student", {"accuracy": "accuracy", "under PGD": "accuracy_under_pgd", "labels alone": "alone"}
+    ),
+    "drift": drift,
     "known_exceptions": runs("known_exceptions", KNOWN_EXCEPTIONS, "operator"),
 }
 

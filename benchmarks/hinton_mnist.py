@@ -95,16 +95,16 @@ PAPER = Plan(
     small={"hidden": [800, 800]},
     teaching=Training(epochs=100, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
     alone=Training(epochs=60, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    jittered=Training(epochs=96, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
+    jittered=Training(epochs=64, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
     distilling=Training(
-        epochs=96, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16", clip_norm=5.0
+        epochs=64, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16", clip_norm=5.0
     ),
     temperature=20.0,
     hard=0.1,
     shift=2,
     keep=0.38,
     build={
-        "prune.epochs": 160,
+        "prune.epochs": 128,
         "prune.steps": 1,
         "prune.learning_rate": 0.05,
         "prune.weight_decay": 0.0,
