@@ -8,7 +8,8 @@ Everything learns from the same few thousand samples. `mutual`: a network beside
 architecture, two generations after it. `thin-deep`: a deeper network of half the channels under a wide one, by FitNets'
 hints and soft targets (Romero et al., 2015). `ensemble`: a small student under five networks at once; `best-single`:
 the same student under the one of the five that is best on validation. "labels alone" is the same student in as many
-epochs without its teacher. Writes results/schemes.csv, a row a run, with the test accuracies of student and teacher.
+epochs without its teacher. Writes results/schemes.csv, a row a run, with the test accuracies of student and teacher;
+the digits' are printed.
 """
 
 import argparse
@@ -64,7 +65,8 @@ def taught(
     for run, accuracy in ((name, learnt["accuracy"]), (f"{name}: labels alone", learnt["baseline_accuracy"])):
         if accuracy is not None:
             figures = {"teacher_accuracy": round(by["accuracy"], 2), "accuracy": round(accuracy, 2)}
-            append("schemes", {"run": run, **shared, **figures, "parameters": learnt["parameters"]})
+            row = {"run": run, **shared, **figures, "parameters": learnt["parameters"]}
+            print(row, flush=True) if data == "digits" else append("schemes", row)
     return made
 
 

@@ -7,7 +7,7 @@ Every recording is paired, by a seed, with an image of the same digit that the t
 answers to the images are stored, and a student of speech learns from them as it would from those to its own samples:
 `taught` with a tenth of labels, `answers alone` without any but those that made the pairs, `labels alone` without a
 teacher. FSDD's own split: takes 0-4 of each speaker and digit are the test set; 5-9 serve for validation. Writes
-results/cross_modal.csv, a row a student.
+results/cross_modal.csv, a row a student; --quick prints them instead.
 """
 
 import argparse
@@ -100,7 +100,8 @@ def run(images: dict[str, Any], sound: dict[str, np.ndarray], seed: int, epochs:
                 if accuracy is not None:
                     row = {"student": name, "seed": seed, "samples": len(sound["y_train"]), "images": images["name"]}
                     by = round(eye["teacher"].metrics["accuracy"], 2)
-                    append("cross_modal", {**row, "teacher_accuracy": by, "accuracy": round(accuracy, 2)})
+                    row |= {"teacher_accuracy": by, "accuracy": round(accuracy, 2)}
+                    append("cross_modal", row) if images["name"] == "idx" else print(row, flush=True)
 
 
 def main() -> None:

@@ -6,11 +6,14 @@ The stream is made of the digits of 8 x 8 pixels, drawn with replacement and mov
 by 90 degrees, or their classes change names. A teacher is trained on digits as they were before. Then the same student,
 fresh, goes through the stream three times: beside a teacher that learns from the labels as well, under the teacher as
 it was, and by labels alone. Each batch tests before it teaches. Writes
-results/drift.csv: a row for each change, way, seed and window.
+results/drift.csv: a row for each change, way, seed and window. --quick prints them instead.
 """
 
 import argparse
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -58,8 +61,9 @@ def changing(splits: Splits, change: str, count: int, seed: int) -> Splits:
     return replace(splits, train=Split(np.ascontiguousarray(x), y))
 
 
-def run(change: str, seed: int, count: int, windows: int, epochs: int) -> None:
+def run(change: str, seed: int, plan: tuple[int, int, int], record: Callable[[dict[str, Any]], None]) -> None:
     """All ways through one stream."""
+    count, windows, epochs = plan
     splits = before()
     teacher = blueprint.build(PLANS["teacher"], seed=seed)
     augment = Augment(shift=1)
@@ -79,8 +83,7 @@ def run(change: str, seed: int, count: int, windows: int, epochs: int) -> None:
         )  # fmt: skip
         for window, row in enumerate(stream(lesson, windows=windows, teacher_learns=learns).along_the_way):
             assert row.accuracy_teacher
-            append(
-                "drift",
+            record(
                 {
                     "change": change,
                     "way": way,
@@ -100,10 +103,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true", help="one seed and a shorter stream, of a minute")
     arguments = parser.parse_args()
-    count, windows, epochs = (5_120, 10, 4) if arguments.quick else (20_480, 20, 15)
+    plan, record = ((5_120, 10, 4), print) if arguments.quick else ((20_480, 20, 15), partial(append, "drift"))
     for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
         for change in CHANGES:
-            run(change, seed, count, windows, epochs)
+            run(change, seed, plan, record)
 
 
 if __name__ == "__main__":
