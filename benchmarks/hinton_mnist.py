@@ -95,13 +95,13 @@ PAPER = Plan(
     small={"hidden": [800, 800]},
     teaching=Training(epochs=100, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
     alone=Training(epochs=60, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    jittered=Training(epochs=64, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
+    jittered=Training(epochs=80, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
     distilling=Training(
-        epochs=64, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16", clip_norm=5.0
+        epochs=80, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16", clip_norm=5.0
     ),
     temperature=20.0,
     hard=0.1,
-    shift=2,
+    shift=1,
     keep=0.38,
     build={
         "prune.epochs": 128,
