@@ -174,7 +174,7 @@ def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(read, tmp
     ],
 )
 def test_teachers_that_contradict_themselves_are_refused(settings, told, monkeypatch):
-    monkeypatch.setattr(configure, "_check_parts", lambda *_: None)
+    monkeypatch.setattr(configure, "check_parts", lambda *_: None)
     with pytest.raises(ConfigError, match=told):
         configure.configure("rpi4", settings=settings)
 
