@@ -46,7 +46,7 @@ def html(report: Report) -> str:
 
 
 def _way_plot(report: Report) -> str:
-    """Of a stream: what takes turns with a teacher who learns too."""
+    """Of a stream, the scheme that measures student and teacher window by window."""
     rows = report.distillation.along_the_way if report.distillation else ()
     both = [row for row in rows if row.accuracy_teacher is not None]
     return _inline(plots.accuracy_along_the_way(both)) if len(both) > 1 else ""
