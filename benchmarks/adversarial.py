@@ -76,7 +76,7 @@ def main() -> None:
                 row = {"student": name, "seed": seed, "epochs": taught["epochs"], "teacher_accuracy": round(by, 2)}
                 row |= {"accuracy": round(found["accuracy"], 2), "accuracy_under_pgd": round(attacked, 2), "eps": EPS}
                 row["alone"] = "" if found["baseline_accuracy"] is None else round(found["baseline_accuracy"], 2)
-                print(row, flush=True) if asked.quick else append("adversarial", row)
+                append("adversarial", row, keep=not asked.quick)
 
 
 if __name__ == "__main__":

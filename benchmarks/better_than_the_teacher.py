@@ -66,7 +66,7 @@ def taught(
         if accuracy is not None:
             figures = {"teacher_accuracy": round(by["accuracy"], 2), "accuracy": round(accuracy, 2)}
             row = {"run": run, **shared, **figures, "parameters": learnt["parameters"]}
-            print(row, flush=True) if data == "digits" else append("schemes", row)
+            append("schemes", row, keep=data != "digits")
     return made
 
 

@@ -159,7 +159,7 @@ def conversion_peers() -> str:
 
 def methods() -> str:
     """Each method on CIFAR-10: the mean of its seeds, and seed by seed what it adds to the student alone."""
-    newest = {(row["method"], row["seed"]): row for row in rows("methods") if row["data"] == "cifar10"}
+    newest = {(row["method"], row["seed"]): row for row in rows("methods")}
     alone = {seed: float(row["accuracy"]) for (method, seed), row in newest.items() if method == "no teacher"}
     header = (
         "method", "accuracy, seeds", "to the student alone, lowest and highest", "step, to a plain one",

@@ -79,10 +79,7 @@ def main() -> None:
                 "settings": " ".join(asked.set),
                 "outputs_differing": sum(boundaries[name].differing or 0 for name in ("litert", "onnxruntime")),
             }
-            if asked.quick:
-                print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-            else:
-                append("cifar10_students", row)
+            append("cifar10_students", row, keep=not asked.quick)
 
 
 if __name__ == "__main__":

@@ -101,7 +101,7 @@ def run(images: dict[str, Any], sound: dict[str, np.ndarray], seed: int, epochs:
                     row = {"student": name, "seed": seed, "samples": len(sound["y_train"]), "images": images["name"]}
                     by = round(eye["teacher"].metrics["accuracy"], 2)
                     row |= {"teacher_accuracy": by, "accuracy": round(accuracy, 2)}
-                    append("cross_modal", row) if images["name"] == "idx" else print(row, flush=True)
+                    append("cross_modal", row, keep=images["name"] == "idx")
 
 
 def main() -> None:

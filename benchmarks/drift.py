@@ -10,10 +10,7 @@ results/drift.csv: a row for each change, way, seed and window. --quick prints t
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
@@ -61,7 +58,7 @@ def changing(splits: Splits, change: str, count: int, seed: int) -> Splits:
     return replace(splits, train=Split(np.ascontiguousarray(x), y))
 
 
-def run(change: str, seed: int, plan: tuple[int, int, int], record: Callable[[dict[str, Any]], None]) -> None:
+def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> None:
     """All ways through one stream."""
     count, windows, epochs = plan
     splits = before()
@@ -83,7 +80,8 @@ def run(change: str, seed: int, plan: tuple[int, int, int], record: Callable[[di
         )  # fmt: skip
         for window, row in enumerate(stream(lesson, windows=windows, teacher_learns=learns).along_the_way):
             assert row.accuracy_teacher
-            record(
+            append(
+                "drift",
                 {
                     "change": change,
                     "way": way,
@@ -94,6 +92,7 @@ def run(change: str, seed: int, plan: tuple[int, int, int], record: Callable[[di
                     "student_accuracy": round(row.accuracy.value or 0, 2),
                     "teacher_accuracy": round(row.accuracy_teacher.value or 0, 2),
                 },
+                keep=keep,
             )
 
 
@@ -103,10 +102,10 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true", help="one seed and a shorter stream, of a minute")
     arguments = parser.parse_args()
-    plan, record = ((5_120, 10, 4), print) if arguments.quick else ((20_480, 20, 15), partial(append, "drift"))
+    plan = (5_120, 10, 4) if arguments.quick else (20_480, 20, 15)
     for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
         for change in CHANGES:
-            run(change, seed, plan, record)
+            run(change, seed, plan, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -134,10 +134,7 @@ def main() -> None:
                 "loop_to_stored": round(gain[-1], 2),
                 "storing_a_view_s": round(storing, 2),
             }
-            if arguments.quick:
-                print(row)
-            else:
-                append("epoch_cost", row)
+            append("epoch_cost", row, keep=not arguments.quick)
     print(f"medians: stored {statistics.median(cost):.3f}x plain, loop {statistics.median(gain):.2f}x stored")
 
 

@@ -315,10 +315,7 @@ def main() -> None:
             "shift": bench.shift_of(row["variant"]),
             "outputs_differing": row.get("outputs_differing", ""),
         }
-        if asked.quick:
-            print(", ".join(f"{name} {value}" for name, value in ordered.items()), flush=True)
-        else:
-            append("hinton_mnist", ordered)
+        append("hinton_mnist", ordered, keep=not asked.quick)
 
     bench = Bench(plan, examine(config).splits, root, work, record)
     bench.run(asked.seeds)

@@ -143,10 +143,7 @@ def main() -> None:
                     "samples": len(whole.train if method == "unlabelled" else few.train),
                     "accuracy": round(found["accuracy"], 2), "test_samples": len(whole.test),
                 }  # fmt: skip
-                if asked.data == "digits":
-                    print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)
-                else:
-                    append("less_data", row)
+                append("less_data", row, keep=asked.data != "digits")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every method of distillation on one student and one budget, and the same student without a teacher.
 
 python benchmarks/methods.py --root DIR --checkpoint resnet56-4bfd9763.th
-python benchmarks/methods.py --quick        the built-in digits, a teacher trained on the spot, one seed; some minutes
+python benchmarks/methods.py --quick        the digits, a teacher trained on the spot, one seed; nothing is kept
 
 Writes results/methods.csv, a row a method and seed, each trained in a fresh process, from the same first weights on
 the same batches. The teacher runs in the loop. Then steps are timed that take turns with steps of the plain student:
@@ -231,7 +231,8 @@ def main() -> None:
                 budget = {name: getattr(asked, name) for name in ("batch_size", "learning_rate", "precision")}
                 told = {"data": data, "student": asked.student, "teacher": asked.teacher}
                 losses = json.dumps(METHODS[method])
-                append("methods", {"method": method, "seed": seed, **row, **budget, **told, "losses": losses})
+                whole = {"method": method, "seed": seed, **row, **budget, **told, "losses": losses}
+                append("methods", whole, keep=not asked.quick)
 
 
 def arguments() -> argparse.Namespace:

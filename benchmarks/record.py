@@ -13,8 +13,14 @@ RESULTS = Path(__file__).parent / "results"
 LIBRARIES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 
 
-def append(name: str, row: Mapping[str, Any]) -> None:
-    """Add `row` to results/`name`.csv; the columns are those of its first row."""
+def append(name: str, row: Mapping[str, Any], *, keep: bool = True) -> None:
+    """Say `row`, and add it to results/`name`.csv unless it is not to be kept, as that of a quick look is not.
+
+    The columns are those of the file's first row.
+    """
+    print(f"{name}.csv: " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
+    if not keep:
+        return
     whole = {"date": datetime.date.today().isoformat(), **row, "command": _command(), **_machine()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
@@ -29,7 +35,6 @@ def append(name: str, row: Mapping[str, Any]) -> None:
             if header != list(whole):
                 sys.exit(f"{path} has other columns: {header}")
         writer.writerow(whole)
-    print(f"{path.name}: " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
 
 def _command() -> str:

@@ -72,7 +72,7 @@ def main() -> None:
                     if accuracy is not None:
                         row = {"student": student, "seed": seed, "samples": len(splits.train), "epochs": asked.epochs}
                         row |= {"teacher_accuracy": round(by, 2), "accuracy": round(accuracy, 2)}
-                        print(row, flush=True) if asked.quick else append("stored_outputs", row)
+                        append("stored_outputs", row, keep=not asked.quick)
 
 
 if __name__ == "__main__":

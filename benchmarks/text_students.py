@@ -82,10 +82,7 @@ def main() -> None:
             for student in asked.students:
                 report = build(asked, student, seed, Path(scratch) / student, store)
                 found = row(student, seed, report)
-                if asked.quick:
-                    print(", ".join(f"{name} {value}" for name, value in found.items()), flush=True)
-                else:
-                    append("text_students", found)
+                append("text_students", found, keep=not asked.quick)
 
 
 if __name__ == "__main__":

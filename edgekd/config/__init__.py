@@ -8,11 +8,11 @@ an entry of `distill.losses`) take that entry's options beside the name. An opti
 from pydantic import Field
 
 from edgekd.config.base import Part, Settings
+from edgekd.config.compression import Prune, Quantize
 from edgekd.config.data import Augment, Data
 from edgekd.config.distill import Distill, Loss, Scheme
 from edgekd.config.files import Export, Profile, Verify
 from edgekd.config.networks import Source, Student, Teacher
-from edgekd.config.smaller import Prune, Quantize
 from edgekd.config.target import Device, Limits
 from edgekd.config.training import Compute, Training
 

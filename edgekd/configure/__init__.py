@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from edgekd import target
 from edgekd.config import Config
 from edgekd.configure.checks import check_parts, check_paths, check_teachers
+from edgekd.configure.mistakes import in_words
+from edgekd.configure.mistakes import sections as sections
 from edgekd.configure.parts import parts as parts
-from edgekd.configure.words import in_words
-from edgekd.configure.words import sections as sections
 from edgekd.errors import ConfigError
 
 FILE = Path("edgekd.toml")

@@ -1,4 +1,4 @@
-"""What makes the student smaller: pruning and quantising."""
+"""Compression: pruning and quantising."""
 
 from typing import Literal
 
