@@ -66,13 +66,14 @@ def main() -> None:
         store = asked.store.resolve() if asked.store else Path(scratch) / "store"
         for seed in asked.seeds:
             report = build(asked, seed, Path(scratch) / "out", store)
+            stages = {row.stage: row for row in report.stages}
             boundaries = {row.name: row for row in report.boundaries}
             row = {
                 "student": asked.student,
                 "method": asked.method,
                 "seed": seed,
-                "accuracy_teacher": round(boundaries["teacher"].accuracy.value or 0, 2),
-                "accuracy_float": round(boundaries["distilled"].accuracy.value or 0, 2),
+                "accuracy_teacher": round(stages["teacher"].accuracy.value or 0, 2),
+                "accuracy_float": round(stages["pruned"].accuracy.value or 0, 2),
                 "accuracy_int8": round(boundaries["litert"].accuracy.value or 0, 2),
                 "size_bytes": {file.path: file.size_bytes for file in report.files}["model.tflite"],
                 "epochs": report.distillation.epochs if report.distillation else 0,

@@ -11,10 +11,13 @@ class Augment(Settings):
     Attributes:
         shift: up to this many pixels in each direction, the border filled with zeros (pad and crop).
         flip: left to right, half of them.
+        patch: share of the images into which a patch of another one is pasted, of up to half the area (CutMix with the
+            label of the larger part). What the teacher says to such images is much of what it knows.
     """
 
     shift: int = Field(0, ge=0)
     flip: bool = False
+    patch: float = Field(0.0, ge=0, le=1)
 
 
 class Data(Part):

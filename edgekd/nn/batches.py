@@ -5,12 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.lib.stride_tricks import sliding_window_view
 from torch import Tensor
-from torch.nn import functional as F
 
 from edgekd.config import Augment
 from edgekd.errors import ConfigError
+from edgekd.nn.augmentation import Draws, augmented, patched
 from edgekd.nn.splits import Split, Splits
 
 
@@ -39,31 +38,6 @@ class Views:
 
     seed: int
     count: int
-
-
-@dataclass(frozen=True)
-class Draws:
-    """What chance does to each sample of a split: a table with a row a sample.
-
-    Attributes:
-        down, right: where the image is cut out of its padded self, (N,), 0 ... 2 * shift.
-        mirrored: (N,), bool.
-    """
-
-    down: np.ndarray
-    right: np.ndarray
-    mirrored: np.ndarray
-
-    def at(self, positions: slice | np.ndarray) -> "Draws":
-        """The rows of some samples."""
-        return Draws(self.down[positions], self.right[positions], self.mirrored[positions])
-
-
-def draw(count: int, augment: Augment, seed: int, number: int) -> Draws:
-    """The draws of view (or epoch) `number` for `count` samples: they depend on seed, number and position alone."""
-    chance = np.random.default_rng((seed, number, 1))  # (seed, number) is the epoch's order
-    down, right = chance.integers(0, 2 * augment.shift, (2, count), dtype=np.int16, endpoint=True)
-    return Draws(down, right, chance.integers(0, 2, count, dtype=np.int8).astype(bool) & augment.flip)
 
 
 def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
@@ -143,28 +117,13 @@ def batch_at(
     changes = applicable(augment, splits)
     raw = torch.from_numpy(_copy(split.x, positions))
     if changes != Augment() and draws is not None:
-        raw = augmented(raw, changes, draws.at(positions))
+        rows = draws.at(positions)
+        raw = augmented(raw, changes, rows)
+        if rows.patches is not None:
+            raw = patched(raw, torch.from_numpy(_copy(split.x, rows.patches.partner)), rows.patches)
     index = torch.from_numpy(np.arange(len(split))[positions] if isinstance(positions, slice) else positions)
     y = torch.from_numpy(_copy(split.y, positions))
     return Batch(normalise(raw.to(device), splits), y.to(device), index.to(device), view)
-
-
-def augmented(x: Tensor, augment: Augment, draws: Draws) -> Tensor:
-    """Shift and flip each image of x (N, C, H, W), on the CPU, as its row of `draws` says.
-
-    It works on raw pixels, before normalisation, so a shift uncovers raw zeros: black, the ground on which digits
-    stand, and a value that a camera can give. (He et al., 2015, pad after subtracting the mean, so with grey.)
-    """
-    count, _, height, width = x.shape
-    if augment.shift:
-        # Padded by `shift` on each side, an image is cut out at 0 ... 2 * shift: by `shift` is where it was.
-        padded = F.pad(x, (augment.shift,) * 4).numpy()
-        windows = sliding_window_view(padded, (height, width), axis=(2, 3))
-        x = torch.from_numpy(windows[np.arange(count), :, draws.down, draws.right])
-    if augment.flip:
-        mirrored = torch.from_numpy(draws.mirrored).reshape(-1, 1, 1, 1)
-        x = torch.where(mirrored, x.flip(3), x)
-    return x
 
 
 def _copy(array: np.ndarray, positions: slice | np.ndarray) -> np.ndarray:

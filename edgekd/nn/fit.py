@@ -16,7 +16,8 @@ from edgekd.config import Augment, Compute, Training
 from edgekd.errors import TrainingError
 from edgekd.figures import AlongTheWay
 from edgekd.nn import ground, processes, resume
-from edgekd.nn.batches import Batch, Views, applicable, batches, count_steps, draw, epoch_order
+from edgekd.nn.augmentation import draw
+from edgekd.nn.batches import Batch, Views, applicable, batches, count_steps, epoch_order
 from edgekd.nn.evaluate import channels_last
 from edgekd.nn.optimizer import learning_rate, optimizer_for
 from edgekd.nn.progress import progress, say

@@ -19,7 +19,8 @@ from torch import Tensor
 from edgekd.config import Augment
 from edgekd.errors import ModelError, StoreError
 from edgekd.nn import processes
-from edgekd.nn.batches import Batch, Views, batch_at, draw
+from edgekd.nn.augmentation import draw
+from edgekd.nn.batches import Batch, Views, batch_at
 from edgekd.nn.lesson import Teacher
 from edgekd.nn.progress import progress, say
 from edgekd.nn.splits import Splits

@@ -1,12 +1,11 @@
-"""Batches: normalisation by hand, order, shares of processes, and what augmentation does to pixels."""
+"""Batches: normalisation by hand, order, and shares of processes."""
 
 import numpy as np
 import pytest
 import torch
 
-from edgekd.config import Augment
 from edgekd.errors import ConfigError
-from edgekd.nn.batches import applicable, augmented, batch_at, batches, count_steps, draw, epoch_order, normalise
+from edgekd.nn.batches import batches, count_steps, epoch_order, normalise
 from edgekd.nn.splits import Split, Splits
 
 
@@ -86,60 +85,6 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
     np.testing.assert_array_equal(epoch_order(50, 7, 2), epoch_order(50, 7, 2))
     assert not np.array_equal(epoch_order(50, 7, 2), epoch_order(50, 7, 3))
     assert not np.array_equal(epoch_order(50, 7, 2), epoch_order(50, 8, 2))
-
-
-def test_a_shift_moves_the_image_and_uncovers_zeros():
-    x = torch.arange(1, 17, dtype=torch.uint8).reshape(1, 1, 4, 4).repeat(200, 1, 1, 1)
-    shifted = augmented(x, Augment(shift=1), draw(200, Augment(shift=1), 0, 0))
-    padded = np.pad(x[0, 0].numpy(), 1)
-    possible = {padded[down : down + 4, right : right + 4].tobytes() for down in range(3) for right in range(3)}
-    assert {image[0].numpy().tobytes() for image in shifted} == possible
-
-
-def test_a_flip_mirrors_about_half_of_the_images_left_to_right():
-    x = torch.arange(12, dtype=torch.uint8).reshape(1, 2, 2, 3).repeat(400, 1, 1, 1)
-    flipped = augmented(x, Augment(flip=True), draw(400, Augment(flip=True), 0, 0))
-    mirrored = [torch.equal(image, x[0].flip(2)) for image in flipped]
-    kept = [torch.equal(image, x[0]) for image in flipped]
-    assert all(a != b for a, b in zip(mirrored, kept, strict=True))
-    assert 150 < sum(mirrored) < 250
-
-
-def test_a_sample_looks_the_same_whenever_it_is_asked_for_in_a_view():
-    splits, changes = made(64), Augment(shift=2, flip=True)
-    whole = batch_at(slice(0, 64), splits.train, splits, augment=changes, draws=draw(64, changes, 3, 1))
-    order = np.array([60, 2, 33])
-    some = batch_at(order, splits.train, splits, augment=changes, draws=draw(64, changes, 3, 1), view=1)
-    assert torch.equal(some.x, whole.x[order]) and some.view == 1 and whole.view is None
-
-
-def test_draws_differ_between_seeds_views_and_samples():
-    changes = Augment(shift=2, flip=True)
-    tables = [draw(50, changes, *which) for which in ((5, 0), (5, 1), (6, 0))]
-    for one in range(3):
-        for other in range(one):
-            assert not np.array_equal(tables[one].down, tables[other].down)
-    assert len(set(tables[0].down)) == len(set(tables[0].right)) == 5 and len(set(tables[0].mirrored)) == 2
-
-
-def test_what_is_not_asked_for_is_not_drawn():
-    drawn = draw(50, Augment(), 0, 0)
-    assert not drawn.down.any() and not drawn.right.any() and not drawn.mirrored.any()
-
-
-def test_uncovered_pixels_are_raw_zeros_before_normalisation():
-    splits = made(64)
-    changes = Augment(shift=2)
-    batch = batch_at(np.arange(64), splits.train, splits, augment=changes, draws=draw(64, changes, 0, 0))
-    assert batch.x.min() == pytest.approx((0 - 0.5) / 0.25)
-
-
-def test_augmentation_is_for_images_alone():
-    splits = made(8, shape=(5,))
-    assert applicable(Augment(shift=1), splits) == Augment()
-    draws = draw(8, Augment(shift=1), 0, 0)
-    batch = next(batches(splits.train, splits, 8, order=np.arange(8), augment=Augment(shift=1), draws=draws))
-    torch.testing.assert_close(batch.x, normalise(splits.train.x, splits))
 
 
 def test_batches_of_a_memory_mapped_split_do_not_write_to_it(tmp_path):

@@ -12,7 +12,8 @@ from toys import Tiny, stripes
 from edgekd.config import Augment, Config, Prune, Quantize
 from edgekd.errors import ModelError, StoreError
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Views, batch_at, batches, draw, epoch_order
+from edgekd.nn.augmentation import draw
+from edgekd.nn.batches import Views, batch_at, batches, epoch_order
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.lesson import frozen
 from edgekd.nn.outputs import Outputs
