@@ -38,6 +38,7 @@ class FitResult:
     device: on which it ran, "cpu" or "cuda:0".
     notes: what did not go as asked, to be recorded with the result.
     along_the_way: what a scheme of distillation measured.
+    passes: over the training split, where a scheme's epochs are none: a stream's windows make up one.
     """
 
     epochs: int
@@ -47,6 +48,7 @@ class FitResult:
     device: str
     notes: tuple[str, ...] = ()
     along_the_way: tuple[AlongTheWay, ...] = ()
+    passes: int | None = None
 
 
 def fit(

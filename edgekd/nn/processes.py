@@ -63,14 +63,19 @@ def from_main(compute: Callable[[], Result]) -> Result:
     return cast(Result, told[0])
 
 
-def mean(tensor: torch.Tensor) -> torch.Tensor:
-    """Its mean over the processes, for what DDP does not see."""
+def total(tensor: torch.Tensor) -> torch.Tensor:
+    """Its sum over the processes, for what DDP does not see."""
     if world() == 1:
         return tensor
     connect()
-    total = tensor.clone()
-    distributed.all_reduce(total)
-    return total / world()
+    summed = tensor.clone()
+    distributed.all_reduce(summed)
+    return summed
+
+
+def mean(tensor: torch.Tensor) -> torch.Tensor:
+    """Its mean over the processes."""
+    return tensor if world() == 1 else total(tensor) / world()
 
 
 def _part() -> None:

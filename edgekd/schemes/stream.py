@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from edgekd.errors import ConfigError
 from edgekd.figures import AlongTheWay, accuracy_on
+from edgekd.nn import processes
 from edgekd.nn.batches import Batch
 from edgekd.nn.fit import FitResult
 from edgekd.nn.lesson import Lesson, trained
@@ -48,7 +49,7 @@ def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> Fi
         settings=settings, views=None, title=f"{lesson.title}: the stream's windows",
         on_epoch=_open_window, order=lambda number: np.arange(number * window, (number + 1) * window),
     )  # fmt: skip
-    return replace(result, along_the_way=tally.told())
+    return replace(result, along_the_way=tally.told(), passes=1)
 
 
 class _Tally(nn.Module):
@@ -65,13 +66,16 @@ class _Tally(nn.Module):
         self.register_buffer("window", torch.zeros((), dtype=torch.int64))
 
     def count(self, networks: Sequence[nn.Module], batch: Batch) -> None:
-        """How many of a batch the student and the teacher get right as they are now."""
+        """How many of a batch, all processes' parts of it, the student and the teacher get right as they are now."""
+        right = []
         with torch.no_grad():
-            for column, network in enumerate(networks):
+            for network in networks:
                 network.eval()
-                self.right[self.window, column] += (answer(network, batch.x).logits.argmax(1) == batch.y).sum()
+                right.append((answer(network, batch.x).logits.argmax(1) == batch.y).sum())
                 network.train()
-        self.asked[self.window] += len(batch.y)
+        *known, asked = processes.total(torch.stack([*right, torch.full_like(right[0], len(batch.y))]))
+        self.right[self.window] += torch.stack(known)
+        self.asked[self.window] += asked
 
     def told(self) -> tuple[AlongTheWay, ...]:
         """The accuracies of both, window by window."""

@@ -60,7 +60,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         result = teach(lesson, config) if trains else FitResult(0, [], processes.world(), 0, "cpu")
         taught.append(_judged(lesson, result))
         if settings.baseline and trains:
-            without = _without_teacher(lesson, course.fresh(seed), _epochs_alone(settings))
+            without = _without_teacher(lesson, course.fresh(seed), _epochs_alone(settings, result))
             alone.append(_judged(without, learn(without)))
     shipped = taught[0]
     processes.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
@@ -86,13 +86,13 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     }
 
 
-def _epochs(settings: Distill) -> int:
-    """Of the student under its teacher: a stream goes by once."""
-    return 1 if settings.scheme.name == "stream" else settings.epochs
+def _epochs(settings: Distill, result: FitResult) -> int:
+    """Of the student under its teacher: what the scheme made of them."""
+    return result.passes or settings.epochs
 
 
-def _epochs_alone(settings: Distill) -> int:
-    return settings.baseline_epochs or _epochs(settings)
+def _epochs_alone(settings: Distill, result: FitResult) -> int:
+    return settings.baseline_epochs or _epochs(settings, result)
 
 
 def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
@@ -116,15 +116,15 @@ def _transfer(
     course: Course, teacher: Path, seeds: Sequence[int], taught: Sequence[Taught], alone: Sequence[Taught]
 ) -> Any:
     """The report's section on what was passed on, in JSON's types."""
-    splits, settings = course.splits, course.config.distill
+    splits, settings, shown = course.splits, course.config.distill, taught[0].result
     answers = logits_on(teacher, splits, "test", settings.combine)
     groups = [Pupils([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)]
     facts = {
-        "along_the_way": taught[0].result.along_the_way,
+        "along_the_way": shown.along_the_way,
         "scheme": settings.scheme.name,
         "losses": tuple(loss.name for loss in settings.losses if loss.weight),
-        "epochs": _epochs(settings),
-        "baseline_epochs": _epochs_alone(settings) if alone else None,
+        "epochs": _epochs(settings, shown),
+        "baseline_epochs": _epochs_alone(settings, shown) if alone else None,
         "seeds": tuple(seeds),
     }
     found = passed_on(splits, groups[0], groups[1], answers, facts)

@@ -9,13 +9,15 @@ from pathlib import Path
 import pytest
 import torch
 from torch.nn import functional as F
-from toys import linear, stripes
+from toys import lesson, linear, stripes
 
 from edgekd.config import Augment, Compute, Training
+from edgekd.losses.logits import SoftTargets
 from edgekd.nn import processes
 from edgekd.nn.batches import Views
 from edgekd.nn.fit import fit
 from edgekd.nn.outputs import Outputs
+from edgekd.schemes.stream import stream
 from edgekd.teachers.storing import write
 
 HERE = Path(__file__).parent
@@ -87,6 +89,24 @@ def test_each_asks_the_teacher_about_its_own_shards_and_the_answers_are_those_of
     assert all((tmp_path / name).read_bytes() == (shared / "answers" / name).read_bytes() for name in names)
 
 
+def test_a_streams_windows_count_the_samples_of_both(shared):
+    first, second = (torch.load(shared / f"{rank}.pt", weights_only=True)["windows"] for rank in range(2))
+    alone = windows()
+    assert len(alone) == 4 and all(source.startswith("16 samples") for source, _ in alone)
+    assert any(right for _, right in alone)
+    assert first == second == alone
+
+
+def windows() -> list[tuple[str, float]]:
+    """(where from, the teacher's right answers in percent) of each window of a stream under a teacher that stays."""
+    torch.manual_seed(0)
+    student, teacher = linear(), linear()
+    settings = Training(batch_size=16, warmup=0)
+    whole = lesson(student, lambda batch: None, SoftTargets(), stripes(64), settings, teacher_network=lambda: teacher)
+    told = stream(whole, windows=4, teacher_learns=False).along_the_way
+    return [(row.accuracy.source, row.accuracy_teacher.value) for row in told]
+
+
 def asked_for(folder: Path) -> list[list[int]]:
     """Store a teacher's answers; the samples of each question come back."""
     asked = []
@@ -106,13 +126,17 @@ if __name__ == "__main__":
     processes.barrier()
     asked = asked_for(out / "answers")
     model, count = trained(out / "state")
+    streamed = windows()
     told = processes.from_main(lambda: f"from {processes.rank()}")
     if not processes.is_main():
         time.sleep(0.5)  # it is late, and the main process must wait for it
         (out / "late").touch()
     came = processes.from_main(lambda: (out / "late").exists())
     torch.save(
-        {"weights": model.state_dict(), "processes": count, "told": told, "asked": asked, "came": came},
+        {
+            "weights": model.state_dict(), "processes": count, "told": told, "asked": asked, "came": came,
+            "windows": streamed,
+        },
         out / f"{processes.rank()}.pt",
-    )
+    )  # fmt: skip
     processes.barrier()
