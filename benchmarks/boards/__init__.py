@@ -1,0 +1,1 @@
+"""The tables of the README pages, made of the CSVs."""

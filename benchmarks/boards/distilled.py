@@ -1,0 +1,139 @@
+"""Distillation: the methods, the students and what a teacher was worth to them."""
+
+from statistics import fmean, median
+
+from boards.forms import over_seeds, rows, runs, table
+
+HINTON = {
+    "net": "{variant}",
+    "seed": "{seed}",
+    "jittered by": "{shift} pixels",
+    "errors of 10,000": "{test_errors}",
+    "bytes": "{size_bytes}",
+    "outputs that differ": "{outputs_differing}",
+}
+
+CIFAR10_STUDENTS = {
+    "student, method, seed": "{student}, {method}, {seed}",
+    "settings": "{epochs} epochs {settings}",
+    "teacher": "{accuracy_teacher} %",
+    "float": "{accuracy_float} %",
+    "int8": "{accuracy_int8} %",
+    "int8 TFLite file": "{size_bytes} B",
+    "outputs that differ": "{outputs_differing}",
+}
+
+TEXT_STUDENTS = {
+    "student, seed": "{student}, {seed}",
+    "teacher": "{accuracy_teacher} %",
+    "float": "{accuracy_float} %",
+    "alone": "{accuracy_alone} %",
+    "kept": "{kept_percent} %",
+    "smaller": "{times_smaller}x",
+    "faster": "{times_faster}x",
+    "int8: TFLite, ONNX": "{accuracy_tflite} %, {accuracy_onnx} %",
+    "bytes: TFLite, ONNX": "{tflite_bytes}, {onnx_bytes}",
+    "outputs that differ": "{outputs_differing} of {outputs}",
+}
+
+LESS_DATA = {
+    "data": "{data}",
+    "method": "{method}",
+    "share of the labels": "{share}",
+    "seed": "{seed}",
+    "samples": "{samples}",
+    "accuracy": "{accuracy} %",
+}
+
+
+def methods() -> str:
+    """Each method on CIFAR-10: the mean of its seeds, and seed by seed what it adds to the student alone."""
+    newest = {(row["method"], row["seed"]): row for row in rows("methods")}
+    alone = {seed: float(row["accuracy"]) for (method, seed), row in newest.items() if method == "no teacher"}
+    header = (
+        "method", "accuracy, seeds", "to the student alone, lowest and highest", "step, to a plain one",
+        "step with the teacher's outputs at hand", "parameters of its own", "peak memory",
+    )  # fmt: skip
+    cells = []
+    for method in dict.fromkeys(method for method, _ in newest):
+        found = {seed: row for (name, seed), row in newest.items() if name == method}
+        right = {seed: float(row["accuracy"]) for seed, row in found.items() if row["accuracy"]}
+        gains = [value - alone[seed] for seed, value in right.items() if seed in alone]
+        told = f"{fmean(right.values()):.2f} %, {len(right)} of {len(found)}" if right else f"diverged, {len(found)}"
+        shares = (
+            median(float(row[name]) for row in found.values()) for name in ("step_ms_ratio", "step_ms_ratio_stored")
+        )
+        last = next(reversed(found.values()))
+        cells.append(
+            (
+                method,
+                told,
+                f"{fmean(gains):+.2f} ({min(gains):+.2f} ... {max(gains):+.2f})" if gains else "",
+                *(f"{share:.2f}x" for share in shares),
+                f"{int(last['extra_parameters']):,}",
+                f"{max(float(row['peak_memory_mb']) for row in found.values()):,.0f} MB",
+            )
+        )
+    return table(header, cells)
+
+
+def drift() -> str:
+    """Means over the seeds: in the last window before the change, the first one after it, and at the end."""
+    groups: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in rows("drift"):
+        groups.setdefault((row["change"], row["way"]), []).append(row)
+    cells = []
+    for (change, way), found in groups.items():
+        windows = int(found[0]["of"])
+        at = [[row for row in found if int(row["window"]) == w] for w in (windows // 2 - 1, windows // 2, windows - 1)]
+        told = [
+            f"{fmean(float(row['student_accuracy']) for row in these):.1f} % "
+            f"({fmean(float(row['teacher_accuracy']) for row in these):.1f} %)"
+            for these in at
+        ]
+        cells.append((change, way, str(len({row["seed"] for row in found})), *told))
+    header = (
+        "change",
+        "way",
+        "seeds",
+        "student (teacher) before it",
+        "in the first window after it",
+        "in the last window",
+    )
+    return table(header, cells)
+
+
+def epoch_cost() -> str:
+    """The medians of the rounds of each batch size and precision."""
+    groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
+    for row in rows("epoch_cost"):
+        groups.setdefault(tuple(row[key] for key in ("data", "samples", "batch_size", "precision")), []).append(row)
+    cells = [
+        (
+            f"{data}, {int(samples):,} samples, batches of {size}, {precision}",
+            str(len(found)),
+            f"{median(float(row['stored_to_plain']) for row in found):.2f}x",
+            f"{median(float(row['loop_to_stored']) for row in found):.2f}x",
+        )
+        for (data, samples, size, precision), found in groups.items()
+    ]
+    return table(("setting", "rounds", "stored answers, to a plain epoch", "teacher in the loop, to stored"), cells)
+
+
+TABLES = {
+    "methods": methods,
+    "hinton_mnist": runs("hinton_mnist", HINTON, "variant shift"),
+    "cifar10_students": runs("cifar10_students", CIFAR10_STUDENTS, "student method epochs settings"),
+    "text_students": runs("text_students", TEXT_STUDENTS, "student"),
+    "less_data": runs("less_data", LESS_DATA, "data method share"),
+    "epoch_cost": epoch_cost,
+    "schemes": over_seeds("schemes", "run student", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}),
+    "cross_modal": over_seeds(
+        "cross_modal", "student samples", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}
+    ),
+    "stored_outputs": over_seeds("stored_outputs", "student", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}),
+    "adversarial": over_seeds(
+        "adversarial", "student", {"accuracy": "accuracy", "under PGD": "accuracy_under_pgd", "labels alone": "alone"}
+    ),
+    "drift": drift,
+}
