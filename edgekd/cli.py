@@ -148,8 +148,8 @@ def tune(
 
     The same command goes on from where it was interrupted; started several times, its processes share the study.
     """
-    from edgekd.tune import in_words
-    from edgekd.tune import tune as run
+    from edgekd.tuning.tune import in_words
+    from edgekd.tuning.tune import tune as run
 
     found, folder = run(
         _named(target, "tune"), config, set_ or (), out, store, trials=trials, timeout=timeout,
@@ -230,8 +230,8 @@ def init(
 ) -> None:
     """Write an edgekd.toml that explains every setting."""
     from edgekd.configure import FILE
-    from edgekd.store import writing
     from edgekd.template import template
+    from edgekd.writing import writing
 
     if FILE.exists() and not force:
         raise ConfigError(f"{FILE} is there already", "edgekd init --force overwrites it")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgekd.store import library_versions
+from edgekd.versions import library_versions
 
 RUNTIMES = {"torch": "torch", "LiteRT": "ai_edge_litert.interpreter", "onnxruntime": "onnxruntime", "onnx": "onnx"}
 ROOM = 2 * 10**9  # bytes: a build on CIFAR-10 with its data, checkpoints and models takes about 0.5 GB

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edgekd import catalog
 from edgekd.config import Config, Source
-from edgekd.store import file_sha256
+from edgekd.writing import file_sha256
 
 READ_AT_MOST = 512 * 2**20  # bytes; a larger data set is known by its files' names, sizes and times
 

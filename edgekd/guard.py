@@ -75,7 +75,7 @@ def _known(error: Exception) -> EdgekdError | None:
     if isinstance(error, FileNotFoundError) and error.filename is None:  # os.getcwd's
         return EdgekdError("the working folder is no longer there", "cd to a folder that is")
     if isinstance(error, OSError) and error.errno is not None and error.errno != errno.EPIPE:
-        from edgekd.store import refused
+        from edgekd.writing import refused
 
         where = Path(os.fsdecode(error.filename)) if isinstance(error.filename, str | bytes) else Path()
         named = f"{where}: {error.strerror}" if error.filename else str(error.strerror)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from edgekd.errors import StoreError
 from edgekd.figures import Report
-from edgekd.store import writing
+from edgekd.writing import writing
 
 
 def read(folder: Path) -> Report:

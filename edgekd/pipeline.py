@@ -13,7 +13,8 @@ from edgekd.errors import OverBudgetError, ParityError, StoreError
 from edgekd.figures import Report
 from edgekd.launched import ALONE, launched
 from edgekd.stage import Log, Stage, aside, recipe, run_aside, run_cached
-from edgekd.store import Artifact, Store, copy, differences, refused, writing
+from edgekd.store import Artifact, Store, differences
+from edgekd.writing import copy, refused, writing
 
 STAGES = (
     Stage("data", settings=("data",), fingerprints=(fingerprints.data,)),

@@ -12,7 +12,8 @@ from edgekd.figures import Boundary
 from edgekd.pipeline import MODELS, STAGES, folders
 from edgekd.reporting import sentences
 from edgekd.stage import Stage, aside, recipe, view
-from edgekd.store import Store, file_sha256, writing
+from edgekd.store import Store
+from edgekd.writing import file_sha256, writing
 
 
 def verify(

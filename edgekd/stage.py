@@ -20,7 +20,8 @@ from edgekd.declared import as_json, trimmed
 from edgekd.errors import StoreError
 from edgekd.fingerprints import Fingerprint
 from edgekd.launched import Processes
-from edgekd.store import METRICS, Artifact, Recipe, Store, refused, writing
+from edgekd.store import METRICS, Artifact, Recipe, Store
+from edgekd.writing import refused, writing
 
 Log = Callable[[str], None]
 ASIDE = "aside-"  # begins the names of scratch folders whose work is not kept

@@ -4,28 +4,22 @@ Work is done in a scratch folder and published by one rename, so a half-made art
 outlives a killed process and is handed to the next try. One lock for each key makes two builds share one piece of work.
 """
 
-import errno
 import fcntl
 import hashlib
-import importlib.metadata
 import json
 import os
 import shlex
-import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 from edgekd.errors import StoreError
+from edgekd.versions import LIBRARIES, library_versions, source_hash
+from edgekd.writing import file_sha256, sync, writing
 
-LIBRARIES = (
-    "edgekd", "torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert", "flatbuffers", "torch-pruning",
-    "lightning-fabric", "scikit-learn",
-)  # fmt: skip
 HASH_AT_MOST = 64 * 2**20  # larger files are compared by size alone when they are reused
 RECORD, METRICS = "artifact.json", "metrics.json"
 
@@ -140,85 +134,15 @@ class Store:
             }
             _write_json(scratch / RECORD, record)
             for file in scratch.rglob("*"):
-                _sync(file)
-            _sync(scratch)
+                sync(file)
+            sync(scratch)
             folder.parent.mkdir(parents=True, exist_ok=True)
             os.rename(scratch, folder)
-            _sync(folder.parent)
+            sync(folder.parent)
         return Artifact(
             folder, recipe.stage, recipe.key, json.loads(json.dumps(metrics)), created, seconds, library_versions(),
             source_hash(), reused=False,
         )  # fmt: skip
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn a refused write below `path` into a StoreError that says what to do."""
-    try:
-        yield
-    except OSError as error:
-        if refusal := refused(error, path):
-            raise refusal from error
-        raise
-
-
-def refused(error: OSError, path: Path) -> StoreError | None:
-    """The StoreError for a write that was refused: no space, no permission, no folder."""
-    written = error.filename2 or error.filename  # a copy names what it reads first
-    where = Path(os.fsdecode(written)) if isinstance(written, str | bytes) else path
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreError(
-            f"no space left for {where}",
-            "free some space, or name a larger disk: --store DIR --out DIR; the same command goes on from here",
-        )
-    elsewhere = "name folders of your own: --store DIR --out DIR"
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return StoreError(f"{where} can't be written: {error.strerror}", elsewhere)
-    if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return StoreError(f"{where} can't be written: a file stands where a folder should", elsewhere)
-    return None
-
-
-def copy(source: Path, destination: Path) -> None:
-    """Copy a file so that a reader sees the old one or the new one, never half of it."""
-    with writing(destination):
-        destination.parent.mkdir(parents=True, exist_ok=True)
-        aside = destination.with_name(f".{destination.name}.{os.getpid()}")
-        try:
-            shutil.copyfile(source, aside)
-            _sync(aside)
-            os.replace(aside, destination)
-        finally:
-            aside.unlink(missing_ok=True)
-
-
-def file_sha256(path: Path) -> str:
-    """Of a file's contents."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Of the libraries that results depend on; what is not installed is left out."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
-
-
-@cache
-def source_hash() -> str:
-    """Of edgekd's own source: 16 hexadecimal digits."""
-    package = Path(__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
-        digest.update(f"{file.relative_to(package)}\0".encode())
-        digest.update(file.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 def differences(artifact: Artifact) -> tuple[str, ...]:
@@ -272,11 +196,3 @@ def _damage(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> str | None:
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:
     path.write_text(json.dumps(value, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -14,7 +14,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 LIGHT = [
     "edgekd", "edgekd.cli", "edgekd.pipeline", "edgekd.proof", "edgekd.forecast", "edgekd.pages", "edgekd.doctor",
     "edgekd.template", "edgekd.figures", "edgekd.store", "edgekd.target", "edgekd.catalog", "edgekd.configure",
-    "edgekd.search", "edgekd.study", "edgekd.tune",
+    "edgekd.tuning.search", "edgekd.tuning.storage", "edgekd.tuning.study", "edgekd.tuning.tune", "edgekd.writing",
 ]  # fmt: skip
 HEAVY = [
     "torch",

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from edgekd import store as store_module
+from edgekd import writing as writing_module
 from edgekd.errors import StoreError
-from edgekd.store import Recipe, Store, copy, differences, refused, writing
+from edgekd.store import Recipe, Store, differences
+from edgekd.writing import copy, refused, writing
 
 RECIPE = Recipe("teacher", 1, {"teacher": {"epochs": 3}, "seed": 0}, {"data": "ab"}, {"teacher.checkpoint": "cd"})
 
@@ -170,7 +171,7 @@ def test_a_copy_replaces_the_old_file_or_leaves_it(tmp_path: Path, monkeypatch: 
     copy(source, destination)
     assert destination.read_text() == "new"
     source.write_text("newer")
-    monkeypatch.setattr(store_module, "_sync", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(writing_module, "sync", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     with pytest.raises(StoreError, match="no space"):
         copy(source, destination)
     assert destination.read_text() == "new"

@@ -24,8 +24,8 @@ from edgekd.nn.batches import Batch, Views, batch_at
 from edgekd.nn.lesson import Teacher
 from edgekd.nn.progress import progress, say
 from edgekd.nn.splits import Splits
-from edgekd.store import file_sha256
 from edgekd.teachers.answers import Index, save_index, shard_name
+from edgekd.writing import file_sha256
 
 SHARD_BYTES = 32 * 2**20
 BATCH = 256

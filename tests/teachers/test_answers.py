@@ -19,10 +19,10 @@ from edgekd.nn.lesson import frozen
 from edgekd.nn.outputs import Outputs
 from edgekd.stages import answers as stage
 from edgekd.stages import distill
-from edgekd.store import file_sha256
 from edgekd.teachers.answers import Stored, load_index, views_of
 from edgekd.teachers.opening import open_teacher
 from edgekd.teachers.storing import check_space, write
+from edgekd.writing import file_sha256
 
 SPLITS = stripes(count=48)
 SHIFT = Augment(shift=1)

@@ -16,7 +16,7 @@ from edgekd import cli
 from edgekd.configure import configure
 from edgekd.errors import ConfigError, TrainingError
 from edgekd.reporting.tuning import Study
-from edgekd.tune import in_words, tune
+from edgekd.tuning.tune import in_words, tune
 
 TOYS = [
     "data.name=toys:striped", "data.augment.shift=0", "teacher.model=toys:Tiny", "teacher.epochs=1",
@@ -260,8 +260,8 @@ def killed(*_: Any) -> float:
 
 def test_a_trial_whose_process_was_killed_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     course, url = importlib.import_module("edgekd.course"), f"sqlite:///{Path.cwd()}/tune.db"
-    monkeypatch.setattr("edgekd.study.HEARTBEAT_SECONDS", 1)
-    monkeypatch.setattr("edgekd.study.PATIENCE_SECONDS", 2)
+    monkeypatch.setattr("edgekd.tuning.storage.HEARTBEAT_SECONDS", 1)
+    monkeypatch.setattr("edgekd.tuning.storage.PATIENCE_SECONDS", 2)
     search(1, storage=url)
     with monkeypatch.context() as patched:
         patched.setattr(course, "validated", killed)

@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
-from edgekd import search, toml
+from edgekd import toml
 from edgekd.config import Config
 from edgekd.configure import configure
 from edgekd.errors import ConfigError
-from edgekd.search import Dimension, Range
+from edgekd.tuning import search
+from edgekd.tuning.search import Dimension, Range
 
 
 def with_losses(*losses: dict[str, Any], **distill: Any) -> Config:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd import search, toml
+from edgekd import toml
 from edgekd.config import Config
 from edgekd.configure import SettingsLike
 from edgekd.errors import ConfigError
@@ -24,8 +24,11 @@ from edgekd.launched import ALONE, launched
 from edgekd.pipeline import STAGES, folders, to_stderr
 from edgekd.reporting.tuning import Study, page
 from edgekd.stage import Log, recipe, run_cached, view
-from edgekd.store import Store, writing
-from edgekd.study import Task, finished, hidden, open_study, optuna_or_remedy, read, run_trial, storage_at, summed_up
+from edgekd.store import Store
+from edgekd.tuning import search
+from edgekd.tuning.storage import hidden, optuna_or_remedy, storage_at
+from edgekd.tuning.study import Task, finished, open_study, read, run_trial, summed_up
+from edgekd.writing import writing
 
 SEARCHED = ("distill.", "student.")
 FILES = ("tuned.toml", "tuned.html", "tuned.csv")
