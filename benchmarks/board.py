@@ -3,6 +3,7 @@
 A table stands between `<!-- board: NAME -->` and `<!-- /board -->`. --check only says whether they are up to date.
 """
 
+import argparse
 import re
 import sys
 from pathlib import Path
@@ -22,11 +23,14 @@ def written(text: str) -> str:
 
 def main() -> None:
     """Write the pages, or say which are behind their CSVs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         if written(text) == text:
             continue
-        if "--check" in sys.argv[1:]:
+        if asked.check:
             sys.exit(f"{page.name} is behind its CSVs: python benchmarks/board.py")
         page.write_text(written(text), encoding="utf-8")
 

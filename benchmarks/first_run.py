@@ -3,6 +3,7 @@
 Writes results/first_run.csv. Installing is timed apart from the build: `make demo` prints both.
 """
 
+import argparse
 import os
 import re
 import subprocess
@@ -32,6 +33,7 @@ def timed(command: list[str], folder: Path) -> tuple[float, str]:
 
 def main() -> None:
     """Clone, build, test, and keep a row."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder:
         clone = Path(folder) / "edgekd"
         subprocess.run(["git", "clone", "-q", str(REPOSITORY), str(clone)], check=True)

@@ -7,6 +7,7 @@ cores. "passive" lets OpenMP's threads sleep while they wait (OMP_WAIT_POLICY). 
 results/small_batches.csv.
 """
 
+import argparse
 import os
 import statistics
 import subprocess
@@ -50,6 +51,7 @@ def step_ms(threads: int, policy: dict[str, str], busy: int) -> float:
 
 def main() -> None:
     """Interleaved rounds, alone and beside others; a row each."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for busy in (0, CORES):
         rounds: dict[str, list[float]] = {way: [] for way in WAYS}
         for _ in range(ROUNDS):

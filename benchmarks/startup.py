@@ -3,6 +3,7 @@
 Writes results/startup.csv.
 """
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -15,6 +16,7 @@ ROUNDS = 15
 
 def main() -> None:
     """One warm-up, then the median and the spread."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     seconds = []
     for _ in range(ROUNDS + 1):
         started = time.perf_counter()

@@ -20,3 +20,12 @@ def test_the_tables_are_up_to_date_with_their_csvs() -> None:
 def test_a_benchmarks_config_is_right_and_short(config: Path, tmp_path: Path) -> None:
     assert configure("rpi4", config, {"data.root": str(tmp_path)}).data.name != "digits"
     assert len(config.read_text().splitlines()) < 20
+
+
+SCRIPTS = [path for path in sorted((ROOT / "benchmarks").glob("*.py")) if "__main__" in path.read_text()]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_a_script_answers_help_in_place_of_running(script: Path) -> None:
+    """Some take hours, and all write a row."""
+    assert ".parse_args()" in script.read_text() and "description=__doc__" in script.read_text()
