@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd import catalog
+from edgekd import catalog, signatures
 from edgekd.errors import ConfigError
 
 ENTRIES = [(kind, name) for kind, names in catalog.KINDS.items() for name in names]
@@ -39,34 +39,36 @@ def test_every_entry_leads_to_a_file_that_has_it(kind: str, name: str) -> None:
     file, attribute = catalog.source_of(kind, name)
     assert file is not None
     assert file.is_file()
-    catalog.signature(kind, name)
+    signatures.signature(kind, name)
     assert attribute
 
 
 def test_a_users_own_entry_is_read_without_being_run(package: Path) -> None:
-    found = catalog.signature("model", "theirpkg.nets:Strict")
-    assert found == catalog.Signature(("classes", "width", "depth"), ("classes", "width"), open_ended=False)
+    found = signatures.signature("model", "theirpkg.nets:Strict")
+    assert found == signatures.Signature(("classes", "width", "depth"), ("classes", "width"), open_ended=False)
     assert "theirpkg" not in sys.modules
 
 
 def test_an_unknown_option_is_refused_with_the_nearest_right_one(package: Path) -> None:
     with pytest.raises(ConfigError) as raised:
-        catalog.check_options("model", "theirpkg.nets:Strict", {"widht": 3}, "student", ["model"])
+        signatures.check_options("model", "theirpkg.nets:Strict", {"widht": 3}, "student", ["model"])
     assert "student.widht" in raised.value.what
     assert raised.value.remedy == "student.width"
 
 
 def test_an_entry_that_takes_anything_is_given_anything(package: Path) -> None:
-    catalog.check_options("model", "theirpkg.nets:Tiny", {"whatever": 3}, "student", [])
+    signatures.check_options("model", "theirpkg.nets:Tiny", {"whatever": 3}, "student", [])
 
 
 def test_a_criterions_group_and_batch_are_no_options(package: Path) -> None:
-    assert catalog.signature("criterion", "theirpkg.nets:score") == catalog.Signature(("sharp",), (), open_ended=False)
+    assert signatures.signature("criterion", "theirpkg.nets:score") == signatures.Signature(
+        ("sharp",), (), open_ended=False
+    )
 
 
 def test_a_name_that_a_module_lacks_is_refused_before_it_is_imported(package: Path) -> None:
     with pytest.raises(ConfigError) as raised:
-        catalog.signature("model", "theirpkg.nets:Strikt")
+        signatures.signature("model", "theirpkg.nets:Strikt")
     assert "nets.py has no 'Strikt'" in raised.value.what
     assert raised.value.remedy == "'theirpkg.nets:Strict'"
 
@@ -74,7 +76,7 @@ def test_a_name_that_a_module_lacks_is_refused_before_it_is_imported(package: Pa
 def test_a_module_that_is_no_python_is_refused(package: Path) -> None:
     (package / "nets.py").write_text("class Tiny(:\n")
     with pytest.raises(ConfigError, match="can't be read as Python"):
-        catalog.signature("model", "theirpkg.nets:Tiny")
+        signatures.signature("model", "theirpkg.nets:Tiny")
 
 
 def test_a_module_that_is_not_there_is_named() -> None:

@@ -12,7 +12,7 @@ class Augment(Settings):
         shift: up to this many pixels in each direction, the border filled with zeros (pad and crop).
         flip: left to right, half of them.
         patch: share of the images into which a patch of another one is pasted, of up to half the area (CutMix with the
-            label of the larger part). What the teacher says to such images is much of what it knows.
+            label of the larger part).
     """
 
     shift: int = Field(0, ge=0)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from edgekd import catalog
+from edgekd import signatures
 from edgekd.config import Config
 from edgekd.configure.parts import parts, teachers
 from edgekd.errors import ConfigError
@@ -16,8 +16,8 @@ def check_parts(config: Config, sources: Mapping[str, str]) -> None:
     """Every name that a config uses exists, and takes the options that stand beside it."""
     for part in parts(config):
         try:
-            catalog.check_options(part.kind, part.name, part.options, part.section, part.settings)
-            known = catalog.signature(part.kind, part.name)
+            signatures.check_options(part.kind, part.name, part.options, part.section, part.settings)
+            known = signatures.signature(part.kind, part.name)
         except ConfigError as error:
             option = error.what.removeprefix("unknown setting ").partition(":")[0]
             keys = (option, part.setting, part.section.partition("[")[0])

@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from edgekd import catalog
+from edgekd import catalog, signatures
 from edgekd.config import Config, Loss
 from edgekd.errors import ConfigError, nearest
 
@@ -87,7 +87,7 @@ def _option_of_a_loss(name: str) -> str | None:
     takers = {
         option: loss
         for loss in reversed(catalog.LOSSES)
-        if (known := catalog.signature("loss", loss))
+        if (known := signatures.signature("loss", loss))
         for option in known.options
     }
     guess = nearest(name, takers)

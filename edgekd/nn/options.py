@@ -6,7 +6,7 @@ from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, ValidationError, create_model
 
-from edgekd import catalog
+from edgekd import catalog, signatures
 from edgekd.errors import ConfigError
 
 
@@ -18,7 +18,7 @@ def typed(kind: str, name: str, options: Mapping[str, Any], section: str) -> dic
     """
     entry = catalog.load(kind, name)
     hints = get_type_hints(entry, include_extras=True) if inspect.isfunction(entry) else {}
-    takes = list(inspect.signature(entry).parameters.values())[catalog.GIVEN.get(kind, 0) :]
+    takes = list(inspect.signature(entry).parameters.values())[signatures.GIVEN.get(kind, 0) :]
     fields: dict[str, Any] = {
         each.name: (hints.get(each.name, Any), ... if each.default is each.empty else each.default)
         for each in takes

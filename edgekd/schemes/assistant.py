@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from edgekd import catalog
+from edgekd import signatures
 from edgekd.config import Training
 from edgekd.errors import ConfigError
 from edgekd.figures import AlongTheWay, accuracy_on
@@ -75,7 +75,7 @@ def _spelled_out(wanted: Wanted) -> dict[str, Any]:
 def _built(lesson: Lesson, one: Mapping[str, Any], number: int) -> nn.Module:
     name = one["model"]
     asked = {option: value for option, value in one.items() if option not in ("model", "epochs")}
-    catalog.check_options("model", name, asked, "distill.scheme.assistant", ("model", "epochs"))
+    signatures.check_options("model", name, asked, "distill.scheme.assistant", ("model", "epochs"))
     options = blueprint.fill_options(name, asked, lesson.splits)
     model = blueprint.build(blueprint.Blueprint(name, options), seed=lesson.seed + number + 1)
     check_answer(model, lesson.splits, f"assistant {name!r}")

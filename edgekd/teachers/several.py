@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd import catalog
+from edgekd import signatures
 from edgekd.config import Source
 from edgekd.config import Teacher as Settings
 from edgekd.errors import ModelError
@@ -39,7 +39,7 @@ def brought(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
 
 def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
     """The clusters of classes that a generalist confuses on the validation split."""
-    takes = catalog.signature("model", settings.model)
+    takes = signatures.signature("model", settings.model)
     if takes is not None and not takes.open_ended and "classes" not in takes.options:
         raise ModelError(
             f"teacher {settings.model!r} takes no option `classes`: no specialist can be made of it",

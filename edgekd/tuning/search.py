@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd import catalog, toml
+from edgekd import signatures, toml
 from edgekd.config import Config
 from edgekd.configure import SettingsLike, configure, parse_setting
 from edgekd.errors import ConfigError
@@ -76,7 +76,7 @@ def usual(config: Config, layers: Mapping[int, Sequence[Sequence[str]]]) -> tupl
     for place, loss in used:
         alone = [other.name for _, other in used].count(loss.name) == 1 and loss.name.isidentifier()
         stem = f"{LOSSES}.{loss.name if alone else place}"
-        known = catalog.signature("loss", loss.name)
+        known = signatures.signature("loss", loss.name)
         options = known.options if known else ()
         found += [Dimension(f"{stem}.{name}", Range(*USUAL[name])) for name in options if name in USUAL]
         if place != used[0][0]:

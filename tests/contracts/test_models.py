@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgekd import catalog
+from edgekd import catalog, signatures
 
 TYPICAL = {"mlp": (1, 8, 8), "dscnn": (1, 49, 10), "conv1d": (3, 64), "text_encoder": (12,), "gru_keyword": (20, 10)}
 TAKING_TOKENS = ("text_encoder",)
@@ -28,7 +28,7 @@ def built(name: str, shape: tuple[int, ...]) -> torch.nn.Module:
 
 @pytest.mark.parametrize("name", catalog.MODELS)
 def test_it_names_classes_and_input_shape_so_that_the_data_fills_them_in(name):
-    options = catalog.signature("model", name)
+    options = signatures.signature("model", name)
     assert options is not None
     assert options.options[:2] == ("classes", "input_shape")
     assert options.required == ("classes", "input_shape")

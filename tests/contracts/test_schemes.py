@@ -7,7 +7,7 @@ import pytest
 import torch
 from toys import killed_after, lesson, stripes, tiny
 
-from edgekd import catalog
+from edgekd import catalog, signatures
 from edgekd.config import Training
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn.evaluate import accuracies
@@ -53,7 +53,7 @@ def same(first, second):
 
 
 def test_it_says_what_it_does_and_takes_options_with_defaults(name):
-    signature = catalog.signature("scheme", name)
+    signature = signatures.signature("scheme", name)
     assert signature is not None and not signature.required and not signature.open_ended
     assert inspect.getdoc(catalog.load("scheme", name))
 
