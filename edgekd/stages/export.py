@@ -21,7 +21,7 @@ from edgekd.nn.evaluate import check_answer
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
-VERSION = 3
+VERSION = 4
 
 
 def export(

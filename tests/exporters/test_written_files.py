@@ -51,6 +51,16 @@ def test_the_scales_in_the_file_are_the_trained_ones(graph: Graph) -> None:
         np.testing.assert_array_equal(by_name[f"{op.name}/bias"].quantization.scale, step)
 
 
+def test_the_zero_points_of_channels_stand_in_the_file_once(graph: Graph) -> None:
+    read = schema.Model.GetRootAs(tflite.serialize(graph)).Subgraphs(0)
+    found = [read.Tensors(number).Quantization() for number in range(read.TensorsLength())]
+    codes = [each for each in found if each is not None and each.ZeroPointLength() > 1]
+    field = 10  # of zero_point in the schema's table
+    places = {(tuple(each.ZeroPointAsNumpy()), each._tab.Vector(each._tab.Offset(field))) for each in codes}
+    assert len({zeros for zeros, _ in places}) == len(places)
+    assert len(codes) > 2 * len(places)
+
+
 def test_labels_and_preprocessing_stand_in_the_metadata(graph: Graph) -> None:
     model = onnx_format.load_from_string(onnx.serialize(graph, ("cat", "dög"), INPUTS))
     found = {entry.key: entry.value for entry in model.metadata_props}

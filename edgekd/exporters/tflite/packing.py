@@ -54,6 +54,27 @@ class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
         return int(schema.BufferEnd(builder))
 
 
+class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
+    """Equal vectors of whole numbers stand in the file once, as the format allows: shapes, and above all the zero
+    points of channels, eight bytes each, which are zeros in every weight and bias.
+
+    Scales, and the one zero point of an activation, are training's: were they shared where they happen to be equal, a
+    file's size would not be known before it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(1024)
+        self.written: dict[tuple[str, bytes], int] = {}
+
+    def CreateNumpyVector(self, x: Array) -> int:
+        if x.dtype.kind == "f" or len(x) == 1:
+            return int(super().CreateNumpyVector(x))
+        key = (x.dtype.str, x.tobytes())
+        if key not in self.written:
+            self.written[key] = super().CreateNumpyVector(x)
+        return self.written[key]
+
+
 class Parts:
     """Tensors, buffers and operators of one file, by index."""
 
@@ -118,7 +139,7 @@ class Parts:
         model.subgraphs, model.buffers, model.signatureDefs = [subgraph], self.buffers, [signature]
         model.operatorCodes = [_operator_code(*key) for key in self.codes]
         model.metadata = [self._metadata(name, content) for name, content in metadata.items()]
-        builder = flatbuffers.Builder(1024)
+        builder = SharingBuilder()
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
         return bytes(builder.Output())
 
