@@ -14,6 +14,8 @@ class Prune(Training, Part):
     keep: the share that is to remain...
     of: ...of the student's MACs or of its parameters.
     until: "share" stops there; "limits" goes on until the int8 student fits the target's size and RAM, and not beyond.
+    per_cost: rank a channel by its score for each of the MACs or parameters (`of`) that go with it, as a knapsack is
+        packed (HALP: Shen et al., 2022, arXiv:2110.10811), not by its score alone.
     steps: cuts, each followed by `epochs` of recovery under the teacher.
     channel_multiple: channels that remain are rounded to it; the target says what its kernels like.
     """
@@ -22,6 +24,7 @@ class Prune(Training, Part):
     keep: float = Field(0.6, gt=0, le=1)
     of: Literal["macs", "parameters"] = "macs"
     until: Literal["share", "limits"] = "share"
+    per_cost: bool = False
     steps: PositiveInt = 2
     channel_multiple: PositiveInt = 1
     epochs: PositiveInt = 10

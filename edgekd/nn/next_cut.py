@@ -11,7 +11,7 @@ from edgekd.errors import ModelError, OverBudgetError
 from edgekd.nn.channels import NO_PRUNING, Channels, cut_copy, find, name_of, score, width
 from edgekd.nn.evidence import Evidence
 from edgekd.nn.examples import Example
-from edgekd.nn.widths import Cost, fewest, kept, prices, ranking, removed
+from edgekd.nn.widths import Cost, Prices, fewest, kept, prices, ranking, removed
 
 Criterion = Callable[..., Tensor]
 
@@ -44,6 +44,14 @@ class Goal:
     def amount(self, cost: Cost) -> int:
         return int(getattr(cost, self.settings.of))
 
+    def worths(self, price: Prices, groups: int) -> list[int]:
+        """What one channel of each group costs, where scores are weighed by it; 1 where they are not."""
+        if not self.settings.per_cost:
+            return [1] * groups
+        whole = self.amount(price.at([0] * groups))
+        alone = ([int(group == other) for other in range(groups)] for group in range(groups))
+        return [max(1, whole - self.amount(price.at(lost))) for lost in alone]
+
 
 def choose(
     student: nn.Module, channels: Channels, evidence: Evidence, criterion: Criterion, goal: Goal
@@ -52,9 +60,9 @@ def choose(
     settings, example = goal.settings, evidence.splits.example
     title, options = settings.criterion, settings.entry_options()
     scores = [score(group, evidence, criterion, options, title) for group in channels.groups]
-    widths, order = [width(group) for group in channels.groups], ranking(scores)
-    names = [name_of(group) for group in channels.groups]
+    widths, names = [width(group) for group in channels.groups], [name_of(group) for group in channels.groups]
     price = prices(student, example, channels.groups)
+    order = ranking([each / worth for each, worth in zip(scores, goal.worths(price, len(scores)), strict=True)])
 
     def lost(count: int) -> list[int]:
         return removed(order, count, widths, settings.channel_multiple)

@@ -18,6 +18,7 @@ from edgekd.nn.evaluate import channels_last
 from edgekd.nn.fit import FitResult
 from edgekd.nn.generator import Generator, Trained
 from edgekd.nn.lesson import Lesson, told, trained
+from edgekd.nn.memory import unlike_memory
 from edgekd.nn.outputs import answer
 
 
@@ -28,16 +29,18 @@ def adversarial(
     every: int = 1,
     one_hot: float = 1.0,
     balance: float = 5.0,
+    statistics: float = 50.0,
     learning_rate: float = 1e-3,
     latent: int = 64,
     width: int = 64,
 ) -> FitResult:
     """Student: weight * mean |S(G(z)) - T(G(z))|, beside `distill.losses` on the data.
     Generator: -log(1 + mean |S(G(z)) - T(G(z))|) + one_hot * cross-entropy(T(G(z)), its argmax) - balance * H(mean of
-    softmax T(G(z)))
+    softmax T(G(z))) + statistics * (how unlike the teacher's data G(z) is, by its batch norms)
 
     The disagreement is DFAD's; that the teacher should be sure of an image, and images spread over the classes, are
-    DAFL's one-hot and information entropy losses. The logarithm, ours, keeps a large disagreement from drowning them.
+    DAFL's one-hot and information entropy losses; the last term is DeepInversion's, as `unlike_memory` has it. The
+    logarithm, ours, keeps a large disagreement from drowning them.
     Beside data, images that are made leave the student's running statistics alone: those belong to true inputs.
 
     Args:
@@ -45,6 +48,7 @@ def adversarial(
         weight: of the disagreement.
         every: steps of the student for each of the generator's; DFAD's is 5, and learnt less in as many on the digits.
         one_hot, balance: weights of the two terms; DAFL's for MNIST by default, 0 for DFAD alone.
+        statistics: weight of that last term: without it, images of MNIST's teacher were none that MNIST has.
         learning_rate: of the generator, by an Adam of its own.
         latent, width: numbers in its noise, and its channels.
     """
@@ -65,7 +69,7 @@ def adversarial(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(lesson.seed)
         generator = Trained(Generator(shape, latent, width), learning_rate, every)
-    game = _Game(lesson, teacher, data == "mixed", weight, one_hot, balance)
+    game = _Game(lesson, teacher, data == "mixed", weight, one_hot, balance, statistics)
     parts = {"student": lesson.student, "generator": generator}
     together = nn.ModuleDict(parts if data == "none" else {**parts, "loss": loss})
     return trained(lesson, together, partial(_step, game))
@@ -81,6 +85,7 @@ class _Game:
     weight: float
     one_hot: float
     balance: float
+    statistics: float
 
 
 def _step(game: _Game, module: nn.ModuleDict, batch: Batch) -> Tensor:
@@ -103,12 +108,13 @@ def _step(game: _Game, module: nn.ModuleDict, batch: Batch) -> Tensor:
 
 def _against(game: _Game, student: nn.Module, images: Tensor) -> Tensor:
     """What the generator lowers."""
-    wanted = answer(game.teacher, images).logits
+    answered, unlike = unlike_memory(game.teacher, images)
+    wanted = answered.logits
     apart = (answer(student, images).logits - wanted).abs().mean()
     sure = F.cross_entropy(wanted, wanted.argmax(1))
     shares = wanted.softmax(1).mean(0)
     spread = -(shares * shares.clamp_min(1e-12).log()).sum()
-    return -torch.log1p(apart) + game.one_hot * sure - game.balance * spread
+    return -torch.log1p(apart) + game.one_hot * sure - game.balance * spread + game.statistics * unlike
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from edgekd.nn.passed_on import Pupils, passed_on, similarities
 from edgekd.nn.splits import Splits
 from edgekd.teachers.opening import logits_on
 
-VERSION = 5
+VERSION = 6
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from edgekd.exporters.forecast import forecast
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint, resume
 from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.channels import width
 from edgekd.nn.next_cut import Miss
 from edgekd.nn.outputs import Outputs
 from edgekd.nn.splits import Split, Splits
@@ -77,6 +78,17 @@ def test_a_width_that_is_no_multiple_is_noted():
     plan = Blueprint("mlp", {**MLP.options, "hidden": [32, 3]})
     found, _ = pruned(plan, keep=0.5, steps=1, channel_multiple=4)
     assert found.steps[-1].notes == ("layers.3 keeps its 3 channels, no multiple of 4",)
+
+
+@pytest.mark.parametrize(("per_cost", "whole"), [(True, 1), (False, 0)])
+def test_scores_may_be_weighed_by_what_a_channel_costs(per_cost, whole):
+    def criterion(group, batch):
+        return torch.full((width(group),), 1.5 if width(group) == 32 else 1.0)
+
+    plan = Blueprint("mlp", {**MLP.options, "hidden": [32, 8]})  # a channel of the first takes twice as many parameters
+    found, _ = pruned(plan, criterion=criterion, keep=0.95, of="parameters", per_cost=per_cost, steps=1)
+    widths = [layer.out_features for layer in found.model.modules() if isinstance(layer, torch.nn.Linear)]
+    assert [left == full for left, full in zip(widths, (32, 8), strict=False)].index(True) == whole
 
 
 def test_it_recovers_under_the_teacher():
