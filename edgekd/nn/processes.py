@@ -75,7 +75,7 @@ def total(tensor: torch.Tensor) -> torch.Tensor:
 
 def mean(tensor: torch.Tensor) -> torch.Tensor:
     """Its mean over the processes."""
-    return tensor if world() == 1 else total(tensor) / world()
+    return total(tensor) / world()
 
 
 def _part() -> None:
