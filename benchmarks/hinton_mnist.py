@@ -14,9 +14,6 @@ Writes results/hinton_mnist.csv, a row a net. --work keeps what is trained, and 
 """
 
 import argparse
-import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -24,11 +21,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from builds import built
+from hinton_plan import PAPER, QUICK, Plan
 from record import append
 from torch import nn
 
-from edgekd.config import Augment, Compute, Config, Training
-from edgekd.figures import Report
+from edgekd import toml
+from edgekd.config import Augment, Compute, Config
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
 from edgekd.nn.batches import Views
@@ -61,70 +60,6 @@ VIEWS = 16
 
 RAISED = np.arange(0, 12.01, 0.1)
 """What may be added to its logit; the paper added 3.5."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is trained, and for how long.
-
-    Attributes:
-        big, small: options of the model mlp.
-        shift: pixels by which the distilled nets' images are jittered too, and their teacher asked about the jittered
-            ones. In the paper the teacher's alone are.
-        keep: share of the small net's parameters that pruning leaves, so that int8 takes a tenth of its bytes.
-        build: settings of the build that prunes and quantises.
-    """
-
-    data: dict[str, Any]
-    big: dict[str, Any]
-    small: dict[str, Any]
-    teaching: Training
-    alone: Training
-    jittered: Training
-    distilling: Training
-    temperature: float
-    hard: float
-    shift: int
-    keep: float
-    build: dict[str, Any]
-
-
-PAPER = Plan(
-    data={"name": "idx", "validation": 0.02},
-    big={"hidden": [1200, 1200], "dropout": 0.25, "max_norm": 5.0},
-    small={"hidden": [800, 800]},
-    teaching=Training(epochs=100, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    alone=Training(epochs=60, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    jittered=Training(epochs=80, batch_size=256, learning_rate=0.1, weight_decay=0.0, precision="bf16"),
-    distilling=Training(
-        epochs=80, batch_size=256, learning_rate=0.05, weight_decay=0.0, precision="bf16", clip_norm=5.0
-    ),
-    temperature=20.0,
-    hard=0.1,
-    shift=1,
-    keep=0.38,
-    build={
-        "prune.epochs": 128,
-        "prune.steps": 1,
-        "prune.learning_rate": 0.05,
-        "prune.weight_decay": 0.0,
-        "prune.clip_norm": 5.0,
-        "prune.precision": "bf16",
-        "quantize.epochs": 8,
-    },
-)
-QUICK = replace(
-    PAPER,
-    data={"name": "digits"},
-    shift=1,
-    big={"hidden": [120, 120], "max_norm": 3.0},
-    small={"hidden": [40, 40]},
-    teaching=Training(epochs=40),
-    alone=Training(epochs=40),
-    jittered=Training(epochs=40),
-    distilling=Training(epochs=40, learning_rate=0.05, clip_norm=5.0),
-    build={"prune.epochs": 4, "prune.steps": 1, "quantize.epochs": 2},
-)
 
 
 @dataclass(frozen=True)
@@ -211,7 +146,7 @@ class Bench:
 
     def int8(self, student: Path, seed: int) -> None:
         """The distilled net, pruned and quantised by one build from its weights."""
-        plan, out = self.plan, self.work / f"build-{seed}"
+        plan = self.plan
         first, *others = ({"model": "mlp", "checkpoint": str(self.big(each)), **plan.big} for each in TEACHERS)
         settings = {
             **{f"data.{name}": value for name, value in plan.data.items()},
@@ -225,16 +160,12 @@ class Bench:
             "distill.losses": [{"name": "logits", "temperature": plan.temperature, "hard": plan.hard}],
             "prune.of": "parameters", "prune.keep": plan.keep, "prune.batch_size": plan.distilling.batch_size,
             "quantize.batch_size": plan.distilling.batch_size,
-            "limits.size_bytes": None, "limits.accuracy_drop": 100.0,
+            "limits.accuracy_drop": 100.0,
             "profile.rounds": 1, "seed": 0,
             **plan.build,
         }  # fmt: skip
-        config = self.work / f"build-{seed}.json"
-        config.write_text(json.dumps({"settings": settings, "out": str(out), "store": str(self.work / "store")}))
-        code = subprocess.run([sys.executable, __file__, "--build", str(config)]).returncode
-        if code:
-            sys.exit(f"the build exited with {code}")
-        report = Report.model_validate_json((out / "report.json").read_text())
+        pairs = (f"{name}={toml.value(value)}" for name, value in settings.items())
+        report, _ = built(None, pairs, self.work / f"build-{seed}", self.work / "store")
         accuracy = {row.name: row.accuracy.value for row in report.boundaries}["litert"]
         size = {row.path: row.size_bytes for row in report.files}["model.tflite"]
         errors = round((100 - (accuracy or 0.0)) / 100 * len(self.splits.test))
@@ -282,14 +213,6 @@ def without(splits: Splits, label: int) -> Splits:
     return replace(splits, train=Split(splits.train.x[left], splits.train.y[left]))
 
 
-def build(config: Path) -> None:
-    """In a process of its own: one build through the public interface."""
-    import edgekd
-
-    asked = json.loads(config.read_text())
-    edgekd.build("rpi4", settings=asked["settings"], out=asked["out"], store=asked["store"])
-
-
 def main() -> None:
     """Train what is missing, and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -297,10 +220,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("build/hinton_mnist"))
     parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--build", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
-    if asked.build:
-        return build(asked.build)
     if not asked.quick and not asked.root:
         parser.error("--root, or --quick for the built-in digits")
     plan = QUICK if asked.quick else PAPER

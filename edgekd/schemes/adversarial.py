@@ -29,7 +29,7 @@ def adversarial(
     every: int = 1,
     one_hot: float = 1.0,
     balance: float = 5.0,
-    statistics: float = 50.0,
+    statistics: float = 200.0,
     learning_rate: float = 1e-3,
     latent: int = 64,
     width: int = 64,
