@@ -5,13 +5,14 @@ The names of their layers are those of the best-known public checkpoints, so tha
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.errors import ModelError
 from edgekd.models.parts import he_init, image_shape, positive
 
-SHORTCUTS = ("pad", "conv")
+SHORTCUTS = ("pad", "conv", "project")
 
 
 class PadShortcut(nn.Module):
@@ -27,6 +28,19 @@ class PadShortcut(nn.Module):
         """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
         seen = x[:, :, :: self.stride, :: self.stride]
         return F.pad(seen, (0, 0, 0, 0, self.channels_before, self.channels_after))
+
+
+class Projection(nn.Conv2d):
+    """A 1x1 convolution that starts as what PadShortcut does: unlike that, its channels can be pruned."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__(inputs, outputs, 1, stride, bias=False)
+
+    def reset_parameters(self) -> None:
+        before = (self.out_channels - self.in_channels) // 2
+        passed = torch.eye(self.in_channels)[:, :, None, None]
+        with torch.no_grad():
+            self.weight.zero_()[before : before + self.in_channels] = passed
 
 
 class BasicBlock(nn.Module):
@@ -55,7 +69,8 @@ class ResNetCifar(nn.Module):
 
     Args:
         blocks: of each stage.
-        shortcut: where a stage begins: "pad" (option A, no parameters) or "conv" (option B: 1x1 and batch norm).
+        shortcut: where a stage begins: "pad" (option A, no parameters), "conv" (option B: 1x1 and batch norm), or
+            "project" (1x1 alone, which starts as "pad" and takes its checkpoints: for students that are to be pruned).
         width: filters of the first stage; the second has twice, the third four times as many.
     """
 
@@ -76,6 +91,18 @@ class ResNetCifar(nn.Module):
         self.flatten = nn.Flatten()
         self.linear = nn.Linear(4 * width, classes)
         he_init(self)
+        for projection in self._projections().values():
+            projection.reset_parameters()
+
+    def complete(self, checkpoint: dict[str, Tensor]) -> list[str]:
+        """Add what a checkpoint of padded shortcuts lacks; notes on it. `load_checkpoint` asks for this."""
+        lacking = {f"{name}.weight": layer for name, layer in self._projections().items()}
+        lacking = {key: layer for key, layer in lacking.items() if key not in checkpoint}
+        checkpoint.update({key: layer.weight.detach() for key, layer in lacking.items()})
+        return [f"{len(lacking)} shortcuts start as the zero padding that they replace"] if lacking else []
+
+    def _projections(self) -> dict[str, Projection]:
+        return {name: layer for name, layer in self.named_modules() if isinstance(layer, Projection)}
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in, logits (N, classes) out."""
@@ -115,4 +142,6 @@ def _shortcut(inputs: int, outputs: int, stride: int, kind: str) -> nn.Module:
         return nn.Identity()
     if kind == "pad":
         return PadShortcut(inputs, outputs, stride)
+    if kind == "project":
+        return Projection(inputs, outputs, stride)
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))

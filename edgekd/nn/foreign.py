@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +13,15 @@ from edgekd.nn import tensors
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights", "ema", "state")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and habit
 NAMED = 3  # keys that an error spells out
+
+
+@runtime_checkable
+class Completing(Protocol):
+    """A model that knows how to go on from a checkpoint of a simpler one."""
+
+    def complete(self, checkpoint: dict[str, Tensor]) -> list[str]:
+        """Add to `checkpoint` what the simpler one lacks; notes on it."""
+        ...
 
 
 def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
@@ -27,6 +36,8 @@ def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
         # Written before torch 0.4.1; only a batch norm without momentum reads them.
         notes.append(f"{len(counters)} batch counters were missing and start at 0")
         found.update({key: expected[key] for key in counters})
+    if isinstance(model, Completing):
+        notes += model.complete(found)
     _check(found, expected, path)
     model.load_state_dict(found)
     return notes

@@ -20,6 +20,8 @@ from edgekd.models.resnet8 import ResNet8
 from edgekd.models.resnet_cifar import PadShortcut, resnet20, resnet56
 from edgekd.models.squeezenet import SqueezeNet
 from edgekd.models.unet import UPSAMPLINGS, UNet
+from edgekd.nn.channels import find
+from edgekd.nn.foreign import load_checkpoint
 
 CIFAR = (3, 32, 32)
 CHECKPOINTS = Path(__file__).parents[3] / "shared" / "models" / "resnet_cifar10"
@@ -102,6 +104,21 @@ def test_the_pad_shortcut_keeps_every_other_pixel_and_centres_the_old_channels()
     torch.testing.assert_close(y[:, 1:3], x[:, :, ::2, ::2])
     assert not y[:, 0].any()
     assert not y[:, 3].any()
+
+
+def test_projected_shortcuts_go_on_from_padded_ones_and_let_every_layer_be_cut(tmp_path):
+    padded = resnet20(10, CIFAR, width=4).eval()
+    torch.save(padded.state_dict(), tmp_path / "padded.pt")
+    projected = resnet20(10, CIFAR, shortcut="project", width=4)
+    assert load_checkpoint(projected, tmp_path / "padded.pt") == [
+        "2 shortcuts start as the zero padding that they replace"
+    ]
+    x = torch.randn(2, *CIFAR)
+    torch.testing.assert_close(projected.eval()(x), padded(x))
+    assert len(find(padded, CIFAR).groups) == 9
+    assert len(find(projected, CIFAR).groups) == 9 + 3
+    torch.save(projected.state_dict(), tmp_path / "projected.pt")
+    assert load_checkpoint(resnet20(10, CIFAR, shortcut="project", width=4), tmp_path / "projected.pt") == []
 
 
 def test_the_conv_shortcut_has_weights_of_its_own():
