@@ -11,7 +11,7 @@ from edgekd.errors import ModelError, OverBudgetError
 from edgekd.nn.channels import NO_PRUNING, Channels, cut_copy, find, name_of, score, width
 from edgekd.nn.evidence import Evidence
 from edgekd.nn.examples import Example
-from edgekd.nn.widths import Cost, Prices, fewest, kept, prices, ranking, removed
+from edgekd.nn.widths import Cost, Prices, fewest, given_back, kept, prices, ranking, removed
 
 Criterion = Callable[..., Tensor]
 
@@ -67,28 +67,29 @@ def choose(
     def lost(count: int) -> list[int]:
         return removed(order, count, widths, settings.channel_multiple)
 
-    def amount(count: int) -> int:
-        return goal.amount(price.at(lost(count)))
+    def amount(gone: Sequence[int]) -> int:
+        return goal.amount(price.at(gone))
 
-    def without(count: int) -> nn.Module:
-        return cut_copy(student, example, names, kept(scores, lost(count)))
+    def misses(gone: Sequence[int]) -> Sequence[Miss]:
+        assert goal.budget is not None
+        return goal.budget(cut_copy(student, example, names, kept(scores, gone)))
 
-    if goal.budget:
-        budget = goal.budget
-        last = fewest(len(order), lambda count: not budget(without(count)))
-        if last is None:
-            raise _too_big(budget(without(len(order))))
-    else:
-        last = fewest(len(order), lambda count: amount(count) <= settings.keep * goal.amount(goal.whole))
-        if last is None:
-            raise _too_stubborn(settings, amount(len(order)) / goal.amount(goal.whole), channels)
-    if not any(lost(last)):
+    def enough(gone: Sequence[int]) -> bool:
+        return not misses(gone) if goal.budget else amount(gone) <= settings.keep * goal.amount(goal.whole)
+
+    last = fewest(len(order), lambda count: enough(lost(count)))
+    if last is None and goal.budget:
+        raise _too_big(misses(lost(len(order))))
+    if last is None:
+        raise _too_stubborn(settings, amount(lost(len(order))) / goal.amount(goal.whole), channels)
+    gone = given_back(lost(last), order[:last], settings.channel_multiple, enough)
+    if not any(gone):
         return None
-    if goal.cuts_left == 1:
-        return kept(scores, lost(last))
-    target = amount(0) * (amount(last) / amount(0)) ** (1 / goal.cuts_left)
-    count = fewest(last, lambda count: amount(count) <= target)
-    return kept(scores, lost(last if count is None else count))
+    if goal.cuts_left > 1:
+        target = amount(lost(0)) * (amount(gone) / amount(lost(0))) ** (1 / goal.cuts_left)
+        count = fewest(last, lambda count: amount(lost(count)) <= target)
+        gone = gone if count is None else lost(count)
+    return kept(scores, gone)
 
 
 def narrowest(model: nn.Module, example: Example, channel_multiple: int) -> nn.Module:

@@ -96,6 +96,24 @@ def removed(order: Sequence[int], count: int, widths: Sequence[int], multiple: i
     return [_rounded(full, gone, multiple) for full, gone in zip(widths, lost, strict=True)]
 
 
+def given_back(
+    gone: Sequence[int], order: Sequence[int], multiple: int, enough: Callable[[Sequence[int]], bool]
+) -> list[int]:
+    """How many channels each group loses once what rounding took too much is back, a multiple at a time.
+
+    Args:
+        order: the groups that lost a channel, one after the other; the last one is asked first.
+        enough: whether so much may be lost from each group, and no less.
+    """
+    left = list(gone)
+    for group in dict.fromkeys(reversed(order)):
+        less = [lost - min(multiple, lost) * (group == other) for other, lost in enumerate(left)]
+        while left[group] and enough(less):
+            left = less
+            less = [lost - min(multiple, lost) * (group == other) for other, lost in enumerate(left)]
+    return left
+
+
 def kept(scores: Sequence[Tensor], gone: Sequence[int]) -> list[list[int]]:
     """The channels that remain in each group when its `gone` lowest are taken, in their old order."""
     return [sorted(torch.argsort(group, stable=True)[lost:].tolist()) for group, lost in zip(scores, gone, strict=True)]

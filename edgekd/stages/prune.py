@@ -34,7 +34,7 @@ from edgekd.nn.widths import Cost, prices
 from edgekd.teachers.answers import views_of
 from edgekd.teachers.opening import open_teacher
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)

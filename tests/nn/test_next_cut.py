@@ -1,10 +1,11 @@
-"""The narrowest form of a network: what `edgekd check` holds against the limits."""
+"""The narrowest form of a network, which `edgekd check` holds against the limits; and what a cut gives back."""
 
 import torch
 from torch import nn
 
 from edgekd.models.resnet8 import ResNet8
 from edgekd.nn.next_cut import narrowest
+from edgekd.nn.widths import given_back
 
 
 def test_every_layer_of_the_narrowest_form_has_one_multiple_of_channels() -> None:
@@ -14,3 +15,12 @@ def test_every_layer_of_the_narrowest_form_has_one_multiple_of_channels() -> Non
     assert widths == {4}
     assert found.eval()(torch.zeros(2, 1, 16, 16)).shape == (2, 3)
     assert sum(p.numel() for p in model.parameters()) > 20 * sum(p.numel() for p in found.parameters())
+
+
+def test_what_rounding_took_too_much_is_given_back():
+    def enough(gone):
+        return sum(gone) >= 9
+
+    assert given_back([8, 8], [0, 1], 4, enough) == [8, 4]  # the last one to lose a channel is asked first
+    assert given_back([8, 3], [0, 1], 4, enough) == [8, 3]
+    assert given_back([8, 3], [1, 0], 4, lambda gone: gone[0] >= 0) == [0, 0]
