@@ -1,6 +1,6 @@
 """Distillation under attack, and without any data: MNIST, students of a teacher that has seen it all.
 
-python benchmarks/adversarial.py --root MNIST [--seeds 0 1 2] [--store DIR] [--quick]
+python benchmarks/adversarial.py --root MNIST [--seeds 0 1 2] [--students NAME ...] [--store DIR] [--quick]
 
 `plain` learns the teacher's soft targets; `robust` learns them on images that were changed against it (RSLAD; the
 teacher is an ordinary one). `generated` learns from the data and from images on which a generator finds it to disagree
@@ -55,6 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="MNIST's idx files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=list(STUDENTS))
     parser.add_argument("--store", type=Path, help="finished work is kept there")
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
@@ -64,7 +65,8 @@ def main() -> None:
     root = {} if asked.quick else {"root": str(asked.root.resolve())}
     with tempfile.TemporaryDirectory() as scratch:
         for seed in asked.seeds[:1] if asked.quick else asked.seeds:
-            for name, told in STUDENTS.items():
+            for name in asked.students:
+                told = STUDENTS[name]
                 taught = {**plan["distill"], **told}
                 taught["epochs"] = plan["distill"]["epochs"] * told.get("epochs", 1)
                 settings = {**plan, "seed": seed, "data": {**plan["data"], **root}, "distill": taught}
