@@ -1,12 +1,13 @@
 """CIFAR-10 students of a ResNet-56, as small as MLPerf Tiny's: float, int8, bytes.
 
 python benchmarks/cifar10_students.py --root DIR --checkpoint resnet56-4bfd9763.th [--student NAME] [--method NAME]
-    [--seeds 0 1 2] [--epochs N] [--store DIR] [--set KEY=VALUE] [--quick]
+    [--seeds 0 1 2] [--epochs N] [--store DIR] [--out DIR] [--set KEY=VALUE] [--quick]
 
 Published, on the same 10,000 images: ResNet-8 alone 87.19 % in float, 86.97 % in int8, 98,496 bytes; the teacher has
 93.39 %. `alone` trains on labels, every other --method is a loss of the catalog, or "attention+logits" and the like.
-Settings stand in configs/cifar10_students.toml; --student and --set change the network. Writes
-results/cifar10_students.csv, a row a build. --quick: two epochs on 5,000 images, nothing is recorded.
+Settings stand in configs/cifar10_students.toml; --student and --set change the network. What --out keeps may be
+trained further: --set student.checkpoint=DIR/student.pt. Writes results/cifar10_students.csv, a row a build.
+--quick: two epochs on 5,000 images, nothing is recorded.
 """
 
 import argparse
@@ -59,13 +60,14 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--store", type=Path, help="finished work is kept there, and a killed run goes on")
+    parser.add_argument("--out", type=Path, help="the last build's files are kept there")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         store = asked.store.resolve() if asked.store else Path(scratch) / "store"
         for seed in asked.seeds:
-            report = build(asked, seed, Path(scratch) / "out", store)
+            report = build(asked, seed, asked.out.resolve() if asked.out else Path(scratch) / "out", store)
             stages = {row.stage: row for row in report.stages}
             boundaries = {row.name: row for row in report.boundaries}
             row = {

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import platform
+import re
 import sys
 from collections.abc import Mapping
 from importlib.metadata import version
@@ -21,7 +22,8 @@ def append(name: str, row: Mapping[str, Any], *, keep: bool = True) -> None:
     print(f"{name}.csv: " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if not keep:
         return
-    whole = {"date": datetime.date.today().isoformat(), **row, "command": _command(), **_machine()}
+    said = {key: _without_folders(value) if isinstance(value, str) else value for key, value in row.items()}
+    whole = {"date": datetime.date.today().isoformat(), **said, "command": _command(), **_machine()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
     new = not path.exists()
@@ -39,8 +41,11 @@ def append(name: str, row: Mapping[str, Any], *, keep: bool = True) -> None:
 
 def _command() -> str:
     """What was typed, without the folders of one machine."""
-    words = [Path(word).name if "/" in word else word for word in sys.argv[1:]]
-    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *words])
+    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(_without_folders, sys.argv[1:])])
+
+
+def _without_folders(word: str) -> str:
+    return re.sub(r"[\w.~-]*/(?:[\w.-]+/)*(?=[\w.])", "", word)
 
 
 def _machine() -> dict[str, str]:

@@ -68,7 +68,7 @@ STAGES = (
     ),
 )
 
-MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx")
+MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx", "student.pt")
 REPORTS = ("report.json", "report.md", "report.html")
 
 

@@ -61,7 +61,8 @@ class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the
 class Student(Part):
     """Attributes:
     model: of the catalog, or "package.module:factory".
-    checkpoint: a torch checkpoint to start from, read with `weights_only`; with `distill.epochs = 0` it stays as it is.
+    checkpoint: a torch checkpoint to start from, or another build's `student.pt`, whose layers may be pruned ones; read
+        with `weights_only`. With `distill.epochs = 0` it stays as it is.
     """
 
     model: str = "resnet8"

@@ -20,6 +20,8 @@ SIZES = (
     "in_channels", "out_channels", "groups", "in_features", "out_features", "num_features", "num_channels",
     "num_groups", "num_parameters", "normalized_shape", "embed_dim", "input_size", "hidden_size",
 )  # fmt: skip
+PARTS = frozenset({"factory", "options", "resized", "weights"})
+"""What `as_checkpoint` holds."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +85,7 @@ def load(folder: Path) -> tuple[nn.Module, Blueprint]:
         raise StoreError(f"{folder} holds no readable network: {error}", "remove it, and build again") from error
     weights = tensors.read(folder / "weights.pt")
     model = build(blueprint)
-    _resize(model, resized, weights)
+    resize(model, resized, weights)
     try:
         model.load_state_dict(weights)
     except RuntimeError as error:
@@ -92,6 +94,31 @@ def load(folder: Path) -> tuple[nn.Module, Blueprint]:
             f"remove {folder.parent}, and build again",
         ) from error
     return model.eval(), blueprint
+
+
+def as_checkpoint(folder: Path) -> dict[str, Any]:
+    """What `save` left, as one mapping for one file: `student.checkpoint` and `teacher.checkpoint` take it."""
+    plan = json.loads((folder / "blueprint.json").read_text(encoding="utf-8"))
+    return {**plan, "weights": tensors.read(folder / "weights.pt")}
+
+
+def resize(model: nn.Module, resized: Mapping[str, Mapping[str, Any]], weights: Mapping[str, torch.Tensor]) -> None:
+    """Give layers the sizes that pruning left them; one that `model` does not have is passed over."""
+    layers = dict(model.named_modules())
+    for layer_name, sizes in resized.items():
+        layer = layers.get(layer_name)
+        if layer is None:
+            continue
+        for size in SIZES:
+            if size in sizes:
+                setattr(layer, size, tuple(sizes[size]) if isinstance(sizes[size], list) else sizes[size])
+        prefix = f"{layer_name}." if layer_name else ""
+        for name, parameter in list(layer.named_parameters(recurse=False)):
+            if prefix + name in weights:
+                setattr(layer, name, nn.Parameter(weights[prefix + name].clone(), parameter.requires_grad))
+        for name, _ in list(layer.named_buffers(recurse=False)):
+            if prefix + name in weights:
+                setattr(layer, name, weights[prefix + name].clone())
 
 
 def _resized(model: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
@@ -115,17 +142,3 @@ def _resized(model: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
 def _shapes(layer: nn.Module) -> dict[str, torch.Size]:
     own = [*layer.named_parameters(recurse=False), *layer.named_buffers(recurse=False)]
     return {name: tensor.shape for name, tensor in own}
-
-
-def _resize(model: nn.Module, resized: Mapping[str, Mapping[str, Any]], weights: Mapping[str, torch.Tensor]) -> None:
-    for layer_name, sizes in resized.items():
-        layer = model.get_submodule(layer_name)
-        for size, value in sizes.items():
-            setattr(layer, size, tuple(value) if isinstance(value, list) else value)
-        prefix = f"{layer_name}." if layer_name else ""
-        for name, parameter in list(layer.named_parameters(recurse=False)):
-            if prefix + name in weights:
-                setattr(layer, name, nn.Parameter(weights[prefix + name].clone(), parameter.requires_grad))
-        for name, _ in list(layer.named_buffers(recurse=False)):
-            if prefix + name in weights:
-                setattr(layer, name, weights[prefix + name].clone())

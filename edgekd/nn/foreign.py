@@ -1,5 +1,6 @@
-"""Checkpoints that were trained elsewhere: found inside their wrappings, matched key by key, or refused by name."""
+"""Checkpoints: found inside their wrappings, matched key by key, or refused by name; `student.pt` brings its sizes."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.errors import ConfigError, ModelError
-from edgekd.nn import tensors
+from edgekd.nn import blueprint, tensors
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights", "ema", "state")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and habit
@@ -25,11 +26,20 @@ class Completing(Protocol):
 
 
 def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
-    """Load a torch checkpoint into `model`; notes on what had to be adapted come back."""
+    """Load a torch checkpoint into `model`; notes on what had to be adapted come back.
+
+    A build's `student.pt` gives the layers the sizes that pruning had left them.
+    """
     if not path.is_file():
         raise ConfigError(f"there is no checkpoint {path}", "--set teacher.checkpoint=FILE, or student.checkpoint")
     notes: list[str] = []
-    found = _without_prefix(_unwrap(tensors.read(path), path, notes), model, notes)
+    content, origin = tensors.read(path), "the network that the checkpoint was saved from"
+    if isinstance(content, Mapping) and content.keys() >= blueprint.PARTS:
+        found = dict(content["weights"])
+        blueprint.resize(model, content["resized"], found)
+        origin = f"{content['factory']!r} with the options {json.dumps(content['options'])}"
+    else:
+        found = _without_prefix(_unwrap(content, path, notes), model, notes)
     expected = model.state_dict()
     counters = [key for key in expected if key.endswith("num_batches_tracked") and key not in found]
     if counters:
@@ -38,7 +48,7 @@ def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
         found.update({key: expected[key] for key in counters})
     if isinstance(model, Completing):
         notes += model.complete(found)
-    _check(found, expected, path)
+    _check(found, expected, path, origin)
     model.load_state_dict(found)
     return notes
 
@@ -69,14 +79,14 @@ def _without_prefix(found: dict[str, Tensor], model: nn.Module, notes: list[str]
     return found
 
 
-def _check(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path) -> None:
+def _check(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, origin: str) -> None:
     missing = [key for key in expected if key not in found]
     unexpected = [key for key in found if key not in expected]
     if missing or unexpected:
         parts = [f"lacks {_list(missing)}"] * bool(missing) + [f"has {_list(unexpected)}"] * bool(unexpected)
         raise ModelError(
             f"{path} does not fit the model: it {' and '.join(parts)}",
-            "teacher.model must be the network that the checkpoint was saved from",
+            f"teacher.model, or student.model, must be {origin}",
         )
     misshapen = [key for key in expected if found[key].shape != expected[key].shape]
     if misshapen:

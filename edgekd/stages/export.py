@@ -16,12 +16,13 @@ from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
 from edgekd.graph.prepare import in_float
 from edgekd.graph.structure import Graph
-from edgekd.nn import blueprint
+from edgekd.nn import blueprint, tensors
 from edgekd.nn.evaluate import check_answer
+from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
-VERSION = 4
+VERSION = 5
 
 
 def export(
@@ -46,12 +47,12 @@ def export(
 def foresee(config: Config, data: Path) -> None:
     """Refuse a student that has an operator without a writer, before anything trains."""
     splits = Splits.load(data)
-    _weighed(config, _untrained(config, splits), splits)
+    _weighed(config, _as_it_starts(config, splits), splits)
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
-    student = _untrained(config, splits)
+    student = _as_it_starts(config, splits)
     found = _weighed(config, student, splits)
     least = found
     if config.prune.criterion != "none":
@@ -68,7 +69,7 @@ def forecast(config: Config, splits: Splits) -> dict[str, Any]:
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves model.* (int8) and, in float, model_float.* (the pruned student), stages/teacher.* and stages/distill.*"""
+    """Leaves model.* (int8), and in float model_float.*, student.pt (both pruned), stages/teacher.*, distill.*"""
     splits = Splits.load(read["data"])
     inputs = _preprocessing(splits)
     folded = _preprocessing(splits.seen_by(read["quantize"]))
@@ -99,6 +100,8 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             config.export.input_dtype,
         )
     ]
+    written.append(out / "student.pt")
+    tensors.write(written[-1], blueprint.as_checkpoint(read["prune"] / "model"))
     return {
         "files": {str(path.relative_to(out)): path.stat().st_size for path in written},
         "macs": {stage: cost.macs(graph) if graph else None for stage, graph in graphs.items()},
@@ -132,9 +135,12 @@ def _weighed(config: Config, student: nn.Module, splits: Splits) -> Forecast:
         raise UnsupportedOperatorError(f"for {config.device.name}: {error.what}", error.remedy) from error
 
 
-def _untrained(config: Config, splits: Splits) -> nn.Module:
+def _as_it_starts(config: Config, splits: Splits) -> nn.Module:
+    """The student before any training; `student.checkpoint` may have left its layers other sizes."""
     options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
     student = blueprint.build(blueprint.Blueprint(config.student.model, options))
+    if config.student.checkpoint is not None:
+        load_checkpoint(student, config.student.checkpoint)
     check_answer(student, splits, f"student {config.student.model!r}")
     return student
 

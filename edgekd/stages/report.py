@@ -41,6 +41,7 @@ FILES = {
     "model.onnx": "int8 (QDQ, uint8 activations), for onnxruntime",
     "model_float.tflite": "the pruned student in float, as a baseline",
     "model_float.onnx": "the pruned student in float, as a baseline",
+    "student.pt": "the pruned student in torch, before int8; student.checkpoint takes it",
 }
 DATA_FIELDS = ("train", "validation", "test", "classes", "input_shape")
 TRAINING_FIELDS = (

@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from toys import Tiny
 
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.channels import cut, find
 from edgekd.nn.foreign import load_checkpoint
 
 TINY = Blueprint("toys:Tiny", {"classes": 3, "width": 8})
@@ -80,3 +82,28 @@ def test_garbage_is_called_damaged(tmp_path, garbage):
 def test_a_missing_checkpoint_is_a_wrong_setting(tmp_path):
     with pytest.raises(ConfigError, match="no checkpoint"):
         load_checkpoint(Tiny(), tmp_path / "a.pt")
+
+
+def pruned(path):
+    """A build's `student.pt` of a Tiny that lost channels; its network comes too."""
+    model = blueprint.build(TINY, seed=5).eval()
+    example = torch.zeros(1, 8, 8)
+    cut(find(model, example).groups, [range(1, 6)])
+    blueprint.save(model, TINY, path.parent / "model")
+    return kept(path, blueprint.as_checkpoint(path.parent / "model")), model
+
+
+def test_a_pruned_students_file_brings_its_sizes(tmp_path):
+    path, model = pruned(tmp_path / "student.pt")
+    images = torch.linspace(-1, 1, 4 * 64).reshape(4, 1, 8, 8)
+    fresh = Tiny(classes=3, width=8)
+    assert load_checkpoint(fresh, path) == []
+    assert repr(fresh) == repr(model)
+    assert torch.equal(fresh.eval()(images), model(images))
+
+
+def test_another_network_is_told_whose_the_file_is(tmp_path):
+    path, _ = pruned(tmp_path / "student.pt")
+    with pytest.raises(ModelError, match="does not fit") as refused:
+        load_checkpoint(nn.Sequential(nn.Conv2d(1, 8, 3), nn.Linear(8, 3)), path)
+    assert "toys:Tiny" in refused.value.remedy
