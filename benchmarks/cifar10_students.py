@@ -1,7 +1,7 @@
 """CIFAR-10 students of a ResNet-56, as small as MLPerf Tiny's: float, int8, bytes.
 
-python benchmarks/cifar10_students.py --root DIR --checkpoint resnet56-4bfd9763.th [--student NAME] [--method NAME]
-    [--seeds 0 1 2] [--epochs N] [--store DIR] [--out DIR] [--set KEY=VALUE] [--quick]
+python benchmarks/cifar10_students.py --root DIR --checkpoint resnet56-4bfd9763.th [--also resnet44-014dd654.th ...]
+    [--student NAME] [--method NAME] [--seeds 0 1 2] [--epochs N] [--store DIR] [--out DIR] [--set KEY=VALUE] [--quick]
 
 Published, on the same 10,000 images: ResNet-8 alone 87.19 % in float, 86.97 % in int8, 98,496 bytes; the teacher has
 93.39 %. `alone` trains on labels, every other --method is a loss of the catalog, or "attention+logits" and the like.
@@ -42,6 +42,9 @@ def build(asked: argparse.Namespace, seed: int, folder: Path, store: Path) -> Re
         "data.root": asked.root.resolve(), "teacher.checkpoint": asked.checkpoint.resolve(), "seed": seed,
         "student.model": asked.student, "distill.losses": toml.value(losses(asked.method)),
     }  # fmt: skip
+    if asked.also:
+        also = [{"model": file.name.split("-")[0], "checkpoint": str(file.resolve())} for file in asked.also]
+        settings |= {"teacher.also": toml.value(also), "distill.combine": "geometric"}
     if asked.epochs:
         settings["distill.epochs"] = asked.epochs
     if asked.quick:
@@ -55,6 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of CIFAR-10's binary batches")
     parser.add_argument("--checkpoint", type=Path, required=True, help="of the ResNet-56")
+    parser.add_argument("--also", type=Path, nargs="+", default=[], help="further ResNets that teach with it, as one")
     parser.add_argument("--student", default="resnet8")
     parser.add_argument("--method", default="logits")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
@@ -79,7 +83,7 @@ def main() -> None:
                 "accuracy_int8": round(boundaries["litert"].accuracy.value or 0, 2),
                 "size_bytes": {file.path: file.size_bytes for file in report.files}["model.tflite"],
                 "epochs": report.distillation.epochs if report.distillation else 0,
-                "settings": " ".join(asked.set),
+                "settings": " ".join([*asked.set, *(f"also={file.stem}" for file in asked.also)]),
                 "outputs_differing": sum(boundaries[name].differing or 0 for name in ("litert", "onnxruntime")),
             }
             append("cifar10_students", row, keep=not asked.quick)

@@ -100,8 +100,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             config.export.input_dtype,
         )
     ]
-    written.append(out / "student.pt")
-    tensors.write(written[-1], blueprint.as_checkpoint(read["prune"] / "model"))
+    tensors.write(out / "student.pt", blueprint.as_checkpoint(read["prune"] / "model"))
     return {
         "files": {str(path.relative_to(out)): path.stat().st_size for path in written},
         "macs": {stage: cost.macs(graph) if graph else None for stage, graph in graphs.items()},

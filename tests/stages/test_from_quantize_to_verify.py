@@ -14,12 +14,14 @@ from toys import stripes
 from edgekd import parity
 from edgekd.config import Compute, Config, Quantize
 from edgekd.errors import ModelError
+from edgekd.exporters.forecast import forecast
 from edgekd.figures import Boundary
 from edgekd.graph import files, integer
 from edgekd.graph.capture import capture
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
+from edgekd.nn.channels import cut, find, width
 from edgekd.nn.outputs import Outputs
 from edgekd.runners.litert import LiteRTRunner
 from edgekd.runners.onnxruntime import OnnxRuntimeRunner
@@ -153,6 +155,28 @@ def test_a_teacher_that_can_not_be_captured_is_a_note(made, tmp_path):
     assert "the teacher's float file is missing" in found["notes"][0]
     assert found["macs"]["teacher"] is None
     assert (tmp_path / "out" / "model.tflite").is_file()
+
+
+def test_a_pruned_student_goes_on_in_another_build_with_its_sizes(made, tmp_path):
+    splits = stripes()
+    small = blueprint.build(STUDENT, seed=1).eval()
+    groups = find(small, splits.example).groups
+    cut(groups, [range(width(group) - 1) for group in groups])
+    read = {**made, "prune": tmp_path / "prune"}
+    blueprint.save(small, STUDENT, read["prune"] / "model")
+    (tmp_path / "out").mkdir()
+    export.run(CONFIG, read, tmp_path / "out")
+
+    whole = {"model": "resnet8", "width": 4}
+    sizes = []
+    for student in (whole, {**whole, "checkpoint": tmp_path / "out" / "student.pt"}):
+        found = export.forecast(Config.model_validate({"student": student}), splits)
+        sizes.append(found["size_bytes"])
+    assert sizes == [
+        forecast(blueprint.build(STUDENT), splits.example, splits.classes).size_bytes,
+        forecast(small, splits.example, splits.classes).size_bytes,
+    ]
+    assert sizes[1] < sizes[0]
 
 
 def test_only_the_formats_that_are_asked_for_are_written(made, tmp_path):
