@@ -9,7 +9,7 @@ from pathlib import Path
 from edgekd import catalog, fingerprints
 from edgekd.config import Config
 from edgekd.configure import SettingsLike, configure, parts, sections
-from edgekd.errors import OverBudgetError, ParityError, StoreError
+from edgekd.errors import ConfigError, OverBudgetError, ParityError, StoreError
 from edgekd.figures import Report
 from edgekd.launched import ALONE, launched
 from edgekd.stage import Log, Stage, aside, recipe, run_aside, run_cached
@@ -109,6 +109,7 @@ def make(
     processes = launched()
     log = (log or to_stderr) if processes.main else _to_nobody
     out, shelf = folders(config, out, store)
+    _prove_kept(config, out)
     if processes.main:
         for folder in (out, shelf.root):
             _prove_writable(folder)
@@ -190,6 +191,13 @@ def _prove_writable(folder: Path) -> None:
         raise refused(nameless, folder) or StoreError(
             f"{folder} can't be made: {error.strerror}", "name folders of your own: --store DIR --out DIR"
         ) from error
+
+
+def _prove_kept(config: Config, out: Path) -> None:
+    """A build that overwrote what it starts from would be another one when it is run again."""
+    for section in (config.teacher, config.student):
+        if section.checkpoint is not None and section.checkpoint.resolve() == (out / "student.pt").resolve():
+            raise ConfigError(f"this build would overwrite its own checkpoint {section.checkpoint}", "--out ANOTHER")
 
 
 def _mention_differences(artifacts: Sequence[Artifact], log: Log) -> None:

@@ -101,6 +101,10 @@ MISTYPED = (
     bad("no checkpoint", f"{BUILD} --set teacher.checkpoint=gone.pt", "teacher.checkpoint: there is no gone.pt", 2),
     bad("a checkpoint that is a folder", f"{BUILD} --set teacher.checkpoint=build", "build is a folder", 2),
     bad("no student's checkpoint", f"{BUILD} --set student.checkpoint=gone.pt", "student.checkpoint: there is no", 2),
+    bad(
+        "a checkpoint that the build would overwrite", f"{BUILD} --set student.checkpoint=build/rpi4/student.pt",
+        "this build would overwrite its own checkpoint", 2, file("build/rpi4/student.pt", "weights"),
+    ),
     bad("a student that nothing trains", f"{BUILD} --set distill.epochs=0", "distill.epochs = 0 leaves the student", 2),
     bad("no such command", "biuld --target rpi4", "no such command 'biuld'", 2),
     bad("no such option", "build --tagret rpi4", "no such option: --tagret", 2),
