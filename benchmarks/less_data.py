@@ -2,12 +2,12 @@
 
 python benchmarks/less_data.py mnist --root MNIST --teacher big-0.pt [--shares 1 0.5 0.1] [--seeds 0 1 2]
 python benchmarks/less_data.py cifar10 --root DIR --teacher resnet20-12fca82f.th
-python benchmarks/less_data.py digits
+python benchmarks/less_data.py --quick                         the digits, one seed, a few minutes
 
 `alone` learns from the labels of a share of the training samples, `distilled` from the same samples and the teacher's
 soft targets for them, `unlabelled` from soft targets for all samples and no label at all. The teacher has seen all
 labels. All take as many steps, and the last one counts. Writes results/less_data.csv, a row a student. MNIST's teacher
-is the big net that hinton_mnist.py leaves; the digits, for a quick look, train their own and record nothing.
+is the big net that hinton_mnist.py leaves; the digits train their own and record nothing.
 """
 
 import argparse
@@ -111,20 +111,22 @@ def student(
 def main() -> None:
     """A row for each seed, share and method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", choices=SETTINGS)
+    parser.add_argument("data", choices=SETTINGS, nargs="?", default="digits")
     parser.add_argument("--root", type=Path)
     parser.add_argument("--teacher", type=Path, metavar="CHECKPOINT")
     parser.add_argument("--shares", type=float, nargs="+", default=[1.0, 0.5, 0.1])
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--quick", action="store_true", help="the digits and one seed")
     asked = parser.parse_args()
-    if asked.data != "digits" and not (asked.root and asked.teacher):
-        parser.error(f"{asked.data} needs --root and --teacher")
-    setting = SETTINGS[asked.data]
+    data = "digits" if asked.quick else asked.data
+    if data != "digits" and not (asked.root and asked.teacher):
+        parser.error(f"{data} needs --root and --teacher")
+    setting = SETTINGS[data]
     first = Config.model_validate({"data": {**setting.data, "root": asked.root}})
     whole = examine(first).splits  # one split of the data for all: what the teacher saw stays training data
     asker = frozen(teacher_of(setting, asked.teacher, first, whole), setting.training.precision)
-    for seed in asked.seeds:
+    for seed in asked.seeds[:1] if asked.quick else asked.seeds:
         for share in asked.shares:
             limit = round(share * len(whole.train))
             limited = examine(
@@ -138,12 +140,12 @@ def main() -> None:
                 trained = student(method, setting, asker, few, whole, config)
                 found = accuracies(trained.eval(), whole, title=method)
                 row = {
-                    "data": asked.data, "method": method,
+                    "data": data, "method": method,
                     "share": 0.0 if method == "unlabelled" else share, "seed": seed,
                     "samples": len(whole.train if method == "unlabelled" else few.train),
                     "accuracy": round(found["accuracy"], 2), "test_samples": len(whole.test),
                 }  # fmt: skip
-                append("less_data", row, keep=asked.data != "digits")
+                append("less_data", row, keep=data != "digits")
 
 
 if __name__ == "__main__":
