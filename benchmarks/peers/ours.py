@@ -12,8 +12,8 @@ from edgekd.losses.logits import SoftTargets
 from edgekd.nn.lesson import frozen
 from edgekd.nn.samples import chosen
 from edgekd.nn.splits import Splits
+from edgekd.quantization import calibrated, captured, normalisation, quantize
 from edgekd.stages.export import export
-from edgekd.stages.quantize import calibrated, captured, normalisation, quantize
 from peers.job import Converted, Job, in_torch
 
 

@@ -11,7 +11,7 @@ from ai_edge_litert import schema_py_generated as schema
 from torch import nn
 from toys import stripes
 
-from edgekd import parity
+from edgekd import parity, quantization
 from edgekd.config import Compute, Config, Quantize
 from edgekd.errors import ModelError
 from edgekd.exporters.forecast import forecast
@@ -104,11 +104,11 @@ def test_quantize_leaves_no_checkpoint_behind(made):
 def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
     splits, model = stripes(), blueprint.build(STUDENT, seed=1)
     model.train()(torch.randn(32, 1, 8, 8))
-    graph = quantize.captured(model, splits)
+    graph = quantization.captured(model, splits)
 
     def accuracy(learning_rate: float) -> float:
         settings = Quantize(epochs=4, batch_size=16, calibration=64, learning_rate=learning_rate)
-        found = quantize.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        found = quantization.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
         int8 = found.simulation.quantized_graph()
         x = next(verify._inputs(splits))
         codes = integer.run(int8, integer.quantize(x, int8.quantization(int8.input)))
@@ -130,7 +130,7 @@ def test_a_graph_that_is_not_the_model_is_noticed():
             return y if x.shape[0] == 2 else y + y
 
     with pytest.raises(ModelError, match="differs from the student"):
-        quantize.captured(Moody(), stripes())
+        quantization.captured(Moody(), stripes())
 
 
 def test_all_files_are_written_and_weighed(made):

@@ -10,9 +10,11 @@ import pytest
 import torch
 from toys import stripes
 
+from edgekd import quantization
 from edgekd.config import Compute, Config, Quantize
 from edgekd.errors import ConfigError
 from edgekd.graph import files, integer
+from edgekd.graph.prepare import prepared
 from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
 from edgekd.nn.batches import Batch, converted, normalise
@@ -188,9 +190,9 @@ def test_every_way_to_calibrate_gives_a_network_close_to_float(calibrate: str) -
     splits = stripes()
     model = blueprint.build(STUDENT, seed=1)
     model.train()(normalise(splits.train.x, splits))
-    graph = quantize.captured(model, splits)
+    graph = quantization.captured(model, splits)
     settings = Quantize(calibration=48, calibrate=calibrate, equalise=True)  # type: ignore[arg-type]
-    simulation = quantize.calibrated(graph, chosen(splits, 48, 0), settings)
+    simulation = quantization.calibrated(graph, chosen(splits, 48, 0), settings)
     x = normalise(splits.test.x, splits)
     with torch.no_grad():
         wanted, found = model.eval()(x), simulation(x)
@@ -201,10 +203,10 @@ def test_training_goes_at_the_same_pace_on_raw_inputs() -> None:
     splits = stripes()
     model = blueprint.build(STUDENT, seed=1)
     model.train()(normalise(splits.train.x, splits))
-    graph = quantize.captured(model, splits)
-    view, note = quantize.sensor_view(graph, chosen(splits, 48, 0), Quantize())
+    graph = quantization.captured(model, splits)
+    view, note = quantization.sensor_view(graph, chosen(splits, 48, 0), Quantize())
     assert view is not None and not note
-    folded = quantize.prepared(graph, quantize.normalisation(splits), view).graph
+    folded = prepared(graph, quantization.normalisation(splits), view).graph
     seen = Splits(splits.train, splits.validation, splits.test, splits.classes, (view.mean,), (view.std,))
 
     def teacher(batch: Batch) -> Outputs:
@@ -212,7 +214,7 @@ def test_training_goes_at_the_same_pace_on_raw_inputs() -> None:
 
     settings = Quantize(epochs=6, batch_size=16, calibration=48, learning_rate=1e-2)
     found = [
-        quantize.quantize(of, how, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        quantization.quantize(of, how, teacher, SoftTargets(), settings, seed=0, compute=Compute())
         for of, how in ((folded, seen), (graph, splits))
     ]
     raw, normal = (each.training.losses for each in found if each.training)

@@ -105,7 +105,7 @@ def test_raw_inputs_are_those_of_the_data_set():
 def test_an_int8_file_is_quantised_by_its_own_scale(tmp_path):
     from edgekd.config import Quantize
     from edgekd.nn.samples import chosen
-    from edgekd.stages.quantize import calibrated
+    from edgekd.quantization import calibrated
 
     splits = colourful()
     graph = capture(model(3), splits.example)
