@@ -27,6 +27,16 @@ CIFAR10_STUDENTS = {
 ALSO = re.compile(r',?\{model="\w+",checkpoint="([\w-]+)\.th"\}?')
 """One of several further teachers, as `teacher.also` has it."""
 
+MLPERF = {
+    "resnet8": ("CIFAR-10: MLPerf Tiny's ResNet-8, int8 TFLite", "86.97 % in 98,496 B"),
+    "resnet20": ("CIFAR-10: a ResNet-20 pruned to the same bytes, int8 TFLite", ""),
+}
+HINTONS = {
+    "distilled": ("MNIST: Hinton's small net under three of his big ones, float", "74 errors of 10,000"),
+    "distilled-int8": ("the same, pruned and int8, in a tenth of the bytes", ""),
+}
+"""Variant -> (what it is, what was published)."""
+
 TEXT_STUDENTS = {
     "student, seed": "{student}, {seed}",
     "teacher": "{accuracy_teacher} %",
@@ -87,6 +97,22 @@ def cifar10_students() -> str:
     return re.sub(r"teacher\.also=\[(.*?)\}\]", lambda also: ALSO.sub(r" also=\1", also[1]).strip(), written)
 
 
+def reached() -> str:
+    """What was published beside what was reached here: each student's newest row, Hinton's as a mean of its seeds."""
+    cells = []
+    newest = {row["student"]: row for row in rows("cifar10_students")}
+    for student, (what, published) in MLPERF.items():
+        if row := newest.get(student):
+            cells.append((what, published, f"{row['accuracy_int8']} % in {int(row['size_bytes']):,} B, 1 seed"))
+    for variant, (what, published) in HINTONS.items():
+        runs = {row["seed"]: row for row in rows("hinton_mnist") if row["variant"] == variant}
+        if runs:
+            errors = fmean(int(row["test_errors"]) for row in runs.values())
+            size = max(int(row["size_bytes"]) for row in runs.values())
+            cells.append((what, published, f"{errors:.1f} errors in {size:,} B, {len(runs)} seeds"))
+    return table(("student", "published", "here"), cells)
+
+
 def drift() -> str:
     """Means over the seeds: in the last window before the change, the first one after it, and at the end."""
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
@@ -131,6 +157,7 @@ def epoch_cost() -> str:
 
 
 TABLES = {
+    "reached": reached,
     "methods": methods,
     "hinton_mnist": runs("hinton_mnist", HINTON, "variant shift"),
     "cifar10_students": cifar10_students,
