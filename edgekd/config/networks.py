@@ -13,7 +13,8 @@ class Source(Part):
 
     Attributes:
         model: of the catalog, or "package.module:factory".
-        checkpoint: a torch checkpoint; given one, nothing is trained. It is read with `weights_only`.
+        checkpoint: a torch checkpoint, or a build's `student.pt`; given one, nothing is trained. It is read with
+            `weights_only`.
         file: a network in a file: .onnx, .tflite, .keras, or the folder of a SavedModel.
         call: "package.module:function", (N, ...) float32 in NumPy -> (N, classes).
         answers: an .npz of a teacher's outputs for the training samples, in the data set's order: `logits` or
