@@ -68,19 +68,22 @@ class Course:
         )  # fmt: skip
 
 
-def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> Course:
-    """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
+def untaught(config: Config, splits: Splits, seed: int = 0) -> tuple[nn.Module, blueprint.Blueprint, list[str]]:
+    """The student before any lesson: fresh, or as `student.checkpoint` has it, with notes on how that was read."""
     options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
     plan = blueprint.Blueprint(config.student.model, options)
-    notes: list[str] = []
+    student = blueprint.build(plan, seed=seed)
+    notes = load_checkpoint(student, config.student.checkpoint) if config.student.checkpoint else []
+    return student, plan, notes
+
+
+def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> Course:
+    """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
+    student, plan, notes = untaught(config, splits, config.seed)
 
     def fresh(seed: int) -> nn.Module:
-        student = blueprint.build(plan, seed=seed)
-        if config.student.checkpoint is not None:
-            notes.extend(note for note in load_checkpoint(student, config.student.checkpoint) if note not in notes)
-        return student
+        return untaught(config, splits, seed)[0]
 
-    student = fresh(config.seed)
     check_answer(student, splits, f"student {config.student.model!r}")
     network = open_network(read["teacher"])
     loss = _connected(config, config.seed, splits, student, network)

@@ -8,6 +8,7 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config
+from edgekd.course import untaught
 from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.exporters.forecast import Forecast
 from edgekd.exporters.forecast import forecast as weigh
@@ -18,7 +19,6 @@ from edgekd.graph.prepare import in_float
 from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint, tensors
 from edgekd.nn.evaluate import check_answer
-from edgekd.nn.foreign import load_checkpoint
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
@@ -47,12 +47,12 @@ def export(
 def foresee(config: Config, data: Path) -> None:
     """Refuse a student that has an operator without a writer, before anything trains."""
     splits = Splits.load(data)
-    _weighed(config, _as_it_starts(config, splits), splits)
+    _weighed(config, _untaught(config, splits), splits)
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
-    student = _as_it_starts(config, splits)
+    student = _untaught(config, splits)
     found = _weighed(config, student, splits)
     least = found
     if config.prune.criterion != "none":
@@ -134,12 +134,8 @@ def _weighed(config: Config, student: nn.Module, splits: Splits) -> Forecast:
         raise UnsupportedOperatorError(f"for {config.device.name}: {error.what}", error.remedy) from error
 
 
-def _as_it_starts(config: Config, splits: Splits) -> nn.Module:
-    """The student before any training; `student.checkpoint` may have left its layers other sizes."""
-    options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
-    student = blueprint.build(blueprint.Blueprint(config.student.model, options))
-    if config.student.checkpoint is not None:
-        load_checkpoint(student, config.student.checkpoint)
+def _untaught(config: Config, splits: Splits) -> nn.Module:
+    student, _, _ = untaught(config, splits)
     check_answer(student, splits, f"student {config.student.model!r}")
     return student
 
