@@ -1,5 +1,6 @@
 """The tables of the READMEs are what the CSVs say, and the configs of the benchmarks are right."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,11 @@ ROOT = Path(__file__).parent.parent
 def test_the_tables_are_up_to_date_with_their_csvs() -> None:
     done = subprocess.run([sys.executable, ROOT / "benchmarks" / "board.py", "--check"], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("rows", sorted((ROOT / "benchmarks" / "results").glob("*.csv")), ids=lambda path: path.stem)
+def test_no_row_names_a_folder_of_the_machine_that_made_it(rows: Path) -> None:
+    assert re.findall(r"[^\w.)%]/\w+/", rows.read_text(encoding="utf-8")) == []
 
 
 @pytest.mark.parametrize("config", sorted((ROOT / "benchmarks" / "configs").glob("*.toml")), ids=lambda path: path.stem)
