@@ -15,33 +15,32 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import torch
 from ai_edge_litert import schema_py_generated as schema
+from comparison import BATCH, compare
 from networks import LARGE_NETWORKS, NETWORKS, Network
 from record import append
 from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.config import Quantize
-from edgekd.graph import integer
 from edgekd.graph.capture import capture
 from edgekd.graph.islands import with_islands
 from edgekd.graph.simulate import Simulation
-from edgekd.graph.structure import Array, Graph, Kernels, Mode
+from edgekd.graph.structure import Graph, Kernels, Mode
 from edgekd.nn import blueprint
 from edgekd.nn.batches import normalise
 from edgekd.nn.optimizer import optimizer_for
 from edgekd.nn.splits import Splits
-from edgekd.parity import RUNTIMES, Runtime, Session, codes_of_operators, require
+from edgekd.parity import RUNTIMES, require
 
-BATCH, CALIBRATION = 32, 256
+CALIBRATION = 256
 STEP_ROUNDS = 5
 QUICK_INPUTS, LARGE_INPUTS = 64, 16
 TRAINED_TO: dict[Mode, Kernels] = {
@@ -59,39 +58,6 @@ IDENTICAL, STEPS = 0.9999, 1
 """What is asked of the simulation."""
 
 WRITE_LIMIT_S, CAPTURE_LIMIT_S, STEP_LIMIT = 1.0, 10.0, 2.0
-
-
-@dataclass
-class Tally:
-    """Codes that were compared, those that differ, and by how much at most."""
-
-    codes: int = 0
-    differing: int = 0
-    steps: int = 0
-
-    @property
-    def identical(self) -> float | None:
-        """The share of codes that are the same; None where nothing was compared."""
-        return round(1 - self.differing / self.codes, 8) if self.codes else None
-
-    def add(self, found: Array, expected: Array) -> None:
-        apart = np.abs(found.astype(np.int32) - expected.astype(np.int32))
-        self.codes += apart.size
-        self.differing += int((apart > 0).sum())
-        self.steps = max(self.steps, int(apart.max(initial=0)))
-
-
-@dataclass
-class Comparison:
-    """One network in one runtime."""
-
-    layers: dict[str, Tally] = field(default_factory=dict)
-    outputs: Tally = field(default_factory=Tally)
-    simulation: Tally = field(default_factory=Tally)
-    distinct: set[bytes] = field(default_factory=set)
-
-    def layer(self, name: str) -> Tally:
-        return self.layers.setdefault(name, Tally())
 
 
 @dataclass(frozen=True)
@@ -125,35 +91,6 @@ def subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
 def _untrained(name: str, network: Network, count: int) -> Subject:
     calibration = network.inputs(min(CALIBRATION, count), seed=1)
     return Subject(name, network.lived_in(), calibration, network.inputs(count, seed=2), "random, settled")
-
-
-def compare(runtime: Runtime, simulation: Simulation, graph: Graph, inputs: Tensor, folder: Path) -> Comparison:
-    """Every layer of a file that gives out all, the outputs of the plain file, and the simulation in its own mode."""
-    shown = codes_of_operators(graph)
-    write = catalog.load("exporter", runtime.format)
-    plain = Session(runtime, write(graph, folder / f"plain.{runtime.format}"))
-    layered = Session(runtime, write(graph.until(*shown), folder / f"layered.{runtime.format}"))
-    found = Comparison()
-    for part in inputs.split(BATCH):
-        codes = (_codes(part, graph),)
-        reference = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
-        for name, values in zip(shown, layered.run(*codes), strict=True):
-            found.layer(name).add(values, reference[name])
-        for name, values in zip(graph.outputs, plain.run(*codes), strict=True):
-            found.outputs.add(values, reference[name])
-            found.distinct.update(sample.tobytes() for sample in values)
-        if simulation.kernels == runtime.kernels:
-            with torch.no_grad():
-                simulated = simulation.trace_codes(part)
-            for name in graph.outputs:
-                found.simulation.add(simulated[name].numpy(), reference[name])
-    return found
-
-
-def _codes(x: Tensor, graph: Graph) -> Array:
-    if graph.tensors[graph.input].quantization is None:
-        return x.numpy()
-    return integer.quantize(x.numpy(), graph.quantization(graph.input))
 
 
 def seconds(action: Callable[[], Any]) -> tuple[Any, float]:

@@ -13,20 +13,17 @@ A row without an accuracy is of a training that diverged.
 import argparse
 import json
 import resource
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from record import append
-from torch import Tensor, nn
-from torch.nn import functional as F
+from step_cost import costs
+from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config, Distill
@@ -34,12 +31,9 @@ from edgekd.configure import configure
 from edgekd.errors import TrainingError
 from edgekd.losses.total import total_loss
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Batch, batches
-from edgekd.nn.evaluate import accuracies, channels_last, count_parameters
+from edgekd.nn.evaluate import accuracies, count_parameters
 from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.ground import channels_last_weights
-from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
-from edgekd.nn.outputs import answer
+from edgekd.nn.lesson import Lesson, frozen, learn
 from edgekd.nn.splits import Splits
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
@@ -66,7 +60,6 @@ METHODS: dict[str, list[dict[str, Any]]] = {
 }
 FOR_WORDS = {"embedding", "attention_maps", "hidden"}  # which a student of images has no layers for
 CLIP_NORM = 5.0  # of all methods alike: at the customary weight of hints the first steps are far too large
-ROUNDS, WARMING = 12, 3
 MB = 1e6
 
 
@@ -131,64 +124,12 @@ def run(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
     peak = torch.cuda.max_memory_allocated() if device != "cpu" else _resident()
     return {
         **figures,
-        **cost(asked, method, seed, device),
+        **costs(lesson_for(asked, [], seed), lesson_for(asked, METHODS[method], seed), asked.batch_size, device),
         "extra_parameters": count_parameters(lesson.loss) if lesson.loss is not None else 0,
         "peak_memory_mb": round(peak / MB, 1),
         "epochs": asked.epochs,
         "samples": len(lesson.splits.train),
     }
-
-
-def cost(asked: argparse.Namespace, method: str, seed: int, device: str) -> dict[str, float]:
-    """Medians of steps that take turns: plain, with the teacher running, and with its outputs at hand."""
-    plain = lesson_for(asked, [], seed)
-    taught = lesson_for(asked, METHODS[method], seed)
-    size = asked.batch_size
-    batch = next(batches(plain.splits.train, plain.splits, size, device=device))
-    steps: dict[str, Callable[[], None]] = {"plain": stepper(plain, None, batch, device)}
-    if taught.teacher is not None:
-        told = taught.teacher(batch)
-        steps["running"] = stepper(taught, taught.teacher, batch, device)
-        steps["at hand"] = stepper(taught, lambda _: told, batch, device)
-    seconds: dict[str, list[float]] = {name: [] for name in steps}
-    for _ in range(ROUNDS + WARMING):
-        for name, step in steps.items():
-            started = time.perf_counter()
-            step()
-            if device != "cpu":
-                torch.cuda.synchronize()
-            seconds[name].append(time.perf_counter() - started)
-    median = {name: statistics.median(found[WARMING:]) for name, found in seconds.items()}
-    return {
-        "plain_step_ms": round(1000 * median["plain"], 2),
-        "step_ms_ratio": round(median.get("running", median["plain"]) / median["plain"], 3),
-        "step_ms_ratio_stored": round(median.get("at hand", median["plain"]) / median["plain"], 3),
-    }
-
-
-def stepper(lesson: Lesson, teacher: Teacher | None, batch: Batch, device: str) -> Callable[[], None]:
-    """One step of the training, on one batch, again and again."""
-    module = nn.ModuleDict({"student": lesson.student, **({"loss": lesson.loss} if lesson.loss else {})})
-    module.to(device).train()
-    channels_last_weights(module)
-    optimizer = torch.optim.SGD(module.parameters(), lr=1e-6, momentum=0.9, nesterov=True)
-    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=lesson.settings.precision == "bf16")
-
-    def loss() -> Tensor:
-        answered = answer(lesson.student, channels_last(batch.x), lesson.layers, batch.index)
-        if teacher is None or lesson.loss is None:
-            return F.cross_entropy(answered.logits, batch.y)
-        told: Tensor = lesson.loss(answered, teacher(batch), batch.y)
-        return told
-
-    def step() -> None:
-        with mixed:
-            value = loss()
-        optimizer.zero_grad()
-        value.backward()
-        optimizer.step()
-
-    return step
 
 
 def quick_teacher(folder: Path) -> Path:

@@ -17,3 +17,10 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FAKE_LOG", "FAKE_STALL", "FAKE_VERDICT"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The file in which the stages of `fakes` count their runs."""
+    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "runs.txt"))
+    return tmp_path / "runs.txt"

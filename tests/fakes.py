@@ -7,6 +7,7 @@ is killed; FAKE_VERDICT is the report that the last stage writes: "good", "over"
 import hashlib
 import json
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,10 +15,21 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from edgekd import pipeline
+from edgekd.configure import configure
 from edgekd.figures import Boundary, Figure, LimitRow, Report
 from edgekd.stage import Stage
 
 EPOCHS = 3
+TESTS = Path(__file__).parent
+SCRIPT = """
+import sys
+import fakes
+from edgekd import pipeline
+from edgekd.configure import configure
+report = pipeline.make(configure(*sys.argv[1:2], settings=sys.argv[2:]), stages=fakes.stages())
+pipeline.judge(report)
+"""
 
 
 def data(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -142,3 +154,45 @@ def _stall(stage_name: str) -> None:
     if os.environ.get("FAKE_STALL") == stage_name:
         _log(f"{stage_name} stalls")
         time.sleep(60)
+
+
+def make(
+    target: str = "rpi4", log: list[str] | None = None, table: tuple[Stage, ...] | None = None, **settings: Any
+) -> Report:
+    """A build of fake stages in this process; `teacher__model` is the setting teacher.model."""
+    config = configure(target, settings={key.replace("__", "."): value for key, value in settings.items()})
+    return pipeline.make(config, stages=table or stages(), log=(log if log is not None else []).append)
+
+
+def start(*settings: str, **environment: str) -> subprocess.Popen[str]:
+    """The same build in another process."""
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT, "rpi4", *settings],
+        env={**os.environ, "PYTHONPATH": path, **environment},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def under_torchrun() -> subprocess.CompletedProcess[str]:
+    """The same build in two processes that train together."""
+    Path("script.py").write_text(SCRIPT)
+    path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
+    command = [*launcher, "script.py", "rpi4"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+
+
+def wait_for(line: str, file: Path) -> None:
+    """Until a fake stage has left that line in FAKE_LOG."""
+    deadline = time.monotonic() + 20
+    while not (file.exists() and line in file.read_text()):
+        assert time.monotonic() < deadline, f"{line!r} never came"
+        time.sleep(0.02)
+
+
+def built() -> dict[str, bytes]:
+    """The files of the build, by name."""
+    return {file.name: file.read_bytes() for file in Path("build/rpi4").iterdir()}

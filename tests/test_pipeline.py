@@ -1,70 +1,21 @@
-"""The pipeline on fake stages: what is reused, what a killed build leaves, who may read what, and how it ends."""
+"""The pipeline on fake stages: what is reused, who may read what, and how a build ends."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import fakes
 import pytest
+from fakes import built, make
 
 from edgekd import pipeline
 from edgekd.config import Config
 from edgekd.configure import configure
 from edgekd.declared import UndeclaredSettingError, trimmed
 from edgekd.errors import ConfigError, OverBudgetError, ParityError, StoreError
-from edgekd.figures import Report
 from edgekd.proof import verify_files
 from edgekd.stage import recipe
 from edgekd.store import Store
-
-HERE = Path(__file__).parent
-SCRIPT = """
-import sys
-import fakes
-from edgekd import pipeline
-from edgekd.configure import configure
-report = pipeline.make(configure(*sys.argv[1:2], settings=sys.argv[2:]), stages=fakes.stages())
-pipeline.judge(report)
-"""
-
-
-def make(target: str = "rpi4", log: list[str] | None = None, stages: Any = None, **settings: Any) -> Report:
-    config = configure(target, settings={key.replace("__", "."): value for key, value in settings.items()})
-    return pipeline.make(config, stages=stages or fakes.stages(), log=(log if log is not None else []).append)
-
-
-def start(*settings: str, **environment: str) -> subprocess.Popen[str]:
-    """The same build in another process."""
-    path = os.pathsep.join([str(HERE), str(HERE.parent)])
-    return subprocess.Popen(
-        [sys.executable, "-c", SCRIPT, "rpi4", *settings],
-        env={**os.environ, "PYTHONPATH": path, **environment},
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-@pytest.fixture
-def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in which fake stages count their runs."""
-    monkeypatch.setenv("FAKE_LOG", str(tmp_path / "runs.txt"))
-    return tmp_path / "runs.txt"
-
-
-def wait_for(line: str, file: Path) -> None:
-    deadline = time.monotonic() + 20
-    while not (file.exists() and line in file.read_text()):
-        assert time.monotonic() < deadline, f"{line!r} never came"
-        time.sleep(0.02)
-
-
-def built() -> dict[str, bytes]:
-    return {file.name: file.read_bytes() for file in Path("build/rpi4").iterdir()}
 
 
 def test_a_build_leaves_its_files_and_its_report() -> None:
@@ -113,63 +64,9 @@ def test_where_a_stage_runs_is_no_part_of_its_key() -> None:
     )
 
 
-def test_a_build_killed_in_a_training_goes_on_at_its_last_epoch_and_ends_the_same(runs: Path, tmp_path: Path) -> None:
-    killed = start(FAKE_STALL="teacher")
-    wait_for("teacher stalls", runs)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert not list(Path(".edgekd/teacher").glob("*")), "half-made work must not be seen"
-    runs.unlink()
-    make()
-    lines = runs.read_text().splitlines()
-    assert "data runs" not in lines
-    assert [line for line in lines if "epoch" in line] == ["teacher epoch 2"]
-    resumed = built()
-    config = configure("rpi4")
-    pipeline.make(config, store=tmp_path / "fresh", out=tmp_path / "unbroken", stages=fakes.stages(), log=[].append)
-    unbroken = {file.name: file.read_bytes() for file in (tmp_path / "unbroken").iterdir()}
-    assert {n: b for n, b in resumed.items() if n.startswith("model")} == {
-        n: b for n, b in unbroken.items() if n.startswith("model")
-    }
-
-
-def test_a_build_killed_while_it_exports_does_not_export_half_a_model(runs: Path) -> None:
-    killed = start(FAKE_STALL="export")
-    wait_for("export stalls", runs)
-    killed.send_signal(signal.SIGKILL)
-    killed.communicate()
-    assert list(Path("build/rpi4").iterdir()) == []
-    make()
-    assert "model.onnx" in built()
-
-
-def test_two_builds_at_once_do_each_piece_of_work_once(runs: Path) -> None:
-    both = [start(), start()]
-    errors = [process.communicate(timeout=60)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], errors
-    lines = runs.read_text().splitlines()
-    for name in ("data", "teacher", "export", "verify"):
-        assert lines.count(f"{name} runs") == 1, name
-    assert lines.count("report runs") == 2
-    assert list(Path(".edgekd/work").iterdir()) == []
-
-
-def test_a_second_build_says_that_it_waits(runs: Path) -> None:
-    first = start(FAKE_STALL="teacher")
-    wait_for("teacher stalls", runs)
-    second = start()
-    assert second.stderr is not None
-    lines = iter(second.stderr.readline, "")
-    assert any("another build is making it: waiting" in line for line in lines)
-    first.kill()
-    first.communicate()
-    second.communicate(timeout=30)
-    assert second.returncode == 0
-
-
 def test_a_stage_that_reads_what_it_does_not_declare_is_stopped() -> None:
     with pytest.raises(UndeclaredSettingError, match=r"'curious' reads distill, which its row in pipeline.STAGES"):
-        make(stages=(fakes.stage(fakes.curious, settings=("data",)),))
+        make(table=(fakes.stage(fakes.curious, settings=("data",)),))
 
 
 def test_a_stage_sees_the_settings_that_it_declares_and_no_other_of_that_section() -> None:
@@ -198,7 +95,7 @@ def test_the_table_reads_only_what_comes_before() -> None:
 def test_a_full_disk_is_reported_and_the_work_so_far_kept() -> None:
     table = (*fakes.stages()[:2], fakes.stage(fakes.full))
     with pytest.raises(StoreError, match="no space left"):
-        make(stages=table)
+        make(table=table)
     assert len(list(Path(".edgekd/teacher").iterdir())) == 1
 
 
@@ -315,33 +212,3 @@ def test_store_and_output_move_where_they_are_told(tmp_path: Path) -> None:
     assert (tmp_path / "o" / "model.tflite").is_file()
     assert Store(tmp_path / "s").root.is_dir()
     assert not Path(".edgekd").exists()
-
-
-def under_torchrun() -> subprocess.CompletedProcess[str]:
-    """The same build in two processes that train together."""
-    Path("script.py").write_text(SCRIPT)
-    path = os.pathsep.join([str(HERE), str(HERE.parent)])
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    command = [*launcher, "script.py", "rpi4"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
-
-
-@pytest.mark.slow
-def test_under_torchrun_every_process_trains_and_one_does_the_rest(runs: Path) -> None:
-    for expected in ((1, 2, 1, 1), (0, 0, 0, 1)):
-        done = under_torchrun()
-        assert done.returncode == 0, done.stderr
-        lines = runs.read_text().splitlines()
-        assert tuple(lines.count(f"{name} runs") for name in ("data", "teacher", "export", "report")) == expected
-        assert done.stderr.count("data      ") == 1, "one process speaks"
-        runs.unlink()
-
-
-@pytest.mark.slow
-def test_under_torchrun_a_failure_of_the_main_process_ends_all(runs: Path) -> None:
-    Path("build").write_text("a file where a folder should be")
-    done = under_torchrun()
-    assert done.returncode != 0
-    assert "a file stands where a folder should" in done.stderr
-    assert not runs.exists()

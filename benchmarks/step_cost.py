@@ -1,0 +1,69 @@
+"""What a step of training costs under a teacher, beside a step of the same student on labels alone."""
+
+import statistics
+import time
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.nn.batches import Batch, batches
+from edgekd.nn.evaluate import channels_last
+from edgekd.nn.ground import channels_last_weights
+from edgekd.nn.lesson import Lesson, Teacher
+from edgekd.nn.outputs import answer
+
+ROUNDS, WARMING = 12, 3
+
+
+def costs(plain: Lesson, taught: Lesson, batch_size: int, device: str) -> dict[str, float]:
+    """Medians of steps that take turns: plain, with the teacher running, and with its outputs at hand.
+
+    `plain_step_ms` is in milliseconds, the other two are ratios to it.
+    """
+    batch = next(batches(plain.splits.train, plain.splits, batch_size, device=device))
+    steps: dict[str, Callable[[], None]] = {"plain": stepper(plain, None, batch, device)}
+    if taught.teacher is not None:
+        told = taught.teacher(batch)
+        steps["running"] = stepper(taught, taught.teacher, batch, device)
+        steps["at hand"] = stepper(taught, lambda _: told, batch, device)
+    seconds: dict[str, list[float]] = {name: [] for name in steps}
+    for _ in range(ROUNDS + WARMING):
+        for name, step in steps.items():
+            started = time.perf_counter()
+            step()
+            if device != "cpu":
+                torch.cuda.synchronize()
+            seconds[name].append(time.perf_counter() - started)
+    median = {name: statistics.median(found[WARMING:]) for name, found in seconds.items()}
+    return {
+        "plain_step_ms": round(1000 * median["plain"], 2),
+        "step_ms_ratio": round(median.get("running", median["plain"]) / median["plain"], 3),
+        "step_ms_ratio_stored": round(median.get("at hand", median["plain"]) / median["plain"], 3),
+    }
+
+
+def stepper(lesson: Lesson, teacher: Teacher | None, batch: Batch, device: str) -> Callable[[], None]:
+    """One step of the training, on one batch, again and again."""
+    module = nn.ModuleDict({"student": lesson.student, **({"loss": lesson.loss} if lesson.loss else {})})
+    module.to(device).train()
+    channels_last_weights(module)
+    optimizer = torch.optim.SGD(module.parameters(), lr=1e-6, momentum=0.9, nesterov=True)
+    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=lesson.settings.precision == "bf16")
+
+    def loss() -> Tensor:
+        answered = answer(lesson.student, channels_last(batch.x), lesson.layers, batch.index)
+        if teacher is None or lesson.loss is None:
+            return F.cross_entropy(answered.logits, batch.y)
+        told: Tensor = lesson.loss(answered, teacher(batch), batch.y)
+        return told
+
+    def step() -> None:
+        with mixed:
+            value = loss()
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+
+    return step

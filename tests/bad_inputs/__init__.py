@@ -1,0 +1,12 @@
+"""Bad inputs, a table: what is typed, what the one line of error says, and the exit code."""
+
+from bad_inputs.data import DATA
+from bad_inputs.limits import LIMITS
+from bad_inputs.mistyped import MISTYPED
+from bad_inputs.models import MODELS
+from bad_inputs.places import PLACES
+from bad_inputs.row import BUILD, Bad
+
+__all__ = ["BUILD", "MISTYPED", "TABLE", "Bad"]
+
+TABLE = (*MISTYPED, *DATA, *MODELS, *LIMITS, *PLACES)
