@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -12,17 +13,19 @@ import torch
 from torch import nn
 
 from edgekd import catalog
-from edgekd.config import Config, Loss
+from edgekd.config import Config, Loss, Source
 from edgekd.errors import ConfigError, ModelError, TrainingError
 from edgekd.losses.total import TotalLoss, total_loss
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Views, batches
-from edgekd.nn.evaluate import accuracy, check_answer, logits
+from edgekd.nn.batches import Batch, Views, batches
+from edgekd.nn.evaluate import accuracy, logits
 from edgekd.nn.fit import FitResult
-from edgekd.nn.foreign import load_checkpoint
+from edgekd.nn.foreign import untrained
 from edgekd.nn.lesson import Lesson, Teacher
 from edgekd.nn.options import typed
-from edgekd.nn.splits import Splits
+from edgekd.nn.outputs import Outputs
+from edgekd.nn.splits import Positions, Splits
+from edgekd.teachers import foreign, given, several
 from edgekd.teachers.answers import views_of
 from edgekd.teachers.opening import open_network, open_teacher
 
@@ -68,30 +71,66 @@ class Course:
         )  # fmt: skip
 
 
-def untaught(config: Config, splits: Splits, seed: int = 0) -> tuple[nn.Module, blueprint.Blueprint, list[str]]:
-    """The student before any lesson: fresh, or as `student.checkpoint` has it, with notes on how that was read."""
-    options = blueprint.fill_options(config.student.model, config.student.entry_options(), splits)
-    plan = blueprint.Blueprint(config.student.model, options)
-    student = blueprint.build(plan, seed=seed)
-    notes = load_checkpoint(student, config.student.checkpoint) if config.student.checkpoint else []
-    return student, plan, notes
-
-
 def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> Course:
     """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
-    student, plan, notes = untaught(config, splits, config.seed)
+    course = _begun(config, splits, open_network(read["teacher"]))
+    layers, settings = course.loss.teacher_layers, config.distill
+    answers = None if layers else read.get("answers")  # layers are not stored
+    teacher = open_teacher(read["teacher"], splits, settings.precision, layers, answers, settings.combine)
+    _check_classes(teacher, splits)
+    return replace(course, teacher=teacher, views=views_of(answers))
+
+
+def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
+    """Go through all that comes before the trainings, with networks that nobody has trained.
+
+    What a teacher, a loss or a scheme of the catalog would refuse, perhaps after another training of hours, is refused
+    here in seconds, with the same error.
+
+    Args:
+        positions: of the splits' samples in the data set, as `load_positions` has them.
+    """
+    settings = config.teacher
+    networks = [_met(source, config.seed, splits, positions) for source in (settings, *settings.also)]
+    if settings.specialists:
+        several.check_specialists(settings)
+    lesson = _begun(config, splits, networks[0] if settings.single else None).lesson(config.seed, Path())
+    if config.distill.epochs and config.distill.scheme.name in catalog.SCHEMES:
+        with suppress(_Begins):
+            teach(replace(lesson, train=_begins), config)
+
+
+def _met(source: Source, seed: int, splits: Splits, positions: Positions) -> nn.Module | None:
+    """The untrained network of a teacher, where it is a torch network; others are asked a first time."""
+    if source.answers is not None:
+        given.read_answers(source.answers, splits, positions)
+    elif source.foreign:
+        foreign.try_out(source, splits)
+    else:
+        return untrained(source, splits, seed)[0]
+    return None
+
+
+class _Begins(Exception):
+    """The first training would begin."""
+
+
+def _begins(*_: Any, **__: Any) -> FitResult:
+    raise _Begins
+
+
+def _begun(config: Config, splits: Splits, network: nn.Module | None) -> Course:
+    """Student and losses for a teacher with this network, or with none; nobody answers yet."""
+    student, plan, notes = untrained(config.student, splits, config.seed)
 
     def fresh(seed: int) -> nn.Module:
-        return untaught(config, splits, seed)[0]
+        return untrained(config.student, splits, seed)[0]
 
-    check_answer(student, splits, f"student {config.student.model!r}")
-    network = open_network(read["teacher"])
+    def silent(batch: Batch) -> Outputs:
+        raise NotImplementedError
+
     loss = _connected(config, config.seed, splits, student, network)
-    answers = None if loss.teacher_layers else read.get("answers")  # layers are not stored
-    settings = config.distill
-    teacher = open_teacher(read["teacher"], splits, settings.precision, loss.teacher_layers, answers, settings.combine)
-    _check_classes(teacher, splits)
-    return Course(config, splits, plan, fresh, teacher, network, views_of(answers), loss, notes)
+    return Course(config, splits, plan, fresh, silent, network, None, loss, notes)
 
 
 def teach(lesson: Lesson, config: Config) -> FitResult:

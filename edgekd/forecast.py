@@ -47,6 +47,8 @@ def check(target: str, config: Path | str | None = None, settings: SettingsLike 
 
     Raises:
         UnsupportedOperatorError: an operator of the student can't be exported.
+        ConfigError, ModelError: teacher, losses and scheme can't be had together.
+        MissingExtraError: a runtime of `verify.runtimes` is not installed.
         OverBudgetError: size or RAM can't fit the target.
     """
     found = foresee(configure(target, config, settings))
@@ -59,6 +61,9 @@ def foresee(config: Config) -> Forecast:
     examined = importlib.import_module("edgekd.stages.data").examine(config)
     splits = examined.splits
     student: dict[str, Any] = importlib.import_module("edgekd.stages.export").forecast(config, splits)
+    importlib.import_module("edgekd.course").rehearse(config, splits, examined.positions)
+    for runtime in config.verify.runtimes:
+        importlib.import_module("edgekd.parity").require(runtime)
     samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
     operators = tuple(student["operators"])
@@ -67,6 +72,7 @@ def foresee(config: Config) -> Forecast:
         Finding("data", "ok", f"{counts}; {len(splits.classes)} classes of {tuple(splits.input_shape)}"),
         *(Finding("data", "note", note) for note in examined.notes),
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
+        Finding("distilling", "ok", _taught_by(config)),
     ]
     limits = config.limits
     size, least_size = student["size_bytes"], student["least_size_bytes"]
@@ -115,3 +121,11 @@ def _bytes(count: int) -> str:
         if count >= size:
             return f"{count / size:.1f} {unit}"
     return f"{count} B"
+
+
+def _taught_by(config: Config) -> str:
+    """How the student is to learn, in one line."""
+    if not config.distill.epochs:
+        return "none: the student stays as its checkpoint has it"
+    losses = " + ".join(loss.name for loss in config.distill.losses if loss.weight)
+    return f"{config.distill.scheme.name}, by {losses}"

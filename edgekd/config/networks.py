@@ -58,6 +58,11 @@ class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the
     also: tuple[Source, ...] = ()
     specialists: int = Field(0, ge=0)
 
+    @property
+    def single(self) -> bool:
+        """Whether it is one torch network, whose layers can be looked at."""
+        return not (self.foreign or self.also or self.specialists or self.members > 1)
+
 
 class Student(Part):
     """Attributes:

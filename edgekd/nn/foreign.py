@@ -8,8 +8,11 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from edgekd.config import Source, Student
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint, tensors
+from edgekd.nn.evaluate import check_answer
+from edgekd.nn.splits import Splits
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights", "ema", "state")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and habit
@@ -23,6 +26,22 @@ class Completing(Protocol):
     def complete(self, checkpoint: dict[str, Tensor]) -> list[str]:
         """Add to `checkpoint` what the simpler one lacks; notes on it."""
         ...
+
+
+def untrained(
+    source: Source | Student, splits: Splits, seed: int = 0
+) -> tuple[nn.Module, blueprint.Blueprint, list[str]]:
+    """A network of the config before any training here: fresh, or as its checkpoint has it, with notes on that.
+
+    Raises:
+        ConfigError, ModelError: it can't be built, its checkpoint is none for it, or it does not fit the data.
+    """
+    options = blueprint.fill_options(source.model, source.entry_options(), splits)
+    plan = blueprint.Blueprint(source.model, options)
+    model = blueprint.build(plan, seed=seed)
+    notes = load_checkpoint(model, source.checkpoint) if source.checkpoint else []
+    check_answer(model, splits, f"{'student' if isinstance(source, Student) else 'teacher'} {source.model!r}")
+    return model, plan, notes
 
 
 def load_checkpoint(model: nn.Module, path: Path) -> list[str]:

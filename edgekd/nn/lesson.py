@@ -38,6 +38,7 @@ class Lesson:
     connect: (student, teacher's network or None) -> the loss anew, its layers chosen for these two; None: the loss as
         it is serves any two.
     watch: (student, epochs done) is called after each epoch of `learn` but the last; what it raises ends the training.
+    train: what `trained` calls; a rehearsal ends there.
     """
 
     student: nn.Module
@@ -56,6 +57,7 @@ class Lesson:
     teacher_network: Callable[[], nn.Module] | None = None
     connect: Callable[[nn.Module, nn.Module | None], nn.Module] | None = None
     watch: Callable[[nn.Module, int], None] | None = None
+    train: Callable[..., FitResult] = fit
 
     def beside(self, name: str) -> Path | None:
         """A checkpoint for a further training of this lesson."""
@@ -91,13 +93,13 @@ def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = No
 
 
 def trained(lesson: Lesson, module: nn.Module, step: Step, **others: Any) -> FitResult:
-    """`fit` in the way of a lesson: its data, settings, seed and so on, where `others` does not say otherwise."""
+    """Train in the way of a lesson: its data, settings, seed and so on, where `others` does not say otherwise."""
     whole: dict[str, Any] = {
         "splits": lesson.splits, "settings": lesson.settings, "seed": lesson.seed, "compute": lesson.compute,
         "augment": lesson.augment, "views": lesson.views, "checkpoint": lesson.checkpoint, "title": lesson.title,
         **others,
     }  # fmt: skip
-    return fit(module, step, **whole)
+    return lesson.train(module, step, **whole)
 
 
 def told(lesson: Lesson, student: nn.Module, loss: nn.Module | None, batch: Batch) -> tuple[Outputs, Tensor]:

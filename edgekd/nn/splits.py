@@ -1,6 +1,7 @@
 """The three parts of a data set as every later stage sees them, and the folder that keeps them."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,16 @@ from edgekd.errors import StoreError
 PARTS = ("train", "validation", "test")
 UNITS = "units.json"
 POSITIONS = "positions.npz"
+Positions = Mapping[str, np.ndarray]
 """Where the samples of `train` and `validation` stand among the `total` that the data set calls training samples."""
+
+
+def load_positions(folder: Path) -> Positions:
+    """What stands in `POSITIONS` in the folder of a data set's splits; nothing where it is not kept."""
+    if not (folder / POSITIONS).is_file():
+        return {}
+    with np.load(folder / POSITIONS, allow_pickle=False) as kept:
+        return dict(kept)
 
 
 @dataclass(frozen=True)

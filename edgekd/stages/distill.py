@@ -14,14 +14,14 @@ import numpy as np
 from torch import nn
 
 from edgekd.config import Config, Distill
-from edgekd.course import Course, prepare, scheme_options, teach
+from edgekd.course import Course, prepare, rehearse, teach
 from edgekd.nn import blueprint, processes
 from edgekd.nn.evaluate import count_parameters, judged
 from edgekd.nn.fit import FitResult
 from edgekd.nn.layers import Pair
 from edgekd.nn.lesson import Lesson, learn, on_labels
 from edgekd.nn.passed_on import Pupils, passed_on, similarities
-from edgekd.nn.splits import Splits
+from edgekd.nn.splits import Splits, load_positions
 from edgekd.teachers.opening import logits_on
 
 VERSION = 6
@@ -43,8 +43,8 @@ class Taught:
 
 
 def foresee(config: Config, data: Path) -> None:
-    """Refuse options that the scheme can't take before even the teacher is trained."""
-    scheme_options(config)
+    """Refuse teachers, losses and schemes that can't be had together, before even the teacher is trained."""
+    rehearse(config, Splits.load(data), load_positions(data))
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config
-from edgekd.course import untaught
 from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.exporters.forecast import Forecast
 from edgekd.exporters.forecast import forecast as weigh
@@ -18,7 +17,7 @@ from edgekd.graph.capture import capture
 from edgekd.graph.prepare import in_float
 from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint, tensors
-from edgekd.nn.evaluate import check_answer
+from edgekd.nn.foreign import untrained
 from edgekd.nn.next_cut import narrowest
 from edgekd.nn.splits import Splits
 
@@ -47,12 +46,12 @@ def export(
 def foresee(config: Config, data: Path) -> None:
     """Refuse a student that has an operator without a writer, before anything trains."""
     splits = Splits.load(data)
-    _weighed(config, _untaught(config, splits), splits)
+    _weighed(config, untrained(config.student, splits)[0], splits)
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
-    student = _untaught(config, splits)
+    student = untrained(config.student, splits)[0]
     found = _weighed(config, student, splits)
     least = found
     if config.prune.criterion != "none":
@@ -132,12 +131,6 @@ def _weighed(config: Config, student: nn.Module, splits: Splits) -> Forecast:
         return weigh(student, splits.example, splits.classes, config.export.formats, *layers)
     except UnsupportedOperatorError as error:
         raise UnsupportedOperatorError(f"for {config.device.name}: {error.what}", error.remedy) from error
-
-
-def _untaught(config: Config, splits: Splits) -> nn.Module:
-    student, _, _ = untaught(config, splits)
-    check_answer(student, splits, f"student {config.student.model!r}")
-    return student
 
 
 def _captured(artifact: Path, splits: Splits) -> Graph:

@@ -17,10 +17,10 @@ from edgekd.nn import blueprint, processes
 from edgekd.nn.batches import Batch
 from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
 from edgekd.nn.fit import FitResult, fit
-from edgekd.nn.foreign import load_checkpoint
+from edgekd.nn.foreign import untrained
 from edgekd.nn.outputs import answer
 from edgekd.nn.splits import Splits
-from edgekd.teachers import foreign, given, several, specialists
+from edgekd.teachers import several, specialists
 from edgekd.teachers.opening import Part, place
 
 VERSION = 3
@@ -58,27 +58,15 @@ def train(
     )
 
 
-def foresee(config: Config, data: Path) -> None:
-    """Refuse a teacher from outside that can't be opened or does not fit the data, before anything trains."""
-    splits = Splits.load(data)
-    for source in (config.teacher, *config.teacher.also):
-        if source.answers is not None:
-            given.read_answers(source.answers, splits, data)
-        elif source.foreign:
-            foreign.try_out(source, splits)
-
-
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves `model/`, or `teacher.json` and `parts/`."""
     splits = Splits.load(read["data"])
-    settings = config.teacher
-    alone = not (settings.foreign or settings.also or settings.specialists or settings.members > 1)
-    if not alone:
-        metrics = _several(config, splits, read["data"], out)
-    else:
-        network = _network(config, settings, splits, config.seed, out / "training.ckpt")
+    if config.teacher.single:
+        network = _network(config, config.teacher, splits, config.seed, out / "training.ckpt")
         metrics = processes.from_main(lambda: _finish(network, splits, out))
-        metrics["notes"] += _doubts(metrics["validation_accuracy"], splits, settings.checkpoint)
+        metrics["notes"] += _doubts(metrics["validation_accuracy"], splits, config.teacher.checkpoint)
+    else:
+        metrics = _several(config, splits, read["data"], out)
     for state in out.glob("*.ckpt"):
         state.unlink(missing_ok=True)
     return metrics
@@ -86,12 +74,8 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 def _network(config: Config, source: Source, splits: Splits, seed: int, state: Path, title: str = "teacher") -> Network:
     """A torch teacher: from its checkpoint, or trained with the settings of [teacher]."""
-    options = blueprint.fill_options(source.model, source.entry_options(), splits)
-    plan = blueprint.Blueprint(source.model, options)
-    found = Network(blueprint.build(plan, seed=seed), plan, FitResult(0, [], processes.world(), 0, "cpu"))
-    if source.checkpoint is not None:
-        found.notes += load_checkpoint(found.model, source.checkpoint)
-    check_answer(found.model, splits, f"teacher {source.model!r}")
+    model, plan, notes = untrained(source, splits, seed)
+    found = Network(model, plan, FitResult(0, [], processes.world(), 0, "cpu"), notes)
     if source.checkpoint is None:
         found.result = train(
             found.model, splits, config.teacher, seed=seed, compute=config.compute, augment=config.data.augment,

@@ -10,20 +10,20 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.errors import ModelError
-from edgekd.nn.splits import PARTS, POSITIONS, Splits
+from edgekd.nn.splits import PARTS, Positions, Splits
 from edgekd.teachers.foreign import SUM_TOLERANCE, as_logits
 
 SHAPES = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
 
 
-def read_answers(path: Path, splits: Splits, data: Path) -> dict[str, np.ndarray]:
+def read_answers(path: Path, splits: Splits, positions: Positions) -> dict[str, np.ndarray]:
     """Logits (N, classes) by part, "train" and, where the file has them, "validation" and "test".
 
     Args:
         path: `logits` and so on for the training samples, `validation_logits`, `test_logits` for the others. There may
             be an answer to each sample of the training split, or to each training sample of the data set, those
             included that edgekd has set aside for validation or left out.
-        data: the folder of the splits.
+        positions: of the splits' samples in the data set, as `load_positions` has them.
     """
     try:
         with np.load(path, allow_pickle=False) as opened:
@@ -43,25 +43,27 @@ def read_answers(path: Path, splits: Splits, data: Path) -> dict[str, np.ndarray
             f"teacher.answers: {path.name} has {', '.join(arrays) or 'nothing'}, and no answers to training samples",
             f"arrays {SHAPES}",
         )
-    found = {**_divided(found["train"], splits, data, path.name), **{k: v for k, v in found.items() if k != "train"}}
+    found = {
+        **_divided(found["train"], splits, positions, path.name),
+        **{k: v for k, v in found.items() if k != "train"},
+    }
     for part in ("validation", "test"):
         if part in found and len(found[part]) != len(getattr(splits, part)):
             raise _wrong_count(path.name, part, len(found[part]), str(len(getattr(splits, part))))
     return found
 
 
-def _divided(logits: np.ndarray, splits: Splits, data: Path, who: str) -> dict[str, np.ndarray]:
+def _divided(logits: np.ndarray, splits: Splits, positions: Positions, who: str) -> dict[str, np.ndarray]:
     """Answers to the training split; of those to all training samples of the data set, the validation's too."""
     wanted = len(splits.train)
     if len(logits) == wanted:
         return {"train": logits}
-    if not (data / POSITIONS).is_file():
+    if not positions:
         raise _wrong_count(who, "train", len(logits), str(wanted))
-    with np.load(data / POSITIONS, allow_pickle=False) as positions:
-        total = int(positions["total"])
-        if len(logits) != total:
-            raise _wrong_count(who, "train", len(logits), f"{wanted} (or {total}, with those that were set aside)")
-        return {part: logits[positions[part]] for part in ("train", "validation") if part in positions}
+    total = int(positions["total"])
+    if len(logits) != total:
+        raise _wrong_count(who, "train", len(logits), f"{wanted} (or {total}, with those that were set aside)")
+    return {part: logits[positions[part]] for part in ("train", "validation") if part in positions}
 
 
 def _wrong_count(who: str, part: str, found: int, wanted: str) -> ModelError:

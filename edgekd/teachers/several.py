@@ -16,7 +16,7 @@ from edgekd.nn.ensemble import WAYS
 from edgekd.nn.evaluate import accuracy, logits
 from edgekd.nn.lesson import Teacher
 from edgekd.nn.outputs import Outputs
-from edgekd.nn.splits import Split, Splits
+from edgekd.nn.splits import Split, Splits, load_positions
 from edgekd.teachers import foreign, given, opening, specialists
 from edgekd.teachers.opening import Part, place
 
@@ -27,7 +27,7 @@ def brought(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
     """A teacher from outside torch, copied into `folder`; its answers as arrays where there are no others."""
     folder.mkdir(parents=True, exist_ok=True)
     if source.answers is not None:
-        for part, found in given.read_answers(source.answers, splits, data).items():
+        for part, found in given.read_answers(source.answers, splits, load_positions(data)).items():
             np.save(folder / f"{part}.npy", found, allow_pickle=False)
         return Part("answers", source.answers.name)
     foreign.try_out(source, splits)
@@ -37,14 +37,18 @@ def brought(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
     return Part("file", foreign.copy(source.file, folder).name, source.gives, source.input)
 
 
-def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
-    """The clusters of classes that a generalist confuses on the validation split."""
+def check_specialists(settings: Settings) -> None:
+    """ModelError where no specialist can be made of the teacher's model, whose number of classes can't be set."""
     takes = signatures.signature("model", settings.model)
     if takes is not None and not takes.open_ended and "classes" not in takes.options:
         raise ModelError(
             f"teacher {settings.model!r} takes no option `classes`: no specialist can be made of it",
             "teacher.specialists = 0",
         )
+
+
+def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
+    """The clusters of classes that a generalist confuses on the validation split."""
     found = logits(model, splits.validation, splits, title="teacher: what it confuses")
     return specialists.clusters(found, settings.specialists, seed)
 

@@ -11,6 +11,7 @@ GROUP_NORM = net(
     "return self.head(self.norm(self.wide(x.flatten(1))))",
     "self.wide, self.norm = nn.Linear(64, 64), nn.GroupNorm(4, 64)",
 )
+TWO_TEACHERS = TINY.replace("[16], ", "[16], members = 2, ")
 LOSS = TINY.replace("baseline", 'losses = [{ name = "mine:Loss" }], baseline')
 MODELS = (
     bad("a checkpoint cut short", PT, "teacher.pt is damaged or no torch checkpoint", 1, wrongs.truncated_checkpoint),
@@ -21,6 +22,11 @@ MODELS = (
     bad(
         "an empty checkpoint", PT, "teacher.pt is damaged or no torch checkpoint (0 bytes)", 1,
         file("teacher.pt", ""),
+    ),
+    bad(
+        "a checkpoint that is text, checked", f"{CHECK} --set teacher.checkpoint=teacher.pt",
+        "teacher.pt is damaged or no torch checkpoint", 1,
+        file("teacher.pt", "weights"),
     ),
     bad("code in a checkpoint", PT, "teacher.pt holds pickled code", 1, wrongs.trapped_checkpoint),
     bad("code in an old checkpoint", PT, "teacher.pt holds pickled code", 1, wrongs.trapped_pickle),
@@ -66,6 +72,18 @@ MODELS = (
     bad(
         "an operator without a writer, built", BUILD, "nn.BatchNorm2d", 1,
         both(GROUP_NORM, student('model = "mine:Net"')),
+    ),
+    bad(
+        "a layer that is not there, checked", CHECK, "the student has no layer 'layer.1'", 2,
+        config(TINY.replace("baseline", 'losses = [{ name = "hints", layers = ["layer.1:layers.1"] }], baseline')),
+    ),
+    bad(
+        "layers of a teacher that shows none, checked", CHECK, "'hints' needs the teacher's layers", 2,
+        config(TWO_TEACHERS.replace("baseline", 'losses = [{ name = "hints" }], baseline')),
+    ),
+    bad(
+        "a scheme for a teacher that shows its layers, checked", CHECK, "'stream' needs the teacher as a torch network",
+        2, config(TWO_TEACHERS.replace("baseline", 'scheme = { name = "stream", windows = 1 }, baseline')),
     ),
     bad(
         "a loss that is no scalar", BUILD, "where a scalar is due", 1,

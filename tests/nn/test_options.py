@@ -3,10 +3,8 @@
 import pytest
 
 from edgekd import catalog
-from edgekd.config import Config
 from edgekd.errors import ConfigError
 from edgekd.nn.options import typed
-from edgekd.stages import distill
 
 
 @pytest.mark.parametrize("name", catalog.SCHEMES)
@@ -42,9 +40,3 @@ def test_a_users_own_scheme_needs_no_annotations(own_folder):
     assert typed("scheme", "bare_scheme:bare", {"often": "x"}, "distill.scheme") == {"often": "x"}
     with pytest.raises(ConfigError, match=r"distill\.scheme\.often: Field required"):
         typed("scheme", "bare_scheme:bare", {}, "distill.scheme")
-
-
-def test_the_stage_refuses_before_the_teacher_is_trained(tmp_path):
-    config = Config.model_validate({"distill": {"scheme": {"name": "mutual", "peers": "two"}}})
-    with pytest.raises(ConfigError, match="valid integer"):
-        distill.foresee(config, tmp_path)

@@ -5,7 +5,6 @@ import pytest
 from toys import stripes
 
 from edgekd.errors import EdgekdError, ModelError
-from edgekd.nn.splits import POSITIONS
 from edgekd.teachers import given
 
 SPLITS = stripes(count=24)
@@ -19,16 +18,16 @@ def saved(folder, **arrays):
 def test_stored_logits_are_taken_in_the_data_sets_order(tmp_path):
     logits = np.arange(48, dtype=np.float32).reshape(24, 2)
     file = saved(tmp_path, logits=logits, test_logits=np.ones((32, 2)))
-    found = given.read_answers(file, SPLITS, tmp_path)
+    found = given.read_answers(file, SPLITS, {})
     np.testing.assert_array_equal(found["train"], logits)
     assert found["test"].shape == (32, 2) and "validation" not in found
 
 
 def test_answers_to_all_training_samples_of_the_data_set_are_divided_as_it_was(tmp_path):
     positions = np.random.default_rng(0).permutation(60)
-    np.savez(tmp_path / POSITIONS, train=positions[:24], validation=positions[24:56], total=np.array(60))
+    known = {"train": positions[:24], "validation": positions[24:56], "total": np.array(60)}
     logits = np.arange(120, dtype=np.float32).reshape(60, 2)
-    found = given.read_answers(saved(tmp_path, logits=logits), SPLITS, tmp_path)
+    found = given.read_answers(saved(tmp_path, logits=logits), SPLITS, known)
     np.testing.assert_array_equal(found["train"], logits[positions[:24]])
     np.testing.assert_array_equal(found["validation"], logits[positions[24:56]])
 
@@ -57,13 +56,13 @@ def test_the_rest_of_the_mass_is_spread_evenly_over_the_other_classes():
 )
 def test_stored_outputs_that_do_not_fit_are_refused(tmp_path, arrays, told):
     with pytest.raises(ModelError, match=told):
-        given.read_answers(saved(tmp_path, **arrays), SPLITS, tmp_path)
+        given.read_answers(saved(tmp_path, **arrays), SPLITS, {})
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):
     (tmp_path / "outputs.npz").write_bytes(b"nothing")
     with pytest.raises(ModelError, match=r"can't be read as \.npz"):
-        given.read_answers(tmp_path / "outputs.npz", SPLITS, tmp_path)
+        given.read_answers(tmp_path / "outputs.npz", SPLITS, {})
     np.save(tmp_path / "plain.npy", np.zeros(3))
     with pytest.raises(EdgekdError):
-        given.read_answers(tmp_path / "plain.npy", SPLITS, tmp_path)
+        given.read_answers(tmp_path / "plain.npy", SPLITS, {})

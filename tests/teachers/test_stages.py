@@ -54,7 +54,7 @@ def read(tmp_path):
 
 def through(asked_for, read, tmp_path):
     """The metrics of teacher, answers and distill."""
-    teacher.foresee(asked_for, read["data"])
+    distill.foresee(asked_for, read["data"])
     answers.foresee(asked_for, read["data"])
     found = [teacher.run(asked_for, read, read["teacher"]), answers.run(asked_for, read, read["answers"])]
     return [*found, distill.run(asked_for, read, tmp_path / "distill")]
@@ -156,10 +156,10 @@ def test_a_loss_that_looks_inside_is_refused_before_any_training(read, tmp_path)
 def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(read, tmp_path):
     np.savez(tmp_path / "outputs.npz", logits=np.zeros((7, 2)))
     with pytest.raises(ModelError, match="7 answers"):
-        teacher.foresee(config({"answers": str(tmp_path / "outputs.npz")}), read["data"])
+        distill.foresee(config({"answers": str(tmp_path / "outputs.npz")}), read["data"])
     also = [{"call": f"{HERE}:knowing"}]
     with pytest.raises(ModelError, match="failed on inputs"):
-        teacher.foresee(config({"also": also}), read["data"])
+        distill.foresee(config({"also": also}), read["data"])
 
 
 @pytest.mark.parametrize(
