@@ -125,9 +125,12 @@ def _task(
     if not resolved.distill.epochs:
         raise ConfigError("distill.epochs = 0 trains nothing that could be tuned", "--set distill.epochs=40")
     made: dict[str, Path] = {}
-    distill = next(stage for stage in STAGES if stage.name == "distill")
-    for stage in STAGES[: STAGES.index(distill)]:
+    *before, distill = STAGES[: 1 + next(place for place, stage in enumerate(STAGES) if stage.name == "distill")]
+    for stage in before:
         made[stage.name] = run_cached(stage, resolved, made, shelf, ALONE, log).folder
+        if stage.name == "data":
+            for later in (*before, distill):
+                later.foresee(resolved, made["data"])
     if not space:
         space = search.usual(
             resolved, importlib.import_module("edgekd.course").layer_choices(view(distill, resolved), made)

@@ -175,6 +175,12 @@ def test_what_can_not_be_searched_is_refused_before_anything_trains(searched: st
     assert not list(Path("new").glob("teacher"))
 
 
+def test_what_the_student_can_not_learn_by_is_refused_before_anything_trains() -> None:
+    with pytest.raises(ConfigError, match="don't fill 1000 windows"):
+        search(1, settings=("distill.scheme.name=stream", "distill.scheme.windows=1000"), store=Path("new"))
+    assert not list(Path("new").glob("teacher"))
+
+
 @pytest.mark.usefixtures("trained")
 def test_a_study_of_something_else_is_not_mixed_in() -> None:
     search(1, study="mine")
