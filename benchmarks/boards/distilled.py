@@ -164,7 +164,7 @@ TABLES = {
     "text_students": runs("text_students", TEXT_STUDENTS, "student"),
     "less_data": runs("less_data", LESS_DATA, "data method share"),
     "epoch_cost": epoch_cost,
-    "schemes": over_seeds("schemes", "run student", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}),
+    "schemes": over_seeds("schemes", "data run student", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}),
     "cross_modal": over_seeds(
         "cross_modal", "student samples", {"teacher": "teacher_accuracy", "accuracy": "accuracy"}
     ),

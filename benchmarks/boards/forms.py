@@ -52,7 +52,7 @@ def over_seeds(name: str, by: str, columns: dict[str, str]) -> Callable[[], str]
         newest = {tuple(row[key] for key in (*by.split(), "seed")): row for row in rows(name)}
         cells = []
         for kind in dict.fromkeys(key[:-1] for key in newest):
-            runs = [row for key, row in newest.items() if key[:-1] == kind]
+            runs = sorted((row for key, row in newest.items() if key[:-1] == kind), key=lambda row: int(row["seed"]))
             told = [[row[column] for row in runs if row[column]] for column in columns.values()]
             cells.append((", ".join(kind), str(len(runs)), *map(_mean_and_each, told)))
         return table((by.replace(" ", ", ").replace("_", " "), "seeds", *columns), cells)
