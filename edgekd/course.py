@@ -90,6 +90,7 @@ def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
     Args:
         positions: of the splits' samples in the data set, as `load_positions` has them.
     """
+    scheme_options(config)
     settings = config.teacher
     networks = [_met(source, config.seed, splits, positions) for source in (settings, *settings.also)]
     if settings.specialists:
