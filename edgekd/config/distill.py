@@ -29,8 +29,6 @@ class Distill(Training):
     views: the teacher's answers are stored for so many augmentation views, and epoch e trains on view e % views. With
         fewer epochs than views, those of prune and quantize counted, and with 0, each epoch is augmented afresh and the
         teacher runs beside the student. Without augmentation one view is all there are.
-    average: the student gets the mean of the weights that so many last epochs ended on (SWA), and with 0 those of the
-        last one; they differ enough for that to help with schedule = "constant".
     combine: how several teachers answer as one: the mean of their probabilities, plain, weighted by each one's
         confidence in the sample, or by its validation accuracy; or their geometric mean, the mean of their logits.
     baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
@@ -45,7 +43,6 @@ class Distill(Training):
     )
     losses: tuple[Loss, ...] = (Loss(),)
     views: int = Field(8, ge=0)
-    average: int = Field(0, ge=0)
     combine: Literal["mean", "confidence", "validation", "geometric"] = "mean"
     baseline: bool = True
     baseline_epochs: PositiveInt | None = None

@@ -17,7 +17,6 @@ from edgekd.errors import TrainingError
 from edgekd.figures import AlongTheWay
 from edgekd.nn import ground, processes, resume
 from edgekd.nn.augmentation import draw
-from edgekd.nn.averaging import Averaging
 from edgekd.nn.batches import Batch, Views, applicable, batches, count_steps, epoch_order
 from edgekd.nn.evaluate import channels_last
 from edgekd.nn.optimizer import learning_rate, optimizer_for
@@ -66,7 +65,6 @@ def fit(
     title: str,
     on_epoch: Callable[[nn.Module, int], None] | None = None,
     order: Callable[[int], np.ndarray] | None = None,
-    average: Averaging | None = None,
 ) -> FitResult:
     """Train `module` in place on `splits.train`; it comes back on the CPU, in training mode.
 
@@ -83,12 +81,11 @@ def fit(
         on_epoch: (module, epoch) is called before each epoch, in every process. After a resume it is not called for
             the epochs that are done, so what it does must depend on `epoch` alone.
         order: epoch -> the positions in the training split that it visits, as many in each epoch; None permutes all.
-        average: of the weights of a network in `module`, which it has in the end; None leaves those of the last epoch.
     """
     order = order or partial(epoch_order, len(splits.train), seed)
     with ground.reproducible(compute.threads or ground.threads(splits, settings)):
         training = _Fit(module, step, splits, settings, seed, compute, augment, views, checkpoint, title, order)
-        return training.run(on_epoch, average)
+        return training.run(on_epoch)
 
 
 class _Fit:
@@ -119,22 +116,19 @@ class _Fit:
         self.step = _Step(module, step)
         self.fabric = ground.fabric(settings, compute, unused=self.world > 1 and self._leaves_some_out())
 
-    def run(self, on_epoch: Callable[[nn.Module, int], None] | None, average: Averaging | None) -> FitResult:
+    def run(self, on_epoch: Callable[[nn.Module, int], None] | None) -> FitResult:
         """Set up, go on from what was kept, and train the epochs that are left."""
         self.module.to(self.fabric.device)
         ground.channels_last_weights(self.module)
-        last = 0 if average is None else average.last
         run = resume.fingerprint(
-            self.module, self.splits, self.settings, self.augment, self.views, self.seed, self.title, last
+            self.module, self.splits, self.settings, self.augment, self.views, self.seed, self.title
         )
         optimizer = optimizer_for(self.module, self.settings)
         state, note = resume.kept(self.checkpoint, run)
         if note:
             self._note(note)
-        if average is not None:
-            average.to(self.fabric.device)
         if state is not None:
-            resume.restore(state, self.module, optimizer, average)
+            resume.restore(state, self.module, optimizer)
         losses = list(state.losses) if state else []
         done = len(losses)
         if done < self.settings.epochs:
@@ -145,15 +139,8 @@ class _Fit:
                     on_epoch(self.module, epoch)
                 losses.append(self._epoch(epoch, advance))
                 self._share_buffers()
-                mean = {}
-                if average is not None:
-                    average.epoch_ended(left=self.settings.epochs - epoch - 1)
-                    mean = average.state()
-                kept = resume.State(run, epoch + 1, losses, self.module.state_dict(), optimizer.state_dict(), mean)
+                kept = resume.State(run, epoch + 1, losses, self.module.state_dict(), optimizer.state_dict())
                 resume.keep(self.checkpoint, kept)
-        if average is not None:
-            average.take(self._batches(self.settings.epochs))
-            self._share_buffers()
         ground.come_home(self.module)
         device = str(self.fabric.device)
         return FitResult(len(losses), losses, self.world, done, device, tuple(self.notes))
@@ -161,11 +148,18 @@ class _Fit:
     def _epoch(self, epoch: int, advance: Callable[[int, str], None]) -> float:
         """One pass over the training split; its mean loss comes back."""
         torch.manual_seed(_chance(self.seed, epoch, processes.rank()))  # dropout and the like
+        view = None if self.views is None else epoch % self.views.count
+        drawn_from = (self.seed, epoch) if self.views is None else (self.views.seed, epoch % self.views.count)
+        draws = draw(len(self.splits.train), self.augment, *drawn_from)
         self.module.train()
         pending: list[Tensor] = []
         losses: list[float] = []
+        cut = batches(
+            self.splits.train, self.splits, self.batch_size, order=self.order(epoch), augment=self.augment,
+            draws=draws, view=view, rank=processes.rank(), processes=self.world, device=self.fabric.device,
+        )  # fmt: skip
         with self._memory_error_explained():
-            for number, batch in enumerate(self._batches(epoch)):
+            for number, batch in enumerate(cut):
                 pending.append(self._update(batch, epoch * self.steps + number))
                 if len(pending) == CHECK_EVERY or number + 1 == self.steps:
                     losses += self._finite(pending, epoch, first=len(losses))
@@ -173,16 +167,6 @@ class _Fit:
                 seen = f", loss {losses[-1]:.3f}" if losses else ""
                 advance(1, f"epoch {epoch + 1}/{self.settings.epochs}{seen}")
         return float(np.mean(losses))
-
-    def _batches(self, epoch: int) -> Iterator[Batch]:
-        """What this process sees in an epoch, augmented."""
-        view = None if self.views is None else epoch % self.views.count
-        drawn_from = (self.seed, epoch) if self.views is None else (self.views.seed, epoch % self.views.count)
-        return batches(
-            self.splits.train, self.splits, self.batch_size, order=self.order(epoch), augment=self.augment,
-            draws=draw(len(self.splits.train), self.augment, *drawn_from), view=view,
-            rank=processes.rank(), processes=self.world, device=self.fabric.device,
-        )  # fmt: skip
 
     def _update(self, batch: Batch, step: int) -> Tensor:
         rate = learning_rate(step, self.settings.epochs * self.steps, self.settings)

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.config import Augment, Compute, Distill, Training
+from edgekd.config import Augment, Compute, Training
 from edgekd.errors import ConfigError
-from edgekd.nn.averaging import Averaging
 from edgekd.nn.batches import Batch, Views
 from edgekd.nn.evaluate import channels_last
 from edgekd.nn.fit import FitResult, Step, fit
@@ -90,17 +89,11 @@ def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = No
             on_epoch(module, epoch)
 
     parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
-    average = Averaging(lesson.student, last) if (last := _averaged(lesson)) else None
-    return trained(lesson, nn.ModuleDict(parts), partial(_step, lesson), on_epoch=between, average=average)
+    return trained(lesson, nn.ModuleDict(parts), partial(_step, lesson), on_epoch=between)
 
 
 def trained(lesson: Lesson, module: nn.Module, step: Step, **others: Any) -> FitResult:
     """Train in the way of a lesson: its data, settings, seed and so on, where `others` does not say otherwise."""
-    if _averaged(lesson) and "average" not in others:
-        raise ConfigError(
-            "distill.average is for schemes in which nothing but a student learns: offline, born_again, assistant",
-            "distill.average = 0",
-        )
     whole: dict[str, Any] = {
         "splits": lesson.splits, "settings": lesson.settings, "seed": lesson.seed, "compute": lesson.compute,
         "augment": lesson.augment, "views": lesson.views, "checkpoint": lesson.checkpoint, "title": lesson.title,
@@ -165,11 +158,6 @@ def in_a_row(results: Sequence[FitResult]) -> FitResult:
         resumed_from=sum(result.resumed_from for result in results),
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
     )
-
-
-def _averaged(lesson: Lesson) -> int:
-    """The last epochs over which weights are averaged."""
-    return lesson.settings.average if isinstance(lesson.settings, Distill) else 0
 
 
 def _step(lesson: Lesson, module: nn.ModuleDict, batch: Batch) -> Tensor:

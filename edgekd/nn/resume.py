@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,6 @@ from torch import nn
 from edgekd.config import Augment, Training
 from edgekd.errors import ModelError
 from edgekd.nn import tensors
-from edgekd.nn.averaging import Averaging
 from edgekd.nn.batches import Views
 from edgekd.nn.processes import from_main, is_main
 from edgekd.nn.splits import Splits
@@ -24,7 +23,6 @@ class State:
     run: which training it belongs to, by `fingerprint`.
     epoch: epochs done.
     losses: the mean loss of each.
-    mean: of the weights over the last epochs, where they are averaged.
     """
 
     run: str
@@ -32,7 +30,6 @@ class State:
     losses: list[float]
     module: dict[str, Any]
     optimizer: dict[str, Any]
-    mean: dict[str, Any] = field(default_factory=dict)
 
 
 def fingerprint(
@@ -43,7 +40,6 @@ def fingerprint(
     views: Views | None,
     seed: int,
     title: str,
-    average: int = 0,
 ) -> str:
     """Sixteen hex digits that differ between trainings which must not continue each other."""
     facts = {
@@ -53,7 +49,6 @@ def fingerprint(
         "augment": augment.model_dump() if augment else None,
         "views": asdict(views) if views else None,
         "module": [[key, list(value.shape)] for key, value in module.state_dict().items()],
-        "average": average,
         "data": [len(splits.train), list(splits.input_shape), list(splits.mean), list(splits.std)],
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
@@ -83,11 +78,7 @@ def _read(path: Path | None, run: str) -> tuple[State | None, str]:
     return state, ""
 
 
-def restore(
-    state: State, module: nn.Module, optimizer: torch.optim.Optimizer, average: Averaging | None = None
-) -> None:
-    """Put module and optimizer, and the mean of weights if there is one, back to where they were."""
+def restore(state: State, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
+    """Put module and optimizer back to where they were."""
     module.load_state_dict(state.module)
     optimizer.load_state_dict(state.optimizer)
-    if average is not None:
-        average.restore(state.mean)
