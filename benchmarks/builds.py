@@ -13,14 +13,17 @@ FINISHED = (0, 3, 5)
 
 
 def built(
-    config: Path | None, settings: Iterable[str], folder: Path, store: Path, target: str = "rpi4"
+    config: Path | None, settings: Iterable[str], folder: Path, store: Path, target: str = "rpi4", processes: int = 1
 ) -> tuple[Report, int]:
     """(report, exit code); files go to `folder`, and what `store` holds is reused. Exits where there is no report.
 
     Args:
         settings: "key=value", as after --set.
+        processes: that train together, under torchrun.
     """
-    command = [sys.executable, "-m", "edgekd", "build", "--target", target, "--out", str(folder), "--store", str(store)]
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
+    command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "edgekd", "build"]
+    command += ["--target", target, "--out", str(folder), "--store", str(store)]
     command += ["--config", str(config)] if config else []
     for setting in settings:
         command += ["--set", setting]

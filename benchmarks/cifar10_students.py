@@ -1,7 +1,8 @@
 """CIFAR-10 students of a ResNet-56, as small as MLPerf Tiny's: float, int8, bytes.
 
 python benchmarks/cifar10_students.py --root DIR --checkpoint resnet56-4bfd9763.th [--also resnet44-014dd654.th ...]
-    [--student NAME] [--method NAME] [--seeds 0 1 2] [--epochs N] [--store DIR] [--out DIR] [--set KEY=VALUE] [--quick]
+    [--student NAME] [--method NAME] [--seeds 0 1 2] [--epochs N] [--store DIR] [--out DIR] [--processes N]
+    [--set KEY=VALUE] [--quick]
 
 Published, on the same 10,000 images: ResNet-8 alone 87.19 % in float, 86.97 % in int8, 98,496 bytes; the teacher has
 93.39 %. `alone` trains on labels, every other --method is a loss of the catalog, or "attention+logits" and the like.
@@ -50,7 +51,8 @@ def build(asked: argparse.Namespace, seed: int, folder: Path, store: Path) -> Re
     if asked.quick:
         settings |= {"data.limit": 5000, "distill.epochs": 2, "quantize.epochs": 1}
     pairs = (f"{name}={value}" for name, value in settings.items())
-    return built(CONFIGS / "cifar10_students.toml", [*pairs, *asked.set], folder, store)[0]
+    settled = [*pairs, *asked.set]
+    return built(CONFIGS / "cifar10_students.toml", settled, folder, store, processes=asked.processes)[0]
 
 
 def main() -> None:
@@ -65,6 +67,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--store", type=Path, help="finished work is kept there, and a killed run goes on")
     parser.add_argument("--out", type=Path, help="the last build's files are kept there")
+    parser.add_argument("--processes", type=int, default=1, help="that train together, under torchrun")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--quick", action="store_true")
     asked = parser.parse_args()

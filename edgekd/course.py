@@ -120,6 +120,10 @@ def _begins(*_: Any, **__: Any) -> FitResult:
     raise _Begins
 
 
+def _not_here_yet(batch: Batch) -> Outputs:
+    raise AssertionError("a teacher was asked before it was opened")
+
+
 def _begun(config: Config, splits: Splits, network: nn.Module | None) -> Course:
     """Student and losses for a teacher with this network, or with none; nobody answers yet."""
     student, plan, notes = untrained(config.student, splits, config.seed)
@@ -127,11 +131,8 @@ def _begun(config: Config, splits: Splits, network: nn.Module | None) -> Course:
     def fresh(seed: int) -> nn.Module:
         return untrained(config.student, splits, seed)[0]
 
-    def silent(batch: Batch) -> Outputs:
-        raise NotImplementedError
-
     loss = _connected(config, config.seed, splits, student, network)
-    return Course(config, splits, plan, fresh, silent, network, None, loss, notes)
+    return Course(config, splits, plan, fresh, _not_here_yet, network, None, loss, notes)
 
 
 def teach(lesson: Lesson, config: Config) -> FitResult:

@@ -43,10 +43,7 @@ def read_answers(path: Path, splits: Splits, positions: Positions) -> dict[str, 
             f"teacher.answers: {path.name} has {', '.join(arrays) or 'nothing'}, and no answers to training samples",
             f"arrays {SHAPES}",
         )
-    found = {
-        **_divided(found["train"], splits, positions, path.name),
-        **{k: v for k, v in found.items() if k != "train"},
-    }
+    found = _divided(found.pop("train"), splits, positions, path.name) | found
     for part in ("validation", "test"):
         if part in found and len(found[part]) != len(getattr(splits, part)):
             raise _wrong_count(path.name, part, len(found[part]), str(len(getattr(splits, part))))

@@ -125,7 +125,8 @@ def _task(
     if not resolved.distill.epochs:
         raise ConfigError("distill.epochs = 0 trains nothing that could be tuned", "--set distill.epochs=40")
     made: dict[str, Path] = {}
-    *before, distill = STAGES[: 1 + next(place for place, stage in enumerate(STAGES) if stage.name == "distill")]
+    place = [stage.name for stage in STAGES].index("distill")
+    before, distill = STAGES[:place], STAGES[place]
     for stage in before:
         made[stage.name] = run_cached(stage, resolved, made, shelf, ALONE, log).folder
         if stage.name == "data":
