@@ -15,6 +15,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from commands import PATIENCE
+
 from edgekd import pipeline
 from edgekd.configure import configure
 from edgekd.figures import Boundary, Figure, LimitRow, Report
@@ -182,12 +184,12 @@ def under_torchrun() -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [*launcher, "script.py", "rpi4"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def wait_for(line: str, file: Path) -> None:
     """Until a fake stage has left that line in FAKE_LOG."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while not (file.exists() and line in file.read_text()):
         assert time.monotonic() < deadline, f"{line!r} never came"
         time.sleep(0.02)

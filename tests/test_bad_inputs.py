@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import wrongs
 from bad_inputs import BUILD, MISTYPED, TABLE, Bad
+from commands import PATIENCE
 
 import edgekd
 from edgekd import cli
@@ -109,7 +110,7 @@ def test_what_is_mistyped_is_answered_without_torch(tmp_path: Path) -> None:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", WITHOUT_TORCH]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == f"{len(MISTYPED)} rows\n", done.stderr
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import fakes
 import pytest
+from commands import PATIENCE
 
 import edgekd
 from edgekd import cli, pages, pipeline
@@ -179,7 +180,7 @@ def edgekd_in_a_process(*arguments: str, script: str = "from edgekd.cli import m
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
 
 

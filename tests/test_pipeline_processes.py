@@ -4,6 +4,7 @@ import signal
 from pathlib import Path
 
 import pytest
+from commands import PATIENCE
 from fakes import built, make, stages, start, under_torchrun, wait_for
 
 from edgekd import pipeline
@@ -42,7 +43,7 @@ def test_a_build_killed_while_it_exports_does_not_export_half_a_model(runs: Path
 
 def test_two_builds_at_once_do_each_piece_of_work_once(runs: Path) -> None:
     both = [start(), start()]
-    errors = [process.communicate(timeout=60)[1] for process in both]
+    errors = [process.communicate(timeout=PATIENCE)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], errors
     lines = runs.read_text().splitlines()
     for name in ("data", "teacher", "export", "verify"):
@@ -60,7 +61,7 @@ def test_a_second_build_says_that_it_waits(runs: Path) -> None:
     assert any("another build is making it: waiting" in line for line in lines)
     first.kill()
     first.communicate()
-    second.communicate(timeout=30)
+    second.communicate(timeout=PATIENCE)
     assert second.returncode == 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from commands import PATIENCE
 from toys import Tiny, lesson, stripes
 
 from edgekd.config import Distill, Training
@@ -92,7 +93,7 @@ def test_two_processes_train_one_student_and_keep_one_bank(tmp_path):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
     path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*command, tmp_path], env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run([*command, tmp_path], env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr[-3000:]
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))
     assert all(torch.equal(first[key], second[key]) for key in first if "student." in key or "project" in key)
