@@ -11,7 +11,7 @@ from pathlib import Path
 import edgekd
 
 ROOT = Path(edgekd.__file__).parent.parent
-PATIENCE = 240  # seconds; nothing takes as long, unless it hangs
+PATIENCE = 300  # seconds; nothing takes as long, unless it hangs
 BUILD = ("build", "--target", "rpi4")
 MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx", "student.pt")
 CACHED = ("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify")

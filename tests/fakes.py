@@ -15,7 +15,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from commands import PATIENCE
+import commands
 
 from edgekd import pipeline
 from edgekd.configure import configure
@@ -155,7 +155,7 @@ def _log(line: str) -> None:
 def _stall(stage_name: str) -> None:
     if os.environ.get("FAKE_STALL") == stage_name:
         _log(f"{stage_name} stalls")
-        time.sleep(60)
+        time.sleep(commands.PATIENCE)
 
 
 def make(
@@ -184,15 +184,12 @@ def under_torchrun() -> subprocess.CompletedProcess[str]:
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     command = [*launcher, "script.py", "rpi4"]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=commands.PATIENCE)
 
 
-def wait_for(line: str, file: Path) -> None:
+def wait_for(process: subprocess.Popen[str], line: str, file: Path) -> None:
     """Until a fake stage has left that line in FAKE_LOG."""
-    deadline = time.monotonic() + PATIENCE
-    while not (file.exists() and line in file.read_text()):
-        assert time.monotonic() < deadline, f"{line!r} never came"
-        time.sleep(0.02)
+    assert commands.wait_for(process, lambda: file.exists() and line in file.read_text()), f"{line!r} never came"
 
 
 def built() -> dict[str, bytes]:

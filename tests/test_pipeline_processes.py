@@ -13,7 +13,7 @@ from edgekd.configure import configure
 
 def test_a_build_killed_in_a_training_goes_on_at_its_last_epoch_and_ends_the_same(runs: Path, tmp_path: Path) -> None:
     killed = start(FAKE_STALL="teacher")
-    wait_for("teacher stalls", runs)
+    wait_for(killed, "teacher stalls", runs)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert not list(Path(".edgekd/teacher").glob("*")), "half-made work must not be seen"
@@ -33,7 +33,7 @@ def test_a_build_killed_in_a_training_goes_on_at_its_last_epoch_and_ends_the_sam
 
 def test_a_build_killed_while_it_exports_does_not_export_half_a_model(runs: Path) -> None:
     killed = start(FAKE_STALL="export")
-    wait_for("export stalls", runs)
+    wait_for(killed, "export stalls", runs)
     killed.send_signal(signal.SIGKILL)
     killed.communicate()
     assert list(Path("build/rpi4").iterdir()) == []
@@ -54,7 +54,7 @@ def test_two_builds_at_once_do_each_piece_of_work_once(runs: Path) -> None:
 
 def test_a_second_build_says_that_it_waits(runs: Path) -> None:
     first = start(FAKE_STALL="teacher")
-    wait_for("teacher stalls", runs)
+    wait_for(first, "teacher stalls", runs)
     second = start()
     assert second.stderr is not None
     lines = iter(second.stderr.readline, "")

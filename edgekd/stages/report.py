@@ -3,7 +3,6 @@
 `report.json` is the truth; the Markdown and HTML pages are made from it and from nothing else.
 """
 
-import hashlib
 import json
 import shlex
 import sys
@@ -22,6 +21,7 @@ from edgekd.reporting import ledger, limits
 from edgekd.reporting.html import html
 from edgekd.reporting.markdown import markdown
 from edgekd.reporting.terminal import summary
+from edgekd.writing import file_sha256
 
 __all__ = ["compose", "html", "markdown", "run", "summary"]
 
@@ -124,7 +124,7 @@ def file_rows(export: Path) -> tuple[FileRow, ...]:
     """The files that a build hands out."""
     present = [(export / name, what) for name, what in FILES.items() if (export / name).is_file()]
     return tuple(
-        FileRow(path=file.name, size_bytes=file.stat().st_size, sha256=_sha256(file), what=what)
+        FileRow(path=file.name, size_bytes=file.stat().st_size, sha256=file_sha256(file), what=what)
         for file, what in present
     )
 
@@ -154,13 +154,9 @@ def _metrics(folder: Path) -> dict[str, Any]:
 
 
 def _shorten(argument: str) -> str:
-    """`--set data.root=/home/me/mnist` -> `--set data.root=…/mnist`."""
+    """`--set data.root=/data/mnist` -> `--set data.root=…/mnist`."""
     name, equals, value = argument.rpartition("=")
     return f"{name}{equals}…/{Path(value).name}" if value.startswith(("/", "~")) else argument
-
-
-def _sha256(file: Path) -> str:
-    return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
 def _version(name: str) -> str:

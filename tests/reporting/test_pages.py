@@ -85,7 +85,7 @@ def test_notes_name_their_stage_and_training_its_processes(tmp_path: Path) -> No
     [
         (["/usr/bin/edgekd", "build", "--target", "rpi4"], "edgekd build --target rpi4"),
         (
-            ["/x/edgekd/__main__.py", "build", "--set", "data.root=/home/me/mnist"],
+            ["/x/edgekd/__main__.py", "build", "--set", "data.root=/data/mnist"],
             "edgekd build --set 'data.root=…/mnist'",
         ),
         (["/usr/bin/pytest", "-q"], "edgekd.build('rpi4')"),
