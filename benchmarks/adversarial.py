@@ -17,9 +17,9 @@ from typing import Any
 from as_far_as_distill import distill
 from record import append
 
+from edgekd.data.splits import Splits
+from edgekd.distillation.schemes.robustness import accuracy_under_pgd
 from edgekd.nn import blueprint
-from edgekd.nn.robustness import accuracy_under_pgd
-from edgekd.nn.splits import Splits
 
 EPS = 25.0
 """Of a pixel's 255 steps."""

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from edgekd.configure import configure
-from edgekd.launched import ALONE
-from edgekd.pipeline import STAGES, to_stderr
-from edgekd.stage import run_cached
-from edgekd.store import Artifact, Store
+from edgekd.config.resolve import configure
+from edgekd.pipeline.build import STAGES, to_stderr
+from edgekd.pipeline.ranks import ALONE
+from edgekd.pipeline.stage import run_cached
+from edgekd.pipeline.store import Artifact, Store
 
 
 def distill(settings: Mapping[str, Any], store: Path, last: str = "distill") -> dict[str, Artifact]:

@@ -21,7 +21,7 @@ from typing import Any
 from as_far_as_distill import distill
 from record import append
 
-from edgekd.store import Artifact
+from edgekd.pipeline.store import Artifact
 
 MEMBERS = 5
 IMAGENET = {"mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225]}

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from edgekd.figures import Report
+from edgekd.results import Report
 
 CONFIGS = Path(__file__).parent / "configs"
 

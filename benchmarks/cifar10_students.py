@@ -19,8 +19,8 @@ from typing import Any
 from builds import CONFIGS, built
 from record import append
 
-from edgekd import toml
-from edgekd.figures import Report
+from edgekd.config import toml
+from edgekd.results import Report
 
 SOFT_TARGETS = {"name": "logits", "temperature": 4.0, "hard": 0.1}
 WEIGHTS = {"attention": 1000.0, "similarity": 3000.0}

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from edgekd import catalog
 from edgekd.graph import integer
-from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Array, Graph
-from edgekd.parity import Runtime, Session, codes_of_operators
+from edgekd.quantization.simulate import Simulation
+from edgekd.runtimes.parity import Runtime, Session, codes_of_operators
 
 BATCH = 32
 

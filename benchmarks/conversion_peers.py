@@ -31,7 +31,7 @@ from peers.plot import draw
 from peers.tools import TOOLS, Tool
 from record import append
 
-from edgekd.runners.latency import Latency
+from edgekd.devices.latency import Latency
 
 HERE = Path(__file__).parent
 CONVERSION_SECONDS = 4 * 3600

@@ -20,9 +20,9 @@ import numpy as np
 from as_far_as_distill import distill
 from record import append
 
+from edgekd.data.splits import Split, Splits
 from edgekd.nn import blueprint
-from edgekd.nn.evaluate import logits
-from edgekd.nn.splits import Split, Splits
+from edgekd.training.evaluate import logits
 
 RATE, LENGTH, WINDOW, HOP, BANDS = 8000, 6400, 256, 128, 20  # 0.8 s, in 49 frames of 32 ms
 PARTS = {"test": range(5), "val": range(5, 10), "train": range(10, 50)}

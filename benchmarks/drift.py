@@ -17,12 +17,12 @@ import torch
 from record import append
 
 from edgekd.config import Augment, Compute, Training
-from edgekd.datasets.digits import digits
-from edgekd.losses.logits import SoftTargets
+from edgekd.data.sets.digits import digits
+from edgekd.data.splits import Split, Splits
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import Lesson, frozen
+from edgekd.distillation.schemes.stream import stream
 from edgekd.nn import blueprint
-from edgekd.nn.lesson import Lesson, frozen
-from edgekd.nn.splits import Split, Splits
-from edgekd.schemes.stream import stream
 from edgekd.stages.teacher import train
 
 CHANGES = ("turned", "renamed")

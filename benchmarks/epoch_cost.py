@@ -23,17 +23,17 @@ from record import append
 from torch import nn
 
 from edgekd.config import Augment, Compute, Config, Training
-from edgekd.losses.logits import SoftTargets
+from edgekd.data.batches import Views
+from edgekd.data.splits import Split, Splits
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import Lesson, Teacher, learn
+from edgekd.distillation.teachers.answer_cache import write
+from edgekd.distillation.teachers.answers import views_of
+from edgekd.distillation.teachers.load import asked, open_teacher
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Views
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, learn
-from edgekd.nn.splits import Split, Splits
+from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
-from edgekd.teachers.answers import views_of
-from edgekd.teachers.opening import asked, open_teacher
-from edgekd.teachers.storing import write
 
 WAYS = ("plain", "stored", "loop")
 AUGMENT = Augment(shift=4, flip=True)

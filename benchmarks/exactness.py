@@ -30,15 +30,15 @@ from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.config import Quantize
+from edgekd.data.batches import normalise
+from edgekd.data.splits import Splits
 from edgekd.graph.capture import capture
-from edgekd.graph.islands import with_islands
-from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Graph, Kernels, Mode
 from edgekd.nn import blueprint
-from edgekd.nn.batches import normalise
-from edgekd.nn.optimizer import optimizer_for
-from edgekd.nn.splits import Splits
-from edgekd.parity import RUNTIMES, require
+from edgekd.quantization.islands import with_islands
+from edgekd.quantization.simulate import Simulation
+from edgekd.runtimes.parity import RUNTIMES, require
+from edgekd.training.optimizer import optimizer_for
 
 CALIBRATION = 256
 STEP_ROUNDS = 5

@@ -26,23 +26,22 @@ from hinton_plan import PAPER, QUICK, Plan
 from record import append
 from torch import nn
 
-from edgekd import toml
-from edgekd.config import Augment, Compute, Config
-from edgekd.losses.logits import SoftTargets
+from edgekd.config import Augment, Compute, Config, toml
+from edgekd.data.batches import Views
+from edgekd.data.splits import Split, Splits
+from edgekd.distillation.ensemble import as_one
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import Lesson, Teacher, frozen, learn
+from edgekd.distillation.teachers.answer_cache import write
+from edgekd.distillation.teachers.answers import Stored, views_of
+from edgekd.distillation.teachers.load import told
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Views
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.ensemble import as_one
-from edgekd.nn.evaluate import count_parameters, logits
-from edgekd.nn.fit import FitResult
-from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
-from edgekd.nn.splits import Split, Splits
+from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.teachers.answers import Stored, views_of
-from edgekd.teachers.opening import told
-from edgekd.teachers.storing import write
+from edgekd.training.evaluate import count_parameters, logits
+from edgekd.training.fit import FitResult
 
 MISSING = 3
 """The class that the transfer set lacks."""

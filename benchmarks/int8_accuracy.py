@@ -17,7 +17,7 @@ from builds import CONFIGS, built
 from peers.students import by_speaker
 from record import append
 
-from edgekd.figures import Report
+from edgekd.results import Report
 
 STUDENTS = ("resnet20", "mobilenetv2", "dscnn", "text_encoder")
 

@@ -16,9 +16,9 @@ from collections.abc import Callable
 import numpy as np
 from record import append
 
-from edgekd import parity
 from edgekd.graph.ops import MatMul, Requantize
 from edgekd.graph.structure import Array, Graph, Operator, Quantization, Tensor
+from edgekd.runtimes import parity
 
 SAMPLES, HEADS, ROWS, INNER = 16, 4, 32, 16
 LENGTH = 16 * 8 + 9

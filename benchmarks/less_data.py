@@ -19,15 +19,15 @@ from record import append
 from torch import nn
 
 from edgekd.config import Compute, Config, Training
-from edgekd.losses.logits import SoftTargets
+from edgekd.data.splits import Splits
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import Lesson, Teacher, frozen, learn
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.evaluate import accuracies
-from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, Teacher, frozen, learn
-from edgekd.nn.splits import Splits
+from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
+from edgekd.training.evaluate import accuracies
 
 METHODS = ("alone", "distilled", "unlabelled")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from builds import CONFIGS, built
 from record import append
 
-from edgekd.figures import Report
+from edgekd.results import Report
 
 
 def build(arguments: argparse.Namespace, seed: int, folder: Path) -> tuple[Report, float, int]:

@@ -27,16 +27,16 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config, Distill
-from edgekd.configure import configure
+from edgekd.config.resolve import configure
+from edgekd.data.splits import Splits
+from edgekd.distillation.losses.total import total_loss
+from edgekd.distillation.run import Lesson, frozen, learn
 from edgekd.errors import TrainingError
-from edgekd.losses.total import total_loss
 from edgekd.nn import blueprint
-from edgekd.nn.evaluate import accuracies, count_parameters
-from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.lesson import Lesson, frozen, learn
-from edgekd.nn.splits import Splits
+from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
+from edgekd.training.evaluate import accuracies, count_parameters
 
 CIFAR10 = Path(__file__).parent / "configs" / "cifar10.toml"
 LABELS = {"name": "labels"}

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.nn.batches import Batch, batches
-from edgekd.nn.evaluate import channels_last
-from edgekd.nn.ground import channels_last_weights
-from edgekd.nn.lesson import Lesson, Teacher
+from edgekd.data.batches import Batch, batches
+from edgekd.distillation.run import Lesson, Teacher
 from edgekd.nn.outputs import answer
+from edgekd.training.evaluate import channels_last
+from edgekd.training.runtime import channels_last_weights
 
 ROUNDS, WARMING = 12, 3
 

@@ -18,8 +18,8 @@ import numpy as np
 from as_far_as_distill import distill
 from record import append
 
-from edgekd.nn.splits import PARTS, Splits
-from edgekd.teachers.tflite_file import open_tflite
+from edgekd.data.splits import PARTS, Splits
+from edgekd.distillation.teachers.tflite_file import open_tflite
 
 DATA = {"name": "cifar10", "augment": {"shift": 4, "flip": True}}
 KEPT = {"top-5": 5, "all": 10}

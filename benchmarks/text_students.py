@@ -17,7 +17,7 @@ from typing import Any
 from builds import CONFIGS, built
 from record import append
 
-from edgekd.figures import Report, StageRow
+from edgekd.results import Report, StageRow
 
 STUDENTS = ("half", "tiny")
 QUICK = ("data.limit=2000", "teacher.epochs=1", "distill.epochs=1", "quantize.calibration=256")

@@ -9,19 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from edgekd.forecast import check as check
-    from edgekd.pipeline import build as build
-    from edgekd.proof import verify as verify
-    from edgekd.target import names as targets
+    from edgekd.config.targets import names as targets
+    from edgekd.pipeline.build import build as build
+    from edgekd.pipeline.check import check as check
+    from edgekd.pipeline.reverify import verify as verify
 
 __version__ = "0.1.0"
 __all__ = ["build", "check", "targets", "verify"]
 
 _HOMES = {
-    "build": ("edgekd.pipeline", "build"),
-    "check": ("edgekd.forecast", "check"),
-    "verify": ("edgekd.proof", "verify"),
-    "targets": ("edgekd.target", "names"),
+    "build": ("edgekd.pipeline.build", "build"),
+    "check": ("edgekd.pipeline.check", "check"),
+    "verify": ("edgekd.pipeline.reverify", "verify"),
+    "targets": ("edgekd.config.targets", "names"),
 }
 
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import wrongs
 from bad_inputs import BUILD, MISTYPED, TABLE, Bad
-from commands import PATIENCE
+from support import faults
+from support.commands import PATIENCE
 
 import edgekd
 from edgekd import cli
@@ -34,7 +34,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     before = Path.cwd()
     os.chdir(place)
     try:
-        Path("edgekd.toml").write_text(wrongs.TINY)
+        Path("edgekd.toml").write_text(faults.TINY)
         assert run(BUILD) == 0
     finally:
         os.chdir(before)
@@ -48,7 +48,7 @@ def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
     for name in ("full", "frozen"):
-        wrongs.unmount(name)
+        faults.unmount(name)
     sys.modules.pop("mine", None)
     if sys.modules.get("PIL", sys) is None:
         del sys.modules["PIL"]

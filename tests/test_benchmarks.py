@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd.configure import configure
+from edgekd.config.resolve import configure
 
 ROOT = Path(__file__).parent.parent
 

@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from edgekd.config import Augment, Quantize
+from edgekd.data.splits import Splits
 from edgekd.nn import blueprint
-from edgekd.nn.samples import chosen
-from edgekd.nn.splits import Splits
+from edgekd.quantization.samples import chosen
 
 Simulate = Callable[[np.ndarray], np.ndarray]
 """Normalised inputs (N, *input shape) float32 -> logits (N, classes): what the tool itself says its file computes."""

@@ -5,14 +5,14 @@ from pathlib import Path
 from torch import nn
 
 from edgekd.config import Compute
-from edgekd.exporters.metadata import Preprocessing
-from edgekd.graph.prepare import prepared
+from edgekd.data.splits import Splits
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import frozen
+from edgekd.formats.metadata import Preprocessing
 from edgekd.graph.structure import KERNELS
-from edgekd.losses.logits import SoftTargets
-from edgekd.nn.lesson import frozen
-from edgekd.nn.samples import chosen
-from edgekd.nn.splits import Splits
-from edgekd.quantization import calibrated, captured, normalisation, quantize
+from edgekd.quantization.prepare import prepared
+from edgekd.quantization.samples import chosen
+from edgekd.quantization.train import calibrated, captured, normalisation, quantize
 from edgekd.stages.export import export
 from peers.job import Converted, Job, in_torch
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
-from edgekd.reporting.svg import Drawing, text_width
+from edgekd.report.svg import Drawing, text_width
 
 RESULTS = Path(__file__).parents[1] / "results"
 WIDTH, LINE, NAMES, GAP = 900.0, 18.0, 250.0, 22.0

@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 
 from edgekd.config import Augment, Compute, Config, Data, Training
+from edgekd.data.splits import Splits
 from edgekd.nn import blueprint
-from edgekd.nn.evaluate import accuracies
-from edgekd.nn.foreign import load_checkpoint
-from edgekd.nn.splits import Splits
+from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
+from edgekd.training.evaluate import accuracies
 
 TEST_SPEAKERS, VALIDATION_SPEAKERS = 0.2, 0.1
 

@@ -10,11 +10,11 @@ import torch
 from torch import nn
 
 from edgekd.config import Compute
-from edgekd.losses.logits import SoftTargets
-from edgekd.nn.batches import Batch
-from edgekd.nn.fit import fit
-from edgekd.nn.lesson import frozen
+from edgekd.data.batches import Batch
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import frozen
 from edgekd.nn.outputs import answer
+from edgekd.training.fit import fit
 from peers.job import Job
 
 Settle = Callable[[nn.Module], None]

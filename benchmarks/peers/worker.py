@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.config import Augment, Quantize
-from edgekd.nn.batches import normalise
-from edgekd.nn.evaluate import accuracy, logits
+from edgekd.data.batches import normalise
+from edgekd.training.evaluate import accuracy, logits
 from peers.files import float_operators, opened
 from peers.job import Converted, Job
 from peers.tools import TOOLS

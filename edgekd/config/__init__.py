@@ -10,10 +10,10 @@ from pydantic import Field
 from edgekd.config.base import Part, Settings
 from edgekd.config.compression import Prune, Quantize
 from edgekd.config.data import Augment, Data
+from edgekd.config.device import Device, Limits
 from edgekd.config.distill import Distill, Loss, Scheme
 from edgekd.config.files import Export, Profile, Verify
 from edgekd.config.networks import Source, Student, Teacher
-from edgekd.config.target import Device, Limits
 from edgekd.config.training import Compute, Training
 
 __all__ = [

@@ -2,9 +2,9 @@
 
 from math import prod
 
-from edgekd.figures import OperatorRow
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear, MatMul, Unary
 from edgekd.graph.structure import Array, Graph, Operator
+from edgekd.results import OperatorRow
 
 
 def macs(graph: Graph) -> int:

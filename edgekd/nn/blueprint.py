@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 from edgekd.catalog import load as load_entry
+from edgekd.data.splits import Splits
 from edgekd.errors import ModelError, StoreError
 from edgekd.nn import tensors
-from edgekd.nn.splits import Splits
 
 # What layers keep their sizes in; structured pruning changes them, and a factory does not know.
 SIZES = (

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from edgekd.errors import ConfigError, nearest
-from edgekd.nn.examples import Example, inputs_for
+from edgekd.nn.example import Example, inputs_for
 from edgekd.nn.outputs import tensor_of
 
 HEADS = ("heads", "num_heads", "num_attention_heads", "n_heads")

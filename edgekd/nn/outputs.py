@@ -4,9 +4,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from edgekd.data.batches import batches
+from edgekd.data.splits import Splits
 from edgekd.errors import ModelError
 
 
@@ -41,6 +44,36 @@ def answer(model: nn.Module, x: Tensor, layers: Sequence[str] = (), index: Tenso
         f"{type(model).__name__} returns a {type(result).__name__}, not logits of shape (N, classes)",
         "let its forward return the logits alone",
     )
+
+
+def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
+    """Run two training samples through: ModelError unless (2, classes) finite logits come back.
+
+    Args:
+        who: how errors call the model, "teacher resnet20" say.
+    """
+    was_training = model.training
+    model.eval()
+    batch = next(batches(splits.train, splits, 2))
+    shape = tuple(batch.x.shape[1:])
+    try:
+        with torch.no_grad():
+            found = answer(model, batch.x).logits
+    except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
+        first_line = str(error).partition("\n")[0]
+        raise ModelError(
+            f"{who} can't take the data's inputs of shape {shape}: {type(error).__name__}: {first_line}",
+            "choose a model for such inputs, or mind its options",
+        ) from error
+    model.train(was_training)
+    wanted = (len(batch.y), len(splits.classes))
+    if tuple(found.shape) != wanted:
+        raise ModelError(
+            f"{who} gives logits of shape {tuple(found.shape)}; the data has {wanted[1]} classes and asks for {wanted}",
+            f"give it the option classes = {wanted[1]}",
+        )
+    if not torch.isfinite(found).all():
+        raise ModelError(f"{who} gives logits that are not finite", "mind its weights, and data.mean and data.std")
 
 
 def tensor_of(given: object) -> Tensor | None:

@@ -1,1 +1,1 @@
-"""The steps of a build, one file each; `edgekd.pipeline` chains them, and they never import one another."""
+"""The steps of a build, one file each; `edgekd.pipeline.build` chains them, and they never import one another."""

@@ -12,12 +12,12 @@ from typing import Any
 import torch
 
 from edgekd.config import Augment, Config, Training
-from edgekd.nn import ground, processes
-from edgekd.nn.batches import Views, applicable
-from edgekd.nn.splits import Splits
-from edgekd.teachers.answers import Index, save_index
-from edgekd.teachers.opening import answers_alone, asked
-from edgekd.teachers.storing import BATCH, check_space, clear_away, size_bytes, write
+from edgekd.data.batches import Views, applicable
+from edgekd.data.splits import Splits
+from edgekd.distillation.teachers.answer_cache import BATCH, check_space, clear_away, size_bytes, write
+from edgekd.distillation.teachers.answers import Index, save_index
+from edgekd.distillation.teachers.load import answers_alone, asked
+from edgekd.training import distributed, runtime
 
 VERSION = 1
 
@@ -50,15 +50,15 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     notes: list[str] = []
     if count:
         teacher = asked(read["teacher"], splits, config.distill.precision, combine=config.distill.combine)
-        device = ground.fabric(Training(), config.compute, unused=False).device
-        threads = config.compute.threads or ground.threads(splits, Training(batch_size=BATCH))
-        with ground.reproducible(threads), torch.no_grad():
+        device = runtime.fabric(Training(), config.compute, unused=False).device
+        threads = config.compute.threads or runtime.threads(splits, Training(batch_size=BATCH))
+        with runtime.reproducible(threads), torch.no_grad():
             views = Views(config.seed, count)
             notes = write(out, teacher, splits, views, augment, any_view=any_view, device=device)
-        processes.from_main(lambda: clear_away(out))
+        distributed.from_main(lambda: clear_away(out))
     else:
         nothing = Index(0, config.seed, False, len(splits.train), len(splits.classes), 0, {})
-        processes.from_main(lambda: save_index(out, nothing))
+        distributed.from_main(lambda: save_index(out, nothing))
     return {
         "views": count,
         "size_bytes": size_bytes(len(splits.train), len(splits.classes), count),

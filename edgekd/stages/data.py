@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from edgekd.config import Augment, Config, Data
-from edgekd.datasets.checks import checked, chunks
-from edgekd.datasets.raw import Raw, load
+from edgekd.data.batches import applicable
+from edgekd.data.checks import checked, chunks
+from edgekd.data.loading import Raw, load
+from edgekd.data.splits import PARTS, POSITIONS, Split, Splits, divide
 from edgekd.errors import ConfigError, DataError
-from edgekd.nn.batches import applicable
-from edgekd.nn.splits import PARTS, POSITIONS, Split, Splits, divide
 
 VERSION = 2
 

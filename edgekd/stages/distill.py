@@ -14,15 +14,16 @@ import numpy as np
 from torch import nn
 
 from edgekd.config import Config, Distill
-from edgekd.course import Course, prepare, rehearse, teach
-from edgekd.nn import blueprint, processes
-from edgekd.nn.evaluate import count_parameters, judged
-from edgekd.nn.fit import FitResult
+from edgekd.data.splits import Splits, load_positions
+from edgekd.distillation.analysis import Pupils, passed_on, similarities
+from edgekd.distillation.run import Lesson, learn, on_labels
+from edgekd.distillation.setup import Course, prepare, rehearse, teach
+from edgekd.distillation.teachers.load import logits_on
+from edgekd.nn import blueprint
 from edgekd.nn.layers import Pair
-from edgekd.nn.lesson import Lesson, learn, on_labels
-from edgekd.nn.passed_on import Pupils, passed_on, similarities
-from edgekd.nn.splits import Splits, load_positions
-from edgekd.teachers.opening import logits_on
+from edgekd.training import distributed
+from edgekd.training.evaluate import count_parameters, judged
+from edgekd.training.fit import FitResult
 
 VERSION = 6
 
@@ -57,14 +58,14 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     alone: list[Taught] = []
     for seed in seeds:
         lesson = course.lesson(seed, out)
-        result = teach(lesson, config) if trains else FitResult(0, [], processes.world(), 0, "cpu")
+        result = teach(lesson, config) if trains else FitResult(0, [], distributed.world(), 0, "cpu")
         taught.append(_judged(lesson, result))
         if settings.baseline and trains:
             without = _without_teacher(lesson, course.fresh(seed), _epochs_alone(settings, result))
             alone.append(_judged(without, learn(without)))
     shipped = taught[0]
-    processes.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
-    found = processes.from_main(lambda: _transfer(course, read["teacher"], seeds, taught, alone))
+    distributed.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
+    found = distributed.from_main(lambda: _transfer(course, read["teacher"], seeds, taught, alone))
     for file in out.glob("*.ckpt"):
         file.unlink(missing_ok=True)
     names = ("accuracy", "validation_accuracy")
@@ -109,7 +110,7 @@ def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
 
 def _judged(lesson: Lesson, result: FitResult) -> Taught:
     judge = partial(judged, lesson.student, lesson.splits, device=result.device, title=lesson.title)
-    return Taught(lesson.student, result, *processes.from_main(judge))
+    return Taught(lesson.student, result, *distributed.from_main(judge))
 
 
 def _transfer(

@@ -8,18 +8,18 @@ from torch import nn
 
 from edgekd import catalog
 from edgekd.config import Config
+from edgekd.data.splits import Splits
 from edgekd.errors import ModelError, UnsupportedOperatorError
-from edgekd.exporters.forecast import Forecast
-from edgekd.exporters.forecast import forecast as weigh
-from edgekd.exporters.metadata import DType, Preprocessing
+from edgekd.formats.estimate import Forecast
+from edgekd.formats.estimate import forecast as weigh
+from edgekd.formats.metadata import DType, Preprocessing
 from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
-from edgekd.graph.prepare import in_float
 from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint, tensors
-from edgekd.nn.foreign import untrained
-from edgekd.nn.next_cut import narrowest
-from edgekd.nn.splits import Splits
+from edgekd.nn.checkpoint import untrained
+from edgekd.pruning.selection import narrowest
+from edgekd.quantization.prepare import in_float
 
 VERSION = 5
 

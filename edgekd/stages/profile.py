@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config import Config, Device
-from edgekd.figures import Figure, LatencyRow, Measurements
+from edgekd.devices import host as machine
+from edgekd.devices.latency import Latency, measure, ratio
 from edgekd.graph import cost, files
-from edgekd.nn.progress import progress
-from edgekd.runners import machine
-from edgekd.runners.latency import Latency, measure, ratio
+from edgekd.results import Figure, LatencyRow, Measurements
+from edgekd.training.progress import progress
 
 VERSION = 1
 FORMATS = ("tflite", "onnx")

@@ -17,22 +17,23 @@ from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.config import Augment, Compute, Config, Limits, Prune
+from edgekd.data.batches import Batch, Views
+from edgekd.data.splits import Splits
+from edgekd.distillation.losses.total import response_loss
+from edgekd.distillation.run import Teacher
+from edgekd.distillation.teachers.answers import views_of
+from edgekd.distillation.teachers.load import open_teacher
 from edgekd.errors import ConfigError
-from edgekd.exporters.forecast import forecast
-from edgekd.losses.total import response_loss
-from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch, Views
-from edgekd.nn.channels import Channels, cut, find, name_of
-from edgekd.nn.evaluate import accuracies, accuracy, logits
-from edgekd.nn.evidence import Evidence
-from edgekd.nn.fit import fit
-from edgekd.nn.lesson import Teacher
-from edgekd.nn.next_cut import Budget, Criterion, Goal, Miss, choose
+from edgekd.formats.estimate import forecast
+from edgekd.nn import blueprint
 from edgekd.nn.outputs import answer
-from edgekd.nn.splits import Splits
-from edgekd.nn.widths import Cost, prices
-from edgekd.teachers.answers import views_of
-from edgekd.teachers.opening import open_teacher
+from edgekd.pruning.groups import Channels, cut, find, name_of
+from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.selection import Budget, Criterion, Goal, Miss, choose
+from edgekd.pruning.widths import Cost, prices
+from edgekd.training import distributed
+from edgekd.training.evaluate import accuracies, accuracy, logits
+from edgekd.training.fit import fit
 
 VERSION = 3
 
@@ -96,7 +97,7 @@ def prune(
         goal = Goal(settings, whole, budget, settings.steps - len(pruned.steps))
         evidence = Evidence(student, splits, settings.batch_size, _loss_of(student, teacher, healing), chance)
         # The main process decides for all: a last bit that differs between machines could change the order.
-        stays = processes.from_main(lambda: choose(student, channels, evidence, criterion, goal))  # noqa: B023
+        stays = distributed.from_main(lambda: choose(student, channels, evidence, criterion, goal))  # noqa: B023
         if stays is None:
             break
         odd = _odd_widths(channels, stays, settings.channel_multiple)
@@ -114,7 +115,7 @@ def prune(
             title=f"prune: recovery {number} of {settings.steps}",
         )
         notes = [*channels.notes, *odd, *result.notes]
-        step = processes.from_main(lambda: _step(student, splits, notes, result.device))  # noqa: B023
+        step = distributed.from_main(lambda: _step(student, splits, notes, result.device))  # noqa: B023
         pruned = Pruned(student, (*pruned.steps, step))
         if after_step:
             pruned = Pruned(after_step(pruned), pruned.steps)
@@ -176,7 +177,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             checkpoint=out / "recovery.ckpt",
             after_step=lambda so_far: _set_aside(so_far, plan, out),
         )
-    return processes.from_main(lambda: _finish(pruned, before, plan, splits, out))
+    return distributed.from_main(lambda: _finish(pruned, before, plan, splits, out))
 
 
 def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Splits, out: Path) -> dict[str, Any]:
@@ -193,7 +194,7 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
         "macs_before": before.macs,
         "steps": [{key: value for key, value in asdict(step).items() if key != "notes"} for step in pruned.steps],
         "skipped": not pruned.steps,
-        "processes": processes.world(),
+        "processes": distributed.world(),
         "notes": list(dict.fromkeys(note for step in pruned.steps for note in step.notes)),
     }
 
@@ -230,14 +231,14 @@ def _budget(limits: Limits, splits: Splits) -> Budget:
 def _set_aside(pruned: Pruned, plan: blueprint.Blueprint, out: Path) -> nn.Module:
     """Keep a finished step whole or not at all, and read it back: unbroken and resumed builds go on from it."""
     folder = out / "steps" / str(len(pruned.steps))
-    if processes.is_main():
+    if distributed.is_main():
         aside = folder.with_suffix(".part")
         shutil.rmtree(aside, ignore_errors=True)
         blueprint.save(pruned.model, plan, aside)
         (aside / "steps.json").write_text(json.dumps([asdict(step) for step in pruned.steps]), encoding="utf-8")
         aside.replace(folder)
         (out / "recovery.ckpt").unlink(missing_ok=True)
-    processes.barrier()
+    distributed.barrier()
     return blueprint.load(folder)[0]
 
 

@@ -9,21 +9,23 @@ from typing import Any
 import torch
 
 from edgekd.config import Config, Quantize
-from edgekd.graph import files, inputs
-from edgekd.graph.islands import RealPart, real_part
-from edgekd.graph.prepare import Prepared, prepared
-from edgekd.graph.sensitivity import Row, sensitivity
-from edgekd.graph.simulate import Simulation
+from edgekd.data.batches import converted, normalise
+from edgekd.data.splits import Splits
+from edgekd.distillation.losses.total import response_loss
+from edgekd.distillation.teachers.answers import views_of
+from edgekd.distillation.teachers.load import open_teacher
+from edgekd.graph import files
 from edgekd.graph.structure import Graph, kernels_for
-from edgekd.losses.total import response_loss
-from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import converted, normalise
-from edgekd.nn.evaluate import accuracies
-from edgekd.nn.samples import Samples, chosen
-from edgekd.nn.splits import Splits
-from edgekd.quantization import Quantized, calibrated, captured, normalisation, quantize, sensor_view
-from edgekd.teachers.answers import views_of
-from edgekd.teachers.opening import open_teacher
+from edgekd.nn import blueprint
+from edgekd.quantization import inputs
+from edgekd.quantization.islands import RealPart, real_part
+from edgekd.quantization.prepare import Prepared, prepared
+from edgekd.quantization.samples import Samples, chosen
+from edgekd.quantization.sensitivity import Row, sensitivity
+from edgekd.quantization.simulate import Simulation
+from edgekd.quantization.train import Quantized, calibrated, captured, normalisation, quantize, sensor_view
+from edgekd.training import distributed
+from edgekd.training.evaluate import accuracies
 
 VERSION = 3
 
@@ -76,9 +78,9 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             checkpoint=out / "training.ckpt",
         )
     rows = _sensitivity(ready.graph, samples, settings)
-    if processes.is_main():
+    if distributed.is_main():
         _keep(out, ready.graph, found.simulation, seen if view else None, rows)
-    reached = processes.from_main(lambda: accuracies(found.simulation, seen, title="quantize"))
+    reached = distributed.from_main(lambda: accuracies(found.simulation, seen, title="quantize"))
     training, real = found.training, real_part(found.simulation.quantized_graph())
     return {
         **reached,

@@ -16,12 +16,12 @@ from pydantic import TypeAdapter
 
 from edgekd import __version__
 from edgekd.config import Config
-from edgekd.figures import Boundary, Distillation, FileRow, Measurements, Report
-from edgekd.reporting import ledger, limits
-from edgekd.reporting.html import html
-from edgekd.reporting.markdown import markdown
-from edgekd.reporting.terminal import summary
-from edgekd.writing import file_sha256
+from edgekd.disk import file_sha256
+from edgekd.report import ledger, limits
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
+from edgekd.report.terminal import summary
+from edgekd.results import Boundary, Distillation, FileRow, Measurements, Report
 
 __all__ = ["compose", "html", "markdown", "run", "summary"]
 

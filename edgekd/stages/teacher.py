@@ -13,15 +13,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Config, Source, Training
-from edgekd.nn import blueprint, processes
-from edgekd.nn.batches import Batch
-from edgekd.nn.evaluate import accuracies, check_answer, count_parameters
-from edgekd.nn.fit import FitResult, fit
-from edgekd.nn.foreign import untrained
-from edgekd.nn.outputs import answer
-from edgekd.nn.splits import Splits
-from edgekd.teachers import several, specialists
-from edgekd.teachers.opening import Part, place
+from edgekd.data.batches import Batch
+from edgekd.data.splits import Splits
+from edgekd.distillation.teachers import several, specialists
+from edgekd.distillation.teachers.load import Part, place
+from edgekd.nn import blueprint
+from edgekd.nn.checkpoint import untrained
+from edgekd.nn.outputs import answer, check_answer
+from edgekd.training import distributed
+from edgekd.training.evaluate import accuracies, count_parameters
+from edgekd.training.fit import FitResult, fit
 
 VERSION = 3
 BARELY_BETTER = 1.5  # times chance: below it, a teacher has nothing to teach
@@ -63,7 +64,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     splits = Splits.load(read["data"])
     if config.teacher.single:
         network = _network(config, config.teacher, splits, config.seed, out / "training.ckpt")
-        metrics = processes.from_main(lambda: _finish(network, splits, out))
+        metrics = distributed.from_main(lambda: _finish(network, splits, out))
         metrics["notes"] += _doubts(metrics["validation_accuracy"], splits, config.teacher.checkpoint)
     else:
         metrics = _several(config, splits, read["data"], out)
@@ -75,7 +76,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 def _network(config: Config, source: Source, splits: Splits, seed: int, state: Path, title: str = "teacher") -> Network:
     """A torch teacher: from its checkpoint, or trained with the settings of [teacher]."""
     model, plan, notes = untrained(source, splits, seed)
-    found = Network(model, plan, FitResult(0, [], processes.world(), 0, "cpu"), notes)
+    found = Network(model, plan, FitResult(0, [], distributed.world(), 0, "cpu"), notes)
     if source.checkpoint is None:
         found.result = train(
             found.model, splits, config.teacher, seed=seed, compute=config.compute, augment=config.data.augment,
@@ -105,7 +106,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
     networks: list[Network] = []
 
     def keep(network: Network, part: Part) -> None:
-        if processes.is_main():
+        if distributed.is_main():
             blueprint.save(network.model, network.plan, place(out, len(parts)) / "model")
         parts.append(part)
         networks.append(network)
@@ -114,7 +115,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
         if source.foreign:
             number = len(parts)
             parts.append(
-                processes.from_main(lambda: several.brought(source, splits, data, place(out, number)))  # noqa: B023
+                distributed.from_main(lambda: several.brought(source, splits, data, place(out, number)))  # noqa: B023
             )
             continue
         for member in range(settings.members if source is settings else 1):
@@ -127,18 +128,18 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
     notes: list[str] = []
     if settings.specialists:
         generalist = networks[0]
-        groups = processes.from_main(lambda: several.confusions(generalist.model, splits, settings, config.seed))
+        groups = distributed.from_main(lambda: several.confusions(generalist.model, splits, settings, config.seed))
         told = ", ".join("{" + ", ".join(splits.classes[c] for c in group) + "}" for group in groups)
         notes.append(f"specialists for {told}" if groups else "no cluster of classes: the generalist answers alone")
         for group in groups:
             keep(*_specialist(config, generalist, splits, group, out / f"training-{len(parts)}.ckpt"))
     device = next((network.result.device for network in networks), "cpu")
-    metrics = processes.from_main(lambda: several.judged(out, parts, splits, device))
+    metrics = distributed.from_main(lambda: several.judged(out, parts, splits, device))
     doubts = [] if metrics["validation_accuracy"] is None else _doubts(metrics["validation_accuracy"], splits, None)
     return {
         **metrics,
         "parameters": sum(count_parameters(n.model) for n in networks) if len(networks) == len(parts) else None,
-        "processes": processes.world(),
+        "processes": distributed.world(),
         "resumed_from": sum(network.result.resumed_from for network in networks),
         "losses": [network.result.losses for network in networks],
         "trained": any(network.result.epochs > 0 for network in networks),

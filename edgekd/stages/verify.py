@@ -15,18 +15,18 @@ import numpy as np
 import torch
 
 from edgekd.config import Config, Verify
-from edgekd.figures import Boundary, Figure
+from edgekd.data.batches import normalise
+from edgekd.data.splits import Splits
+from edgekd.distillation.teachers.load import logits_on
 from edgekd.graph import files, integer
 from edgekd.graph.ops import Dequantize
-from edgekd.graph.simulate import Simulation
 from edgekd.graph.structure import Array, Graph, Kernels, Mode, kernels_for
 from edgekd.nn import blueprint
-from edgekd.nn.batches import normalise
-from edgekd.nn.evaluate import accuracy, logits
-from edgekd.nn.progress import progress
-from edgekd.nn.splits import Splits
-from edgekd.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
-from edgekd.teachers.opening import logits_on
+from edgekd.quantization.simulate import Simulation
+from edgekd.results import Boundary, Figure
+from edgekd.runtimes.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
+from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.progress import progress
 
 VERSION = 3
 

@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from edgekd.disk import writing
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError
-from edgekd.writing import writing
 
 HEARTBEAT_SECONDS, PATIENCE_SECONDS = 60, 300  # a trial whose process was killed is given to another after these
 # Seconds: of processes that start together one makes the tables, and the others find them the next time.

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from edgekd import catalog, toml
-from edgekd.config import Config
+from edgekd import catalog
+from edgekd.config import Config, toml
 from edgekd.errors import ConfigError, TrainingError
-from edgekd.reporting.tuning import Parameter, Study, Trial
-from edgekd.tuning import search
-from edgekd.tuning.search import Dimension, Range
+from edgekd.tuning import space as search
+from edgekd.tuning.page import Parameter, Study, Trial
+from edgekd.tuning.space import Dimension, Range
 
 FIRST = 5  # trials that train to their end, before the median of the others ends one
 UNPRUNED = 1 / 3  # of the epochs: early accuracies say little between learning rates, whose cosine ends late
@@ -108,7 +108,7 @@ def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
         if trial.should_prune():
             raise optuna.TrialPruned
 
-    course = importlib.import_module("edgekd.course")
+    course = importlib.import_module("edgekd.distillation.setup")
     try:
         return float(course.validated(task.view(task.configured(settings)), task.made, watch))
     except TrainingError as error:  # the loss became infinite, say: as bad as can be, and worth remembering

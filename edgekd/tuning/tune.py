@@ -16,19 +16,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd import toml
-from edgekd.config import Config
-from edgekd.configure import SettingsLike
+from edgekd.config import Config, toml
+from edgekd.config.resolve import SettingsLike
+from edgekd.disk import writing
 from edgekd.errors import ConfigError
-from edgekd.launched import ALONE, launched
-from edgekd.pipeline import STAGES, folders, to_stderr
-from edgekd.reporting.tuning import Study, page
-from edgekd.stage import Log, recipe, run_cached, view
-from edgekd.store import Store
-from edgekd.tuning import search
+from edgekd.pipeline.build import STAGES, folders, to_stderr
+from edgekd.pipeline.ranks import ALONE, launched
+from edgekd.pipeline.stage import Log, recipe, run_cached, view
+from edgekd.pipeline.store import Store
+from edgekd.tuning import space as search
+from edgekd.tuning.page import Study, page
 from edgekd.tuning.storage import hidden, optuna_or_remedy, storage_at
 from edgekd.tuning.study import Task, finished, open_study, read, run_trial, summed_up
-from edgekd.writing import writing
 
 SEARCHED = ("distill.", "student.")
 FILES = ("tuned.toml", "tuned.html", "tuned.csv")
@@ -134,7 +133,7 @@ def _task(
                 later.foresee(resolved, made["data"])
     if not space:
         space = search.usual(
-            resolved, importlib.import_module("edgekd.course").layer_choices(view(distill, resolved), made)
+            resolved, importlib.import_module("edgekd.distillation.setup").layer_choices(view(distill, resolved), made)
         )
     said = json.dumps([recipe(distill, resolved, made).key, [repr(dimension) for dimension in space]])
     key = hashlib.sha256(said.encode()).hexdigest()[:8]

@@ -1,8 +1,8 @@
 """Data sets: files, arrays, labels, factories of the user's own."""
 
 import numpy as np
-import wrongs
-from wrongs import LABELS, both, file, idx, module, npz
+from support import faults
+from support.faults import LABELS, both, file, idx, module, npz
 
 from bad_inputs.row import CHECK, bad
 
@@ -41,7 +41,7 @@ DATA = (
     bad("one-hot labels", NPZ, "as if one-hot", 1, npz(y_train=np.eye(2)[LABELS])),
     bad(
         "NaN in the inputs", NPZ, "input 7 holds NaN", 1,
-        npz(x_train=wrongs.with_nan(), x_test=wrongs.with_nan() * 0),
+        npz(x_train=faults.with_nan(), x_test=faults.with_nan() * 0),
     ),
     bad(
         "parts of other shapes", NPZ, "test has inputs of shape (1, 4, 4)", 1,
@@ -67,17 +67,17 @@ DATA = (
     bad(
         "a batch of CIFAR-10 cut short", f"{CHECK} --set data.name=cifar10 --set data.root=pics",
         "no whole number of images", 1,
-        wrongs.cifar10_cut_short,
+        faults.cifar10_cut_short,
     ),
     bad(
         "an image that is none", f"{CHECK} --set data.name=images --set data.root=pics",
         "can't be read as an image", 1,
-        wrongs.no_image,
+        faults.no_image,
     ),
     bad(
         "Pillow is missing", f"{CHECK} --set data.name=images --set data.root=pics",
         "needs Pillow, which is not installed", 4,
-        both(wrongs.no_image, wrongs.no_pillow),
+        both(faults.no_image, faults.no_pillow),
     ),
     bad("a module that fails", SETS, "importing mine failed: KeyError: 1", 2, module("{}[1]\ndef waves(): ...")),
     bad(

@@ -1,6 +1,6 @@
 """Limits that can't be met."""
 
-from wrongs import file
+from support.faults import file
 
 from bad_inputs.row import BUILD, CHECK, bad
 

@@ -1,6 +1,6 @@
 """What is typed: settings, targets, names, options."""
 
-from wrongs import file, module
+from support.faults import file, module
 
 from bad_inputs.row import BUILD, CHECK, bad, config
 

@@ -1,7 +1,7 @@
 """Checkpoints and models, losses and criteria of the user's own."""
 
-import wrongs
-from wrongs import TINY, both, file, module, net, weights
+from support import faults
+from support.faults import TINY, both, file, module, net, weights
 
 from bad_inputs.row import BUILD, CHECK, bad, config, student
 
@@ -14,7 +14,7 @@ GROUP_NORM = net(
 TWO_TEACHERS = TINY.replace("[16], ", "[16], members = 2, ")
 LOSS = TINY.replace("baseline", 'losses = [{ name = "mine:Loss" }], baseline')
 MODELS = (
-    bad("a checkpoint cut short", PT, "teacher.pt is damaged or no torch checkpoint", 1, wrongs.truncated_checkpoint),
+    bad("a checkpoint cut short", PT, "teacher.pt is damaged or no torch checkpoint", 1, faults.truncated_checkpoint),
     bad(
         "a checkpoint that is text", PT, "teacher.pt is damaged or no torch checkpoint", 1,
         file("teacher.pt", "weights"),
@@ -28,8 +28,8 @@ MODELS = (
         "teacher.pt is damaged or no torch checkpoint", 1,
         file("teacher.pt", "weights"),
     ),
-    bad("code in a checkpoint", PT, "teacher.pt holds pickled code", 1, wrongs.trapped_checkpoint),
-    bad("code in an old checkpoint", PT, "teacher.pt holds pickled code", 1, wrongs.trapped_pickle),
+    bad("code in a checkpoint", PT, "teacher.pt holds pickled code", 1, faults.trapped_checkpoint),
+    bad("code in an old checkpoint", PT, "teacher.pt holds pickled code", 1, faults.trapped_pickle),
     bad(
         "a checkpoint of other shapes", f"{PT} --set teacher.hidden=[8]",
         "layers.1.weight (16, 64) instead of (8, 64)", 1,
@@ -37,7 +37,7 @@ MODELS = (
     ),
     bad(
         "a checkpoint with keys missing", PT, "it lacks layers.3.weight, layers.3.bias", 1,
-        weights(wrongs.without_head),
+        weights(faults.without_head),
     ),
     bad(
         "a checkpoint of another network", PT, "it lacks layers.1.weight, layers.1.bias, layers.3.weight", 1,
@@ -47,7 +47,7 @@ MODELS = (
         "a checkpoint without tensors", PT, "teacher.pt holds no weights, but epoch", 1,
         weights(lambda w: {"epoch": 3}),
     ),
-    bad("NaN in a checkpoint", PT, "not finite in layers.1.weight", 1, weights(wrongs.with_nan_weight)),
+    bad("NaN in a checkpoint", PT, "not finite in layers.1.weight", 1, weights(faults.with_nan_weight)),
     bad(
         "a model of other classes", BUILD, "gives logits of shape (2, 7); the data has 10 classes", 1,
         both(net("return self.head(x.flatten(1))[:, :7]"), student('model = "mine:Net"')),

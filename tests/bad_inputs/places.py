@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import wrongs
-from wrongs import both, damage, mounted
+from support import faults
+from support.faults import both, damage, mounted
 
 from bad_inputs.row import BUILD, bad
 
@@ -27,7 +27,7 @@ PLACES = (
     ),
     bad(
         "damaged work in a folder with a space", f"{BUILD} --store 'my store'", "try: rm -r '/", 1,
-        both(wrongs.spaced_store, damage("my store/teacher/*/model/weights.pt", b"abc")),
+        both(faults.spaced_store, damage("my store/teacher/*/model/weights.pt", b"abc")),
     ),
     bad(
         "a damaged record in the store", BUILD, "artifact.json can't be read", 1,
@@ -36,7 +36,7 @@ PLACES = (
     bad(
         "a TFLite file that was tampered with", "verify --target rpi4",
         "model.tflite in build/rpi4 is not the file that was built", 5,
-        wrongs.flip_a_weight,
+        faults.flip_a_weight,
     ),
     bad(
         "a TFLite file that is none", "verify --target rpi4", "model.tflite in build/rpi4 can't be run", 5,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from wrongs import TINY, Given, file, nothing
+from support.faults import TINY, Given, file, nothing
 
 BUILD, CHECK = "build --target rpi4", "check --target rpi4"
 

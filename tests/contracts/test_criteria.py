@@ -8,9 +8,9 @@ import torch
 from torch.nn import functional as F
 
 from edgekd import catalog
-from edgekd.nn.channels import find, score, width
-from edgekd.nn.evidence import Evidence
-from edgekd.nn.splits import Split, Splits
+from edgekd.data.splits import Split, Splits
+from edgekd.pruning.groups import find, score, width
+from edgekd.pruning.saliency import Evidence
 
 SHAPE = (1, 8, 8)
 

@@ -10,8 +10,8 @@ import torch
 
 from edgekd import catalog
 from edgekd.config import Config
+from edgekd.data.batches import batches
 from edgekd.errors import ConfigError
-from edgekd.nn.batches import batches
 from edgekd.stages.data import examine
 
 RANDOM = np.random.default_rng(0)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import Perceptron, lived_in, quantized
+from support.networks import Perceptron, lived_in, quantized
 
 from edgekd import catalog
 from edgekd.graph import integer

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from edgekd import catalog, signatures
+from edgekd import catalog
+from edgekd.catalog import signatures
 
 TYPICAL = {"mlp": (1, 8, 8), "dscnn": (1, 49, 10), "conv1d": (3, 64), "text_encoder": (12,), "gru_keyword": (20, 10)}
 TAKING_TOKENS = ("text_encoder",)

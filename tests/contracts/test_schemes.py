@@ -5,14 +5,15 @@ from functools import partial
 
 import pytest
 import torch
-from toys import killed_after, lesson, stripes, tiny
+from support.small_training import killed_after, lesson, stripes, tiny
 
-from edgekd import catalog, signatures
+from edgekd import catalog
+from edgekd.catalog import signatures
 from edgekd.config import Training
-from edgekd.losses.logits import SoftTargets
-from edgekd.nn.evaluate import accuracies
-from edgekd.nn.fit import FitResult
-from edgekd.nn.lesson import Lesson, frozen
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import Lesson, frozen
+from edgekd.training.evaluate import accuracies
+from edgekd.training.fit import FitResult
 
 SPLITS = stripes()
 SETTINGS = Training(epochs=6, batch_size=16)
@@ -20,7 +21,7 @@ STREAM = (stripes(count=768), Training(batch_size=16, learning_rate=0.05))
 OPTIONS = {
     "stream": {"windows": 6},
     "self": {"layers": ["body.1"]},
-    "assistant": {"assistant": {"model": "toys:Tiny", "width": 5}},
+    "assistant": {"assistant": {"model": "support.small_training:Tiny", "width": 5}},
     "robust": {"steps": 3},
     "adversarial": {"width": 8},
 }

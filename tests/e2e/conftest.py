@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-import commands
 import pytest
+from support import commands
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ import shutil
 import sys
 from pathlib import Path
 
-import commands
 import pytest
+from support import commands
 
 import edgekd
-from edgekd.figures import Report
+from edgekd.results import Report
 
 pytestmark = pytest.mark.e2e
 

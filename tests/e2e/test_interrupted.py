@@ -5,8 +5,8 @@ import signal
 import subprocess
 from pathlib import Path
 
-import commands
 import pytest
+from support import commands
 
 pytestmark = pytest.mark.e2e
 STAGES = (*commands.CACHED, "profile", "report")

@@ -1,6 +1,6 @@
 """Costs against sums done by hand."""
 
-from networks import Everything, lived_in, quantized
+from support.networks import Everything, lived_in, quantized
 from torch import nn
 
 from edgekd.graph import cost

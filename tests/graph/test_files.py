@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from networks import Everything, lived_in, quantized
+from support.networks import Everything, lived_in, quantized
 
 from edgekd.errors import ModelError
 from edgekd.graph import files, integer

@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from networks import Everything
+from support.networks import Everything
 from torch import nn
 
 from edgekd.graph import plan

@@ -20,8 +20,8 @@ from edgekd.models.resnet8 import ResNet8
 from edgekd.models.resnet_cifar import PadShortcut, resnet20, resnet56
 from edgekd.models.squeezenet import SqueezeNet
 from edgekd.models.unet import UPSAMPLINGS, UNet
-from edgekd.nn.channels import find
-from edgekd.nn.foreign import load_checkpoint
+from edgekd.nn.checkpoint import load_checkpoint
+from edgekd.pruning.groups import find
 
 CIFAR = (3, 32, 32)
 CHECKPOINTS = Path(__file__).parents[3] / "shared" / "models" / "resnet_cifar10"

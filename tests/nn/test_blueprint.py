@@ -3,14 +3,14 @@
 import pytest
 import torch
 import torch_pruning
+from support.small_training import stripes
 from torch import nn
-from toys import stripes
 
 from edgekd.errors import ConfigError, ModelError, StoreError
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 
-TINY = Blueprint("toys:Tiny", {"classes": 3, "width": 8})
+TINY = Blueprint("support.small_training:Tiny", {"classes": 3, "width": 8})
 IMAGES = torch.linspace(-1, 1, 4 * 64).reshape(4, 1, 8, 8)
 
 
@@ -76,17 +76,17 @@ def test_initial_weights_depend_on_the_seed_alone():
 
 def test_classes_and_input_shape_are_filled_in_unless_given():
     splits = stripes(count=4)
-    assert blueprint.fill_options("toys:Tiny", {}, splits) == {"classes": 2, "input_shape": [1, 8, 8]}
-    assert blueprint.fill_options("toys:Tiny", {"classes": 7, "width": 2}, splits)["classes"] == 7
+    assert blueprint.fill_options("support.small_training:Tiny", {}, splits) == {"classes": 2, "input_shape": [1, 8, 8]}
+    assert blueprint.fill_options("support.small_training:Tiny", {"classes": 7, "width": 2}, splits)["classes"] == 7
     assert blueprint.fill_options(f"{__name__}:Mixed", {}, splits) == {}
 
 
 @pytest.mark.parametrize(
     ("plan", "error", "told"),
     [
-        (Blueprint("toys:Tiny", {"widht": 8}), ModelError, "widht"),
-        (Blueprint("toys:Tiny", {"width": -1}), ModelError, "can't be built"),
-        (Blueprint("toys:stripes"), ModelError, "is a Splits"),
+        (Blueprint("support.small_training:Tiny", {"widht": 8}), ModelError, "widht"),
+        (Blueprint("support.small_training:Tiny", {"width": -1}), ModelError, "can't be built"),
+        (Blueprint("support.small_training:stripes"), ModelError, "is a Splits"),
         (Blueprint("resnet9"), ConfigError, "resnet9"),
     ],
 )

@@ -8,8 +8,8 @@ import torch
 from torch.utils.data import Dataset, TensorDataset
 
 from edgekd.config import Config
+from edgekd.data.splits import Split, Splits
 from edgekd.errors import ConfigError, DataError
-from edgekd.nn.splits import Split, Splits
 from edgekd.stages import data as stage
 
 X = np.random.default_rng(0).integers(0, 256, (40, 2, 4, 4)).astype(np.uint8)
@@ -80,7 +80,7 @@ def test_mean_and_deviation_are_those_of_the_training_split(monkeypatch):
 
 
 def test_statistics_in_chunks_are_those_of_the_whole(monkeypatch):
-    monkeypatch.setattr("edgekd.datasets.checks.CHUNK_BYTES", 100)
+    monkeypatch.setattr("edgekd.data.checks.CHUNK_BYTES", 100)
     test_mean_and_deviation_are_those_of_the_training_split(monkeypatch)
 
 

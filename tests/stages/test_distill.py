@@ -3,21 +3,21 @@
 import numpy as np
 import pytest
 import torch
+from support.small_training import Tiny, killed_after, lesson, store_answers, stripes
 from torch import nn
-from toys import Tiny, killed_after, lesson, store_answers, stripes
 
-from edgekd import course
 from edgekd.config import Config, Training
+from edgekd.data.batches import batches
+from edgekd.distillation import setup
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import frozen, learn
+from edgekd.distillation.teachers.load import given
 from edgekd.errors import ConfigError, ModelError
-from edgekd.figures import Distillation
-from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
-from edgekd.nn.batches import batches
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.lesson import frozen, learn
 from edgekd.nn.outputs import Outputs
+from edgekd.results import Distillation
 from edgekd.stages import distill as stage
-from edgekd.teachers.opening import given
 
 SPLITS = stripes()
 
@@ -41,7 +41,7 @@ def contrary() -> np.ndarray:
 @pytest.fixture
 def read(tmp_path):
     SPLITS.save(tmp_path / "data")
-    plan = Blueprint("toys:Tiny", {"width": 6})
+    plan = Blueprint("support.small_training:Tiny", {"width": 6})
     blueprint.save(blueprint.build(plan, seed=4), plan, tmp_path / "teacher" / "model")
     answers = store_answers(-contrary(), tmp_path / "answers")
     return {"data": tmp_path / "data", "teacher": tmp_path / "teacher", "answers": answers}
@@ -57,7 +57,7 @@ def config(**settings):
     chosen = {"epochs": 8, "batch_size": 16, **settings}
     return Config.model_validate(
         {
-            "student": {"model": "toys:Tiny"},
+            "student": {"model": "support.small_training:Tiny"},
             "distill": chosen,
             "data": {"augment": {"shift": 0}},
             "compute": {"accelerator": "cpu", "threads": 1},
@@ -66,7 +66,7 @@ def config(**settings):
 
 
 def test_the_student_follows_its_teacher_and_not_the_labels():
-    student = blueprint.build(Blueprint("toys:Tiny"), seed=0)
+    student = blueprint.build(Blueprint("support.small_training:Tiny"), seed=0)
     settings = Training(epochs=8, batch_size=16)
     learn(lesson(student, given(contrary()), SoftTargets(hard=0), SPLITS, settings))
     whole = next(batches(SPLITS.test, SPLITS, 32))
@@ -94,7 +94,8 @@ def test_the_stage_leaves_the_student_and_says_what_the_teacher_was_worth(read, 
     assert metrics["processes"] == 1 and metrics["notes"] == []
     assert [path.name for path in out.iterdir()] == ["model"]
     model, plan = blueprint.load(out / "model")
-    assert plan.factory == "toys:Tiny" and metrics["parameters"] == sum(p.numel() for p in model.parameters())
+    assert plan.factory == "support.small_training:Tiny"
+    assert metrics["parameters"] == sum(p.numel() for p in model.parameters())
 
 
 def test_without_a_baseline_its_figures_are_empty(read, out):
@@ -174,7 +175,7 @@ def test_what_was_passed_on_is_kept_with_the_stage(read, out):
 
 
 def test_of_a_student_that_was_brought_along_it_is_told_too_how_like_its_teacher_it_is(read, out, tmp_path):
-    torch.save(blueprint.build(Blueprint("toys:Tiny", {}), seed=9).state_dict(), tmp_path / "own.pt")
+    torch.save(blueprint.build(Blueprint("support.small_training:Tiny", {}), seed=9).state_dict(), tmp_path / "own.pt")
     asked = config(epochs=0, seeds=3)
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
     metrics = stage.run(asked, read, out)
@@ -184,7 +185,7 @@ def test_of_a_student_that_was_brought_along_it_is_told_too_how_like_its_teacher
 
 
 def test_a_teacher_for_other_classes_is_refused_before_training(read, out):
-    plan = Blueprint("toys:Tiny", {"classes": 10})
+    plan = Blueprint("support.small_training:Tiny", {"classes": 10})
     blueprint.save(blueprint.build(plan, seed=4), plan, read["teacher"] / "model")
     del read["answers"]
     with pytest.raises(ModelError, match=r"\(2, 10\), the student of shape \(2, 2\)"):
@@ -208,7 +209,7 @@ def test_features_of_a_teacher_reach_the_loss():
 
 
 def test_a_checkpoint_is_taken_as_it_is_where_no_epoch_is_asked_for(read, out, tmp_path):
-    given = blueprint.build(Blueprint("toys:Tiny", {}), seed=9)
+    given = blueprint.build(Blueprint("support.small_training:Tiny", {}), seed=9)
     torch.save(given.state_dict(), tmp_path / "own.pt")
     asked = config(epochs=0)
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
@@ -219,7 +220,7 @@ def test_a_checkpoint_is_taken_as_it_is_where_no_epoch_is_asked_for(read, out, t
 
 
 def test_training_goes_on_from_a_students_checkpoint(read, out, tmp_path):
-    given = blueprint.build(Blueprint("toys:Tiny", {}), seed=9)
+    given = blueprint.build(Blueprint("support.small_training:Tiny", {}), seed=9)
     torch.save(given.state_dict(), tmp_path / "own.pt")
     asked = config(epochs=1, learning_rate=1e-6, baseline=False)
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
@@ -245,14 +246,14 @@ def test_what_tuning_sees_is_the_validation_accuracy_that_the_stage_reports(read
     reported = stage.run(config(epochs=3, baseline=False), read, out)["validation_accuracy"]
     seen, opened, load = [], [], np.load
     monkeypatch.setattr(np, "load", lambda file, **how: opened.append(file.name) or load(file, **how))
-    found = course.validated(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
+    found = setup.validated(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
     assert found == reported
     assert [epochs for _, epochs in seen] == [1, 2]
     assert "validation_x.npy" in opened and not [name for name in opened if name.startswith("test")]
 
 
 def test_watching_does_not_change_what_is_trained(read):
-    assert course.validated(config(epochs=4), read, lambda *_: torch.rand(3)) == course.validated(
+    assert setup.validated(config(epochs=4), read, lambda *_: torch.rand(3)) == setup.validated(
         config(epochs=4), read, lambda *_: None
     )
 
@@ -261,9 +262,9 @@ def test_layers_to_try_are_all_pairs_and_each_alone(read):
     plan = Blueprint("resnet8", blueprint.fill_options("resnet8", {}, SPLITS))
     blueprint.save(blueprint.build(plan, seed=0), plan, read["teacher"] / "model")
     losses = [{"name": "logits"}, {"name": "attention"}, {"name": "attention", "layers": ["block1"]}]
-    losses.append({"name": "toys:Way"})  # which would refuse a pair alone
+    losses.append({"name": "support.small_training:Way"})  # which would refuse a pair alone
     asked = config(losses=losses)
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"model": "resnet8"})})
-    (choices,) = (found := course.layer_choices(asked, read)).values()
+    (choices,) = (found := setup.layer_choices(asked, read)).values()
     assert list(found) == [1] and choices[0] == ["block1:block1", "block2:block2", "block3:block3"]
     assert choices[1:] == [[pair] for pair in choices[0]]

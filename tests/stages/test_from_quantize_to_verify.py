@@ -8,23 +8,24 @@ import numpy as np
 import pytest
 import torch
 from ai_edge_litert import schema_py_generated as schema
+from support.small_training import stripes
 from torch import nn
-from toys import stripes
 
-from edgekd import parity, quantization
 from edgekd.config import Compute, Config, Quantize
+from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.errors import ModelError
-from edgekd.exporters.forecast import forecast
-from edgekd.figures import Boundary
+from edgekd.formats.estimate import forecast
 from edgekd.graph import files, integer
 from edgekd.graph.capture import capture
-from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.channels import cut, find, width
 from edgekd.nn.outputs import Outputs
-from edgekd.runners.litert import LiteRTRunner
-from edgekd.runners.onnxruntime import OnnxRuntimeRunner
+from edgekd.pruning.groups import cut, find, width
+from edgekd.quantization import train
+from edgekd.results import Boundary
+from edgekd.runtimes import parity
+from edgekd.runtimes.litert import LiteRTRunner
+from edgekd.runtimes.onnxruntime import OnnxRuntimeRunner
 from edgekd.stages import export, quantize, verify
 
 CONFIG = Config.model_validate(
@@ -104,11 +105,11 @@ def test_quantize_leaves_no_checkpoint_behind(made):
 def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
     splits, model = stripes(), blueprint.build(STUDENT, seed=1)
     model.train()(torch.randn(32, 1, 8, 8))
-    graph = quantization.captured(model, splits)
+    graph = train.captured(model, splits)
 
     def accuracy(learning_rate: float) -> float:
         settings = Quantize(epochs=4, batch_size=16, calibration=64, learning_rate=learning_rate)
-        found = quantization.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        found = train.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
         int8 = found.simulation.quantized_graph()
         x = next(verify._inputs(splits))
         codes = integer.run(int8, integer.quantize(x, int8.quantization(int8.input)))
@@ -130,7 +131,7 @@ def test_a_graph_that_is_not_the_model_is_noticed():
             return y if x.shape[0] == 2 else y + y
 
     with pytest.raises(ModelError, match="differs from the student"):
-        quantization.captured(Moody(), stripes())
+        train.captured(Moody(), stripes())
 
 
 def test_all_files_are_written_and_weighed(made):
@@ -147,7 +148,7 @@ def test_all_files_are_written_and_weighed(made):
 
 
 def test_a_teacher_that_can_not_be_captured_is_a_note(made, tmp_path):
-    odd = Blueprint("networks:Perceptron", {})
+    odd = Blueprint("support.networks:Perceptron", {})
     read = {**made, "teacher": tmp_path / "teacher"}
     blueprint.save(blueprint.build(odd), odd, read["teacher"] / "model")  # takes 48 inputs where the data has 64
     (tmp_path / "out").mkdir()

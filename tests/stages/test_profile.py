@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-import builds
 import pytest
+from support import builds
 
 from edgekd.config import Device
-from edgekd.runners.latency import Latency
+from edgekd.devices.latency import Latency
 from edgekd.stages import profile
 
 

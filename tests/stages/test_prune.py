@@ -7,18 +7,19 @@ import pytest
 import torch
 
 from edgekd.config import Compute, Config, Prune
-from edgekd.criteria.magnitude import magnitude
+from edgekd.data.splits import Split, Splits
+from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.errors import ConfigError, ModelError, OverBudgetError
-from edgekd.exporters.forecast import forecast
-from edgekd.losses.logits import SoftTargets
-from edgekd.nn import blueprint, resume
+from edgekd.formats.estimate import forecast
+from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
-from edgekd.nn.channels import width
-from edgekd.nn.next_cut import Miss
 from edgekd.nn.outputs import Outputs
-from edgekd.nn.splits import Split, Splits
-from edgekd.nn.widths import prices
+from edgekd.pruning.criteria.magnitude import magnitude
+from edgekd.pruning.groups import width
+from edgekd.pruning.selection import Miss
+from edgekd.pruning.widths import prices
 from edgekd.stages import prune as stage
+from edgekd.training import resume
 
 SHAPE = (1, 8, 8)
 MLP = Blueprint("mlp", {"classes": 2, "input_shape": list(SHAPE), "hidden": [32, 16]})

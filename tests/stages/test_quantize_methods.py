@@ -8,23 +8,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from toys import stripes
+from support.small_training import stripes
 
-from edgekd import quantization
 from edgekd.config import Compute, Config, Quantize
+from edgekd.data.batches import Batch, converted, normalise
+from edgekd.data.splits import Split, Splits
+from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.errors import ConfigError
 from edgekd.graph import files, integer
-from edgekd.graph.prepare import prepared
-from edgekd.losses.logits import SoftTargets
 from edgekd.nn import blueprint
-from edgekd.nn.batches import Batch, converted, normalise
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.outputs import Outputs
-from edgekd.nn.samples import chosen
-from edgekd.nn.splits import Split, Splits
+from edgekd.quantization import train
+from edgekd.quantization.prepare import prepared
+from edgekd.quantization.samples import chosen
 from edgekd.stages import export, quantize, verify
 
-STUDENT = Blueprint("toys:Tiny", {"classes": 2, "input_shape": [1, 8, 8]})
+STUDENT = Blueprint("support.small_training:Tiny", {"classes": 2, "input_shape": [1, 8, 8]})
 
 
 def splits_of(kind: str) -> Splits:
@@ -135,7 +135,7 @@ def test_channels_that_differ_too_much_stay_normalised_and_a_note_says_so(tmp_pa
 
     parts = (scaled(split) for split in (pixels.train, pixels.validation, pixels.test))
     splits = Splits(*parts, pixels.classes, (110_000.0, 110.0), (70_000.0, 70.0))
-    student = Blueprint("toys:Tiny", {"classes": 2, "input_shape": [2, 8, 8]})
+    student = Blueprint("support.small_training:Tiny", {"classes": 2, "input_shape": [2, 8, 8]})
     metrics = quantize.run(configured({"method": "ptq"}), read := leave(tmp_path, splits, student), read["quantize"])
     assert metrics["input"] == {"takes": "normalised"}
     assert "channels differ too much" in metrics["notes"][0]
@@ -152,7 +152,7 @@ def test_layers_in_float_reach_the_files_and_are_counted(tmp_path: Path) -> None
 
 
 def test_functions_that_the_file_computes_on_real_values_are_counted_too(tmp_path: Path) -> None:
-    read = leave(tmp_path, stripes(), Blueprint("toys:swished", {}))
+    read = leave(tmp_path, stripes(), Blueprint("support.small_training:swished", {}))
     found = {
         name: run(read, configured({"method": "ptq", "kernels": name}))["boundaries"] for name in ("xnnpack", "tflm")
     }
@@ -170,7 +170,7 @@ def test_layers_of_16_bits_reach_the_file_and_are_exact(tmp_path: Path) -> None:
 
 def test_a_float_layer_that_is_none_is_refused_before_anything_trains(tmp_path: Path) -> None:
     read = leave(tmp_path, stripes())
-    settings = {"student": {"model": "toys:Tiny"}, "quantize": {"float_layers": ["haed"]}}
+    settings = {"student": {"model": "support.small_training:Tiny"}, "quantize": {"float_layers": ["haed"]}}
     with pytest.raises(ConfigError, match="'haed'") as caught:
         export.foresee(Config.model_validate(settings), read["data"])
     assert (caught.value.remedy or "").startswith("head")
@@ -190,9 +190,9 @@ def test_every_way_to_calibrate_gives_a_network_close_to_float(calibrate: str) -
     splits = stripes()
     model = blueprint.build(STUDENT, seed=1)
     model.train()(normalise(splits.train.x, splits))
-    graph = quantization.captured(model, splits)
+    graph = train.captured(model, splits)
     settings = Quantize(calibration=48, calibrate=calibrate, equalise=True)  # type: ignore[arg-type]
-    simulation = quantization.calibrated(graph, chosen(splits, 48, 0), settings)
+    simulation = train.calibrated(graph, chosen(splits, 48, 0), settings)
     x = normalise(splits.test.x, splits)
     with torch.no_grad():
         wanted, found = model.eval()(x), simulation(x)
@@ -203,10 +203,10 @@ def test_training_goes_at_the_same_pace_on_raw_inputs() -> None:
     splits = stripes()
     model = blueprint.build(STUDENT, seed=1)
     model.train()(normalise(splits.train.x, splits))
-    graph = quantization.captured(model, splits)
-    view, note = quantization.sensor_view(graph, chosen(splits, 48, 0), Quantize())
+    graph = train.captured(model, splits)
+    view, note = train.sensor_view(graph, chosen(splits, 48, 0), Quantize())
     assert view is not None and not note
-    folded = prepared(graph, quantization.normalisation(splits), view).graph
+    folded = prepared(graph, train.normalisation(splits), view).graph
     seen = Splits(splits.train, splits.validation, splits.test, splits.classes, (view.mean,), (view.std,))
 
     def teacher(batch: Batch) -> Outputs:
@@ -214,7 +214,7 @@ def test_training_goes_at_the_same_pace_on_raw_inputs() -> None:
 
     settings = Quantize(epochs=6, batch_size=16, calibration=48, learning_rate=1e-2)
     found = [
-        quantization.quantize(of, how, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        train.quantize(of, how, teacher, SoftTargets(), settings, seed=0, compute=Compute())
         for of, how in ((folded, seen), (graph, splits))
     ]
     raw, normal = (each.training.losses for each in found if each.training)

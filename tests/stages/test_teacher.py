@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from toys import Tiny, stripes
+from support.small_training import Tiny, stripes
 
 from edgekd.config import Config
 from edgekd.errors import ConfigError, ModelError
@@ -17,7 +17,7 @@ def read(tmp_path):
 
 
 def config(augment=False, **settings):
-    chosen = {"model": "toys:Tiny", "epochs": 8, "batch_size": 16, **settings}
+    chosen = {"model": "support.small_training:Tiny", "epochs": 8, "batch_size": 16, **settings}
     compute = {"accelerator": "cpu", "threads": 1}
     return Config.model_validate({"teacher": chosen, "data": {"augment": {"shift": int(augment)}}, "compute": compute})
 

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from edgekd import toml
-from edgekd.config import Config
-from edgekd.configure import configure
+from edgekd.config import Config, toml
+from edgekd.config.resolve import configure
 from edgekd.errors import ConfigError
-from edgekd.tuning import search
-from edgekd.tuning.search import Dimension, Range
+from edgekd.tuning import space
+from edgekd.tuning.space import Dimension, Range
 
 
 def with_losses(*losses: dict[str, Any], **distill: Any) -> Config:
@@ -34,7 +33,7 @@ def with_losses(*losses: dict[str, Any], **distill: Any) -> Config:
     ],
 )
 def test_a_search_is_read_as_it_is_written(text: str, dimension: Dimension) -> None:
-    assert search.parse(text) == dimension
+    assert space.parse(text) == dimension
 
 
 @pytest.mark.parametrize(
@@ -50,12 +49,12 @@ def test_a_search_is_read_as_it_is_written(text: str, dimension: Dimension) -> N
 )
 def test_what_is_no_search_is_refused(text: str, says: str) -> None:
     with pytest.raises(ConfigError, match=says) as refused:
-        search.parse(text)
-    assert refused.value.remedy == search.EXAMPLE
+        space.parse(text)
+    assert refused.value.remedy == space.EXAMPLE
 
 
 def test_the_usual_space_is_the_learning_rate_and_what_the_losses_take() -> None:
-    found = search.usual(with_losses({"name": "logits"}, learning_rate=0.1), {})
+    found = space.usual(with_losses({"name": "logits"}, learning_rate=0.1), {})
     assert [dimension.key for dimension in found] == [
         "distill.learning_rate", "distill.losses.logits.temperature", "distill.losses.logits.hard",
     ]  # fmt: skip
@@ -65,7 +64,7 @@ def test_the_usual_space_is_the_learning_rate_and_what_the_losses_take() -> None
 
 def test_weights_are_searched_relative_to_the_first_losss() -> None:
     config = with_losses({"name": "logits"}, {"name": "attention", "weight": 1000}, {"name": "attention", "weight": 0})
-    found = {dimension.key: dimension.among for dimension in search.usual(config, {1: [["a:b", "c:d"], ["c:d"]]})}
+    found = {dimension.key: dimension.among for dimension in space.usual(config, {1: [["a:b", "c:d"], ["c:d"]]})}
     assert "distill.losses.logits.weight" not in found
     assert found["distill.losses.attention.weight"] == Range(100, 10_000, log=True)
     assert found["distill.losses.attention.layers"] == (["a:b", "c:d"], ["c:d"])
@@ -73,15 +72,15 @@ def test_weights_are_searched_relative_to_the_first_losss() -> None:
 
 def test_two_losses_of_one_name_are_told_apart_by_their_place() -> None:
     config = with_losses({"name": "attention"}, {"name": "attention", "power": 4})
-    assert "distill.losses.1.weight" in [dimension.key for dimension in search.usual(config, {})]
+    assert "distill.losses.1.weight" in [dimension.key for dimension in space.usual(config, {})]
     with pytest.raises(ConfigError, match="more than one 'attention'"):
-        search.overrides(config, {"distill.losses.attention.weight": 2})
+        space.overrides(config, {"distill.losses.attention.weight": 2})
 
 
 def test_values_become_settings_and_leave_the_rest_of_a_loss_alone() -> None:
     config = with_losses({"name": "logits", "hard": 0.3}, {"name": "attention", "weight": 1000})
     values = {"distill.learning_rate": 0.05, "distill.losses.logits.temperature": 7.5, "distill.losses.1.weight": 300.0}
-    assert search.overrides(config, values) == {
+    assert space.overrides(config, values) == {
         "distill.learning_rate": 0.05,
         "distill.losses": [
             {"name": "logits", "weight": 1.0, "hard": 0.3, "temperature": 7.5},
@@ -92,15 +91,15 @@ def test_values_become_settings_and_leave_the_rest_of_a_loss_alone() -> None:
 
 def test_a_loss_that_the_config_does_not_have_is_refused() -> None:
     with pytest.raises(ConfigError, match="has no 'attention'") as refused:
-        search.overrides(with_losses({"name": "logits"}), {"distill.losses.attention.weight": 2})
+        space.overrides(with_losses({"name": "logits"}), {"distill.losses.attention.weight": 2})
     assert "among logits" in (refused.value.remedy or "")
 
 
 def test_what_is_printed_can_be_typed(tmp_path: Path) -> None:
     values = {"distill.losses.attention.layers": ["a:b"], "distill.losses.logits.hard": 0.25, "distill.epochs": 7}
     base = configure("rpi4", settings=['distill.losses=[{name="logits"}, {name="attention", weight=1000}]'])
-    settings = search.overrides(base, values)
-    typed = configure("rpi4", settings=search.assignments(settings))
+    settings = space.overrides(base, values)
+    typed = configure("rpi4", settings=space.assignments(settings))
     assert typed.distill.epochs == 7
     assert [loss.entry_options() for loss in typed.distill.losses] == [{"hard": 0.25}, {"layers": ["a:b"]}]
 
@@ -108,7 +107,7 @@ def test_what_is_printed_can_be_typed(tmp_path: Path) -> None:
 def test_the_file_holds_all_in_which_a_config_differs_from_its_target(tmp_path: Path) -> None:
     settings = ['data.name="cifar10"', f'data.root="{tmp_path}"', "data.augment.flip=true", "seed=3", "prune.keep=0.5"]
     config = configure("rpi4", settings=[*settings, 'distill.losses=[{name="logits", temperature=2.5}]'])
-    differing = search.changes(config.model_dump(mode="json"), configure("rpi4").model_dump(mode="json"))
+    differing = space.changes(config.model_dump(mode="json"), configure("rpi4").model_dump(mode="json"))
     (tmp_path / "tuned.toml").write_text(toml.document(differing))
     assert tomllib.loads((tmp_path / "tuned.toml").read_text())["data"] == {
         "name": "cifar10", "root": str(tmp_path), "augment": {"flip": True},
@@ -117,11 +116,11 @@ def test_the_file_holds_all_in_which_a_config_differs_from_its_target(tmp_path: 
 
 
 def test_a_value_is_tried_as_it_is_printed() -> None:
-    assert search.rounded(0.0123456) == 0.01235 and search.rounded(7) == 7 and search.rounded("sgd") == "sgd"
+    assert space.rounded(0.0123456) == 0.01235 and space.rounded(7) == 7 and space.rounded("sgd") == "sgd"
 
 
 def test_a_value_at_the_end_of_its_range_is_noticed() -> None:
     logarithmic, shares = Dimension("a.b", Range(1, 100, log=True)), Dimension("a.c", Range(0, 0.9))
-    assert [search.at_edge(logarithmic, value) for value in (1.2, 10, 90)] == [True, False, True]
-    assert [search.at_edge(shares, value) for value in (0.0, 0.5, 0.89)] == [False, False, True]
-    assert not search.at_edge(Dimension("a.d", ("x", "y")), "x")
+    assert [space.at_edge(logarithmic, value) for value in (1.2, 10, 90)] == [True, False, True]
+    assert [space.at_edge(shares, value) for value in (0.0, 0.5, 0.89)] == [False, False, True]
+    assert not space.at_edge(Dimension("a.d", ("x", "y")), "x")

@@ -13,14 +13,14 @@ from typing import Any
 import pytest
 
 from edgekd import cli
-from edgekd.configure import configure
+from edgekd.config.resolve import configure
 from edgekd.errors import ConfigError, TrainingError
-from edgekd.reporting.tuning import Study
+from edgekd.tuning.page import Study
 from edgekd.tuning.tune import in_words, tune
 
 TOYS = [
-    "data.name=toys:striped", "data.augment.shift=0", "teacher.model=toys:Tiny", "teacher.epochs=1",
-    "teacher.batch_size=16", "student.model=toys:Tiny", "distill.batch_size=16", "distill.epochs=3",
+    "data.name=support.small_training:striped", "data.augment.shift=0", "teacher.model=support.small_training:Tiny", "teacher.epochs=1",
+    "teacher.batch_size=16", "student.model=support.small_training:Tiny", "distill.batch_size=16", "distill.epochs=3",
     "compute.accelerator=cpu", "compute.threads=1",
 ]  # fmt: skip
 
@@ -45,7 +45,7 @@ def search(trials: int, *searched: str, settings: tuple[str, ...] = (), **more: 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainings that take no time: 100 less the distance of the learning rate from 0.1, epoch by epoch better."""
-    course = importlib.import_module("edgekd.course")
+    course = importlib.import_module("edgekd.distillation.setup")
     asked: list[Any] = []
 
     def validated(config: Any, read: Any, watch: Any) -> float:
@@ -64,7 +64,7 @@ def test_the_best_settings_can_be_used(tmp_path: Path) -> None:
     assert len(found.trials) == 3 and found.best is not None and found.samples == 32
     assert found.configured is not None and (found.best.value or 0) >= (found.configured.value or 0)
     folder = Path("build/rpi4")
-    assert tomllib.loads((folder / "tuned.toml").read_text())["teacher"]["model"] == "toys:Tiny"
+    assert tomllib.loads((folder / "tuned.toml").read_text())["teacher"]["model"] == "support.small_training:Tiny"
     tuned = configure("rpi4", folder / "tuned.toml")
     typed = configure("rpi4", settings=[*TOYS, *found.assignments])
     assert tuned == typed
@@ -94,7 +94,7 @@ def test_the_same_command_goes_on_and_ends_as_one_that_was_never_interrupted() -
 
 def test_an_interrupted_trial_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = search(4, storage=f"sqlite:///{Path.cwd()}/whole.db")
-    course = importlib.import_module("edgekd.course")
+    course = importlib.import_module("edgekd.distillation.setup")
     working = course.validated
 
     def interrupted(config: Any, read: Any, watch: Any) -> float:
@@ -129,7 +129,7 @@ def test_importances_name_what_matters() -> None:
 
 
 def test_a_training_that_fails_is_a_bad_trial_and_no_end(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    course = importlib.import_module("edgekd.course")
+    course = importlib.import_module("edgekd.distillation.setup")
     working = course.validated
 
     def diverging(config: Any, read: Any, watch: Any) -> float:
@@ -239,7 +239,7 @@ def test_the_command_prints_settings_that_can_be_pasted(capsys: pytest.CaptureFi
 
 
 def test_two_processes_share_one_study(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    course = importlib.import_module("edgekd.course")
+    course = importlib.import_module("edgekd.distillation.setup")
     working = course.validated
     monkeypatch.setattr(course, "validated", lambda *given: time.sleep(0.1) or working(*given))
     url = f"sqlite:///{Path.cwd()}/tune.db"
@@ -265,7 +265,7 @@ def killed(*_: Any) -> float:
 
 
 def test_a_trial_whose_process_was_killed_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    course, url = importlib.import_module("edgekd.course"), f"sqlite:///{Path.cwd()}/tune.db"
+    course, url = importlib.import_module("edgekd.distillation.setup"), f"sqlite:///{Path.cwd()}/tune.db"
     monkeypatch.setattr("edgekd.tuning.storage.HEARTBEAT_SECONDS", 1)
     monkeypatch.setattr("edgekd.tuning.storage.PATIENCE_SECONDS", 2)
     search(1, storage=url)

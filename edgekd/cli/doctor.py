@@ -1,0 +1,106 @@
+"""What in this environment may stand in the way of a build: versions, processor, disk and runtimes."""
+
+import importlib
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edgekd.pipeline.versions import library_versions
+
+RUNTIMES = {"torch": "torch", "LiteRT": "ai_edge_litert.interpreter", "onnxruntime": "onnxruntime", "onnx": "onnx"}
+ROOM = 2 * 10**9  # bytes: a build on CIFAR-10 with its data, checkpoints and models takes about 0.5 GB
+
+
+@dataclass(frozen=True)
+class Symptom:
+    """One line: how a thing stands, and what to do where it does not stand well."""
+
+    what: str
+    verdict: Literal["ok", "warn", "fail"]
+    says: str
+    remedy: str = ""
+
+
+def examine(store: Path) -> Iterator[Symptom]:
+    """Everything that is looked at, one after the other."""
+    yield _python()
+    versions = ", ".join(f"{name} {version}" for name, version in library_versions().items())
+    yield Symptom("libraries", "ok", versions)
+    yield _processor()
+    yield _threads()
+    yield _disk(store)
+    yield _store(store)
+    for name, module in RUNTIMES.items():
+        yield _runtime(name, module)
+
+
+def _python() -> Symptom:
+    return Symptom("python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+
+
+def _processor() -> Symptom:
+    """x86 without VNNI multiplies uint8 by int8 in pairs that saturate at 16 bits, and so does onnxruntime there."""
+    flags = _cpu_flags()
+    if platform.machine() not in ("x86_64", "AMD64"):
+        dots = "with" if "asimddp" in flags else "without"
+        return Symptom("processor", "ok", f"{platform.machine()}, {dots} dot products")
+    found = sorted(flag for flag in flags if "vnni" in flag)
+    if found:
+        return Symptom("processor", "ok", f"x86-64 with {', '.join(found)}: int8 products are exact")
+    return Symptom(
+        "processor",
+        "warn",
+        "x86-64 without VNNI: onnxruntime's uint8 x int8 kernels may saturate, and verify would say so",
+        'verify on a processor with VNNI, or build the TFLite file alone: --set export.formats=["tflite"]',
+    )
+
+
+def _cpu_flags() -> set[str]:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        return set()
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
+    listed = next((line for line in lines if line.lower().startswith(("flags", "features"))), ":")
+    return set(listed.partition(":")[2].split())
+
+
+def _threads() -> Symptom:
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    limit = os.environ.get("OMP_NUM_THREADS")
+    if limit is not None and limit.isdigit() and int(limit) < usable:
+        return Symptom("threads", "warn", f"{usable} cores, but OMP_NUM_THREADS={limit}", "unset OMP_NUM_THREADS")
+    return Symptom("threads", "ok", f"{usable} cores")
+
+
+def _disk(store: Path) -> Symptom:
+    there = next(folder for folder in (store.absolute(), *store.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(there).free
+    says = f"{free / 1e9:.1f} GB free for {store}"
+    if free >= ROOM:
+        return Symptom("disk", "ok", says)
+    return Symptom("disk", "warn", says, "free some space, or --store DIR on a larger disk")
+
+
+def _store(store: Path) -> Symptom:
+    if not store.exists():
+        return Symptom("store", "ok", f"{store} is not there yet: the first build makes it")
+    if not os.access(store, os.W_OK):
+        return Symptom("store", "fail", f"{store} can't be written", "--store DIR, a folder of your own")
+    size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
+    work = [folder for folder in (store / "work").glob("*-????????????????") if folder.is_dir()]
+    unfinished = f", {len(work)} of them unfinished work that the same build goes on from" if work else ""
+    kept = len(list(store.glob("*/*/artifact.json"))) + len(work)
+    return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {kept} pieces{unfinished}")
+
+
+def _runtime(name: str, module: str) -> Symptom:
+    try:
+        importlib.import_module(module)
+    except (ImportError, OSError, AttributeError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Symptom(name, "fail", f"does not load: {why}", "pip install -c constraints.txt edgekd")
+    return Symptom(name, "ok", "loads")

@@ -1,0 +1,1 @@
+"""The data set: read, checked, divided, and cut into batches."""

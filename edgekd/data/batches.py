@@ -1,0 +1,149 @@
+"""Batches of normalised inputs: in order for evaluation, permuted, shared out and augmented for training."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd.config import Augment
+from edgekd.data.augmentation import Draws, augmented, patched
+from edgekd.data.splits import Split, Splits
+from edgekd.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Attributes:
+    x: normalised inputs, (N, ...), float32; or tokens, (N, length), int32.
+    y: class indices, (N,), int64.
+    index: the samples' positions in their split, (N,), int64.
+    view: which of `Views` the inputs are; None where they are as the data has them, or drawn afresh.
+    """
+
+    x: Tensor
+    y: Tensor
+    index: Tensor
+    view: int | None = None
+
+
+@dataclass(frozen=True)
+class Views:
+    """Augmentation that comes again: epoch e trains on view e % count of each sample.
+
+    Attributes:
+        seed: that they are drawn from.
+    """
+
+    seed: int
+    count: int
+
+
+def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
+    """(x * scale - mean) / std per channel, in float32, on the device that `x` is on; tokens as they are."""
+    raw = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
+    if splits.vocabulary:
+        return raw
+    shape = (1, -1) + (1,) * (raw.ndim - 2)
+    mean = torch.tensor(splits.mean, dtype=torch.float32, device=raw.device).reshape(shape)
+    std = torch.tensor(splits.std, dtype=torch.float32, device=raw.device).reshape(shape)
+    return (raw.to(torch.float32) * splits.scale).sub_(mean).div_(std)
+
+
+def converted(x: Tensor, found: Splits, wanted: Splits) -> Tensor:
+    """Inputs normalised as `found` says, as `wanted` says: two views of the same data."""
+    if (found.mean, found.std) == (wanted.mean, wanted.std):
+        return x
+    before, mean, after = (np.asarray(values, np.float64) for values in (found.std, wanted.mean, wanted.std))
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    factor = torch.tensor(before / after, dtype=x.dtype, device=x.device).reshape(shape)
+    shift = torch.tensor((np.asarray(found.mean) - mean) / after, dtype=x.dtype, device=x.device).reshape(shape)
+    return x * factor + shift
+
+
+def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
+    """A permutation of n samples that depends on (seed, epoch) alone, so a resumed training sees the same batches."""
+    return np.random.default_rng((seed, epoch)).permutation(n)
+
+
+def count_steps(n: int, size: int) -> int:
+    """Training steps of an epoch over n samples: whole batches only, and one of all samples where n < size."""
+    return n // min(size, n)
+
+
+def applicable(augment: Augment | None, splits: Splits) -> Augment:
+    """What of `augment` these inputs allow: all of it for images (N, C, H, W), nothing for other shapes."""
+    return augment if augment is not None and len(splits.input_shape) == 3 else Augment()
+
+
+def batches(
+    split: Split,
+    splits: Splits,
+    size: int,
+    *,
+    order: np.ndarray | None = None,
+    augment: Augment | None = None,
+    draws: Draws | None = None,
+    view: int | None = None,
+    rank: int = 0,
+    processes: int = 1,
+    device: torch.device | str = "cpu",
+) -> Iterator[Batch]:
+    """Cut a split into batches.
+
+    Args:
+        size: samples of a batch, over all processes together.
+        order: the positions to visit, for training: the last incomplete batch is dropped, and each process takes its
+            slice of each batch, so that all make as many steps over as many samples. None: everything, in order.
+        augment, draws: changes to training images, and what chance makes of them for each sample of the split.
+        view: what the batches are to say of themselves.
+    """
+    for positions in _positions(len(split), size, order, rank, processes):
+        yield batch_at(positions, split, splits, augment=augment, draws=draws, view=view, device=device)
+
+
+def batch_at(
+    positions: slice | np.ndarray,
+    split: Split,
+    splits: Splits,
+    *,
+    augment: Augment | None = None,
+    draws: Draws | None = None,
+    view: int | None = None,
+    device: torch.device | str = "cpu",
+) -> Batch:
+    """The samples at some positions; arguments as for `batches`."""
+    changes = applicable(augment, splits)
+    raw = torch.from_numpy(_copy(split.x, positions))
+    if changes != Augment() and draws is not None:
+        rows = draws.at(positions)
+        raw = augmented(raw, changes, rows)
+        if rows.patches is not None:
+            raw = patched(raw, torch.from_numpy(_copy(split.x, rows.patches.partner)), rows.patches)
+    index = torch.from_numpy(np.arange(len(split))[positions] if isinstance(positions, slice) else positions)
+    y = torch.from_numpy(_copy(split.y, positions))
+    return Batch(normalise(raw.to(device), splits), y.to(device), index.to(device), view)
+
+
+def _copy(array: np.ndarray, positions: slice | np.ndarray) -> np.ndarray:
+    """Indexing by an array copies already; a slice of a memory-mapped file must not be handed to torch to write to."""
+    return np.array(array[positions]) if isinstance(positions, slice) else np.asarray(array[positions])
+
+
+def _positions(n: int, size: int, order: np.ndarray | None, rank: int, processes: int) -> Iterator[slice | np.ndarray]:
+    if order is None:
+        yield from (slice(start, min(start + size, n)) for start in range(0, n, size))
+        return
+    if not len(order):
+        return
+    size = min(size, len(order))
+    if size % processes:
+        raise ConfigError(
+            f"batches of {size} samples can't be shared evenly by {processes} processes",
+            f"a batch_size that is a multiple of {processes}, and no larger than the {len(order)} training samples",
+        )
+    share = size // processes
+    for step in range(count_steps(len(order), size)):
+        first = step * size + rank * share
+        yield np.asarray(order[first : first + share], dtype=np.int64)

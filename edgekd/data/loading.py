@@ -1,0 +1,173 @@
+"""Calls a data set's factory, the catalog's or the user's, and turns what it gives into arrays."""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd import catalog
+from edgekd.config import Data
+from edgekd.data.splits import PARTS, Split, Splits
+from edgekd.errors import ConfigError, DataError, EdgekdError, nearest
+
+KEYS = (*PARTS, "classes", "vocabulary", "notes")
+SHAPE_OF_ANSWER = 'return {"train": (x, y), "test": (x, y)}, with "validation" and "classes" where you have them'
+
+
+@dataclass(frozen=True)
+class Raw:
+    """A data set before it is checked: arrays of any type.
+
+    Attributes:
+        parts: of `PARTS`, those that the data set has.
+        classes: their names, or None where it doesn't name them.
+        mean, std: per channel, where it brings them along.
+        notes: what the factory has to say to the reader of the report.
+        vocabulary: what each token stands for, where inputs are tokens.
+    """
+
+    parts: dict[str, Split]
+    classes: tuple[str, ...] | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    notes: list[str] = field(default_factory=list)
+    vocabulary: tuple[str, ...] = ()
+
+
+def load(data: Data) -> Raw:
+    """Call the factory that `data.name` names, with `data.root` where its signature has `root`, and its options."""
+    factory = catalog.load("data set", data.name)
+    options = data.entry_options()
+    arguments = _arguments(factory)
+    notes = []
+    if arguments is None or "root" in arguments:
+        options = {"root": data.root, **options}
+    elif data.root is not None:
+        notes.append(f"data set {data.name!r} takes no root: data.root = {str(data.root)!r} is not used")
+    missing = [name for name in _required(arguments) if name not in options]
+    if missing:
+        raise ConfigError(f"data set {data.name!r} needs data.{missing[0]}", f"--set data.{missing[0]}=...")
+    answer = _call(factory, data.name, **options)
+    raw = from_splits(answer) if isinstance(answer, Splits) else from_mapping(answer, data.name)
+    raw.notes[:0] = notes
+    return raw
+
+
+def from_splits(splits: Splits) -> Raw:
+    """A finished set of splits, which is checked like any other."""
+    parts = {part: getattr(splits, part) for part in PARTS}
+    return Raw(parts, splits.classes, splits.mean, splits.std, vocabulary=splits.vocabulary)
+
+
+def from_mapping(answer: Any, name: str) -> Raw:
+    """What a factory gives: part by part a pair of arrays or tensors, or a torch Dataset of (x, y)."""
+    if not isinstance(answer, Mapping):
+        raise DataError(f"data set {name!r} gave {_kind(answer)}, not a dict of its parts", SHAPE_OF_ANSWER)
+    for key in answer:
+        if key not in KEYS:
+            guess = nearest(str(key), KEYS)
+            raise DataError(f"data set {name!r} gave a part {key!r}", f"{guess!r}" if guess else SHAPE_OF_ANSWER)
+    parts = {part: _split(answer[part], name, part) for part in PARTS if answer.get(part) is not None}
+    classes = answer.get("classes")
+    return Raw(
+        parts,
+        None if classes is None else tuple(str(label) for label in classes),
+        notes=[str(note) for note in answer.get("notes", ())],
+        vocabulary=tuple(str(word) for word in answer.get("vocabulary", ())),
+    )
+
+
+def _call(function: Any, name: str, *values: Any, **options: Any) -> Any:
+    try:
+        return function(*values, **options)
+    except EdgekdError:
+        raise
+    except Exception as error:  # The user's code may raise anything, and is to be named as the place.
+        raise DataError(
+            f"data set {name!r} failed: {type(error).__name__}: {error}", "run again with --debug to see where"
+        ) from error
+
+
+def _arguments(factory: Any) -> Mapping[str, inspect.Parameter] | None:
+    try:
+        return inspect.signature(factory).parameters
+    except (TypeError, ValueError):
+        return None
+
+
+def _required(arguments: Mapping[str, inspect.Parameter] | None) -> list[str]:
+    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [n for n, p in (arguments or {}).items() if p.default is p.empty and p.kind in named]
+
+
+def _split(part: Any, name: str, key: str) -> Split:
+    if isinstance(part, Split):
+        return part
+    if isinstance(part, tuple | list) and len(part) == 2:
+        return Split(_array(part[0], name, f"{key} x"), _array(part[1], name, f"{key} y"))
+    no_dataset = isinstance(part, np.ndarray | Tensor | str | Mapping)
+    if hasattr(part, "__getitem__") and hasattr(part, "__len__") and not no_dataset:
+        return _from_dataset(part, name, key)
+    raise DataError(
+        f"data set {name!r}: {key} is {_kind(part)}, not a pair (x, y) or a torch Dataset with a length",
+        SHAPE_OF_ANSWER,
+    )
+
+
+def _from_dataset(dataset: Any, name: str, key: str) -> Split:
+    """Every sample once, into one array: a Dataset that changes its images by chance is frozen as it comes."""
+    count = len(dataset)
+    if count == 0:
+        return Split(np.empty((0, 1), np.float32), np.empty(0, np.int64))
+    labels = np.empty(count, np.int64)
+    inputs: np.ndarray | None = None
+    for number in range(count):
+        sample = _call(dataset.__getitem__, name, number)
+        if not isinstance(sample, tuple | list) or len(sample) != 2:
+            raise DataError(
+                f"data set {name!r}: sample {number} of {key} is {_kind(sample)}, not (x, y)", "return x, y"
+            )
+        x, y = _input(sample[0], name, f"{key}[{number}]"), np.asarray(sample[1])
+        if y.shape not in ((), (1,)) or y.dtype.kind not in "iu":
+            raise DataError(
+                f"data set {name!r}: the label of {key}[{number}] is {sample[1]!r}", "a class index: 0, 1, ..."
+            )
+        if inputs is None:
+            inputs = np.empty((count, *x.shape), x.dtype)
+        if x.shape != inputs.shape[1:] or x.dtype != inputs.dtype:
+            raise DataError(
+                f"data set {name!r}: {key}[{number}] has shape {x.shape} ({x.dtype}), "
+                f"and those before {inputs.shape[1:]} ({inputs.dtype})",
+                "samples of one shape and type",
+            )
+        inputs[number], labels[number] = x, int(y.reshape(()))
+    assert inputs is not None
+    return Split(inputs, labels)
+
+
+def _input(x: Any, name: str, where: str) -> np.ndarray:
+    if hasattr(x, "getbands"):  # A Pillow image is (H, W) or (H, W, C); networks take (C, H, W).
+        pixels = np.asarray(x)
+        return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
+    return _array(x, name, where)
+
+
+def _array(values: Any, name: str, where: str) -> np.ndarray:
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        plain: np.ndarray = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+        return plain
+    try:
+        return np.asarray(values)
+    except ValueError as error:
+        raise DataError(
+            f"data set {name!r}: {where} is no array: {error}", "samples of one shape, as an array or a tensor"
+        ) from error
+
+
+def _kind(value: Any) -> str:
+    return f"a {type(value).__name__}" if value is not None else "nothing"

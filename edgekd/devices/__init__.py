@@ -1,0 +1,1 @@
+"""Where a file runs, and how long it takes there."""

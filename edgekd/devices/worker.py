@@ -1,0 +1,71 @@
+"""The process that `edgekd.devices.latency` starts: times one file, inference by inference, and prints the median.
+
+Run as `python -m edgekd.devices.worker FILE --threads 1 --seconds 0.2`. It starts in a moment: no torch, no pydantic.
+"""
+
+import argparse
+import importlib
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.catalog import RUNNERS
+from edgekd.errors import EdgekdError
+
+WARM_UP_SECONDS = 0.05
+FEWEST_RUNS = 5
+
+
+def time_file(path: Path, threads: int, seconds: float) -> dict[str, object]:
+    """The median time of one inference over `seconds`, after a warm-up."""
+    module, _, name = RUNNERS[path.suffix.removeprefix(".")].partition(":")
+    runner = getattr(importlib.import_module(module), name)(path, threads)
+    infer = runner.ready(*(_sample((1, *taken.shape), taken.dtype) for taken in runner.inputs))
+    _times(infer, WARM_UP_SECONDS)
+    times = _times(infer, seconds)
+    return {"median_us": statistics.median(times) / 1e3, "inferences": len(times), "kernels": runner.kernels}
+
+
+def _times(infer: Callable[[], object], seconds: float) -> list[int]:
+    """Nanoseconds of each inference."""
+    times: list[int] = []
+    end = time.perf_counter() + seconds
+    while len(times) < FEWEST_RUNS or time.perf_counter() < end:
+        start = time.perf_counter_ns()
+        infer()
+        times.append(time.perf_counter_ns() - start)
+    return times
+
+
+def _sample(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+    random = np.random.default_rng(0)
+    if dtype.kind == "f":
+        return random.standard_normal(shape).astype(dtype)
+    if dtype == np.int32:  # indices, of which 0 is in every table
+        return np.zeros(shape, dtype)
+    limits = np.iinfo(dtype)
+    return random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+
+
+def main() -> int:
+    """Parse the command line, time, print."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--seconds", type=float, default=0.2)
+    asked = parser.parse_args()
+    try:
+        print(json.dumps(time_file(asked.file, asked.threads, asked.seconds)))
+    except EdgekdError as error:
+        print(error.what, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

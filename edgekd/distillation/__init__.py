@@ -1,0 +1,1 @@
+"""What a student learns from a teacher: set up, run, and judged by what was transferred."""

@@ -1,0 +1,46 @@
+"""Correlation in place of equality: what the student prefers, and in which samples, as the teacher (Huang, 2022)."""
+
+from torch import Tensor, nn
+
+from edgekd.distillation.losses.directions import unit
+from edgekd.nn.outputs import Outputs
+
+
+class PearsonRelations(nn.Module):
+    """T^2 * (inter * (1 - mean over samples of r(p_s, p_t)) + intra * (1 - mean over classes of r(p_s, p_t)))
+
+    The two losses of Huang, You, Wang, Qian and Xu, "Knowledge distillation from a stronger teacher" (2022): r is
+    Pearson's correlation of class probabilities p, along a sample's classes, and along a class's samples in the batch.
+    Nothing asks for the same probabilities, so that a teacher which is far stronger does no harm. The authors add
+    cross-entropy, `{name = "labels"}`; theirs is a T of 1 for ImageNet and of 4 for CIFAR-100. Ours differs where
+    there is no correlation to speak of: a class to which the student gives every sample the same probability counts
+    as uncorrelated and has no gradient, and a batch of one sample has the first part alone.
+
+    Args:
+        inter: weight of the relation between the classes of a sample, the paper's beta.
+        intra: weight of the relation between the samples of a class, the paper's gamma.
+        temperature: softens both distributions.
+    """
+
+    def __init__(self, inter: float = 1.0, intra: float = 1.0, temperature: float = 1.0) -> None:
+        super().__init__()
+        if temperature <= 0 or inter < 0 or intra < 0:
+            raise ValueError(
+                f"temperature = {temperature} must be above 0, and inter = {inter} and intra = {intra} not below"
+            )
+        self.inter, self.intra, self.temperature = inter, intra, temperature
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        """student.logits, teacher.logits: (N, classes). A scalar comes back."""
+        ours, theirs = ((outputs.logits / self.temperature).softmax(1) for outputs in (student, teacher))
+        apart = self.inter * (1 - _correlation(ours, theirs, dim=1).mean())
+        if len(ours) > 1:
+            apart = apart + self.intra * (1 - _correlation(ours, theirs, dim=0).mean())
+        return self.temperature**2 * apart
+
+
+def _correlation(x: Tensor, y: Tensor, dim: int) -> Tensor:
+    """Pearson's, along `dim`. Probabilities may be tiny and still differ, so what counts as constant is tinier."""
+    centred = (unit(values - values.mean(dim, keepdim=True), dim, least=1e-12) for values in (x, y))
+    ours, theirs = centred
+    return (ours * theirs).sum(dim)

@@ -1,0 +1,44 @@
+"""Hints: a layer of the student, through a learnt regressor, predicts one of the teacher's (Romero et al., 2015)."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.distillation.losses.adapters import pooled_alike, regressor
+from edgekd.nn.layers import Networks, Pair
+from edgekd.nn.outputs import Outputs
+
+
+class Hints(nn.Module):
+    """mean over pairs of 1/2 * mean((teacher - regressor(student))^2)
+
+    Equation 3 of "FitNets: hints for thin deep nets". We differ in three ways. The mean of squares stands for their
+    sum, so that a weight means the same for layers of all sizes; 100 is customary. The regressor looks at one position
+    (a 1x1 convolution, or a linear layer for sequences and vectors), and the finer of two maps is pooled, where theirs
+    is as large as it must be to bridge the resolutions. And the hint is learnt along with everything else, where the
+    paper trains up to the hinted layer first, and then by soft targets.
+
+    Args:
+        layers: pairs of layers, "student's:teacher's"; by default the middle one of those that fit, as in the paper.
+    """
+
+    def __init__(self, layers: Sequence[str] | None = None) -> None:
+        super().__init__()
+        self.layers = layers
+        self.pairs: tuple[Pair, ...] = ()
+
+    def connect(self, networks: Networks) -> None:
+        """Choose the layers and make their regressors."""
+        pairs = networks.pairs(self.layers, "hints")
+        self.pairs = pairs if self.layers else (pairs[len(pairs) // 2],)
+        self.regressors = nn.ModuleList(regressor(pair, "hints") for pair in self.pairs)
+
+    def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
+        """features: (N, C, H, W), (N, length, width) or (N, width). A scalar comes back."""
+        parts = []
+        for pair, regress in zip(self.pairs, self.regressors, strict=True):
+            ours, theirs = pooled_alike(student.features[pair.student.name], teacher.features[pair.teacher.name])
+            parts.append(F.mse_loss(regress(ours), theirs) / 2)
+        return torch.stack(parts).mean()

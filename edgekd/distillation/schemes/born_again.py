@@ -1,0 +1,60 @@
+"""Born-again networks: a student teaches the next one of its own kind, for several generations
+(Furlanello et al., 2018, arXiv:1805.04770)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+from torch import nn
+
+from edgekd.distillation.ensemble import as_one
+from edgekd.distillation.run import Lesson, frozen, in_a_row, learn, on_labels, under
+from edgekd.errors import ConfigError
+from edgekd.training.fit import FitResult
+
+
+def born_again(
+    lesson: Lesson, generations: int = 2, first: Literal["teacher", "labels"] = "teacher", ensemble: bool = False
+) -> FitResult:
+    """Generation 1 learns from the teacher or the labels, generation k from generation k - 1 by the same losses.
+
+    The paper's sequence of teaching selves, which begins with a network trained on labels: `first = "labels"`. Each
+    starts from weights of its own and trains for all epochs, so K generations cost K trainings; the last is kept.
+
+    Args:
+        generations: K, in all.
+        first: what the first one learns from.
+        ensemble: generation k learns from the mean of the probabilities of all that were before it, where the paper
+            averages its generations when they are used. Losses that look inside see the one before it.
+    """
+    if generations < 1 or first not in ("teacher", "labels"):
+        raise ConfigError(
+            f"scheme 'born_again': generations = {generations} must be 1 or more, and first = {first!r} "
+            "either 'teacher' or 'labels'",
+            'distill.scheme = {name = "born_again", generations = 2}',
+        )
+    line = [*(lesson.fresh(lesson.seed + number) for number in range(1, generations)), lesson.student]
+    if lesson.connect is not None and len(line) > 1:
+        lesson.connect(line[1], line[0])  # what can't be compared is refused before anything trains
+    results = []
+    for number, student in enumerate(line):
+        is_last = student is lesson.student
+        own = replace(
+            lesson,
+            student=student,
+            seed=lesson.seed + (0 if is_last else number + 1),
+            checkpoint=lesson.checkpoint if is_last else lesson.beside(f"generation{number + 1}"),
+            title=f"{lesson.title}: generation {number + 1} of {generations}",
+        )
+        results.append(learn(_taught(own, line[:number], first, ensemble)))
+    return in_a_row(results)
+
+
+def _taught(lesson: Lesson, before: Sequence[nn.Module], first: str, ensemble: bool) -> Lesson:
+    if not before:
+        return on_labels(lesson) if first == "labels" else lesson
+    taught = under(lesson, before[-1])
+    if not ensemble or len(before) == 1 or taught.teacher is None:
+        return taught
+    elders = [frozen(model, lesson.settings.precision) for model in before[:-1]]
+    return replace(taught, teacher=as_one([*elders, taught.teacher], "mean"))

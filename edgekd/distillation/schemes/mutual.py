@@ -1,0 +1,79 @@
+"""Deep mutual learning: peers that start apart learn together, each from the labels and from the others' answers
+(Zhang et al., 2018, arXiv:1706.00384)."""
+
+import copy
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.data.batches import Batch
+from edgekd.distillation.run import Lesson, on_labels, told, trained
+from edgekd.errors import ConfigError
+from edgekd.training.fit import FitResult
+
+
+def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
+    """L_k = cross-entropy(peer k, labels) + T^2 / (K - 1) * sum over j != k of KL(p_j || p_k)
+
+    The paper's loss for cohorts of K, added up over peers of the student's architecture. Where we differ: the paper
+    updates one peer after the other, each time on new answers; ours answer once and step together. What a peer learns
+    from is held still.
+
+    The student that is kept is the first peer, whose weights started where those of any other scheme would; it is not
+    the best one of several, for which it would have to be chosen.
+
+    Args:
+        peers: K, the student among them.
+        temperature: softens what peers compare; the paper's is 1.
+        with_teacher: peers also learn from the teacher: `distill.losses` take the place of the cross-entropy, and each
+            peer has adapters of its own. Without, teacher and losses are left aside.
+    """
+    if peers < 2 or temperature <= 0:
+        raise ConfigError(
+            f"scheme 'mutual': peers = {peers} must be 2 or more, and temperature = {temperature} above 0",
+            'distill.scheme = {name = "mutual", peers = 2}',
+        )
+    followed = lesson if with_teacher else on_labels(lesson)
+    others = [lesson.fresh(lesson.seed + number) for number in range(1, peers)]
+    _check_apart(lesson.student, others)
+    together = nn.ModuleDict({"peers": nn.ModuleList([lesson.student, *others])})
+    if followed.loss is not None:
+        together["losses"] = nn.ModuleList([followed.loss, *(copy.deepcopy(followed.loss) for _ in others)])
+    return trained(followed, together, partial(_step, followed, temperature))
+
+
+def _step(lesson: Lesson, temperature: float, together: nn.ModuleDict, batch: Batch) -> Tensor:
+    peers = list(together["peers"].children())
+    losses = list(together["losses"].children()) if "losses" in together else [None] * len(peers)
+    taught = [told(lesson, peer, loss, batch) for peer, loss in zip(peers, losses, strict=True)]
+    alike = agreement([answered.logits for answered, _ in taught], temperature)
+    return sum((own + shared for (_, own), shared in zip(taught, alike, strict=True)), start=batch.x.new_zeros(()))
+
+
+def agreement(logits: list[Tensor], temperature: float = 1.0) -> list[Tensor]:
+    """For each peer T^2 times the mean of its KL divergences from the others, (N, classes) each; scalars come back."""
+    soft = [F.log_softmax(own / temperature, dim=1) for own in logits]
+    return [
+        temperature**2 * sum(
+            (_kl(other.detach(), own) for at_other, other in enumerate(soft) if at_other != at),
+            start=own.new_zeros(()),
+        ) / (len(soft) - 1)
+        for at, own in enumerate(soft)
+    ]  # fmt: skip
+
+
+def _kl(wanted: Tensor, given: Tensor) -> Tensor:
+    return F.kl_div(given, wanted, log_target=True, reduction="batchmean")
+
+
+def _check_apart(student: nn.Module, others: list[nn.Module]) -> None:
+    """Peers with the same weights see the same batches and have nothing to tell each other."""
+    ours = list(student.parameters())
+    for other in others:
+        if all(torch.equal(a, b) for a, b in zip(ours, other.parameters(), strict=True)):
+            raise ConfigError(
+                "scheme 'mutual': the peers start from the same weights, and would have nothing to teach each other",
+                "leave student.checkpoint out",
+            )

@@ -1,0 +1,179 @@
+"""Be your own teacher: the deepest layers of a student teach classifiers that stand at its intermediate depths
+(Zhang et al., 2019, arXiv:1905.08094), which look through attention (SCAN: Zhang et al., 2019, arXiv:1906.03951)."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.data.batches import Batch
+from edgekd.distillation.run import Lesson, on_labels, told, trained
+from edgekd.errors import ConfigError, nearest
+from edgekd.nn.layers import Layer, stages, survey
+from edgekd.nn.outputs import answer
+from edgekd.results import AlongTheWay, accuracy_on
+from edgekd.training import distributed
+from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.fit import FitResult
+
+
+def own_teacher(
+    lesson: Lesson,
+    layers: Sequence[str] | None = None,
+    soft: float = 0.3,
+    hint: float = 0.03,
+    temperature: float = 3.0,
+    with_teacher: bool = False,
+) -> FitResult:
+    """sum over heads of (1 - soft) * cross-entropy + soft * T^2 * KL(deepest_T || head_T) + hint * mean (F_head - F)^2,
+    beside the deepest classifier's own cross-entropy
+
+    The three sources of loss of the first paper. Where we differ: hints compare features after pooling; T^2 keeps soft
+    gradients on the scale of the others; and the defaults are ours. What the heads learn from is held still. They are
+    dropped in the end: the student, and whatever is exported, is the network that it was. Their accuracies on the
+    validation split stand in the report.
+
+    Args:
+        layers: where the heads stand, by name; None takes the last at each resolution, or each repeated block, but for
+            the deepest, which teaches.
+        soft: share of what a head learns from the deepest classifier, in [0, 1].
+        hint: weight of the distance to the deepest features.
+        temperature: softens what is compared.
+        with_teacher: the deepest classifier learns from the teacher by `distill.losses`, in place of labels alone.
+    """
+    if not 0 <= soft <= 1 or hint < 0 or temperature <= 0:
+        raise ConfigError(
+            f"scheme 'self': soft = {soft} must be in [0, 1], hint = {hint} not below 0, "
+            f"and temperature = {temperature} above 0",
+            'distill.scheme = {name = "self", soft = 0.3, hint = 0.03, temperature = 3}',
+        )
+    *shallow, deepest = _depths(lesson, layers)
+    names = [layer.name for layer in shallow]
+    channels_first = any(isinstance(module, nn.Conv1d) for module in lesson.student.modules())
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(lesson.seed)
+        width = deepest.shape[0] if len(deepest.shape) == 3 or channels_first else deepest.shape[-1]
+        heads = nn.ModuleList(
+            [Head(layer.shape, width, len(lesson.splits.classes), channels_first) for layer in shallow]
+        )
+    followed = lesson if with_teacher else on_labels(lesson)
+    watching = replace(followed, layers=(*followed.layers, *names, deepest.name))
+    parts: dict[str, nn.Module] = {"student": lesson.student, "heads": heads}
+    together = nn.ModuleDict(parts if followed.loss is None else {**parts, "loss": followed.loss})
+    result = trained(followed, together, partial(_step, watching, channels_first, soft, hint, temperature))
+    judge = partial(_judged, lesson, names, heads, result.device)
+    samples = len(lesson.splits.validation)
+    found = [accuracy_on(value, samples, f"{samples:,} validation samples") for value in distributed.from_main(judge)]
+    rows = [AlongTheWay(what=f"classifier at {name}", accuracy=one) for name, one in zip(names, found, strict=True)]
+    return replace(result, along_the_way=tuple(rows))
+
+
+class Head(nn.Module):
+    """A shallow classifier: attention to a layer's output, a projection to the deepest features' width, a linear layer.
+
+    Maps (C, H, W) are weighed by a mask from a strided convolution (as SCAN's attention modules do), sequences pooled
+    by learnt weights of their steps, and vectors gated.
+
+    Args:
+        shape: of the layer's output, for one sample.
+        width: of the deepest features, pooled.
+        channels_first: sequences are (C, length), as 1-D convolutions have them; else (length, C).
+    """
+
+    def __init__(self, shape: Sequence[int], width: int, classes: int, channels_first: bool) -> None:
+        super().__init__()
+        self.turned = channels_first and len(shape) == 2
+        channels = shape[-1] if len(shape) < 3 and not self.turned else shape[0]
+        if len(shape) == 3:
+            strided = nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False)
+            self.attention: nn.Module = nn.Sequential(
+                strided, nn.BatchNorm2d(channels), nn.ReLU(), nn.Conv2d(channels, channels, 1)
+            )
+        else:
+            self.attention = nn.Linear(channels, 1 if len(shape) == 2 else channels)
+        self.projection = nn.Sequential(nn.Linear(channels, width), nn.ReLU())
+        self.classifier = nn.Linear(width, classes)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, *shape) in; logits (N, classes) and features (N, width) out."""
+        features: Tensor = self.projection(self._seen(x.transpose(1, 2) if self.turned else x))
+        return self.classifier(features).float(), features.float()
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """What attention leaves of x, pooled: (N, C)."""
+        weights: Tensor = self.attention(x)
+        if x.ndim == 4:
+            return (x * F.interpolate(weights, x.shape[2:]).sigmoid()).mean((2, 3))
+        if x.ndim == 3:
+            return (x * weights.softmax(dim=1)).sum(1)
+        return x * weights.sigmoid()
+
+
+def _step(
+    lesson: Lesson, channels_first: bool, soft: float, hint: float, temperature: float,
+    module: nn.ModuleDict, batch: Batch,
+) -> Tensor:  # fmt: skip
+    answered, total = told(lesson, module["student"], dict(module.named_children()).get("loss"), batch)
+    heads = list(module["heads"].children())
+    *shallow, deepest = lesson.layers[-len(heads) - 1 :]
+    wanted = F.log_softmax(answered.logits.detach() / temperature, dim=1)
+    features = pooled(answered.features[deepest].detach(), channels_first)
+    for head, layer in zip(heads, shallow, strict=True):
+        logits, seen = head(answered.features[layer])
+        given = F.log_softmax(logits / temperature, dim=1)
+        total = total + (1 - soft) * F.cross_entropy(logits, batch.y)
+        total = total + soft * temperature**2 * F.kl_div(given, wanted, log_target=True, reduction="batchmean")
+        total = total + hint * F.mse_loss(seen, features)
+    return total
+
+
+def pooled(x: Tensor, channels_first: bool) -> Tensor:
+    """The mean over positions: maps (N, C, H, W), sequences (N, length, C) or (N, C, length), or vectors -> (N, C)."""
+    if x.ndim == 4:
+        return x.mean((2, 3))
+    return x.mean(2 if channels_first else 1) if x.ndim == 3 else x
+
+
+def _depths(lesson: Lesson, asked: Sequence[str] | None) -> list[Layer]:
+    """The layers for heads and, last, the deepest."""
+    found = survey(lesson.student, lesson.splits.example)
+    summary = list(stages(found))
+    if asked is None and len(summary) > 1:
+        return summary
+    names = ", ".join(layer.name for layer in found)
+    if not asked or not summary:
+        raise ConfigError(
+            "scheme 'self' finds no intermediate depths in this student", f"layers = [...] with some of {names}"
+        )
+    chosen = [layer for layer in found if layer.name in asked]
+    for name in asked:
+        if name not in [layer.name for layer in chosen] or name == summary[-1].name:
+            guess = nearest(name, [layer.name for layer in found])
+            raise ConfigError(
+                f"scheme 'self': the student has no layer {name!r} before its deepest, {summary[-1].name!r}",
+                f"{guess!r}" if guess and guess != name else f"layers = [...] with some of {names}",
+            )
+    return [*chosen, summary[-1]]
+
+
+def _judged(lesson: Lesson, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[float]:
+    part = lesson.splits.validation
+    return [
+        accuracy(logits(_Shallow(lesson.student, name, head), part, lesson.splits, device=device), part.y)
+        for name, head in zip(names, heads, strict=True)
+    ]
+
+
+class _Shallow(nn.Module):
+    """The student as far as one head."""
+
+    def __init__(self, student: nn.Module, layer: str, head: nn.Module) -> None:
+        super().__init__()
+        self.student, self.layer, self.head = student, layer, head
+
+    def forward(self, x: Tensor) -> Tensor:
+        shallow: Tensor = self.head(answer(self.student, x, [self.layer]).features[self.layer])[0]
+        return shallow

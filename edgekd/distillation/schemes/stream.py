@@ -1,0 +1,107 @@
+"""A stream: teacher and student both keep learning as new batches arrive, and each batch tests them before it teaches
+(prequential evaluation: Gama, Sebastião and Rodrigues, 2013, "On evaluating stream learning algorithms")."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from edgekd.data.batches import Batch
+from edgekd.distillation.run import Lesson, trained
+from edgekd.errors import ConfigError
+from edgekd.nn.outputs import answer
+from edgekd.results import AlongTheWay, accuracy_on
+from edgekd.training import distributed
+from edgekd.training.fit import FitResult
+
+
+def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> FitResult:
+    """One pass over the training split in its own order, at a constant learning rate; `distill.epochs` counts for
+    nothing. The teacher learns by cross-entropy on the labels, the student from it by `distill.losses`.
+
+    On each batch both first answer in evaluation mode, as if deployed; then they learn from it. Their accuracies over
+    each window stand in the report, where a drift shows as a dip. A killed stream goes on after its last window;
+    samples beyond windows of whole batches are left out. The teacher's training ends with the stream: the student is
+    what is kept.
+
+    Args:
+        windows: into which the stream is cut.
+        teacher_learns: False leaves the teacher as it came, for comparison.
+    """
+    _, loss = lesson.taught("stream")
+    batch_size, samples = lesson.settings.batch_size, len(lesson.splits.train)
+    window = samples // batch_size // windows * batch_size if windows > 0 else 0
+    if not window:
+        raise ConfigError(
+            f"scheme 'stream': {samples} training samples in batches of {batch_size} don't fill {windows} windows",
+            f"windows = {max(samples // batch_size, 1)} or fewer, or a smaller distill.batch_size",
+        )
+    teacher = lesson.open_teacher_network("stream").requires_grad_(teacher_learns)
+    settings = lesson.settings.model_copy(update={"epochs": windows, "schedule": "constant"})
+    tally = _Tally(windows)
+    together = nn.ModuleDict({"student": lesson.student, "teacher": teacher, "loss": loss, "tally": tally})
+    result = trained(
+        lesson, together, partial(_step, lesson, teacher_learns),
+        settings=settings, views=None, title=f"{lesson.title}: the stream's windows",
+        on_epoch=_open_window, order=lambda number: np.arange(number * window, (number + 1) * window),
+    )  # fmt: skip
+    return replace(result, along_the_way=tally.told(), passes=1)
+
+
+class _Tally(nn.Module):
+    """Right answers, counted window by window; buffers, so that they are kept with the training's state."""
+
+    right: Tensor
+    asked: Tensor
+    window: Tensor
+
+    def __init__(self, windows: int) -> None:
+        super().__init__()
+        self.register_buffer("right", torch.zeros(windows, 2, dtype=torch.int64))
+        self.register_buffer("asked", torch.zeros(windows, dtype=torch.int64))
+        self.register_buffer("window", torch.zeros((), dtype=torch.int64))
+
+    def count(self, networks: Sequence[nn.Module], batch: Batch) -> None:
+        """How many of a batch, all processes' parts of it, the student and the teacher get right as they are now."""
+        right = []
+        with torch.no_grad():
+            for network in networks:
+                network.eval()
+                right.append((answer(network, batch.x).logits.argmax(1) == batch.y).sum())
+                network.train()
+        *known, asked = distributed.total(torch.stack([*right, torch.full_like(right[0], len(batch.y))]))
+        self.right[self.window] += torch.stack(known)
+        self.asked[self.window] += asked
+
+    def told(self) -> tuple[AlongTheWay, ...]:
+        """The accuracies of both, window by window."""
+        rows = []
+        for number, (right, asked) in enumerate(zip(self.right.tolist(), self.asked.tolist(), strict=True), start=1):
+            source = f"{asked:,} samples of the stream, each asked before it taught"
+            student, teacher = (accuracy_on(100 * count / asked, asked, source) for count in right)
+            what = f"window {number} of {len(self.asked)}"
+            rows.append(AlongTheWay(what=what, accuracy=student, accuracy_teacher=teacher))
+        return tuple(rows)
+
+
+def _open_window(together: nn.Module, number: int) -> None:
+    together.get_submodule("tally").get_buffer("window").fill_(number)
+
+
+def _step(lesson: Lesson, teacher_learns: bool, together: nn.ModuleDict, batch: Batch) -> Tensor:
+    student, teacher, loss, tally = (together[name] for name in ("student", "teacher", "loss", "tally"))
+    assert isinstance(tally, _Tally)
+    tally.count((student, teacher), batch)
+    layers = getattr(loss, "teacher_layers", ())
+    if not teacher_learns:
+        teacher.eval()
+    with torch.set_grad_enabled(teacher_learns):
+        taught = answer(teacher, batch.x, layers, batch.index)
+    features = {name: value.detach() for name, value in taught.features.items()}
+    told = replace(taught, logits=taught.logits.detach(), features=features)
+    learning: Tensor = loss(answer(student, batch.x, lesson.layers, batch.index), told, batch.y)
+    return learning + F.cross_entropy(taught.logits, batch.y) if teacher_learns else learning

@@ -1,0 +1,223 @@
+"""A distillation made ready from config and finished work, before it is trained: for the stage, and for tuning."""
+
+import copy
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd import catalog
+from edgekd.catalog.options import typed
+from edgekd.config import Config, Loss, Source
+from edgekd.data.batches import Batch, Views, batches
+from edgekd.data.splits import Positions, Splits
+from edgekd.distillation.losses.total import TotalLoss, total_loss
+from edgekd.distillation.run import Lesson, Teacher
+from edgekd.distillation.teachers import external, precomputed, several
+from edgekd.distillation.teachers.answers import views_of
+from edgekd.distillation.teachers.load import open_network, open_teacher
+from edgekd.errors import ConfigError, ModelError, TrainingError
+from edgekd.nn import blueprint
+from edgekd.nn.checkpoint import untrained
+from edgekd.nn.outputs import Outputs
+from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.fit import FitResult
+
+MOST_LAYERS = 5  # pairs that tuning tries alone: the last ones
+
+
+@dataclass(frozen=True)
+class Course:
+    """What every training of a student has in common.
+
+    Attributes:
+        plan: to build the student by.
+        fresh: seed -> an untrained student.
+        teacher: opened once, for all seeds.
+        network: the teacher's, where it is one torch module.
+        views: the augmentation views that its answers are stored for.
+        loss: of the config's own seed, its layers chosen.
+    """
+
+    config: Config
+    splits: Splits
+    plan: blueprint.Blueprint
+    fresh: Callable[[int], nn.Module]
+    teacher: Teacher
+    network: nn.Module | None
+    views: Views | None
+    loss: TotalLoss
+    notes: list[str]
+
+    def lesson(self, seed: int, out: Path) -> Lesson:
+        """The training at one seed; each has its own checkpoint."""
+        config, own = self.config, seed == self.config.seed
+        student = self.fresh(seed)
+        connect = partial(_connected, config, seed, self.splits)
+        loss = self.loss if own else connect(student, self.network)
+        return Lesson(
+            student, self.fresh, self.teacher, loss, loss.student_layers, self.splits, config.distill, seed,
+            config.compute, config.data.augment, self.views,
+            checkpoint=out / ("training.ckpt" if own else f"seed{seed}.ckpt"),
+            title="distill" if own else f"distill: seed {seed}",
+            teacher_network=None if self.network is None else partial(copy.deepcopy, self.network),
+            connect=connect,
+        )  # fmt: skip
+
+
+def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> Course:
+    """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
+    course = _begun(config, splits, open_network(read["teacher"]))
+    layers, settings = course.loss.teacher_layers, config.distill
+    answers = None if layers else read.get("answers")  # layers are not stored
+    teacher = open_teacher(read["teacher"], splits, settings.precision, layers, answers, settings.combine)
+    _check_classes(teacher, splits)
+    return replace(course, teacher=teacher, views=views_of(answers))
+
+
+def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
+    """Go through all that comes before the trainings, with networks that nobody has trained.
+
+    What a teacher, a loss or a scheme of the catalog would refuse, perhaps after another training of hours, is refused
+    here in seconds, with the same error.
+
+    Args:
+        positions: of the splits' samples in the data set, as `load_positions` has them.
+    """
+    scheme_options(config)
+    settings = config.teacher
+    networks = [_met(source, config.seed, splits, positions) for source in (settings, *settings.also)]
+    if settings.specialists:
+        several.check_specialists(settings)
+    lesson = _begun(config, splits, networks[0] if settings.single else None).lesson(config.seed, Path())
+    if config.distill.epochs and config.distill.scheme.name in catalog.SCHEMES:
+        with suppress(_Begins):
+            teach(replace(lesson, train=_begins), config)
+
+
+def _met(source: Source, seed: int, splits: Splits, positions: Positions) -> nn.Module | None:
+    """The untrained network of a teacher, where it is a torch network; others are asked a first time."""
+    if source.answers is not None:
+        precomputed.read_answers(source.answers, splits, positions)
+    elif source.foreign:
+        external.try_out(source, splits)
+    else:
+        return untrained(source, splits, seed)[0]
+    return None
+
+
+class _Begins(Exception):
+    """The first training would begin."""
+
+
+def _begins(*_: Any, **__: Any) -> FitResult:
+    raise _Begins
+
+
+def _not_here_yet(batch: Batch) -> Outputs:
+    raise AssertionError("a teacher was asked before it was opened")
+
+
+def _begun(config: Config, splits: Splits, network: nn.Module | None) -> Course:
+    """Student and losses for a teacher with this network, or with none; nobody answers yet."""
+    student, plan, notes = untrained(config.student, splits, config.seed)
+
+    def fresh(seed: int) -> nn.Module:
+        return untrained(config.student, splits, seed)[0]
+
+    loss = _connected(config, config.seed, splits, student, network)
+    return Course(config, splits, plan, fresh, _not_here_yet, network, None, loss, notes)
+
+
+def teach(lesson: Lesson, config: Config) -> FitResult:
+    """Train the lesson's student by the scheme of the config."""
+    result: FitResult = catalog.load("scheme", config.distill.scheme.name)(lesson, **scheme_options(config))
+    return result
+
+
+def scheme_options(config: Config) -> dict[str, Any]:
+    """As the scheme takes them; ConfigError where one is of another type."""
+    scheme = config.distill.scheme
+    return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
+
+
+def validated(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
+    """Train the student once under the teacher: its accuracy on validation data, in percent. No test data is opened.
+
+    Args:
+        watch: (validation accuracy, epochs done) is called between epochs, as far as the scheme trains by `learn`.
+    """
+    splits = Splits.load(read["data"], test=False)
+    lesson = prepare(config, read, splits).lesson(config.seed, Path())
+    title = "distill: validation set"
+
+    def look(student: nn.Module, epochs: int) -> None:
+        if student is lesson.student:  # and none that a scheme trains beside it
+            device = next(student.parameters()).device
+            watch(accuracy(logits(student, splits.validation, splits, device=device, title=title), y), epochs)
+
+    y = splits.validation.y
+    result = teach(replace(lesson, checkpoint=None, watch=look), config)
+    answers = logits(lesson.student, splits.validation, splits, device=result.device, title=title)
+    if not np.isfinite(answers).all():
+        raise TrainingError("distill: what was trained gives logits that are not finite", "a lower learning rate")
+    return accuracy(answers, y)
+
+
+def layer_choices(config: Config, read: Mapping[str, Path]) -> dict[int, list[list[str]]]:
+    """Place in `distill.losses` -> what to try as its `layers`: all that it chooses itself, and each pair alone.
+
+    Losses whose layers are named in the config, and those that take no other choice, are left as they are.
+    """
+    splits = Splits.load(read["data"], test=False)
+    course = prepare(config, read, splits)
+    losses = config.distill.losses
+    places = [place for place, found in enumerate(losses) if found.weight]
+    choices = {}
+    for place, term in zip(places, course.loss.terms, strict=True):
+        pairs = [f"{pair.student.name}:{pair.teacher.name}" for pair in getattr(term, "pairs", ())]
+        if len(pairs) < 2 or "layers" in losses[place].entry_options():
+            continue
+        tried = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
+        taken = [layers for layers in tried if _takes(losses[place], layers, course)]
+        if len(taken) > 1:
+            choices[place] = taken
+    return choices
+
+
+def _takes(loss: Loss, layers: list[str], course: Course) -> bool:
+    """Whether a loss can work with these layers: some need two or more, and some name them in another way."""
+    try:
+        one = total_loss([loss.model_copy(update={"options": {**loss.entry_options(), "layers": layers}})])
+        one.connect(course.fresh(course.config.seed), course.network, course.splits)
+    except ConfigError:
+        return False
+    return True
+
+
+def _connected(config: Config, seed: int, splits: Splits, student: nn.Module, teacher: nn.Module | None) -> TotalLoss:
+    """The loss with its layers chosen; what its adapters start from depends on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        loss = total_loss(config.distill.losses)
+        loss.connect(student, teacher, splits)
+    return loss
+
+
+def _check_classes(teacher: Teacher, splits: Splits) -> None:
+    """Before any training: the teacher answers for as many classes as the data has."""
+    batch = next(batches(splits.train, splits, 2))
+    with torch.no_grad():
+        shape = tuple(teacher(batch).logits.shape)
+    wanted = (len(batch.y), len(splits.classes))
+    if shape != wanted:
+        raise ModelError(
+            f"the teacher gives logits of shape {shape}, the student of shape {wanted}",
+            f"a teacher for the data's {wanted[1]} classes",
+        )

@@ -1,0 +1,116 @@
+"""A teacher's stored answers: float16 shards, one set for each augmentation view, read by position.
+
+A shard is a file `VIEW-NUMBER.npy`, (samples, classes), of bounded size; `answers.json` lists them. `storing.py` makes
+them.
+
+float16 keeps a logit to 1 part in 2,048. Every training reads the same bytes, resumed or not, so that its bits do not
+depend on when it was killed.
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from edgekd.data.batches import Batch, Views
+from edgekd.data.splits import Splits
+from edgekd.errors import ModelError, StoreError
+from edgekd.nn.outputs import Outputs
+
+INDEX = "answers.json"
+
+
+@dataclass(frozen=True)
+class Index:
+    """What `answers.json` says.
+
+    Attributes:
+        views: stored; 0: none are.
+        seed: that the views are drawn from.
+        any_view: the answers of view 0 hold for every view: nothing is augmented, or the teacher's answers came alone.
+        rows: samples of a shard.
+        sha256: file's name -> hash.
+    """
+
+    views: int
+    seed: int
+    any_view: bool
+    samples: int
+    classes: int
+    rows: int
+    sha256: dict[str, str]
+
+
+def shard_name(view: int, number: int) -> str:
+    """The file of one shard."""
+    return f"{view:03d}-{number:05d}.npy"
+
+
+def save_index(folder: Path, index: Index) -> None:
+    """Leave `answers.json`."""
+    (folder / INDEX).write_text(json.dumps(asdict(index), indent=1) + "\n", encoding="utf-8")
+
+
+def load_index(folder: Path) -> Index:
+    """What `write` left."""
+    try:
+        return Index(**json.loads((folder / INDEX).read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise StoreError(
+            f"the answers in {folder} can't be read: {error}", f"rm -r {folder}, and build again"
+        ) from error
+
+
+def views_of(folder: Path | None) -> Views | None:
+    """The views that a training under the stored answers takes turns with; None where it may draw afresh."""
+    if folder is None:
+        return None
+    index = load_index(folder)
+    return Views(index.seed, index.views) if index.views and not index.any_view else None
+
+
+class Stored:
+    """Answers by position, from the shards of one view at a time, which stay on the disk until they are read."""
+
+    def __init__(self, folder: Path, splits: Splits) -> None:
+        self.folder, self.index = folder, load_index(folder)
+        found, wanted = (self.index.samples, self.index.classes), (len(splits.train), len(splits.classes))
+        if found != wanted:
+            raise ModelError(
+                f"stored answers for {found[0]:,} samples and {found[1]} classes, where the data has {wanted[0]:,} "
+                f"and {wanted[1]}",
+                f"rm -r {folder}, and build again",
+            )
+        self._view, self._shards = -1, dict[int, np.ndarray]()
+
+    def __contains__(self, batch: Batch) -> bool:
+        """Whether the answers to this batch are stored."""
+        return self.index.any_view or (batch.view is not None and batch.view < self.index.views)
+
+    def __call__(self, batch: Batch) -> Outputs:
+        """Logits (N, classes), float32, on the batch's device."""
+        view = 0 if self.index.any_view or batch.view is None else batch.view
+        if view != self._view:
+            self._view, self._shards = view, {}
+        positions = batch.index.cpu().numpy()
+        logits = self._rows(positions).astype(np.float32)
+        return Outputs(torch.from_numpy(logits).to(batch.x.device), index=batch.index)
+
+    def _rows(self, positions: np.ndarray) -> np.ndarray:
+        numbers = positions // self.index.rows
+        if numbers.min() == numbers.max():
+            rows: np.ndarray = self._shard(int(numbers[0]))[positions - numbers[0] * self.index.rows]
+            return rows
+        found = np.empty((len(positions), self.index.classes), np.float16)
+        for number in np.unique(numbers):
+            here = numbers == number
+            found[here] = self._shard(int(number))[positions[here] - number * self.index.rows]
+        return found
+
+    def _shard(self, number: int) -> np.ndarray:
+        if number not in self._shards:
+            name = shard_name(self._view, number)
+            self._shards[number] = np.load(self.folder / name, mmap_mode="r", allow_pickle=False)
+        return self._shards[number]

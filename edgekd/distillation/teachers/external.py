@@ -1,0 +1,155 @@
+"""A teacher that is no torch module: a file or a function, asked in NumPy, whose answers are checked before use."""
+
+import shutil
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from edgekd import catalog
+from edgekd.config import Source
+from edgekd.data.batches import Batch, batches
+from edgekd.data.splits import Splits
+from edgekd.distillation.run import Teacher
+from edgekd.distillation.teachers.layout import Run
+from edgekd.errors import ConfigError, ModelError
+from edgekd.nn.outputs import Outputs
+
+Gives = Literal["logits", "probabilities"]
+Takes = Literal["normalised", "raw"]
+
+FILES = (".onnx", ".tflite", ".keras")
+LEAST = 1e-8
+"""A probability's logarithm is taken of no less: -18.4, which float16 can keep."""
+SUM_TOLERANCE = 0.02
+"""Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
+
+
+def foreign(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
+    """A function of inputs in NumPy as a teacher. Probabilities become their logarithms, on which temperature acts."""
+
+    def ask(batch: Batch) -> Outputs:
+        x = raw(batch.x, splits) if takes == "raw" else batch.x
+        try:
+            found = run(x.cpu().numpy())
+        except ModelError:
+            raise
+        except Exception as error:  # a user's function, or a runtime's own kind of refusal
+            first_line = (str(error).splitlines() or [""])[0]
+            raise ModelError(
+                f"{who} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {first_line}",
+                "try it alone on such an array, float32",
+            ) from error
+        logits = as_logits(np.asarray(found), len(batch.y), len(splits.classes), gives, who)
+        return Outputs(torch.from_numpy(logits).to(batch.x.device), index=batch.index)
+
+    return ask
+
+
+def raw(x: Tensor, splits: Splits) -> Tensor:
+    """Normalised inputs as the data set has them: (x * std + mean) / scale; pixels are whole numbers again."""
+    if splits.vocabulary:
+        return x
+    shape = (1, -1) + (1,) * (x.ndim - 2)
+    mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device).reshape(shape) for v in (splits.mean, splits.std))
+    found = (x * std + mean) / splits.scale
+    return found.round() if splits.train.x.dtype == np.uint8 else found
+
+
+def as_logits(found: np.ndarray, samples: int, classes: int, gives: Gives, who: str) -> np.ndarray:
+    """Outputs (N, classes), float32, checked; axes of 1 behind them are dropped."""
+    if found.size == samples * classes and found.shape[:2] == (samples, classes):
+        found = found.reshape(samples, classes)
+    if found.shape != (samples, classes):
+        raise ModelError(
+            f"{who} gives {found.shape} for {samples} samples; the data has {classes} classes and asks for "
+            f"{(samples, classes)}",
+            f"a teacher for the data's {classes} classes",
+        )
+    if not np.issubdtype(found.dtype, np.number) or not np.isfinite(found).all():
+        raise ModelError(f"{who} gives outputs that are not finite numbers", "mind what it is given: teacher.input")
+    if gives == "logits":
+        return found.astype(np.float32)
+    return log_probabilities(found, who)
+
+
+def log_probabilities(found: np.ndarray, who: str) -> np.ndarray:
+    """Rows of probabilities as logits: their logarithms."""
+    sums = found.sum(axis=1)
+    worst = float(sums[np.argmax(np.abs(sums - 1))]) if len(sums) else 1.0
+    if found.size and (found.min() < -SUM_TOLERANCE or abs(worst - 1) > SUM_TOLERANCE):
+        raise ModelError(
+            f"{who} was to give probabilities; a row adds up to {worst:.3g}, and the least value is {found.min():.3g}",
+            'gives = "logits" beside it, where it gives those',
+        )
+    logits: np.ndarray = np.log(np.maximum(found, LEAST)).astype(np.float32)
+    return logits
+
+
+def look_like_probabilities(logits: np.ndarray) -> bool:
+    """Whether "logits" are none: no value below 0, and rows that add up to 1."""
+    return bool(len(logits) and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=SUM_TOLERANCE))
+
+
+def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:
+    """The function behind a file; ModelError where it can't be read or does not fit the data."""
+    kind = check_file(path)
+    if kind == ".onnx":
+        from edgekd.distillation.teachers.onnx_file import open_onnx
+
+        return open_onnx(path, splits, raw=raw)
+    if kind == ".tflite":
+        from edgekd.distillation.teachers.tflite_file import open_tflite
+
+        return open_tflite(path, splits, raw=raw)
+    from edgekd.distillation.teachers.keras_file import open_keras
+
+    return open_keras(path, splits, raw=raw)
+
+
+def check_file(path: Path) -> str:
+    """The kind of a teacher's file, by its suffix; ConfigError for another, MissingExtraError without its runtime."""
+    if path.suffix not in FILES and not path.is_dir():
+        raise ConfigError(
+            f"teacher.file: {path.name} is none of {', '.join(FILES)} or the folder of a SavedModel",
+            "teacher.checkpoint, for weights of torch; teacher.answers, for stored outputs; teacher.call, for code",
+        )
+    if path.suffix == ".keras" or path.is_dir():
+        from edgekd.distillation.teachers.keras_file import require
+
+        require(path)
+    return path.suffix
+
+
+def called(name: str) -> Run:
+    """The user's function."""
+    found = catalog.load("teacher", name)
+    if not callable(found):
+        raise ConfigError(f"teacher.call: {name!r} is no function, but a {type(found).__name__}", "name a function")
+    return found  # type: ignore[no-any-return]
+
+
+def copy(path: Path, folder: Path) -> Path:
+    """The file or the SavedModel's folder in `folder`, so that an artifact does not depend on where it came from."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
+    else:
+        shutil.copyfile(path, folder / path.name)
+    return folder / path.name
+
+
+def opened(source: Source, splits: Splits) -> Teacher:
+    """The teacher behind `teacher.file` or `teacher.call`."""
+    if source.call is not None:
+        return foreign(called(source.call), splits, source.gives, source.input, f"teacher.call {source.call}")
+    assert source.file is not None
+    run = open_file(source.file, splits, raw=source.input == "raw")
+    return foreign(run, splits, source.gives, source.input, f"teacher.file {source.file.name}")
+
+
+def try_out(source: Source, splits: Splits) -> None:
+    """Ask it about two training samples: ModelError where it can't answer, or answers for other classes."""
+    opened(source, splits)(next(batches(splits.train, splits, 2)))

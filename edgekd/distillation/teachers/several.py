@@ -1,0 +1,115 @@
+"""The folder of several teachers, or of one from outside torch: what comes from outside, and how good each is."""
+
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from edgekd.catalog import signatures
+from edgekd.config import Source
+from edgekd.config import Teacher as Settings
+from edgekd.data.splits import Split, Splits, load_positions
+from edgekd.distillation.ensemble import WAYS
+from edgekd.distillation.run import Teacher
+from edgekd.distillation.teachers import external, load, precomputed, specialists
+from edgekd.distillation.teachers.load import Part, place
+from edgekd.errors import ModelError
+from edgekd.nn.outputs import Outputs
+from edgekd.training.evaluate import accuracy, logits
+
+JUDGED = ("validation", "test")
+
+
+def brought(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
+    """A teacher from outside torch, copied into `folder`; its answers as arrays where there are no others."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if source.answers is not None:
+        for part, found in precomputed.read_answers(source.answers, splits, load_positions(data)).items():
+            np.save(folder / f"{part}.npy", found, allow_pickle=False)
+        return Part("answers", source.answers.name)
+    external.try_out(source, splits)
+    if source.call is not None:
+        return Part("call", source.call, source.gives, source.input)
+    assert source.file is not None
+    return Part("file", external.copy(source.file, folder).name, source.gives, source.input)
+
+
+def check_specialists(settings: Settings) -> None:
+    """ModelError where no specialist can be made of the teacher's model, whose number of classes can't be set."""
+    takes = signatures.signature("model", settings.model)
+    if takes is not None and not takes.open_ended and "classes" not in takes.options:
+        raise ModelError(
+            f"teacher {settings.model!r} takes no option `classes`: no specialist can be made of it",
+            "teacher.specialists = 0",
+        )
+
+
+def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
+    """The clusters of classes that a generalist confuses on the validation split."""
+    found = logits(model, splits.validation, splits, title="teacher: what it confuses")
+    return specialists.clusters(found, settings.specialists, seed)
+
+
+def judged(folder: Path, parts: list[Part], splits: Splits, device: str) -> dict[str, Any]:
+    """Leaves what each teacher says of validation and test, and `teacher.json`; metrics of all of them as one.
+
+    `accuracy` is that of the mean of all; `combined` has it for each way to combine them. None where there are no
+    answers to judge by.
+    """
+    notes: list[str] = []
+    known: list[Part] = []
+    for number, part in enumerate(parts):
+        here = place(folder, number)
+        if part.kind != "answers":
+            teacher = load.opened_part(part, here, splits)
+            if part.kind == "specialist":
+                teacher = _corrected(teacher, part.correction)
+            for name in JUDGED:
+                split: Split = getattr(splits, name)
+                found = load.told(teacher, split, splits, f"teacher: {name} set", device)
+                np.save(here / f"{name}.npy", found, allow_pickle=False)
+            if part.kind in ("file", "call") and part.gives == "logits" and external.look_like_probabilities(found):
+                notes.append(f'{part.name} seems to give probabilities: is teacher.gives = "probabilities" meant?')
+        known.append(replace(part, validation=_accuracy_of(here, splits) if part.kind != "specialist" else None))
+    load.describe(folder, known)
+    together = {way: _together(folder, splits, way) for way in WAYS if way != "validation" or _all_known(known)}
+    return {
+        **together["mean"],
+        "combined": together if len([part for part in parts if part.kind != "specialist"]) > 1 else None,
+        "members": [asdict(part) for part in known],
+        "size_bytes": _bytes_of(folder, known),
+        "notes": notes,
+    }
+
+
+def _together(folder: Path, splits: Splits, way: Any) -> dict[str, float | None]:
+    found: dict[str, float | None] = {}
+    for key, part in (("accuracy", "test"), ("validation_accuracy", "validation")):
+        answers = load.logits_on(folder, splits, part, way)  # type: ignore[arg-type]
+        found[key] = None if answers is None else accuracy(answers, getattr(splits, part).y)
+    return found
+
+
+def _all_known(parts: list[Part]) -> bool:
+    return all(part.validation is not None for part in parts)
+
+
+def _accuracy_of(folder: Path, splits: Splits) -> float | None:
+    file = folder / "validation.npy"
+    return accuracy(np.load(file, allow_pickle=False), splits.validation.y) if file.is_file() else None
+
+
+def _bytes_of(folder: Path, parts: list[Part]) -> int | None:
+    """Of the one file that the teacher is, where it is one."""
+    if len(parts) != 1 or parts[0].kind != "file":
+        return None
+    path = place(folder, 0) / parts[0].name
+    files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+    return sum(file.stat().st_size for file in files)
+
+
+def _corrected(teacher: Teacher, correction: float) -> Teacher:
+    return lambda batch: Outputs(load.corrected(torch.as_tensor(teacher(batch).logits), correction))

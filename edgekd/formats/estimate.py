@@ -1,0 +1,62 @@
+"""What a student will take on the device, known before it is trained: its int8 file is written with made-up ranges."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from edgekd.formats import onnx, tflite
+from edgekd.graph import cost, plan
+from edgekd.graph.capture import Example, capture
+from edgekd.graph.structure import Graph
+from edgekd.quantization.int16 import with_wide_layers
+from edgekd.quantization.islands import with_islands
+from edgekd.quantization.prepare import named
+from edgekd.quantization.simulate import Simulation
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Attributes:
+    size_bytes: of the int8 TFLite file, which does not depend on what the weights are.
+    peak_ram_bytes: of the activations, by the memory plan.
+    graph: the float graph.
+    """
+
+    size_bytes: int
+    peak_ram_bytes: int
+    macs: int
+    parameters: int
+    graph: Graph
+
+
+def forecast(
+    model: nn.Module,
+    example: Example,
+    labels: Sequence[str] = (),
+    formats: Collection[str] = ("tflite",),
+    float_layers: Sequence[str] = (),
+    int16_layers: Sequence[str] = (),
+) -> Forecast:
+    """Capture a model and weigh its int8 form.
+
+    Args:
+        formats: of the files that must be able to hold it.
+        float_layers, int16_layers: names or patterns of operators that stay in float, or have 16-bit activations.
+
+    Raises:
+        ConfigError: a float layer is none of the model's.
+        UnsupportedOperatorError: where an operator has no form in the graph or in a file.
+    """
+    graph = capture(model, example)
+    wide = named(graph, int16_layers, "int16_layers")
+    simulation = Simulation(with_wide_layers(with_islands(graph, named(graph, float_layers)), wide))
+    with torch.no_grad():
+        simulation.lows.fill_(-1.0)
+        simulation.highs.fill_(1.0)
+    int8 = simulation.quantized_graph()
+    size = len(tflite.serialize(int8, labels))
+    if "onnx" in formats:
+        onnx.serialize(int8, labels)
+    return Forecast(size, plan.peak_ram_bytes(int8), cost.macs(graph), cost.parameters(graph), graph)

@@ -1,0 +1,124 @@
+"""Checkpoints: found inside their wrappings, matched key by key, or refused by name; `student.pt` brings its sizes."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from edgekd.config import Source, Student
+from edgekd.data.splits import Splits
+from edgekd.errors import ConfigError, ModelError
+from edgekd.nn import blueprint, tensors
+from edgekd.nn.outputs import check_answer
+
+WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights", "ema", "state")
+PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and habit
+NAMED = 3  # keys that an error spells out
+
+
+@runtime_checkable
+class Completing(Protocol):
+    """A model that knows how to go on from a checkpoint of a simpler one."""
+
+    def complete(self, checkpoint: dict[str, Tensor]) -> list[str]:
+        """Add to `checkpoint` what the simpler one lacks; notes on it."""
+        ...
+
+
+def untrained(
+    source: Source | Student, splits: Splits, seed: int = 0
+) -> tuple[nn.Module, blueprint.Blueprint, list[str]]:
+    """A network of the config before any training here: fresh, or as its checkpoint has it, with notes on that.
+
+    Raises:
+        ConfigError, ModelError: it can't be built, its checkpoint is none for it, or it does not fit the data.
+    """
+    options = blueprint.fill_options(source.model, source.entry_options(), splits)
+    plan = blueprint.Blueprint(source.model, options)
+    model = blueprint.build(plan, seed=seed)
+    notes = load_checkpoint(model, source.checkpoint) if source.checkpoint else []
+    check_answer(model, splits, f"{'student' if isinstance(source, Student) else 'teacher'} {source.model!r}")
+    return model, plan, notes
+
+
+def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
+    """Load a torch checkpoint into `model`; notes on what had to be adapted come back.
+
+    A build's `student.pt` gives the layers the sizes that pruning had left them.
+    """
+    if not path.is_file():
+        raise ConfigError(f"there is no checkpoint {path}", "--set teacher.checkpoint=FILE, or student.checkpoint")
+    notes: list[str] = []
+    content, origin = tensors.read(path), "the network that the checkpoint was saved from"
+    if isinstance(content, Mapping) and content.keys() >= blueprint.PARTS:
+        found = dict(content["weights"])
+        blueprint.resize(model, content["resized"], found)
+        origin = f"{content['factory']!r} with the options {json.dumps(content['options'])}"
+    else:
+        found = _without_prefix(_unwrap(content, path, notes), model, notes)
+    expected = model.state_dict()
+    counters = [key for key in expected if key.endswith("num_batches_tracked") and key not in found]
+    if counters:
+        # Written before torch 0.4.1; only a batch norm without momentum reads them.
+        notes.append(f"{len(counters)} batch counters were missing and start at 0")
+        found.update({key: expected[key] for key in counters})
+    if isinstance(model, Completing):
+        notes += model.complete(found)
+    _check(found, expected, path, origin)
+    model.load_state_dict(found)
+    return notes
+
+
+def _unwrap(content: Any, path: Path, notes: list[str]) -> dict[str, Tensor]:
+    """The mapping of tensors inside {"epoch": 9, "state_dict": {...}} and the like."""
+    while isinstance(content, Mapping):
+        wrapped = next((key for key in WRAPPINGS if isinstance(content.get(key), Mapping)), None)
+        if wrapped is None:
+            break
+        notes.append(f"the weights were taken from {wrapped!r} inside the checkpoint")
+        content = content[wrapped]
+    found = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+    if not found:
+        held = ", ".join(map(str, list(content)[:NAMED])) if isinstance(content, Mapping) else type(content).__name__
+        raise ModelError(f"{path} holds no weights, but {held}", "torch.save(model.state_dict(), …)")
+    return found
+
+
+def _without_prefix(found: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
+    expected = model.state_dict()
+    while not any(key in expected for key in found):
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in found)), None)
+        if prefix is None:
+            break
+        notes.append(f"the prefix {prefix!r} was taken off its keys")
+        found = {key.removeprefix(prefix): value for key, value in found.items()}
+    return found
+
+
+def _check(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, origin: str) -> None:
+    missing = [key for key in expected if key not in found]
+    unexpected = [key for key in found if key not in expected]
+    if missing or unexpected:
+        parts = [f"lacks {_list(missing)}"] * bool(missing) + [f"has {_list(unexpected)}"] * bool(unexpected)
+        raise ModelError(
+            f"{path} does not fit the model: it {' and '.join(parts)}",
+            f"teacher.model, or student.model, must be {origin}",
+        )
+    misshapen = [key for key in expected if found[key].shape != expected[key].shape]
+    if misshapen:
+        told = [f"{k} {tuple(found[k].shape)} instead of {tuple(expected[k].shape)}" for k in misshapen]
+        raise ModelError(
+            f"{path} does not fit the model: it has {_list(told)}",
+            "another number of classes, width or input? Set the model's options to those it was trained with",
+        )
+    broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
+    if broken:
+        raise ModelError(f"{path} holds values that are not finite in {_list(broken)}", "train it again")
+
+
+def _list(words: list[str]) -> str:
+    more = len(words) - NAMED
+    return ", ".join(words[:NAMED]) + (f" and {more} more" if more > 0 else "")

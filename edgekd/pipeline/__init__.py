@@ -1,0 +1,1 @@
+"""The build: stages chained through a store of finished work, from config to report."""

@@ -1,0 +1,131 @@
+"""What can be known of a build in seconds, before anything trains: `edgekd check`."""
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from edgekd.config import Config
+from edgekd.config.resolve import SettingsLike, configure
+from edgekd.errors import OverBudgetError
+
+Verdict = Literal["ok", "note", "no"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the answer. "no": the build can't succeed as it is configured."""
+
+    what: str
+    verdict: Verdict
+    says: str
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The answer of `check`.
+
+    Attributes:
+        classes, input_shape, samples: of the data.
+        operators: of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
+        size_bytes, peak_ram_bytes, macs, parameters: of the untrained student in int8, before pruning.
+    """
+
+    classes: int
+    input_shape: tuple[int, ...]
+    samples: dict[str, int]
+    operators: tuple[str, ...]
+    size_bytes: int
+    peak_ram_bytes: int
+    macs: int
+    parameters: int
+    findings: tuple[Finding, ...]
+
+
+def check(target: str, config: Path | str | None = None, settings: SettingsLike = ()) -> Forecast:
+    """Check config, data, operators and budget without training; arguments as for `build`.
+
+    Raises:
+        UnsupportedOperatorError: an operator of the student can't be exported.
+        ConfigError, ModelError: teacher, losses and scheme can't be had together.
+        MissingExtraError: a runtime of `verify.runtimes` is not installed.
+        OverBudgetError: size or RAM can't fit the target.
+    """
+    found = foresee(configure(target, config, settings))
+    judge(found)
+    return found
+
+
+def foresee(config: Config) -> Forecast:
+    """`check` on a resolved config, without the verdict."""
+    examined = importlib.import_module("edgekd.stages.data").examine(config)
+    splits = examined.splits
+    student: dict[str, Any] = importlib.import_module("edgekd.stages.export").forecast(config, splits)
+    importlib.import_module("edgekd.distillation.setup").rehearse(config, splits, examined.positions)
+    for runtime in config.verify.runtimes:
+        importlib.import_module("edgekd.runtimes.parity").require(runtime)
+    samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
+    counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
+    operators = tuple(student["operators"])
+    findings = [
+        Finding("config", "ok", f"{config.data.name} · {config.teacher.title} -> {config.student.model}"),
+        Finding("data", "ok", f"{counts}; {len(splits.classes)} classes of {tuple(splits.input_shape)}"),
+        *(Finding("data", "note", note) for note in examined.notes),
+        Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
+        Finding("distilling", "ok", _taught_by(config)),
+    ]
+    limits = config.limits
+    size, least_size = student["size_bytes"], student["least_size_bytes"]
+    for what, reached, least, allowed in (
+        ("size", size, least_size, limits.size_bytes),
+        ("flash", size, least_size, limits.flash_bytes),
+        ("peak RAM", student["peak_ram_bytes"], student["least_peak_ram_bytes"], limits.peak_ram_bytes),
+    ):
+        findings.append(_against(config, what, reached, least, allowed))
+    return Forecast(
+        len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
+        student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
+    )  # fmt: skip
+
+
+def judge(found: Forecast) -> None:
+    """Raise what a forecast that rules the build out exits with."""
+    impossible = [f"{finding.what} {finding.says}" for finding in found.findings if finding.verdict == "no"]
+    if impossible:
+        raise OverBudgetError(
+            f"over budget before training: {'; '.join(impossible)}",
+            "a smaller student (student.model, or its width), or a higher limit: --set limits.NAME=...",
+        )
+
+
+def _against(config: Config, what: str, reached: int, least: int, allowed: int | None) -> Finding:
+    """The untrained student's figure against a limit; only one that even its narrowest form breaks rules the build out.
+
+    Args:
+        least: the figure with every layer as narrow as pruning may leave it.
+    """
+    if allowed is None:
+        return Finding(what, "ok", f"{_bytes(reached)} before pruning; no limit")
+    against = f"{_bytes(reached)} before pruning, of {_bytes(allowed)}"
+    if reached <= allowed:
+        return Finding(what, "ok", against)
+    if least > allowed:
+        return Finding(what, "no", f"{against}; {_bytes(least)} at its narrowest: {_bytes(least - allowed)} over")
+    if config.prune.until == "limits":
+        return Finding(what, "note", f"{against}: pruning goes on until it fits")
+    return Finding(what, "note", f'{against}: too big unless prune.keep takes enough off; prune.until = "limits" does')
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("MB", 10**6), ("kB", 10**3)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count} B"
+
+
+def _taught_by(config: Config) -> str:
+    """How the student is to learn, in one line."""
+    if not config.distill.epochs:
+        return "none: the student stays as its checkpoint has it"
+    losses = " + ".join(loss.name for loss in config.distill.losses if loss.weight)
+    return f"{config.distill.scheme.name}, by {losses}"

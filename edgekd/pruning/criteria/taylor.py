@@ -1,0 +1,31 @@
+"""First-order Taylor: channels without which the loss would change least (Molchanov et al., 2019)."""
+
+import torch
+from torch import Tensor
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch_pruning.dependency import Group
+
+from edgekd.pruning.groups import parts, width
+from edgekd.pruning.saliency import Evidence
+
+
+def taylor(group: Group, batch: Evidence, *, batches: int = 8, normalise: bool = False) -> Tensor:
+    """|sum of weight x gradient| over each filter that makes a channel, added up over the group's layers: (channels,).
+
+    The gradient is that of the distillation loss on training batches. Scores are in units of the loss, so groups
+    compare as they are.
+
+    Args:
+        batches: how many training batches the gradient is the mean of.
+        normalise: divide by the group's mean all the same.
+    """
+    gradients = batch.gradients(batches)
+    scores = torch.zeros(width(group))
+    for part in parts(group):
+        if part.side == "in" or isinstance(part.layer, _BatchNorm):
+            continue
+        weight: torch.nn.Parameter = part.layer.weight  # type: ignore[assignment]
+        product = (weight.detach() * gradients[weight]).cpu()
+        scores += part.per_channel(product, width(group)).abs()
+    mean = scores.mean()
+    return scores / mean if normalise and mean > 0 else scores

@@ -1,0 +1,213 @@
+"""Channel groups: which channels of a network hang together, and the cut that takes some of them out for good.
+
+Torch-Pruning's dependency graph (Fang et al., DepGraph, 2023) finds them: the filters of a convolution, the batch norm
+behind it, the input channels of whatever reads it, and every layer that is tied to it by an addition. Depthwise layers
+share their input's channels, so both are cut together.
+"""
+
+import copy
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+import torch_pruning as tp
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+from torch_pruning.dependency import Group
+from torch_pruning.ops import OPTYPE
+
+from edgekd.errors import ModelError
+from edgekd.nn.example import Example, inputs_for
+from edgekd.nn.outputs import answer
+
+RESIZABLE = (_ConvNd, nn.Linear, _BatchNorm)
+NO_PRUNING = 'prune.criterion = "none"'
+
+
+@dataclass(frozen=True)
+class Part:
+    """One layer's share in a group.
+
+    Attributes:
+        side: "out" where the layer makes the group's channels (batch norm and depthwise layers count as makers), "in"
+            where it reads them.
+        index: positions along that side of the layer, (positions,).
+        channel: the group's channel that each position belongs to, (positions,).
+    """
+
+    layer: nn.Module
+    side: Literal["out", "in"]
+    index: Tensor
+    channel: Tensor
+
+    def per_channel(self, values: Tensor, channels: int) -> Tensor:
+        """Sum `values`, shaped like the layer's weight, over each channel of the group: (channels,)."""
+        rows = values.movedim(self._dimension, 0).flatten(1).sum(1) if values.ndim > 1 else values
+        return torch.zeros(channels, dtype=rows.dtype).index_add_(0, self.channel, rows[self.index])
+
+    @property
+    def _dimension(self) -> int:
+        transposed = isinstance(self.layer, _ConvNd) and self.layer.transposed and self.layer.groups == 1
+        return int((self.side == "in") != transposed)
+
+
+@dataclass(frozen=True)
+class Channels:
+    """The groups of a network that can be cut, and notes on those that can't."""
+
+    groups: tuple[Group, ...]
+    notes: tuple[str, ...]
+
+
+def parts(group: Group) -> Iterator[Part]:
+    """The convolutions, linear layers and batch norms of a group."""
+    for item in group:
+        layer = item.dep.target.module
+        if isinstance(layer, RESIZABLE):
+            yield Part(layer, _side(group, item), torch.tensor(item.idxs), torch.tensor(item.root_idxs))
+
+
+def width(group: Group) -> int:
+    """How many channels the group has."""
+    return len(group[0].idxs)
+
+
+def name_of(group: Group) -> str:
+    """The layer that a group is called by: the one its channels come from."""
+    return str(group._DG._module2name[group[0].dep.target.module])
+
+
+def find(model: nn.Module, example: Example) -> Channels:
+    """Every group of `model` whose channels can be cut; the layer that gives the class logits is left out.
+
+    A group is also left out, with a note, where Torch-Pruning's description of it is wrong (it takes a channel pad for
+    an element-wise operator), or where the cut network would not run.
+    """
+    found: list[Group] = []
+    notes: list[str] = []
+    for group in _trace(model, example):
+        if _gives_the_output(group):
+            continue
+        if obstacle := _obstacle(group):
+            notes.append(f"{name_of(group)} and the layers tied to it keep their channels: {obstacle}")
+        elif width(group) > 1:
+            found.append(group)
+    runs = _runs_after_cutting(model, example, [name_of(group) for group in found])
+    if not runs:
+        able = [_runs_after_cutting(model, example, [name_of(group)]) for group in found]
+        notes += [
+            f"{name_of(group)} and the layers tied to it keep their channels: the network does not run with fewer"
+            for group, runs_alone in zip(found, able, strict=True)
+            if not runs_alone
+        ]
+        found = [group for group, runs_alone in zip(found, able, strict=True) if runs_alone]
+    return Channels(tuple(found), tuple(notes))
+
+
+def cut(groups: Sequence[Group], kept: Sequence[Sequence[int]]) -> None:
+    """Shrink the network in place: of each group only the channels in `kept` remain."""
+    for group, channels in zip(groups, kept, strict=True):
+        stays = set(channels)
+        gone = [channel for channel in range(width(group)) if channel not in stays]
+        if gone:
+            group.prune(gone, record_history=False)
+
+
+def cut_copy(model: nn.Module, example: Example, names: Sequence[str], kept: Sequence[Sequence[int]]) -> nn.Module:
+    """A smaller copy of `model`, which stays as it is; `names` are those of the groups that `kept` speaks of."""
+    smaller = copy.deepcopy(model)
+    by_name = {name_of(group): group for group in _trace(smaller, example)}
+    cut([by_name[name] for name in names], kept)
+    return smaller
+
+
+def score(
+    group: Group, evidence: object, criterion: Callable[..., Tensor], options: dict[str, object], title: str
+) -> Tensor:
+    """Ask a criterion for a group's scores, and hold it to its contract: (channels,), finite."""
+    scores = criterion(group, evidence, **options)
+    where = f"criterion {title!r} on the group of {name_of(group)}"
+    if not isinstance(scores, Tensor) or scores.shape != (width(group),):
+        shape = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
+        raise ModelError(f"{where} gave {shape}, not one score for each of {width(group)} channels", NO_PRUNING)
+    if not torch.isfinite(scores).all():
+        another = "random" if title == "magnitude" else "magnitude"
+        raise ModelError(f"{where} gave a score that is no finite number", f'prune.criterion = "{another}"')
+    return scores.detach().to("cpu", torch.float64)
+
+
+def _trace(model: nn.Module, example: Example) -> list[Group]:
+    """All groups by Torch-Pruning, in its order; it follows autograd's graph, so parameters must ask for gradients."""
+    asked = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    model.eval()
+    try:
+        with torch.enable_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model.requires_grad_(True)
+            graph = tp.DependencyGraph()
+            graph.build_dependency(
+                model,
+                inputs_for(model, example, 1),
+                forward_fn=lambda network, x: answer(network, x).logits,
+                verbose=False,
+            )
+            return list(graph.get_all_groups(root_module_types=(_ConvNd, nn.Linear)))
+    except (RuntimeError, ValueError, TypeError, AttributeError, LookupError, AssertionError) as error:
+        raise ModelError(
+            f"Torch-Pruning can't follow {type(model).__name__}: {type(error).__name__}: {error}", NO_PRUNING
+        ) from error
+    finally:
+        for parameter, asks in asked.items():
+            parameter.requires_grad_(asks)
+
+
+def _side(group: Group, item: tp._helpers.GroupItem) -> Literal["out", "in"]:
+    return "out" if group._DG.is_out_channel_pruning_fn(item.dep.handler) else "in"
+
+
+def _gives_the_output(group: Group) -> bool:
+    nodes = (item.dep.target for item in group if _side(group, item) == "out")
+    return any(node.type == OPTYPE.OUTPUT or not node.outputs for node in nodes)
+
+
+def _obstacle(group: Group) -> str | None:
+    """Why a group can't be cut, or None. A concatenation or a split may part a layer's channels; nothing else may."""
+    parted = any(item.dep.target.type in (OPTYPE.CONCAT, OPTYPE.SPLIT) for item in group)
+    for item in group:
+        layer = item.dep.target.module
+        if isinstance(layer, nn.Parameter):
+            return "a bare parameter takes part"
+        if not isinstance(layer, RESIZABLE):
+            if isinstance(layer, nn.Module) and next(layer.parameters(), None) is not None:
+                return f"a {type(layer).__name__} takes part"
+            continue
+        if isinstance(layer, _ConvNd) and layer.groups > 1 and not _depthwise(layer):
+            return f"{group._DG._module2name[layer]} is a grouped convolution"
+        out = _side(group, item) == "out"
+        channels = group._DG.get_out_channels(layer) if out else group._DG.get_in_channels(layer)
+        partly = out and not parted and len(item.idxs) != channels
+        if partly or max(item.idxs) >= channels or None in item.root_idxs:
+            return "their widths differ, as where a shortcut is padded with zero channels"
+    return None
+
+
+def _depthwise(layer: _ConvNd) -> bool:
+    return layer.groups == layer.in_channels == layer.out_channels
+
+
+def _runs_after_cutting(model: nn.Module, example: Example, names: Sequence[str]) -> bool:
+    """Whether a copy without half of these groups' channels still gives outputs of the same shape."""
+    smaller = copy.deepcopy(model)
+    by_name = {name_of(group): group for group in _trace(smaller, example)}
+    halves = [range((width(by_name[name]) + 1) // 2) for name in names]
+    tried = inputs_for(model, example, 2)
+    try:
+        with torch.no_grad():
+            expected = answer(model, tried).logits.shape
+            cut([by_name[name] for name in names], halves)
+            return bool(answer(smaller, tried).logits.shape == expected)
+    except (RuntimeError, ValueError, TypeError, IndexError):
+        return False

@@ -1,0 +1,191 @@
+"""The report as Markdown tables, for a pull request or a README."""
+
+from collections.abc import Iterable, Sequence
+
+from edgekd.report import distillation, sentences, units
+from edgekd.results import Boundary, Distillation, Figure, Report
+
+LEDGER = (
+    "stage",
+    ">accuracy",
+    ">change",
+    ">size",
+    ">MACs",
+    ">parameters",
+    ">peak RAM",
+    ">latency (measured-host)",
+    "paid?",
+)
+BOUNDARIES = (
+    "boundary",
+    ">accuracy",
+    "against",
+    ">same top-1",
+    ">outputs that differ",
+    ">largest, in steps",
+    "gate",
+    "kernels",
+)
+
+
+def markdown(report: Report) -> str:
+    """The whole report as one Markdown page."""
+    parts = [
+        f"# {_escape(sentences.title(report))}",
+        f"`{report.command.replace('`', '')}` · {report.created} · edgekd {report.edgekd_version}",
+        "## The ledger",
+        table(
+            LEDGER,
+            (
+                (
+                    row.stage,
+                    _with_error(row.accuracy),
+                    units.change(row.change),
+                    units.text(row.size),
+                    units.text(row.macs),
+                    units.text(row.parameters),
+                    units.text(row.peak_ram),
+                    _with_error(row.latency_ratio),
+                    f"**{row.paid}**: {_escape(row.because)}" if row.paid else _escape(row.because),
+                )
+                for row in report.stages
+            ),
+        ),
+        "Accuracy is of the test set, with one standard error. Latency is the time of one inference on this host"
+        " against the distilled student in float, with the furthest round; it says nothing about the device.",
+        *(_distillation(report, report.distillation) if report.distillation else ()),
+        "## Parity",
+        sentences.capital(_escape(sentences.parity(report))) + ".",
+        table(
+            BOUNDARIES,
+            (_boundary(row) for row in report.boundaries),
+        ),
+    ]
+    if examined := [row for row in report.boundaries if row.layers]:
+        headings = ("layer", "operator", *(f">{sentences.boundary_name(row.name)}" for row in examined))
+        parts += ["Codes that differ from the reference, layer by layer:", table(headings, _layers(examined))]
+    if report.limits:
+        parts += [
+            "## Limits",
+            table(
+                ("limit", ">reached", ">allowed", "", "how it is known"),
+                (
+                    (
+                        row.limit,
+                        units.text(row.reached),
+                        units.text(row.allowed),
+                        sentences.standing(row) + (f": {_escape(row.miss)}" if row.miss else ""),
+                        _escape(_origin(row.reached)),
+                    )
+                    for row in report.limits
+                ),
+            ),
+        ]
+    parts += [
+        "## Latency",
+        table(
+            ("file", "runtime", ">one inference", ">against float", "how it is known"),
+            (
+                (
+                    f"`{row.file}`",
+                    _escape(row.runtime),
+                    _with_error(row.latency),
+                    _with_error(row.ratio_to_float) if row.ratio_to_float else "",
+                    _escape(row.latency.origin or row.latency.remedy),
+                )
+                for row in report.latencies
+            ),
+        ),
+        "## Operators of the int8 network",
+        table(
+            ("operator", "kind", "output", ">MACs", ">weights", ">output bytes"),
+            (
+                (
+                    f"`{row.name}`",
+                    row.operator,
+                    " x ".join(map(str, row.output_shape)),
+                    units.count(row.macs),
+                    units.size(row.weight_bytes),
+                    units.size(row.output_bytes),
+                )
+                for row in report.operators
+            ),
+        ),
+        "## Files",
+        table(
+            ("file", ">bytes", "what", "sha256"),
+            ((f"`{row.path}`", f"{row.size_bytes:,}", row.what, f"`{row.sha256[:16]}…`") for row in report.files),
+        ),
+    ]
+    if report.notes:
+        parts += ["## Notes", "\n".join(f"- {_escape(note)}" for note in report.notes)]
+    parts += ["## Made with", _made_with(report)]
+    return "\n\n".join(parts) + "\n"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; a heading that opens with ">" is of a right-aligned column."""
+    head = "| " + " | ".join(heading.removeprefix(">") for heading in headings) + " |"
+    rule = "|" + "|".join("---:" if heading.startswith(">") else "---" for heading in headings) + "|"
+    return "\n".join([head, rule, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _distillation(report: Report, found: Distillation) -> Iterable[str]:
+    yield "## Distillation"
+    yield " ".join(_escape(sentence) for sentence in distillation.sentences(report, found))
+    yield table(distillation.COMPARISON, distillation.comparison(found))
+    yield distillation.CAPTION
+    if found.along_the_way:
+        rows = ([_escape(cell) for cell in row] for row in distillation.along_the_way(found))
+        yield table(distillation.ALONG_THE_WAY, rows)
+    if found.layers:
+        yield table(distillation.LAYERS, ([_escape(cell) for cell in row] for row in distillation.layers(found)))
+    elif found.layers_unknown:
+        yield f"Layers were not compared: {_escape(found.layers_unknown)}."
+    if found.classes:
+        yield table(distillation.CLASSES, ([_escape(cell) for cell in row] for row in distillation.classes(found)))
+        yield _escape(distillation.left_out(found) + distillation.CLASS_CAPTION)
+
+
+def _boundary(row: Boundary) -> tuple[str, ...]:
+    gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
+    layer = sentences.first_difference(row)
+    return (
+        sentences.boundary_name(row.name),
+        units.text(row.accuracy),
+        sentences.boundary_name(row.against) if row.against else "",
+        units.text(row.agreement),
+        f"{row.differing:,} of {row.outputs:,}" if row.outputs is not None and row.differing is not None else "",
+        str(row.largest_steps) if row.largest_steps is not None else "",
+        gate + (f", {_escape(layer)}" if layer else ""),
+        _escape(row.kernels),
+    )
+
+
+def _layers(examined: Sequence[Boundary]) -> Iterable[tuple[str, ...]]:
+    for same in zip(*(row.layers for row in examined), strict=True):
+        counts = (f"{layer.differing:,} of {layer.outputs:,}" for layer in same)
+        yield (f"`{same[0].layer}`", same[0].operator, *counts)
+
+
+def _made_with(report: Report) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
+    lines = [f"- host: {_escape(sentences.machine(report))}", f"- versions: {versions}"]
+    trained = sentences.training(report)
+    return "\n".join([*lines, f"- trained by: {trained}"] if trained else lines)
+
+
+def _with_error(figure: Figure) -> str:
+    if figure.value is None or figure.error is None:
+        return units.text(figure)
+    sign = "+" if figure.unit == "ms" else "± "  # a latency is the lowest of its rounds: the others lie above it
+    return f"{units.text(figure)} ({sign}{units.amount(figure.error, figure.unit)})"
+
+
+def _origin(figure: Figure) -> str:
+    return f"{figure.origin}: {figure.source}" if figure.value is not None else figure.remedy
+
+
+def _escape(text: str) -> str:
+    """Keep a user's text from opening a column or an HTML tag."""
+    return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

@@ -1,0 +1,130 @@
+"""The report's few sentences, worded once for the terminal, the Markdown and the HTML page."""
+
+from edgekd.report.units import UNKNOWN, amount, text
+from edgekd.results import Boundary, Figure, LimitRow, Report
+
+NAMES = {
+    "litert": "LiteRT",
+    "onnxruntime": "onnxruntime",
+    "tflite-micro": "TFLite Micro",
+    "litert-reference": "LiteRT's reference kernels",
+    "simulation": "trained simulation",
+    "reference (xnnpack)": "reference as XNNPACK",
+    "reference (tflm)": "reference as TFLite Micro",
+    "reference (onnxruntime)": "reference as onnxruntime",
+}
+
+
+def title(report: Report) -> str:
+    """rpi4 · digits · seed 0"""
+    return f"{report.target.get('name', '')} · {report.data.get('name', '')} · seed {report.seed}"
+
+
+def boundary_name(name: str) -> str:
+    """A boundary's name with the runtimes written as their makers do."""
+    return NAMES.get(name, name)
+
+
+def parity(report: Report) -> str:
+    """How many integer outputs differ at each boundary of the proof."""
+    failed = [row for row in report.boundaries if row.passed is False]
+    if failed:
+        return "FAILED: " + "; ".join(_failure(row) for row in failed)
+    proof = [row for row in report.boundaries if row.exact and row.outputs]
+    if not proof:
+        return "no integer boundary was compared"
+    counts = {row.outputs for row in proof}
+    if len(counts) == 1:
+        each = ", ".join(f"{boundary_name(row.name)} {row.differing:,}" for row in proof)
+        return f"outputs that differ from the integer reference: {each}, of {counts.pop():,} each" + _layers(proof)
+    each = ", ".join(f"{boundary_name(row.name)} {_of(row)}" for row in proof)
+    return f"outputs that differ from the integer reference: {each}" + _layers(proof)
+
+
+def _layers(proof: list[Boundary]) -> str:
+    """; layers that differ: 0 of 12 in LiteRT, 0 of 12 in onnxruntime"""
+    counts = [
+        f"{sum(layer.differing > 0 for layer in row.layers)} of {len(row.layers)} in {boundary_name(row.name)}"
+        for row in proof
+        if row.layers
+    ]
+    return f"; layers that differ: {', '.join(counts)}" if counts else ""
+
+
+def limit(row: LimitRow) -> str:
+    """size 9.8 kB of 4 MB; what is missed says so."""
+    if row.reached.value is None:
+        return f"{row.limit} {UNKNOWN} ({amount(_allowed(row), row.allowed.unit)} allowed)"
+    reached, allowed = (amount(value, row.allowed.unit) for value in (row.reached.value, _allowed(row)))
+    if row.allowed.unit == "points":
+        reached = reached.removesuffix(" points")
+    return f"MISSED: {row.miss}" if row.met is False else f"{row.limit} {reached} of {allowed}"
+
+
+def device(report: Report) -> str:
+    """The device's own latency, or what would fill it."""
+    rows = [row for row in report.latencies if row.latency.origin != "measured-host"]
+    return "; ".join(f"latency of {row.file} {text(row.latency)}" + _remedy(row.latency) for row in rows)
+
+
+def standing(row: LimitRow) -> str:
+    """met, missed or unknown."""
+    return {True: "met", False: "missed", None: UNKNOWN}[row.met]
+
+
+def first_difference(row: Boundary) -> str:
+    """Where a failed boundary first parts from the one before it."""
+    if row.first_difference is None:
+        return ""
+    layer = row.first_difference
+    count = f"{layer.differing:,} of {layer.outputs:,}"
+    return f"first at {layer.layer} ({layer.operator}): {count}, up to {_steps(layer.largest_steps)}"
+
+
+def capital(text: str) -> str:
+    """A sentence's first letter, and no other, made a capital."""
+    return text[:1].upper() + text[1:]
+
+
+def training(report: Report) -> str:
+    """teacher 1 process, distill 2 processes"""
+    parts = []
+    for stage, found in report.training.items():
+        processes = found.get("processes")
+        if processes and found.get("trained") is not False:
+            parts.append(f"{stage} {processes} process" + ("es" if processes > 1 else ""))
+    return ", ".join(parts)
+
+
+def machine(report: Report) -> str:
+    """AMD EPYC, 2 cores, Linux 6.1, x86_64"""
+    found = report.machine
+    cores = f"{found['cores']} cores" if found.get("cores") else ""
+    parts = (found.get("cpu"), cores, found.get("system"), found.get("architecture"))
+    return ", ".join(str(part) for part in parts if part)
+
+
+def _remedy(figure: Figure) -> str:
+    return f": {figure.remedy}" if figure.value is None else f" ({figure.origin})"
+
+
+def _failure(row: Boundary) -> str:
+    if not row.differing:
+        return f"{boundary_name(row.name)} gives the same answer to every sample"
+    other = boundary_name(row.against or "the reference")
+    words = f"{boundary_name(row.name)} differs from {other} in {_of(row)} outputs"
+    steps = f", by up to {_steps(row.largest_steps)}" if row.largest_steps else ""
+    layer = first_difference(row)
+    return words + steps + (f", {layer}" if layer else "")
+
+
+def _of(row: Boundary) -> str:
+    return f"{row.differing or 0:,} of {row.outputs or 0:,}"
+
+
+def _steps(steps: int) -> str:
+    return f"{steps:,} step" + ("s" if steps != 1 else "")
+
+
+def _allowed(row: LimitRow) -> float:
+    return row.allowed.value or 0.0

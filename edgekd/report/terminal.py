@@ -1,0 +1,81 @@
+"""The end of a build: the ledger as a table for the terminal, then in words what paid, parity, limits and files."""
+
+import io
+import textwrap
+from pathlib import Path
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from edgekd.report import distillation, sentences, units
+from edgekd.results import Report, StageRow
+
+WIDTH = 100
+INDENT = 9
+RIGHT = ("accuracy", "change", "size", "MACs", "peak RAM", "latency\nmeasured-host")
+
+
+def summary(report: Report, folder: Path | None = None) -> str:
+    """Plain text of at most 100 columns.
+
+    Args:
+        folder: where the build's files lie, as it is to be shown.
+    """
+    lines = [sentences.title(report), _table(report)]
+    for row in report.stages:
+        verdict = f"{row.paid}: {row.because}" if row.paid else row.because
+        label = "paid?" if row is report.stages[0] else ""
+        lines.append(_line(f"{label:{INDENT}}{row.stage}", verdict, indent=INDENT + 11))
+    if report.distillation is not None and (told := distillation.in_short(report.distillation)):
+        lines.append(_line("teacher", told))
+    lines.append(_line("parity", sentences.parity(report)))
+    if report.limits:
+        lines.append(_line("limits", " · ".join(sentences.limit(row) for row in report.limits)))
+    if device := sentences.device(report):
+        lines.append(_line("device", device))
+    lines.append(_line("files", _files(report, folder)))
+    return "\n".join(lines) + "\n"
+
+
+def _table(report: Report) -> str:
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
+    table.add_column("stage", no_wrap=True)
+    for heading in RIGHT:
+        table.add_column(heading, justify="right", no_wrap=True)
+    for row in report.stages:
+        table.add_row(*_cells(row))
+    text = io.StringIO()
+    Console(file=text, width=WIDTH, color_system=None, force_terminal=False).print(table, markup=False)
+    return "\n".join(line.rstrip() for line in text.getvalue().rstrip().splitlines())
+
+
+def _cells(row: StageRow) -> tuple[str, ...]:
+    return (
+        row.stage,
+        units.text(row.accuracy),
+        units.change(row.change),
+        units.text(row.size),
+        units.text(row.macs),
+        units.text(row.peak_ram),
+        units.text(row.latency_ratio),
+    )
+
+
+def _files(report: Report, folder: Path | None) -> str:
+    names = [row.path for row in report.files if not row.path.startswith("model_float")]
+    names += ["report.json", "report.md", "report.html"]
+    if folder is not None:
+        names[0] = (folder / names[0]).as_posix()
+    return "  ".join(names)
+
+
+def _line(label: str, text: str, indent: int = INDENT) -> str:
+    return textwrap.fill(
+        text,
+        WIDTH,
+        initial_indent=label.ljust(indent),
+        subsequent_indent=" " * indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )

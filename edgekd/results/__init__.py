@@ -1,0 +1,31 @@
+"""The report's schema: figures that can't be printed without saying how they came about, and the rows they stand in.
+
+`schema()` is the documentation of `report.json`: each of its fields is described there.
+"""
+
+from edgekd.results.distillation import (
+    FEW_MISTAKES,
+    AlongTheWay,
+    ClassTransfer,
+    Distillation,
+    LayerSimilarity,
+    Spread,
+)
+from edgekd.results.quantity import Figure, Origin, Record, accuracy_error, accuracy_on
+from edgekd.results.report import Report, schema
+from edgekd.results.rows import (
+    Boundary,
+    FileRow,
+    LatencyRow,
+    LayerDifference,
+    LimitRow,
+    Measurements,
+    OperatorRow,
+    StageRow,
+)  # fmt: skip
+
+__all__ = [
+    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "Figure", "FileRow", "LatencyRow",
+    "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Record", "Report",
+    "Spread", "StageRow", "accuracy_error", "accuracy_on", "schema",
+]  # fmt: skip

@@ -1,0 +1,156 @@
+"""The rows of the report's tables, each field described by the words that stand under it."""
+
+from typing import Any, Literal
+
+from edgekd.results.quantity import Figure, Record
+
+
+class StageRow(Record):
+    """What one stage did: a row of the ledger."""
+
+    stage: Literal["teacher", "distilled", "pruned", "int8"]
+
+    accuracy: Figure
+    """On the test set. For int8: of the integer reference, which the files reproduce."""
+
+    change: Figure | None = None
+    """Accuracy points against the row before; None in the first row."""
+
+    size: Figure
+    """Of the stage's file; of its float weights where no file could be written."""
+
+    macs: Figure
+    parameters: Figure
+
+    peak_ram: Figure
+    """Activations at their widest, by the memory plan: float32 ones before int8."""
+
+    latency_ratio: Figure
+    """Time of one inference against the distilled student in float."""
+
+    paid: Literal["yes", "no", "partly", "unknown", "skipped"] | None = None
+    """Whether the stage was worth it; None for the teacher, which everything else is measured against."""
+
+    because: str
+    """The same in words."""
+
+
+class LayerDifference(Record):
+    """One layer in two boundaries."""
+
+    layer: str
+    operator: str
+    differing: int
+    outputs: int
+    largest_steps: int
+
+
+class Boundary(Record):
+    """One form of the network against the one before it, on the whole test set."""
+
+    name: str
+    """teacher, distilled, pruned, simulation, reference (kernels), or a runtime: litert, onnxruntime and so on."""
+
+    accuracy: Figure
+
+    against: str | None = None
+    """The boundary it is compared with."""
+
+    agreement: Figure | None = None
+    """Share of samples with the same top-1 class, in percent."""
+
+    outputs: int | None = None
+    """How many integer outputs were compared; None between float boundaries."""
+
+    differing: int | None = None
+    """How many of them differ."""
+
+    largest_steps: int | None = None
+    """The largest difference, in quantisation steps."""
+
+    exact: bool = False
+    """This boundary is part of the proof: the gate asks for no (or, for the simulation, few) differences."""
+
+    passed: bool | None = None
+    """What the gate said; None where it asks for nothing."""
+
+    kernels: str = ""
+    """The named kernel set and rounding that produced it."""
+
+    first_difference: LayerDifference | None = None
+    """On failure, the first layer that diverges."""
+
+    layers: tuple[LayerDifference, ...] = ()
+    """Of a runtime: every layer against the reference in the runtime's mode, on a few samples."""
+
+
+class OperatorRow(Record):
+    """What one operator of the int8 graph costs."""
+
+    name: str
+    operator: str
+
+    output_shape: tuple[int, ...]
+    """Of one sample."""
+
+    macs: int
+    parameters: int
+    weight_bytes: int
+    output_bytes: int
+
+
+class LatencyRow(Record):
+    """One file, one thread count, on one machine."""
+
+    file: str
+    runtime: str
+    """The runtime with its version, kernel set and threads; for a device, where it would run."""
+
+    latency: Figure
+
+    ratio_to_float: Figure | None = None
+    """Against the float file of the same format."""
+
+    rounds_ms: tuple[float, ...] = ()
+    """The median of each fresh process."""
+
+
+class Measurements(Record):
+    """`profile.json`: what the profile stage hands to the report."""
+
+    operators: tuple[OperatorRow, ...]
+    latencies: tuple[LatencyRow, ...]
+
+    stage_latency: dict[str, Figure]
+    """For teacher, distilled, pruned and int8: time of one inference against the distilled student in float."""
+
+    device_latency: Figure
+    """Of the int8 file on the target device."""
+
+    machine: dict[str, Any]
+    """That ran the host measurements."""
+
+
+class LimitRow(Record):
+    """One limit of the target."""
+
+    limit: Literal["size", "peak RAM", "flash", "latency", "accuracy drop"]
+    allowed: Figure
+    reached: Figure
+
+    met: bool | None
+    """None where the figure is not known."""
+
+    miss: str = ""
+    """By how much it is missed, in words."""
+
+
+class FileRow(Record):
+    """A file of the build."""
+
+    path: str
+    """Relative to the report."""
+
+    size_bytes: int
+    sha256: str
+    what: str

@@ -1,0 +1,24 @@
+"""The graph's int8 codes, in torch's order, as a file takes them and gives them back."""
+
+import numpy as np
+
+from edgekd.runtimes.tensors import TensorInfo
+
+SHIFT = 128
+"""uint8 code = int8 code + SHIFT."""
+
+
+def taken(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
+    """(N, *shape) in torch's order, in the dtype and order of a file's input; indices as they are."""
+    if info.axes:
+        codes = codes.transpose(0, *(axis + 1 for axis in info.axes))
+    if info.dtype == np.uint8:
+        return (codes.astype(np.int16) + SHIFT).astype(np.uint8)
+    return np.ascontiguousarray(codes)
+
+
+def given(values: np.ndarray, info: TensorInfo) -> np.ndarray:
+    """What a file's output gave, as int8 codes (N, *shape) in torch's order."""
+    if info.axes:
+        values = values.transpose(0, *(int(place) + 1 for place in np.argsort(info.axes)))
+    return (values.astype(np.int16) - SHIFT).astype(np.int8) if values.dtype == np.uint8 else values

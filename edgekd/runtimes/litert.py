@@ -1,0 +1,99 @@
+"""Runs a TFLite file under LiteRT on this machine: by its default kernels, or by its reference kernels."""
+
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+from edgekd.errors import ModelError
+from edgekd.runtimes.axes import stored_axes
+from edgekd.runtimes.stderr import quiet_stderr
+from edgekd.runtimes.tensors import TensorInfo, check_batches, check_file, plural
+
+
+class LiteRTRunner:
+    """A loaded TFLite file.
+
+    Args:
+        reference: run LiteRT's reference kernels, which follow TFLite Micro's arithmetic.
+
+    Attributes:
+        inputs, outputs: what the file takes and gives; `axes` tells the order of a sample's axes.
+        input, output: the only ones, or the first.
+        kernels: the kernel set behind the results; other kernel sets round differently.
+    """
+
+    def __init__(self, path: Path, threads: int = 1, reference: bool = False) -> None:
+        self.path = Path(path)
+        check_file(self.path)
+        resolver = OpResolverType.BUILTIN_REF if reference else OpResolverType.AUTO
+        try:
+            with quiet_stderr():
+                self._interpreter = Interpreter(
+                    model_path=str(self.path), num_threads=threads, experimental_op_resolver_type=resolver
+                )
+                self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(
+                f"{self.path.name} can't be read as TFLite: {str(error).strip()}",
+                "edgekd build, which writes the file anew",
+            ) from error
+        taken, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        file = self.path.read_bytes()
+        self.inputs = tensor_infos(file, "input", [d["name"] for d in taken], taken)
+        self.outputs = tensor_infos(file, "output", [d["name"] for d in given], given)
+        self.input, self.output = self.inputs[0], self.outputs[0]
+        self._taken, self._given = [d["index"] for d in taken], [d["index"] for d in given]
+        kind = "reference kernels" if reference else "default kernels (XNNPACK)"
+        self.kernels = f"LiteRT {version('ai-edge-litert')} {kind}, {plural(threads, 'thread')}"
+
+    def run(self, *x: np.ndarray) -> np.ndarray:
+        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        return self.run_all(*x)[0]
+
+    def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
+        """(N, ...) of every input -> (N, ...) of every output, sample by sample: the file's batch is 1."""
+        check_batches(x, self.inputs, self.path)
+        results = tuple(np.empty((len(x[0]), *output.shape), output.dtype) for output in self.outputs)
+        for position in range(len(x[0])):
+            for index, values in zip(self._taken, x, strict=True):
+                self._interpreter.set_tensor(index, values[position : position + 1])
+            self._interpreter.invoke()
+            for result, index in zip(results, self._given, strict=True):
+                result[position] = self._interpreter.get_tensor(index)[0]
+        return results
+
+    def ready(self, *x: np.ndarray) -> Callable[[], object]:
+        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        check_batches(x, self.inputs, self.path)
+        for index, values in zip(self._taken, x, strict=True):
+            self._interpreter.set_tensor(index, values)
+        invoke: Callable[[], object] = self._interpreter.invoke
+        return invoke
+
+
+def reference(path: Path, threads: int = 1) -> LiteRTRunner:
+    """The catalog's entry for LiteRT's reference kernels."""
+    return LiteRTRunner(path, threads, reference=True)
+
+
+def tensor_infos(file: bytes, role: str, names: list[str], details: Sequence[dict[str, Any]]) -> tuple[TensorInfo, ...]:
+    """What TFLite's interpreters and the file itself tell of its inputs or its outputs."""
+    axes = stored_axes(file, role, [len(d["shape"]) - 1 for d in details])
+    return tuple(_info(*each) for each in zip(names, details, axes, strict=True))
+
+
+def _info(name: str, details: dict[str, Any], axes: tuple[int, ...]) -> TensorInfo:
+    quantization = details["quantization_parameters"]
+    quantized = len(quantization["scales"]) == 1
+    return TensorInfo(
+        name=name,
+        shape=tuple(int(size) for size in details["shape"][1:]),
+        dtype=np.dtype(details["dtype"]),
+        scale=float(quantization["scales"][0]) if quantized else None,
+        zero_point=int(quantization["zero_points"][0]) if quantized else None,
+        axes=axes,
+    )

@@ -1,0 +1,108 @@
+"""Bit for bit: a graph's file in a runtime against the integer reference in that runtime's mode, layer by layer.
+
+Kernel sets round differently, so exactness is always against one of them by name; `RUNTIMES` is the table.
+"""
+
+import importlib.util
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgekd import catalog
+from edgekd.errors import MissingExtraError
+from edgekd.graph import cost, integer
+from edgekd.graph.structure import Array, Graph, Mode
+from edgekd.results import LayerDifference
+from edgekd.runtimes.codes import given, taken
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """Something that runs files.
+
+    Attributes:
+        format: of the files.
+        runner: the catalog's name of it.
+        kernels: the mode of the integer reference that it is held against.
+        module: what has to be installed for it, as the import is called; `extra` is edgekd's extra that brings it.
+    """
+
+    title: str
+    format: str
+    runner: str
+    kernels: Mode
+    module: str
+    extra: str = ""
+
+
+RUNTIMES = {
+    "litert": Runtime("LiteRT", "tflite", "tflite", "xnnpack", "ai_edge_litert"),
+    "onnxruntime": Runtime("onnxruntime", "onnx", "onnx", "onnxruntime", "onnxruntime"),
+    "tflite-micro": Runtime("TFLite Micro", "tflite", "tflm", "tflm", "tflite_micro", "tflm"),
+    "litert-reference": Runtime(
+        "LiteRT's reference kernels", "tflite", "litert-reference", "litert-reference", "ai_edge_litert"
+    ),
+}
+
+
+def require(name: str) -> Runtime:
+    """A runtime that is installed; MissingExtraError otherwise."""
+    runtime = RUNTIMES[name]
+    if importlib.util.find_spec(runtime.module) is None:
+        raise MissingExtraError(f"{runtime.title} is not installed", f"pip install 'edgekd[{runtime.extra}]'")
+    return runtime
+
+
+class Session:
+    """A file, loaded by a runtime, that takes and gives the graph's int8 codes in torch's order.
+
+    Attributes:
+        kernels: the kernel set behind the answers, in words.
+    """
+
+    def __init__(self, runtime: Runtime, path: Path) -> None:
+        self._runner = catalog.load("runner", runtime.runner)(path)
+        self.kernels: str = self._runner.kernels
+
+    def run(self, *codes: Array) -> tuple[Array, ...]:
+        """Codes (N, *shape) of every input to codes of every output."""
+        feeds = (taken(c, info) for c, info in zip(codes, self._runner.inputs, strict=True))
+        found = zip(self._runner.run_all(*feeds), self._runner.outputs, strict=True)
+        return tuple(given(values, info) for values, info in found)
+
+
+def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:
+    """Codes of every output of the file that is written of a graph."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = catalog.load("exporter", runtime.format)(graph, Path(folder) / f"graph.{runtime.format}")
+        return Session(runtime, path).run(*codes)
+
+
+def layers(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[LayerDifference, ...]:
+    """Each operator's codes in the runtime against the reference's: from a file that gives out every tensor."""
+    shown = codes_of_operators(graph)
+    reference = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+    return differences(graph, reference, dict(zip(shown, executed(runtime, graph.until(*shown), codes), strict=True)))
+
+
+def differences(graph: Graph, reference: dict[str, Array], found: dict[str, Array]) -> tuple[LayerDifference, ...]:
+    """One row for each operator whose output `found` has."""
+    return tuple(
+        LayerDifference(
+            layer=op.name,
+            operator=cost.describe(op),
+            differing=int((steps > 0).sum()),
+            outputs=int(steps.size),
+            largest_steps=int(steps.max(initial=0)),
+        )
+        for op in graph.operators
+        if op.output in found
+        for steps in [np.abs(found[op.output].astype(np.int32) - reference[op.output].astype(np.int32))]
+    )
+
+
+def codes_of_operators(graph: Graph) -> list[str]:
+    """The outputs of operators that are codes: not those of stored constants and inside float islands."""
+    return [op.output for op in graph.operators if op.inputs and graph.tensors[op.output].quantization is not None]

@@ -1,0 +1,219 @@
+"""The page of a search: how it went, which settings matter, and what each value led to."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgekd.report.svg import Drawing, log_ticks, shorten, ticks
+
+PACKAGE = Path(__file__).parents[1]
+WIDTH = 720.0
+SMALL = 350.0  # of a parameter's plot: two stand side by side
+SPREAD = 8.0  # how many times further below the best trials than these lie apart a hopeless one may stretch an axis
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Attributes:
+    state: "complete", "pruned" or "failed".
+    value: validation accuracy in percent; of a pruned trial where it was ended, None of one that had none yet.
+    epochs: after which it was last looked at.
+    values: setting -> what was tried.
+    configured: it has the values of the config.
+    why: it failed.
+    """
+
+    number: int
+    state: str
+    value: float | None
+    epochs: int = 0
+    values: Mapping[str, Any] = field(default_factory=dict)
+    configured: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A setting that was searched: its key, a short name, and whether it is a number, on a logarithmic scale or not."""
+
+    key: str
+    short: str
+    log: bool = False
+    of_numbers: bool = True
+
+
+@dataclass(frozen=True)
+class Study:
+    """Attributes:
+    storage: where it lives, without passwords.
+    seed: of every training, and what the choice of values starts from.
+    epochs: of a training that is not pruned.
+    samples: of the validation set.
+    importances: short name of a setting -> its share of the variance, by fANOVA.
+    settings, assignments: the best trial's, as a mapping and as texts for --set.
+    at_edge: short names of settings whose best value lies at an end of what was searched: it may lie beyond.
+    """
+
+    title: str
+    storage: str
+    seed: int
+    epochs: int
+    samples: int
+    trials: tuple[Trial, ...]
+    best: Trial | None
+    parameters: tuple[Parameter, ...]
+    importances: Mapping[str, float]
+    settings: Mapping[str, Any]
+    assignments: tuple[str, ...]
+    at_edge: tuple[str, ...] = ()
+
+    @property
+    def configured(self) -> Trial | None:
+        """The settings that the config had before, if they were trained to the end."""
+        return next((trial for trial in self.trials if trial.configured and trial.state == "complete"), None)
+
+
+def page(found: Study) -> str:
+    """The whole page; it needs nothing but itself."""
+    environment = Environment(
+        loader=FileSystemLoader([Path(__file__).parent, PACKAGE / "report"]), autoescape=True,
+        undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    seen = [trial for trial in found.trials if trial.value is not None]
+    return environment.get_template("page.html").render(
+        study=found,
+        history=_inline(history(seen)) if seen else "",
+        matters=_inline(importances(found.importances)) if found.importances else "",
+        plots=[(each.key, _inline(values(seen, each))) for each in found.parameters] if seen else [],
+    )
+
+
+def history(trials: Sequence[Trial]) -> Drawing:
+    """Every trial as a dot, and the best so far as a line."""
+    left, right, top, bottom = 62.0, WIDTH - 24.0, 20.0, 244.0
+    drawing = Drawing(WIDTH, 300, "Validation accuracy of each trial")
+    low, high = _axis(trials)
+    last = max(trial.number for trial in trials)
+
+    def x(number: float) -> float:
+        return left + (right - left) * (number + 0.5) / (last + 1)
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (max(value, low) - low) / (high - low)
+
+    _accuracies(drawing, low, high, left, right, y)
+    for tick in ticks(0, last, 8):
+        if tick == int(tick):
+            drawing.text(x(tick), bottom + 20, f"{tick:g}", "tick", "middle")
+    drawing.line(left, bottom, right, bottom, "axis")
+    drawing.text((left + right) / 2, bottom + 44, "trial", "label", "middle")
+    steps: list[tuple[float, float]] = []
+    best = -math.inf
+    for trial in trials:
+        if trial.state == "complete" and trial.value is not None and trial.value > best:
+            steps += [(x(trial.number), y(best))] * bool(steps)
+            best = trial.value
+            steps.append((x(trial.number), y(best)))
+    if steps:
+        drawing.path([*steps, (right, y(best))], "trail")
+    for trial in trials:
+        drawing.circle(x(trial.number), y(trial.value or 0.0), 5, _kind(trial), _hint(trial))
+    return drawing
+
+
+def importances(found: Mapping[str, float]) -> Drawing:
+    """A bar for each setting."""
+    left, room = 260.0, WIDTH - 260.0 - 60.0
+    drawing = Drawing(WIDTH, 24.0 * len(found) + 8, "Importance of each setting")
+    for index, (name, share) in enumerate(found.items()):
+        top = 24.0 * index
+        drawing.text(left - 12, top + 16, shorten(name, left - 16), "name", "end")
+        drawing.rectangle(left, top + 4, max(room * share, 1.0), 14, "bar", f"{name}: {share:.3f}")
+        drawing.text(left + room * share + 8, top + 16, f"{100 * share:.0f} %", "tick")
+    return drawing
+
+
+def values(trials: Sequence[Trial], parameter: Parameter) -> Drawing:
+    """What each value of one setting led to."""
+    left, right, top, bottom = 56.0, SMALL - 14.0, 14.0, 170.0
+    drawing = Drawing(SMALL, 222, f"Validation accuracy against {parameter.key}")
+    low, high = _axis(trials)
+    tried = [trial for trial in trials if parameter.key in trial.values]
+
+    def y(value: float) -> float:
+        return bottom - (bottom - top) * (max(value, low) - low) / (high - low)
+
+    _accuracies(drawing, low, high, left, right, y)
+    drawing.line(left, bottom, right, bottom, "axis")
+    drawing.text((left + right) / 2, bottom + 44, shorten(parameter.short, right - left), "label", "middle")
+    place = _places(drawing, tried, parameter, left, right, bottom)
+    for trial in tried:
+        drawing.circle(place(trial.values[parameter.key]), y(trial.value or 0.0), 4, _kind(trial), _hint(trial))
+    return drawing
+
+
+def _places(
+    drawing: Drawing, trials: Sequence[Trial], parameter: Parameter, left: float, right: float, bottom: float
+) -> Any:
+    """value -> x; the axis is written on the way."""
+    found = [trial.values[parameter.key] for trial in trials]
+    if not parameter.of_numbers:
+        names = sorted({str(value) for value in found})
+        room = (right - left) / max(len(names), 1)
+        for index, name in enumerate(names):
+            drawing.text(left + room * (index + 0.5), bottom + 18, shorten(_label(name), room), "tick", "middle")
+        return lambda value: left + room * (names.index(str(value)) + 0.5)
+    scale = math.log if parameter.log else float
+    first, last = scale(min(found, default=1)), scale(max(found, default=1))
+    first, last = (first, last) if last > first else (first - 0.5, last + 0.5)
+
+    def x(value: float) -> float:
+        return left + 10 + (right - left - 20) * (scale(value) - first) / (last - first)
+
+    marks = log_ticks(math.exp(first), math.exp(last)) if parameter.log else ticks(first, last, 4)
+    for tick in marks[:: max(1, len(marks) // 5)]:
+        drawing.text(x(tick), bottom + 18, f"{tick:g}", "tick", "middle")
+    return x
+
+
+def _label(name: str) -> str:
+    """A choice on an axis; of a list what it holds, or how much."""
+    if not name.startswith("["):
+        return name
+    held = json.loads(name)
+    return str(held[0]) if len(held) == 1 else f"{len(held)} together"
+
+
+def _axis(trials: Sequence[Trial]) -> tuple[float, float]:
+    """From the worst trial to the best, but not so far down that the good ones can't be told apart."""
+    found = sorted(trial.value for trial in trials if trial.value is not None)
+    high, upper_half = found[-1], found[len(found) // 2]
+    low = max(found[0], high - max(SPREAD * (high - upper_half), 2.0))
+    room = max(0.08 * (high - low), 0.1)
+    return low - room, high + room
+
+
+def _accuracies(drawing: Drawing, low: float, high: float, left: float, right: float, y: Any) -> None:
+    for tick in ticks(low, min(high, 100.0)):
+        drawing.line(left, y(tick), right, y(tick), "grid")
+        drawing.text(left - 8, y(tick) + 4, f"{tick:g} %", "tick", "end")
+
+
+def _kind(trial: Trial) -> str:
+    return {"complete": "point", "failed": "point bad"}.get(trial.state, "point alone")
+
+
+def _hint(trial: Trial) -> str:
+    told = ", ".join(f"{key} = {value}" for key, value in trial.values.items())
+    return f"trial {trial.number}, {trial.state}: {trial.value:.2f} %; {told}"
+
+
+def _inline(drawing: Drawing) -> Markup:
+    """A drawing builds its text through ElementTree, which escapes it."""
+    return Markup(str(drawing))

@@ -1,0 +1,91 @@
+"""Splits: what they say of their inputs, their folder, and stratified division."""
+
+import json
+
+import numpy as np
+import pytest
+
+from edgekd.data.splits import Split, Splits, divide
+from edgekd.errors import StoreError
+
+
+def made(dtype: type = np.uint8) -> Splits:
+    random = np.random.default_rng(0)
+
+    def part(n: int) -> Split:
+        return Split(random.integers(0, 255, (n, 3, 4, 5)).astype(dtype), random.integers(0, 2, n))
+
+    return Splits(part(6), part(3), part(4), ("cat", "dog"), (0.1, 0.2, 0.3), (1.0, 2.0, 3.0))
+
+
+def test_bytes_are_scaled_to_one_and_floats_are_left():
+    assert made(np.uint8).scale == 1 / 255
+    assert made(np.float32).scale == 1.0
+
+
+def test_the_input_shape_leaves_out_the_samples():
+    assert made().input_shape == (3, 4, 5)
+    assert len(made().validation) == 3
+
+
+@pytest.mark.parametrize("mmap", [True, False])
+def test_splits_come_back_from_their_folder_as_they_were(tmp_path, mmap):
+    saved = made()
+    saved.save(tmp_path / "new" / "folder")
+    loaded = Splits.load(tmp_path / "new" / "folder", mmap=mmap)
+    for part in ("train", "validation", "test"):
+        np.testing.assert_array_equal(getattr(loaded, part).x, getattr(saved, part).x)
+        np.testing.assert_array_equal(getattr(loaded, part).y, getattr(saved, part).y)
+    assert (loaded.classes, loaded.mean, loaded.std) == (saved.classes, saved.mean, saved.std)
+    assert isinstance(loaded.train.x, np.memmap) == mmap
+
+
+def test_without_the_test_part_its_files_are_not_even_needed(tmp_path):
+    made().save(tmp_path)
+    for file in tmp_path.glob("test_*.npy"):
+        file.unlink()
+    loaded = Splits.load(tmp_path, test=False)
+    assert len(loaded.test) == 0 and loaded.test.x.shape == (0, 3, 4, 5)
+    assert len(loaded.validation) == 3 and loaded.classes == made().classes
+
+
+def test_splits_saved_twice_are_the_same_bytes(tmp_path):
+    made().save(tmp_path / "a")
+    made().save(tmp_path / "b")
+    for file in (tmp_path / "a").iterdir():
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+
+
+def test_a_damaged_folder_is_named_with_what_to_do(tmp_path):
+    made().save(tmp_path)
+    (tmp_path / "test_x.npy").write_bytes((tmp_path / "test_x.npy").read_bytes()[:100])
+    with pytest.raises(StoreError, match=str(tmp_path)):
+        Splits.load(tmp_path)
+    made().save(tmp_path)
+    (tmp_path / "splits.json").write_text(json.dumps({"classes": []}))
+    with pytest.raises(StoreError) as caught:
+        Splits.load(tmp_path)
+    assert caught.value.remedy
+
+
+def test_division_takes_each_class_by_its_share():
+    y = np.repeat([0, 1, 2], [100, 50, 10])
+    left, taken = divide(y, 32, seed=0)
+    assert np.bincount(y[taken]).tolist() == [20, 10, 2]
+    assert sorted([*left, *taken]) == list(range(160))
+
+
+def test_division_takes_exactly_as_many_as_asked_and_leaves_one_of_each_class():
+    y = np.repeat([0, 1, 2, 3], [7, 1, 5, 2])
+    for count in range(12):
+        left, taken = divide(y, count, seed=count)
+        assert len(taken) == count
+        assert set(y[left]) == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="12 of 15"):
+        divide(y, 12, seed=0)
+
+
+def test_division_depends_on_its_seed_alone():
+    y = np.repeat([0, 1], 50)
+    np.testing.assert_array_equal(divide(y, 20, seed=3)[1], divide(y, 20, seed=3)[1])
+    assert not np.array_equal(divide(y, 20, seed=3)[1], divide(y, 20, seed=4)[1])

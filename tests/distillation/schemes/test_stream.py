@@ -1,0 +1,118 @@
+"""A stream: its order, tests before training, and a drift that shows."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from support.small_training import lesson, linear, stripes, tiny
+
+from edgekd.config import Training
+from edgekd.data.splits import Split
+from edgekd.distillation.losses.logits import SoftTargets
+from edgekd.distillation.run import learn, on_labels
+from edgekd.distillation.schemes.stream import stream
+from edgekd.errors import ConfigError
+from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.fit import fit
+
+SPLITS = stripes(count=96)
+SETTINGS = Training(batch_size=16, learning_rate=0.05, warmup=0)
+
+
+def given(splits=SPLITS, network=None, settings=SETTINGS):
+    teacher = network or tiny(1, width=6)
+    asked = SoftTargets(hard=0.1)
+    return lesson(tiny(0), lambda batch: None, asked, splits, settings, teacher_network=lambda: teacher)
+
+
+def changing(count=512):
+    """Rows and columns change their names half way."""
+    splits = stripes(count=count)
+    y = np.where(np.arange(count) < count // 2, splits.train.y, 1 - splits.train.y)
+    return replace(splits, train=Split(splits.train.x, y))
+
+
+def trained():
+    """A teacher that knows the names of before the change."""
+    teacher = tiny(1, width=6)
+    whole = given(stripes(), settings=Training(epochs=6, batch_size=16))
+    learn(replace(on_labels(whole), student=teacher))
+    return teacher
+
+
+def test_each_window_is_answered_before_it_is_learnt_from():
+    whole = given()
+    teacher = tiny(1, width=6)
+    first = Split(SPLITS.train.x[:16], SPLITS.train.y[:16])
+    expected = [accuracy(logits(model, first, SPLITS), first.y) for model in (whole.student, teacher)]
+    first, *_ = told = stream(whole, windows=6).along_the_way
+    assert len(told) == 6 and first.accuracy.source.startswith("16 samples")
+    assert [first.accuracy.value, first.accuracy_teacher.value] == expected
+
+
+def test_samples_come_once_and_in_their_order():
+    seen = []
+
+    class Looking(SoftTargets):
+        def forward(self, student, teacher, labels):
+            seen.extend(student.index.tolist())
+            return super().forward(student, teacher, labels)
+
+    whole = replace(given(), loss=Looking())
+    stream(whole, windows=2)
+    assert seen == list(range(96))
+
+
+def test_a_change_shows_in_both_and_both_recover():
+    teacher, splits = trained(), changing()
+    told = stream(given(splits, teacher), windows=8).along_the_way
+    for windows in ([row.accuracy.value for row in told], [row.accuracy_teacher.value for row in told]):
+        assert windows[3] > 90 and windows[4] < 60 and windows[7] > 90
+
+
+def test_a_teacher_that_does_not_learn_misleads_its_student_after_the_change():
+    teacher, splits = trained(), changing()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    last = stream(given(splits, teacher), windows=8, teacher_learns=False).along_the_way[7]
+    assert last.accuracy_teacher.value < 10 and last.accuracy.value < 10
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+
+
+def test_however_it_is_cut_a_stream_teaches_the_same():
+    students = []
+    for windows in (2, 3):
+        torch.manual_seed(0)
+        student, teacher = linear(), linear()
+        result = stream(replace(given(network=teacher), student=student), windows=windows)
+        assert result.epochs == len(result.losses) == windows
+        students.append(student)
+    first, second = (student[1].weight for student in students)
+    assert torch.equal(first, second)
+
+
+def test_a_teacher_that_is_no_network_is_refused():
+    with pytest.raises(ConfigError, match="scheme 'stream' needs the teacher as a torch network"):
+        stream(replace(given(), teacher_network=None), windows=2)
+
+
+@pytest.mark.parametrize("windows", [0, 7])
+def test_more_windows_than_batches_are_refused(windows):
+    with pytest.raises(ConfigError, match=f"don't fill {windows} windows") as refused:
+        stream(given(), windows=windows)
+    assert "windows = 6" in refused.value.remedy
+
+
+def test_an_order_of_ones_own_is_kept_to():
+    seen = []
+
+    def step(module, batch):
+        seen.append(batch.index.tolist())
+        return module(batch.x).square().mean()
+
+    order = [np.array([5, 3, 1, 7]), np.array([0, 2, 4, 6])]
+    fit(
+        tiny(0), step, SPLITS, Training(epochs=2, batch_size=2), seed=0, compute=given().compute, title="distill",
+        order=lambda epoch: order[epoch],
+    )  # fmt: skip
+    assert seen == [[5, 3], [1, 7], [0, 2], [4, 6]]

@@ -1,0 +1,58 @@
+"""A teacher from outside in the report: what is not known of it stays empty, with what would fill it."""
+
+import json
+
+from support import builds
+
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
+from edgekd.report.terminal import summary
+from edgekd.stages.report import _all_metrics, compose
+
+
+def outside(**teacher):
+    """A build whose teacher no graph was captured of."""
+    found = builds.metrics()
+    found["teacher"] |= {"trained": False, "parameters": None, "members": [{"kind": "answers"}], **teacher}
+    for what in ("macs", "parameters", "peak_ram_bytes"):
+        found["export"][what]["teacher"] = None
+    return found
+
+
+def composed(folder, **teacher):
+    export = builds.exported(folder)
+    (export / "stages" / "teacher.tflite").unlink()
+    changes = {"metrics": outside(**teacher), "boundaries": builds.boundaries()[1:]}
+    return compose(
+        builds.config(), measured=builds.measured(), export=export, command="edgekd", created="now", **changes
+    )
+
+
+def test_what_is_not_known_of_answers_alone_is_empty_and_says_what_would_fill_it(tmp_path):
+    found = composed(tmp_path, accuracy=None)
+    teacher, distilled = found.stages[:2]
+    assert teacher.accuracy.value is None and "test_logits" in teacher.accuracy.remedy
+    assert distilled.change.value is None and "test_logits" in distilled.change.remedy
+    assert teacher.size.value is None and teacher.parameters.value is None and teacher.macs.value is None
+    assert teacher.because == "not trained here"
+    drop = next(row for row in found.limits if row.limit == "accuracy drop")
+    assert drop.met is None
+
+
+def test_the_pages_say_unknown_and_no_number(tmp_path):
+    found = composed(tmp_path, accuracy=None)
+    assert "the teacher&#39;s is not known" in html(found) or "the teacher's is not known" in html(found)
+    assert "unknown" in markdown(found) and "unknown" in summary(found)
+
+
+def test_a_file_that_was_brought_along_has_its_size(tmp_path):
+    teacher = composed(tmp_path, size_bytes=123_456).stages[0]
+    assert teacher.size.value == 123_456 and teacher.size.source == "the file that was brought along"
+    assert teacher.accuracy.value == 99.2 and teacher.accuracy.source.startswith("its answers")
+
+
+def test_several_teachers_count_as_they_were_combined(tmp_path):
+    told = {"accuracy": 90.0, "combined": {"mean": {"accuracy": 90.0}, "confidence": {"accuracy": 91.5}}}
+    (tmp_path / "metrics.json").write_text(json.dumps(told))
+    assert _all_metrics({"teacher": tmp_path}, "confidence")["teacher"]["accuracy"] == 91.5
+    assert composed(tmp_path, members=[{}, {}], trained=True).stages[0].because.startswith("2 teachers that answer as")

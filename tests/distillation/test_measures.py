@@ -1,0 +1,166 @@
+"""What a student took over from its teacher, against values worked out by hand."""
+
+import math
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from edgekd.distillation import measures
+
+CLASSES = 3
+
+
+def saying(*classes: int) -> np.ndarray:
+    """Logits of a network that is sure of these classes."""
+    return np.eye(CLASSES)[list(classes)] * 10
+
+
+def test_agreement_counts_the_same_top_class_sample_by_sample() -> None:
+    same = measures.agreement(saying(0, 1, 2, 2), saying(0, 1, 2, 1))
+    assert same.tolist() == [True, True, True, False]
+    assert measures.share(same) == 75.0
+    assert measures.share(same[:0]) is None
+
+
+def test_calibration_error_of_two_bins_is_their_weighted_gap() -> None:
+    # Confidence 0.9 on four samples of which three are right, 0.6 on one that is right, in the bins (0.8, 0.9] and
+    # (0.5, 0.6]: 4/5 * |0.75 - 0.9| + 1/5 * |1 - 0.6| = 0.12 + 0.08.
+    high, low = math.log(0.9 / 0.1), math.log(0.6 / 0.4)
+    logits = np.array([[high - 1e-9, 0.0]] * 4 + [[low - 1e-9, 0.0]])
+    y = np.array([0, 0, 0, 1, 0])
+    assert measures.calibration_error(logits, y, bins=10) == pytest.approx(20.0, abs=1e-6)
+
+
+def test_a_network_that_is_surely_right_is_calibrated_and_one_that_is_surely_wrong_is_not() -> None:
+    assert measures.calibration_error(saying(0, 1) * 10, np.array([0, 1])) == pytest.approx(0.0)
+    assert measures.calibration_error(saying(1, 0) * 10, np.array([0, 1])) == pytest.approx(100.0)
+
+
+def test_huge_logits_do_not_overflow() -> None:
+    assert measures.calibration_error(np.array([[1e4, 0.0]]), np.array([0])) == pytest.approx(0.0)
+
+
+def test_error_consistency_is_cohens_kappa() -> None:
+    # Both right on 5 of 10, both wrong on 2: observed 0.7. Right: 6 and 7 of 10, so expected 0.42 + 0.12 = 0.54.
+    one = np.array([1, 1, 1, 1, 1, 1, 0, 0, 0, 0], bool)
+    other = np.array([1, 1, 1, 1, 1, 0, 1, 1, 0, 0], bool)
+    found = measures.error_consistency(one, other)
+    assert found is not None
+    assert (found.observed, found.expected) == (pytest.approx(0.7), pytest.approx(0.54))
+    assert found.kappa == pytest.approx(0.16 / 0.46)
+    assert found.error == pytest.approx(math.sqrt(0.7 * 0.3 / 10) / 0.46)
+
+
+def test_the_same_mistakes_are_fully_consistent_and_opposite_ones_are_below_chance() -> None:
+    right = np.array([1, 0, 1, 0], bool)
+    same, opposite = measures.error_consistency(right, right), measures.error_consistency(right, ~right)
+    assert same is not None and same.kappa == 1.0
+    assert opposite is not None and opposite.kappa == -1.0
+
+
+def test_of_one_that_never_errs_no_consistency_can_be_told() -> None:
+    assert measures.error_consistency(np.ones(4, bool), np.array([1, 0, 1, 1], bool)) is None
+
+
+def test_repeated_mistakes_and_what_chance_would_repeat() -> None:
+    # Four samples of class 0. The teacher takes two of them for 1, the student one of these two and another one.
+    y = np.zeros(4, int)
+    found = measures.repeated(saying(1, 0, 1, 0), saying(1, 1, 0, 0), y)
+    assert (found.mistakes, found.same) == (2, 1)
+    assert found.expected == pytest.approx(2 * 2 / 4)
+    # Of the student's 6 ways to place two answers, 1 repeats both, 4 one, 1 none: variance 1/3.
+    assert found.deviation == pytest.approx(math.sqrt(1 / 3))
+
+
+def test_the_spread_of_chance_is_that_of_random_orders() -> None:
+    random = np.random.default_rng(0)
+    y = np.repeat([0, 1], [9, 7])
+    ours, theirs = saying(*random.integers(0, 3, 16)), saying(*random.integers(0, 3, 16))
+    found = measures.repeated(ours, theirs, y)
+    counts = []
+    for _ in range(4_000):
+        order = np.concatenate([random.permutation(np.flatnonzero(y == label)) for label in (0, 1)])
+        counts.append(measures.repeated(ours[order], theirs, y).same)
+    assert np.mean(counts) == pytest.approx(found.expected, abs=4 * found.deviation / math.sqrt(4_000))
+    assert np.std(counts) == pytest.approx(found.deviation, rel=0.05)
+
+
+def test_a_right_answer_is_no_repeated_mistake() -> None:
+    found = measures.repeated(saying(0, 1), saying(0, 1), np.array([0, 1]))
+    assert found == (0, 0, 0.0, 0.0)
+
+
+def test_what_two_that_never_met_share_is_taken_off() -> None:
+    y, teacher = np.zeros(4, int), saying(1, 1, 1, 1)
+    # Over two seeds its pupils repeat 2, 2, 1 and 0 of the mistakes, the students alone 1, 0, 1 and 0: more by
+    # 1/2, 1, 0 and 0.
+    pupils = [saying(1, 1, 1, 0), saying(1, 1, 0, 0)]
+    alone = [saying(1, 0, 1, 0), saying(0, 0, 0, 0)]
+    found = measures.beyond(pupils, alone, teacher, y)
+    assert found is not None
+    assert found[0] == pytest.approx(100 * 1.5 / 4)
+    assert found[1] == pytest.approx(100 * np.std([0.5, 1, 0, 0], ddof=1) / 2)
+    assert measures.beyond(pupils, [], teacher, y) is None
+
+
+def cka(one: np.ndarray, other: np.ndarray, batch: int | None = None, debiased: bool = True) -> float | None:
+    found = measures.LinearCKA(debiased=debiased)
+    for start in range(0, len(one), batch or len(one)):
+        part = slice(start, start + (batch or len(one)))
+        found.add(measures.gram(one[part]), measures.gram(other[part]))
+    return found.value
+
+
+def test_biased_cka_is_the_papers_formula() -> None:
+    random = np.random.default_rng(1)
+    x, y = random.normal(size=(20, 5)), random.normal(size=(20, 3))
+    x_c, y_c = x - x.mean(0), y - y.mean(0)
+    expected = np.linalg.norm(y_c.T @ x_c) ** 2 / (np.linalg.norm(x_c.T @ x_c) * np.linalg.norm(y_c.T @ y_c))
+    assert cka(x, y, debiased=False) == pytest.approx(expected)
+
+
+def test_debiased_hsic_is_the_mean_over_all_choices_of_four_samples() -> None:
+    # Song et al.'s U-statistic, term by term, on a set so small that all can be listed.
+    random = np.random.default_rng(2)
+    k, other = (measures.gram(random.normal(size=(5, 3))) for _ in range(2))
+    terms = [k[i, j] * (other[i, j] + other[q, r] - 2 * other[i, q]) for i, j, q, r in permutations(range(5), 4)]
+    found = measures.LinearCKA()
+    found.add(k, other)
+    assert found.sums[0] == pytest.approx(np.mean(terms))
+
+
+def test_cka_does_not_mind_rotation_and_scale() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(size=(40, 6))
+    rotation, _ = np.linalg.qr(random.normal(size=(6, 6)))
+    assert cka(x, 3 * x @ rotation) == pytest.approx(1.0)
+    assert cka(x, 3 * x @ rotation, batch=10) == pytest.approx(1.0)
+
+
+def test_unrelated_wide_layers_are_near_zero_where_the_biased_value_is_near_one() -> None:
+    random = np.random.default_rng(4)
+    x, y = random.normal(size=(64, 1_000)), random.normal(size=(64, 1_000))
+    biased, debiased = cka(x, y, debiased=False), cka(x, y, batch=32)
+    assert biased is not None and biased > 0.9
+    assert debiased is not None and abs(debiased) < 0.1
+
+
+def test_a_layer_that_says_the_same_of_everything_has_no_cka() -> None:
+    assert cka(np.ones((8, 3)), np.random.default_rng(5).normal(size=(8, 3)), debiased=False) is None
+    assert cka(np.ones((3, 3)), np.ones((3, 3))) is None
+
+
+def test_debiased_cka_does_not_mind_what_is_added_to_all_samples() -> None:
+    random = np.random.default_rng(6)
+    x, y = random.normal(size=(16, 5)), random.normal(size=(16, 4)) + random.normal(size=(16, 1))
+    assert cka(x + 7.0, y - 3.0) == pytest.approx(cka(x, y))
+
+
+def test_a_thousand_classes_are_no_more_work_than_their_samples() -> None:
+    y = np.arange(1_000).repeat(3)
+    answers = np.zeros((3_000, 1_000), np.float32)
+    answers[np.arange(3_000), (y + (np.arange(3_000) % 3 == 0)) % 1_000] = 1  # the first of three is wrong
+    found = measures.repeated(answers, answers, y)
+    assert (found.mistakes, found.same) == (1_000, 1_000)
+    assert found.expected == pytest.approx(1_000 / 3)

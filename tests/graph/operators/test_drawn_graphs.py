@@ -1,0 +1,135 @@
+"""Graphs that nobody thought of: each tensor of each is the same in every runtime, and in the simulation.
+
+`make long` draws thousands more, and others each time.
+"""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, assume, given, settings
+from support.parity import RUNTIMES
+from support.random_graphs import Drawn
+from support.random_operators import STROKES, graphs
+
+from edgekd.errors import UnsupportedOperatorError
+from edgekd.graph import integer
+from edgekd.graph.capture.simplify import simplified
+from edgekd.graph.ops import Unary
+from edgekd.graph.structure import Array, Graph, Kernels
+from edgekd.quantization.simulate import Simulation
+from edgekd.runtimes import parity
+from edgekd.runtimes.parity import Runtime
+
+QUICK = settings(
+    max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+)
+LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=True)
+STILL = (0.0, 0.0)
+"""The stretch of a range that shrinks to nothing, as that of a layer does which never stirs; no other one does."""
+
+
+class Seen:
+    """How many graphs were drawn that say different things of different inputs, and how many files were run."""
+
+    def __init__(self) -> None:
+        self.graphs = self.files = self.refused = 0
+
+
+def quantised(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[Array, ...]]:
+    """The simulation and the int8 graph on stretched ranges, and codes for the inputs that reach both ends."""
+    graph = simplified(drawn.graph)
+    assume(not set(graph.outputs) & set(graph.inputs) and len(set(graph.outputs)) == len(graph.outputs))
+    simulation = Simulation(graph, kernels).eval()
+    simulation.calibrate([drawn.inputs])
+    for i in range(len(simulation.lows)):
+        low, high = drawn.stretches[i % len(drawn.stretches)]
+        if (low, high) == STILL or simulation.lows[i] * low < 0 or simulation.highs[i] * high > 0:
+            simulation.lows[i] *= low
+            simulation.highs[i] *= high
+    simulation.fake_quantized = True
+    graph = simulation.quantized_graph()
+    return simulation, graph, tuple(_codes(graph, name, x) for name, x in zip(graph.inputs, drawn.inputs, strict=True))
+
+
+def _codes(graph: Graph, name: str, x: torch.Tensor) -> Array:
+    codes = integer.input_codes(graph, name, x.numpy())
+    if graph.tensors[name].kind == "index":
+        return codes
+    ends = np.random.default_rng(0).choice(np.array([-128, 127], np.int8), codes[:1].shape)
+    return np.concatenate([codes[:-1], ends])
+
+
+def compare(drawn: Drawn, seen: Seen) -> None:
+    """Layer by layer: the simulation with the reference in its mode, and each runtime with the reference in its own."""
+    for kernels in ("xnnpack", "onnxruntime", "tflm"):
+        runtimes = {name: runtime for name, runtime in RUNTIMES.items() if _trained_to(runtime) == kernels}
+        if not runtimes:
+            continue
+        simulation, graph, codes = quantised(drawn, kernels)
+        reference = dict(integer.trace(graph, *codes, kernels=kernels))
+        assert_none_differ(f"simulation of {kernels}", graph, reference, _simulated(simulation, graph, codes))
+        for name, runtime in runtimes.items():
+            if name == "litert-reference" and _has_elu(graph):
+                continue  # LiteRT's reference kernels have none
+            try:
+                outputs = parity.executed(runtime, graph, codes)
+                rows = parity.layers(runtime, graph, codes)
+            except UnsupportedOperatorError:
+                seen.refused += 1
+                continue
+            seen.files += 1
+            expected = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+            assert_none_differ(name, graph, expected, dict(zip(graph.outputs, outputs, strict=True)))
+            off = [row for row in rows if row.differing]
+            assert not off, f"{name}: {off}"
+    # A graph whose ranges cut its answers off was compared like any other, but another one is drawn in its place.
+    assume(any((reference[name] != reference[name][:1]).any() for name in graph.outputs))
+    seen.graphs += 1
+
+
+def _has_elu(graph: Graph) -> bool:
+    return any(isinstance(op, Unary) and op.function == "elu" and op.table is None for op in graph.operators)
+
+
+def _trained_to(runtime: Runtime) -> Kernels:
+    return "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
+
+
+def _simulated(simulation: Simulation, graph: Graph, codes: tuple[Array, ...]) -> dict[str, Array]:
+    inputs = (
+        torch.from_numpy(integer.dequantize(c, graph.quantization(name)) if graph.tensors[name].quantization else c)
+        for c, name in zip(codes, graph.inputs, strict=True)
+    )
+    with torch.no_grad():
+        found = simulation.trace_codes(*inputs)
+    return {layer: found[layer].numpy() for layer in parity.codes_of_operators(graph)}
+
+
+def assert_none_differ(who: str, graph: Graph, reference: dict[str, Array], found: dict[str, Array]) -> None:
+    rows = [row for row in parity.differences(graph, reference, found) if row.differing]
+    assert not rows, f"{who}: {rows}"
+
+
+def draw_and_compare(theme: str, how: settings) -> None:
+    """Draws graphs of a theme: as many as asked for that are no constant networks, and most of them taken by all."""
+    seen = Seen()
+
+    @how
+    @given(graphs(theme))
+    def each(drawn: Drawn) -> None:
+        compare(drawn, seen)
+
+    each()
+    assert seen.graphs >= how.max_examples, "constant networks pass any parity test"
+    assert seen.refused < 0.2 * seen.files
+
+
+@pytest.mark.parametrize("theme", STROKES)
+def test_drawn_graphs_are_bit_exact_in_every_runtime(theme: str) -> None:
+    draw_and_compare(theme, QUICK)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("theme", STROKES)
+def test_thousands_of_drawn_graphs_are_bit_exact_in_every_runtime(theme: str) -> None:
+    draw_and_compare(theme, LONG)

@@ -1,0 +1,20 @@
+"""`edgekd check` on what it can't know from the student alone; sizes and operators are tested with their exporters."""
+
+from dataclasses import replace
+
+import pytest
+
+from edgekd.errors import MissingExtraError
+from edgekd.pipeline import check
+from edgekd.runtimes import parity
+
+
+def test_it_says_how_the_student_is_to_learn() -> None:
+    found = check.check("rpi4", settings={"distill.losses": [{"name": "dist"}, {"name": "labels"}]})
+    assert [each.says for each in found.findings if each.what == "distilling"] == ["offline, by dist + labels"]
+
+
+def test_a_runtime_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(parity.RUNTIMES, "litert", replace(parity.RUNTIMES["litert"], module="no_such_runtime"))
+    with pytest.raises(MissingExtraError, match="LiteRT is not installed"):
+        check.check("rpi4")

@@ -1,0 +1,231 @@
+"""A build's leavings, made by hand, for the tests of the report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edgekd.config import Config
+from edgekd.results import (
+    Boundary,
+    ClassTransfer,
+    Distillation,
+    Figure,
+    LatencyRow,
+    LayerSimilarity,
+    Measurements,
+    OperatorRow,
+    Report,
+    Spread,
+)  # fmt: skip
+from edgekd.stages.report import compose
+
+
+def host(value: float, unit: str = "x", error: float = 0.01) -> Figure:
+    return Figure(value=value, unit=unit, origin="measured-host", source="LiteRT; a CPU", error=error)
+
+
+def accuracy(value: float) -> Figure:
+    return Figure(value=value, unit="%", origin="measured-host", source="by hand", error=0.6)
+
+
+def metrics() -> dict[str, dict[str, Any]]:
+    """A build in which every stage did well."""
+    return {
+        "data": {
+            "train": 1222,
+            "validation": 215,
+            "test": 360,
+            "classes": list("0123456789"),
+            "input_shape": [1, 8, 8],
+        },
+        "teacher": {"accuracy": 99.2, "parameters": 103_000, "trained": True, "processes": 1, "notes": []},
+        "distill": {
+            "accuracy": 98.9,
+            "baseline_accuracy": 96.5,
+            "parameters": 15_000,
+            "processes": 2,
+            "notes": ["a <note>"],
+            "seeds": [0, 1, 2],
+            "each_accuracy": [98.9, 98.6, 98.9],
+            "each_baseline_accuracy": [96.5, 97.0, 96.9],
+            "transfer": transferred(),
+        },
+        "prune": {"accuracy": 98.7, "parameters": 8_000, "skipped": False, "processes": 1, "notes": []},
+        "quantize": {"accuracy": 98.6, "processes": 1, "notes": []},
+        "export": {
+            "macs": {"teacher": 3_100_000, "distill": 900_000, "prune": 400_000, "int8": 400_000},
+            "parameters": {"teacher": 103_000, "distill": 15_000, "prune": 8_000, "int8": 8_000},
+            "peak_ram_bytes": {"teacher": 65_536, "distill": 32_768, "prune": 24_576, "int8": 6_144},
+            "notes": [],
+        },
+        "verify": {"passed": True},
+    }
+
+
+def transferred(**changes: Any) -> dict[str, Any]:
+    """What three students took over from a teacher that takes a 9 for a 3; `changes` replace fields."""
+
+    def spread(*each: float, unit: str = "%") -> Spread:
+        mean = Figure(value=sum(each) / len(each), unit=unit, origin="measured-host", source="3 seeds", error=0.2)
+        return Spread(mean=mean, each=each)
+
+    empty = Figure(unit="%", remedy="too few")
+    nine = {"samples": 36, "agreement": accuracy(92.0), "agreement_alone": accuracy(88.0), "by_chance": accuracy(4.0)}
+    ill = {**nine, "mistakes": 12, "taken_for": "3", "repeated": accuracy(75.0), "repeated_alone": accuracy(25.0)}
+    well = {**nine, "mistakes": 0, "repeated": empty, "by_chance": empty}
+    kappa = Figure(value=0.6, unit="kappa", origin="measured-host")
+    facts: dict[str, Any] = {
+        "scheme": "offline",
+        "losses": ("logits",),
+        "epochs": 40,
+        "baseline_epochs": 40,
+        "seeds": (0, 1, 2),
+        "samples": 360,
+        "accuracy": spread(98.9, 98.6, 98.9),
+        "accuracy_alone": spread(96.5, 97.0, 96.9),
+        "accuracy_teacher": accuracy(99.2),
+        "agreement": spread(98.0, 98.2, 98.1),
+        "agreement_alone": spread(96.0, 96.2, 96.1),
+        "calibration_bins": 15,
+        "calibration": spread(1.0, 1.2, 1.1),
+        "calibration_alone": spread(2.0, 2.2, 2.1),
+        "calibration_teacher": accuracy(0.8),
+        "repeated": spread(70.0, 75.0, 80.0),
+        "repeated_alone": spread(20.0, 25.0, 30.0),
+        "by_chance": accuracy(4.0),
+        "consistency": spread(0.6, 0.7, 0.8, unit="kappa"),
+        "consistency_alone": spread(0.3, 0.4, 0.5, unit="kappa"),
+        "layers": (LayerSimilarity(student="block1", teacher="layer1", distilled=spread(0.9, 0.9, 0.9, unit="CKA")),),
+        "classes": (
+            ClassTransfer(name="8 <&|>", consistency=empty, inherited=False, **well),
+            ClassTransfer(name="9", consistency=kappa, inherited=True, **ill),
+        ),
+    }
+    return Distillation(**{**facts, **changes}).model_dump(mode="json")
+
+
+def boundaries(**changes: Any) -> tuple[Boundary, ...]:
+    """Seven boundaries that agree; `changes` are made to the last one, the ONNX file."""
+    proof = {
+        "outputs": 3600,
+        "differing": 0,
+        "largest_steps": 0,
+        "exact": True,
+        "passed": True,
+        "agreement": accuracy(100.0),
+    }
+    float_agreement = {"agreement": accuracy(99.1)}
+    onnx = {**proof, "kernels": "onnxruntime 1.31.1 CPU kernels", **changes}
+    return (
+        Boundary(name="teacher", accuracy=accuracy(99.2)),
+        Boundary(name="distilled", accuracy=accuracy(98.9), against="teacher", **float_agreement),
+        Boundary(name="pruned", accuracy=accuracy(98.7), against="distilled", **float_agreement),
+        Boundary(name="simulation", accuracy=accuracy(98.6), against="reference (xnnpack)", **proof),
+        Boundary(name="reference (xnnpack)", accuracy=accuracy(98.6), against="pruned", **float_agreement),
+        Boundary(
+            name="reference (onnxruntime)", accuracy=accuracy(98.6), against="reference (xnnpack)", **float_agreement
+        ),
+        Boundary(
+            name="litert",
+            accuracy=accuracy(98.6),
+            against="reference (xnnpack)",
+            kernels="LiteRT 2.3.0 default kernels",
+            **proof,
+        ),
+        Boundary(name="onnxruntime", accuracy=accuracy(98.6), against="reference (onnxruntime)", **onnx),
+    )
+
+
+def measured(pruned: Figure | None = None, int8: Figure | None = None) -> Measurements:
+    """Latencies; `pruned`: the pruned student to the distilled one, `int8`: the int8 file to its float file."""
+    waiting = Figure(unit="ms", remedy="edgekd does not measure devices yet: copy model.tflite there and time it")
+    pruned, int8 = pruned or host(0.71), int8 or host(0.62)
+    operators = [
+        OperatorRow(
+            name=f"blocks.{i}.conv{j}",
+            operator="depthwise 3x3 /2 + relu6" if j else "conv2d 1x1 + relu6",
+            output_shape=(8 * (i + 1), 8 >> (i // 2), 8 >> (i // 2)),
+            macs=40_000 * (i + 1) // (1 + 3 * j),
+            parameters=800 * (i + 1),
+            weight_bytes=800 * (i + 1) // (1 + 3 * j),
+            output_bytes=512 * (5 - i),
+        )
+        for i in range(5)
+        for j in range(2)
+    ]
+    operators.append(
+        OperatorRow(
+            name="add",
+            operator="add + relu",
+            output_shape=(8, 8, 8),
+            macs=0,
+            parameters=0,
+            weight_bytes=0,
+            output_bytes=512,
+        )
+    )
+
+    def timed(file: str, ms: float, ratio: Figure | None = None) -> LatencyRow:
+        rounds = tuple(ms * factor for factor in (1.0, 1.08, 1.01, 1.22, 1.03))
+        runtime = "LiteRT 2.3.0 default kernels (XNNPACK), 1 thread"
+        return LatencyRow(
+            file=file, runtime=runtime, latency=host(ms, "ms", 0.22 * ms), ratio_to_float=ratio, rounds_ms=rounds
+        )
+
+    return Measurements(
+        operators=tuple(operators),
+        latencies=(
+            timed("stages/teacher.tflite", 0.412),
+            timed("stages/distill.tflite", 0.101),
+            timed("model_float.tflite", 0.073),
+            timed("model.tflite", 0.045, int8),
+            timed("model_float.onnx", 0.121),
+            timed("model.onnx", 0.097, host(0.8)),
+            LatencyRow(file="model.tflite", runtime="LiteRT on Raspberry Pi 4", latency=waiting),
+        ),
+        stage_latency={"teacher": host(4.1), "distilled": host(1.0), "pruned": pruned, "int8": host(0.45)},
+        device_latency=waiting,
+        machine={"cpu": "AMD EPYC", "cores": 2, "system": "Linux 6.1", "architecture": "x86_64"},
+    )
+
+
+SIZES = {
+    "stages/teacher.tflite": 412_000,
+    "stages/distill.tflite": 61_200,
+    "model_float.tflite": 33_000,
+    "model.tflite": 9_800,
+    "model_float.onnx": 34_000,
+    "model.onnx": 14_300,
+}
+
+
+def exported(folder: Path, sizes: Mapping[str, int] | None = None) -> Path:
+    """An export folder with files of the right size and nothing in them."""
+    for name, size in {**SIZES, **(sizes or {})}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(bytes(size))
+    return folder
+
+
+def config(**limits: Any) -> Config:
+    allowed = {
+        "size_bytes": 4_000_000,
+        "peak_ram_bytes": 128_000_000,
+        "latency_ms": 50.0,
+        "accuracy_drop": 1.0,
+        **limits,
+    }
+    return Config.model_validate({"device": {"name": "rpi4", "title": "Raspberry Pi 4"}, "limits": allowed})
+
+
+def report(folder: Path, **changes: Any) -> Report:
+    """A composed report; `changes` replace arguments of `compose`."""
+    arguments: dict[str, Any] = {
+        "metrics": metrics(),
+        "boundaries": boundaries(),
+        "measured": measured(),
+        "export": exported(folder),
+        "command": "edgekd build --target rpi4",
+        "created": "2026-11-21T12:00:00+00:00",
+    }
+    return compose(config(), **{**arguments, **changes})
