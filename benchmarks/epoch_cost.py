@@ -26,10 +26,10 @@ from edgekd.config import Augment, Compute, Config, Training
 from edgekd.data.batches import Views
 from edgekd.data.splits import Split, Splits
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import Lesson, Teacher, learn
+from edgekd.distillation.run import DistillationRun, Teacher, learn
 from edgekd.distillation.teachers.answer_cache import write
 from edgekd.distillation.teachers.answers import views_of
-from edgekd.distillation.teachers.load import asked, open_teacher
+from edgekd.distillation.teachers.load import load_teacher, open_teacher
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.checkpoint import load_checkpoint
@@ -55,7 +55,7 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> float:
     (folder / "answers").mkdir()
     started = time.perf_counter()
     with torch.no_grad():
-        write(folder / "answers", asked(folder / "teacher", splits, arguments.precision), splits, VIEWS, AUGMENT)
+        write(folder / "answers", load_teacher(folder / "teacher", splits, arguments.precision), splits, VIEWS, AUGMENT)
     return time.perf_counter() - started
 
 
@@ -83,12 +83,12 @@ def epoch_seconds(way: str, folder: Path, arguments: argparse.Namespace) -> floa
     def note(_: nn.Module, epoch: int) -> None:
         began.append(time.perf_counter())
 
-    lesson = Lesson(
+    run = DistillationRun(
         student, lambda seed: student, teacher, None if teacher is None else SoftTargets(), (), splits,
         Training(epochs=2, batch_size=arguments.batch_size, precision=arguments.precision), seed=0, compute=Compute(),
         augment=AUGMENT, views=views_of(answers) if way == "stored" else None,
     )  # fmt: skip
-    learn(lesson, note)
+    learn(run, note)
     return time.perf_counter() - began[1]
 
 

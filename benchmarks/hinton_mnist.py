@@ -31,10 +31,10 @@ from edgekd.data.batches import Views
 from edgekd.data.splits import Split, Splits
 from edgekd.distillation.ensemble import as_one
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import Lesson, Teacher, frozen, learn
+from edgekd.distillation.run import DistillationRun, Teacher, frozen, learn
 from edgekd.distillation.teachers.answer_cache import write
 from edgekd.distillation.teachers.answers import Stored, views_of
-from edgekd.distillation.teachers.load import told
+from edgekd.distillation.teachers.load import teacher_logits
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.checkpoint import load_checkpoint
@@ -122,11 +122,11 @@ class Bench:
         augment = Augment(shift=self.shift_of(name))
 
         def fit(network: nn.Module, unfinished: Path) -> FitResult:
-            lesson = Lesson(
+            run = DistillationRun(
                 network, lambda seed: network, teacher, loss, (), splits, settings, seed, Compute(),
                 augment, views_of(teacher.folder if teacher else None), checkpoint=unfinished, title=name,
             )  # fmt: skip
-            return learn(lesson)
+            return learn(run)
 
         return self.net(name, self.plan.small, seed, fit)
 
@@ -180,7 +180,7 @@ class Bench:
 
     def show_teacher(self) -> None:
         """Its row."""
-        found = told(self.teacher(), self.splits.test, self.splits, "big-ensemble")
+        found = teacher_logits(self.teacher(), self.splits.test, self.splits, "big-ensemble")
         errors = int((found.argmax(1) != self.splits.test.y).sum())
         sizes = [4 * count_parameters(self.load(self.big(seed), self.plan.big)) for seed in TEACHERS]
         self.record(variant="big-ensemble", seed=0, test_errors=errors, size_bytes=sum(sizes))

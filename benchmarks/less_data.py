@@ -21,7 +21,7 @@ from torch import nn
 from edgekd.config import Compute, Config, Training
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import Lesson, Teacher, frozen, learn
+from edgekd.distillation.run import DistillationRun, Teacher, frozen, learn
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.checkpoint import load_checkpoint
@@ -99,7 +99,7 @@ def student(
     hard = 0.0 if method == "unlabelled" else setting.hard
     loss = None if method == "alone" else SoftTargets(setting.temperature, hard)
     learn(
-        Lesson(
+        DistillationRun(
             network, lambda seed: net(setting.student, splits, seed), teacher if loss else None, loss, (), splits,
             setting.training.model_copy(update={"epochs": epochs}), config.seed, Compute(), config.data.augment,
             title=f"{method}, {len(few.train)} labels",

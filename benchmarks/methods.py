@@ -30,7 +30,7 @@ from edgekd.config import Config, Distill
 from edgekd.config.resolve import configure
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.total import total_loss
-from edgekd.distillation.run import Lesson, frozen, learn
+from edgekd.distillation.run import DistillationRun, frozen, learn
 from edgekd.errors import TrainingError
 from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import load_checkpoint
@@ -63,7 +63,7 @@ CLIP_NORM = 5.0  # of all methods alike: at the customary weight of hints the fi
 MB = 1e6
 
 
-def lesson_for(asked: argparse.Namespace, losses: list[dict[str, Any]], seed: int) -> Lesson:
+def distillation_for(asked: argparse.Namespace, losses: list[dict[str, Any]], seed: int) -> DistillationRun:
     """What is to be learnt, without losses from the labels alone: the same first weights and data for each method."""
     config = config_for(asked, seed)
     splits = examine(config).splits
@@ -79,7 +79,7 @@ def lesson_for(asked: argparse.Namespace, losses: list[dict[str, Any]], seed: in
         plan = blueprint.Blueprint(asked.student, blueprint.fill_options(asked.student, {}, splits))
         return blueprint.build(plan, seed=seed)
 
-    alone = Lesson(
+    alone = DistillationRun(
         fresh(seed), fresh, None, None, (), splits, settings, seed, config.compute, config.data.augment
     )  # fmt: skip
     if not losses:
@@ -110,25 +110,29 @@ def teacher_network(asked: argparse.Namespace, splits: Splits) -> nn.Module:
 
 def run(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
     """Train one student by one method, and time its steps."""
-    lesson = lesson_for(asked, METHODS[method], seed)
+    distillation = distillation_for(asked, METHODS[method], seed)
     device = "cpu"
     figures: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
     try:
-        device = learn(lesson).device
+        device = learn(distillation).device
         figures = {
             name: round(value, 2)
-            for name, value in accuracies(lesson.student, lesson.splits, device=device, title="distill").items()
+            for name, value in accuracies(
+                distillation.student, distillation.splits, device=device, title="distill"
+            ).items()
         }
     except TrainingError as error:
         print(error, file=sys.stderr)
     peak = torch.cuda.max_memory_allocated() if device != "cpu" else _resident()
     return {
         **figures,
-        **costs(lesson_for(asked, [], seed), lesson_for(asked, METHODS[method], seed), asked.batch_size, device),
-        "extra_parameters": count_parameters(lesson.loss) if lesson.loss is not None else 0,
+        **costs(
+            distillation_for(asked, [], seed), distillation_for(asked, METHODS[method], seed), asked.batch_size, device
+        ),
+        "extra_parameters": count_parameters(distillation.loss) if distillation.loss is not None else 0,
         "peak_memory_mb": round(peak / MB, 1),
         "epochs": asked.epochs,
-        "samples": len(lesson.splits.train),
+        "samples": len(distillation.splits.train),
     }
 
 

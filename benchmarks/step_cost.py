@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch, batches
-from edgekd.distillation.run import Lesson, Teacher
+from edgekd.distillation.run import DistillationRun, Teacher
 from edgekd.nn.outputs import answer
 from edgekd.training.evaluate import channels_last
 from edgekd.training.runtime import channels_last_weights
@@ -17,7 +17,7 @@ from edgekd.training.runtime import channels_last_weights
 ROUNDS, WARMING = 12, 3
 
 
-def costs(plain: Lesson, taught: Lesson, batch_size: int, device: str) -> dict[str, float]:
+def costs(plain: DistillationRun, taught: DistillationRun, batch_size: int, device: str) -> dict[str, float]:
     """Medians of steps that take turns: plain, with the teacher running, and with its outputs at hand.
 
     `plain_step_ms` is in milliseconds, the other two are ratios to it.
@@ -44,19 +44,19 @@ def costs(plain: Lesson, taught: Lesson, batch_size: int, device: str) -> dict[s
     }
 
 
-def stepper(lesson: Lesson, teacher: Teacher | None, batch: Batch, device: str) -> Callable[[], None]:
+def stepper(run: DistillationRun, teacher: Teacher | None, batch: Batch, device: str) -> Callable[[], None]:
     """One step of the training, on one batch, again and again."""
-    module = nn.ModuleDict({"student": lesson.student, **({"loss": lesson.loss} if lesson.loss else {})})
+    module = nn.ModuleDict({"student": run.student, **({"loss": run.loss} if run.loss else {})})
     module.to(device).train()
     channels_last_weights(module)
     optimizer = torch.optim.SGD(module.parameters(), lr=1e-6, momentum=0.9, nesterov=True)
-    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=lesson.settings.precision == "bf16")
+    mixed = torch.autocast(torch.device(device).type, torch.bfloat16, enabled=run.settings.precision == "bf16")
 
     def loss() -> Tensor:
-        answered = answer(lesson.student, channels_last(batch.x), lesson.layers, batch.index)
-        if teacher is None or lesson.loss is None:
+        answered = answer(run.student, channels_last(batch.x), run.layers, batch.index)
+        if teacher is None or run.loss is None:
             return F.cross_entropy(answered.logits, batch.y)
-        told: Tensor = lesson.loss(answered, teacher(batch), batch.y)
+        told: Tensor = run.loss(answered, teacher(batch), batch.y)
         return told
 
     def step() -> None:

@@ -14,7 +14,7 @@ from torch import nn
 from edgekd.config import Augment, Quantize
 from edgekd.data.splits import Splits
 from edgekd.nn import blueprint
-from edgekd.quantization.samples import chosen
+from edgekd.quantization.samples import calibration_samples
 
 Simulate = Callable[[np.ndarray], np.ndarray]
 """Normalised inputs (N, *input shape) float32 -> logits (N, classes): what the tool itself says its file computes."""
@@ -84,7 +84,9 @@ class Job:
     @cached_property
     def calibration(self) -> np.ndarray:
         """The training samples that edgekd's own quantize stage calibrates on, normalised: (N, *input shape)."""
-        return np.concatenate([x.numpy() for x in chosen(self.splits, self.quantize.calibration, self.seed)])
+        return np.concatenate(
+            [x.numpy() for x in calibration_samples(self.splits, self.quantize.calibration, self.seed)]
+        )
 
     @property
     def example(self) -> torch.Tensor:

@@ -11,7 +11,7 @@ from edgekd.distillation.run import frozen
 from edgekd.formats.metadata import Preprocessing
 from edgekd.graph.structure import KERNELS
 from edgekd.quantization.prepare import prepared
-from edgekd.quantization.samples import chosen
+from edgekd.quantization.samples import calibration_samples
 from edgekd.quantization.train import calibrated, captured, normalisation, quantize
 from edgekd.stages.export import export
 from peers.job import Converted, Job, in_torch
@@ -30,7 +30,7 @@ def convert(job: Job) -> Converted:
             ).simulation  # fmt: skip
     else:
         with job.clock.converting():
-            samples = chosen(splits, job.quantize.calibration, job.seed)
+            samples = calibration_samples(splits, job.quantize.calibration, job.seed)
             simulation = calibrated(graph, samples, job.quantize, kernels)
     with job.clock.converting():
         [file] = export(simulation.quantized_graph(), job.out, "model", (job.format,), splits.classes, _inputs(splits))

@@ -9,7 +9,7 @@ from edgekd.catalog import source_of
 from edgekd.errors import ConfigError, nearest
 
 GIVEN = {"criterion": 2, "scheme": 1}
-"""Arguments that edgekd itself hands to an entry (a group and a batch, a lesson); what follows them are its options."""
+"""Arguments that edgekd itself hands to an entry (a group and data, a run); its options follow."""
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,13 @@ from typing import Annotated, Any
 import typer
 
 from edgekd import __version__
-from edgekd.cli.exits import Commands, guarded, is_main, say
+from edgekd.cli.exits import CommandGroup, guarded, is_main, say
 from edgekd.errors import ConfigError, MissingExtraError
 
 app = typer.Typer(
     name="edgekd",
     help="Turn a trained network into one that fits a small device, and prove that it still works there.",
-    cls=Commands,
+    cls=CommandGroup,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -84,7 +84,7 @@ def check(
     from edgekd.config.resolve import configure
     from edgekd.pipeline import check as forecast
 
-    found = forecast.foresee(configure(_named(target, "check"), config, set_ or ()))
+    found = forecast.examine(configure(_named(target, "check"), config, set_ or ()))
     for finding in found.findings:
         print(f"{finding.verdict:5} {finding.what:10} {finding.says}")
     for operator in found.operators if layers else ():
@@ -148,14 +148,14 @@ def tune(
 
     The same command goes on from where it was interrupted; started several times, its processes share the study.
     """
-    from edgekd.tuning.tune import in_words
+    from edgekd.tuning.tune import summary
     from edgekd.tuning.tune import tune as run
 
     found, folder = run(
         _named(target, "tune"), config, set_ or (), out, store, trials=trials, timeout=timeout,
         searched=search or (), storage=storage, study=study,
     )  # fmt: skip
-    print(in_words(found, folder), end="")
+    print(summary(found, folder), end="")
 
 
 @app.command()

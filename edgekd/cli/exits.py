@@ -17,7 +17,7 @@ from edgekd.errors import ConfigError, EdgekdError
 MISTYPED: Any = typer.BadParameter.__bases__[0]  # click's UsageError, wherever this version of typer keeps click
 
 
-class Commands(TyperGroup):
+class CommandGroup(TyperGroup):
     """The commands; a mistyped one is answered as every other error is."""
 
     def main(self, *args: Any, **options: Any) -> Any:
@@ -89,9 +89,9 @@ def _known(error: Exception) -> EdgekdError | None:
 
 def is_main() -> bool:
     """Whether this is the process that speaks; alone it always is."""
-    from edgekd.pipeline.ranks import launched
+    from edgekd.pipeline.ranks import torchrun_processes
 
-    return launched().main
+    return torchrun_processes().main
 
 
 def say(line: str) -> None:

@@ -18,7 +18,7 @@ def sections() -> dict[str, type[BaseModel]]:
     return {name: a for name, a in annotations.items() if isinstance(a, type) and issubclass(a, BaseModel)}
 
 
-def in_words(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
+def explain_error(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
     """The first thing that pydantic found, as one line and a remedy."""
     first = error.errors(include_url=False)[0]
     location = [str(step) for step in first["loc"]]

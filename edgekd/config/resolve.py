@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from edgekd.config import Config, targets
 from edgekd.config.checks import check_parts, check_paths, check_teachers
-from edgekd.config.mistakes import in_words
+from edgekd.config.mistakes import explain_error
 from edgekd.config.mistakes import sections as sections
 from edgekd.config.parts import parts as parts
 from edgekd.errors import ConfigError
@@ -32,7 +32,7 @@ def configure(target_name: str | None = None, config: Path | str | None = None, 
     try:
         resolved = Config.model_validate(merged)
     except ValidationError as error:
-        raise in_words(error, sources) from error
+        raise explain_error(error, sources) from error
     check_parts(resolved, sources)
     check_teachers(resolved)
     check_paths(resolved, sources)

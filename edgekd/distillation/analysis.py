@@ -15,7 +15,7 @@ from edgekd.distillation import measures
 from edgekd.errors import ConfigError
 from edgekd.nn.layers import Networks, Pair, survey
 from edgekd.nn.outputs import answer
-from edgekd.results import FEW_MISTAKES, ClassTransfer, Distillation, Figure, LayerSimilarity, Spread, accuracy_error
+from edgekd.results import FEW_MISTAKES, ClassTransfer, Distillation, LayerSimilarity, Quantity, Spread, accuracy_error
 from edgekd.training.evaluate import channels_last
 
 Array = np.ndarray
@@ -27,7 +27,7 @@ CLEARLY = 2.0  # standard errors
 
 
 @dataclass(frozen=True)
-class Pupils:
+class TrainedStudents:
     """Students that differ by their seed alone.
 
     Attributes:
@@ -39,8 +39,8 @@ class Pupils:
     answers: Sequence[Array] = ()
 
 
-def passed_on(
-    splits: Splits, taught: Pupils, alone: Pupils, teacher: Array | None, facts: Mapping[str, Any]
+def analyse(
+    splits: Splits, taught: TrainedStudents, alone: TrainedStudents, teacher: Array | None, facts: Mapping[str, Any]
 ) -> Distillation:
     """Everything that answers tell; layers are compared by `similarities`.
 
@@ -84,7 +84,7 @@ def passed_on(
 
 
 def similarities(
-    splits: Splits, taught: Pupils, alone: Pupils, teacher: nn.Module | None, chosen: Sequence[Pair]
+    splits: Splits, taught: TrainedStudents, alone: TrainedStudents, teacher: nn.Module | None, chosen: Sequence[Pair]
 ) -> tuple[tuple[LayerSimilarity, ...], str]:
     """(CKA of pairs of layers, "") or ((), why there are none).
 
@@ -125,10 +125,10 @@ def spread(values: Sequence[float], unit: str, samples: int = 0) -> Spread | Non
     return Spread(mean=_figure(mean, unit, of, error), each=tuple(float(value) for value in values))
 
 
-def _figure(value: float | None, unit: str, source: str = "test set", error: float | None = None) -> Figure:
+def _figure(value: float | None, unit: str, source: str = "test set", error: float | None = None) -> Quantity:
     if value is None:
-        return Figure(unit=unit, remedy="there are too few samples or mistakes to tell: a larger test set")
-    return Figure(value=value, unit=unit, origin="measured-host", source=source, error=error)
+        return Quantity(unit=unit, remedy="there are too few samples or mistakes to tell: a larger test set")
+    return Quantity(value=value, unit=unit, origin="measured-host", source=source, error=error)
 
 
 def _right(answers: Array, y: Array) -> Array:
@@ -140,7 +140,7 @@ def _percent(true: Array) -> float:
     return measures.share(true) or 0.0
 
 
-def _gain(taught: Sequence[Array], alone: Sequence[Array], y: Array) -> Figure | None:
+def _gain(taught: Sequence[Array], alone: Sequence[Array], y: Array) -> Quantity | None:
     """Paired by seed: both students of a pair start from the same weights and see the same batches."""
     if not alone:
         return None
@@ -150,7 +150,7 @@ def _gain(taught: Sequence[Array], alone: Sequence[Array], y: Array) -> Figure |
     return found.mean if found else None
 
 
-def _by_chance(taught: Sequence[Array], teacher: Array, y: Array) -> Figure:
+def _by_chance(taught: Sequence[Array], teacher: Array, y: Array) -> Quantity:
     found = [measures.repeated(answers, teacher, y) for answers in taught]
     mistakes = found[0].mistakes
     if not mistakes:
@@ -196,7 +196,7 @@ def _of_class(
     )
 
 
-def _inherited(mistakes: int, share: float | None, chance: Figure, more: tuple[float, float] | None) -> bool:
+def _inherited(mistakes: int, share: float | None, chance: Quantity, more: tuple[float, float] | None) -> bool:
     if mistakes < FEW_MISTAKES or share is None:
         return False
     if more is not None:

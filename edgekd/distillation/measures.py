@@ -109,18 +109,19 @@ def repeated(student: Array, teacher: Array, y: Array) -> Repeated:
     return Repeated(int(wrong.sum()), int((wrong & (ours == theirs)).sum()), expected, float(np.sqrt(variance)))
 
 
-def beyond(pupils: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> tuple[float, float] | None:
-    """By how much more of the teacher's mistakes its pupils repeat than the same students alone: (points, their error).
+def beyond(students: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> tuple[float, float] | None:
+    """By how much more of the teacher's mistakes its students repeat than the students alone: (points, their error).
 
     Networks that never met also err alike, on the samples that are hard: what they share is taken off. The standard
     error is over the teacher's mistakes, after averaging over the trainings; None where there are fewer than two.
     """
     theirs = teacher.argmax(axis=1)
     wrong = theirs != y
-    if wrong.sum() < 2 or not pupils or not alone:
+    if wrong.sum() < 2 or not students or not alone:
         return None
     repeats, without = (
-        np.mean([found.argmax(axis=1)[wrong] == theirs[wrong] for found in group], axis=0) for group in (pupils, alone)
+        np.mean([found.argmax(axis=1)[wrong] == theirs[wrong] for found in group], axis=0)
+        for group in (students, alone)
     )
     more = 100 * (repeats - without)
     return float(more.mean()), float(more.std(ddof=1) / np.sqrt(len(more)))

@@ -23,7 +23,7 @@ Teacher = Callable[[Batch], Outputs]
 
 
 @dataclass(frozen=True)
-class Lesson:
+class DistillationRun:
     """Attributes:
     student: what is trained, in place.
     fresh: seed -> another student of the same kind, untrained.
@@ -59,11 +59,11 @@ class Lesson:
     watch: Callable[[nn.Module, int], None] | None = None
     train: Callable[..., FitResult] = fit
 
-    def beside(self, name: str) -> Path | None:
-        """A checkpoint for a further training of this lesson."""
+    def checkpoint_named(self, name: str) -> Path | None:
+        """A checkpoint for a further training of this distillation."""
         return None if self.checkpoint is None else self.checkpoint.with_name(f"{self.checkpoint.stem}-{name}.ckpt")
 
-    def taught(self, scheme: str) -> tuple[Teacher, nn.Module]:
+    def required_teacher(self, scheme: str) -> tuple[Teacher, nn.Module]:
         """(teacher, loss) for a scheme that can't do without; ConfigError where there are none."""
         if self.teacher is None or self.loss is None:
             raise ConfigError(f"scheme {scheme!r} has no teacher to learn from", "a scheme that needs none: 'mutual'")
@@ -79,48 +79,50 @@ class Lesson:
         return self.teacher_network()
 
 
-def learn(lesson: Lesson, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
+def learn(run: DistillationRun, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
     """Train the student under the teacher by the loss; without them on the labels alone, by cross-entropy."""
 
     def between(module: nn.Module, epoch: int) -> None:
-        if lesson.watch is not None and epoch > 0:
-            lesson.watch(lesson.student, epoch)
+        if run.watch is not None and epoch > 0:
+            run.watch(run.student, epoch)
         if on_epoch is not None:
             on_epoch(module, epoch)
 
-    parts = {"student": lesson.student} | ({} if lesson.loss is None else {"loss": lesson.loss})
-    return trained(lesson, nn.ModuleDict(parts), partial(_step, lesson), on_epoch=between)
+    parts = {"student": run.student} | ({} if run.loss is None else {"loss": run.loss})
+    return trained(run, nn.ModuleDict(parts), partial(_step, run), on_epoch=between)
 
 
-def trained(lesson: Lesson, module: nn.Module, step: Step, **others: Any) -> FitResult:
-    """Train in the way of a lesson: its data, settings, seed and so on, where `others` does not say otherwise."""
+def trained(run: DistillationRun, module: nn.Module, step: Step, **others: Any) -> FitResult:
+    """Train in the way of a distillation: its data, settings, seed and so on, where `others` does not say otherwise."""
     whole: dict[str, Any] = {
-        "splits": lesson.splits, "settings": lesson.settings, "seed": lesson.seed, "compute": lesson.compute,
-        "augment": lesson.augment, "views": lesson.views, "checkpoint": lesson.checkpoint, "title": lesson.title,
+        "splits": run.splits, "settings": run.settings, "seed": run.seed, "compute": run.compute,
+        "augment": run.augment, "views": run.views, "checkpoint": run.checkpoint, "title": run.title,
         **others,
     }  # fmt: skip
-    return lesson.train(module, step, **whole)
+    return run.train(module, step, **whole)
 
 
-def told(lesson: Lesson, student: nn.Module, loss: nn.Module | None, batch: Batch) -> tuple[Outputs, Tensor]:
-    """(the student's outputs, the lesson's loss on them); `student` and `loss` are those under training."""
-    answered = answer(student, batch.x, lesson.layers, batch.index)
-    if lesson.teacher is None or loss is None:
+def student_loss(
+    run: DistillationRun, student: nn.Module, loss: nn.Module | None, batch: Batch
+) -> tuple[Outputs, Tensor]:
+    """(the student's outputs, the distillation's loss on them); `student` and `loss` are those under training."""
+    answered = answer(student, batch.x, run.layers, batch.index)
+    if run.teacher is None or loss is None:
         return answered, F.cross_entropy(answered.logits, batch.y)
-    return answered, loss(answered, lesson.teacher(batch), batch.y)
+    return answered, loss(answered, run.teacher(batch), batch.y)
 
 
-def on_labels(lesson: Lesson) -> Lesson:
-    """The same lesson without its teacher."""
-    return replace(lesson, teacher=None, teacher_network=None, loss=None, layers=(), views=None)
+def without_teacher(run: DistillationRun) -> DistillationRun:
+    """The same distillation without its teacher."""
+    return replace(run, teacher=None, teacher_network=None, loss=None, layers=(), views=None)
 
 
-def under(lesson: Lesson, network: nn.Module) -> Lesson:
-    """The same lesson with another torch network for a teacher, which is frozen; the loss is made anew for it."""
-    loss = lesson.connect(lesson.student, network) if lesson.connect else copy.deepcopy(lesson.loss)
+def with_teacher(run: DistillationRun, network: nn.Module) -> DistillationRun:
+    """The same distillation with another torch network for a teacher, which is frozen; the loss is made anew for it."""
+    loss = run.connect(run.student, network) if run.connect else copy.deepcopy(run.loss)
     return replace(
-        lesson,
-        teacher=frozen(network, lesson.settings.precision, getattr(loss, "teacher_layers", ())),
+        run,
+        teacher=frozen(network, run.settings.precision, getattr(loss, "teacher_layers", ())),
         teacher_network=lambda: network,
         loss=loss,
         views=None,
@@ -128,12 +130,12 @@ def under(lesson: Lesson, network: nn.Module) -> Lesson:
     )
 
 
-def taken_by(lesson: Lesson, student: nn.Module, scheme: str) -> Lesson:
-    """The same lesson, teacher and all, for a student of another kind; `scheme` is whose wish that is, for errors."""
-    other = replace(lesson, student=student)
-    if lesson.layers:
-        return under(other, lesson.open_teacher_network(scheme))
-    return replace(other, loss=copy.deepcopy(lesson.loss))
+def with_student(run: DistillationRun, student: nn.Module, scheme: str) -> DistillationRun:
+    """The same distillation, teacher and all, for a student of another kind; errors name `scheme`."""
+    other = replace(run, student=student)
+    if run.layers:
+        return with_teacher(other, run.open_teacher_network(scheme))
+    return replace(other, loss=copy.deepcopy(run.loss))
 
 
 def frozen(model: nn.Module, precision: Literal["32", "bf16"] = "32", layers: Sequence[str] = ()) -> Teacher:
@@ -149,7 +151,7 @@ def frozen(model: nn.Module, precision: Literal["32", "bf16"] = "32", layers: Se
     return ask
 
 
-def in_a_row(results: Sequence[FitResult]) -> FitResult:
+def in_sequence(results: Sequence[FitResult]) -> FitResult:
     """Trainings that followed one another, told as one."""
     return replace(
         results[-1],
@@ -160,5 +162,5 @@ def in_a_row(results: Sequence[FitResult]) -> FitResult:
     )
 
 
-def _step(lesson: Lesson, module: nn.ModuleDict, batch: Batch) -> Tensor:
-    return told(lesson, module["student"], dict(module.named_children()).get("loss"), batch)[1]
+def _step(run: DistillationRun, module: nn.ModuleDict, batch: Batch) -> Tensor:
+    return student_loss(run, module["student"], dict(module.named_children()).get("loss"), batch)[1]

@@ -18,7 +18,7 @@ from edgekd.config import Config, Loss, Source
 from edgekd.data.batches import Batch, Views, batches
 from edgekd.data.splits import Positions, Splits
 from edgekd.distillation.losses.total import TotalLoss, total_loss
-from edgekd.distillation.run import Lesson, Teacher
+from edgekd.distillation.run import DistillationRun, Teacher
 from edgekd.distillation.teachers import external, precomputed, several
 from edgekd.distillation.teachers.answers import views_of
 from edgekd.distillation.teachers.load import open_network, open_teacher
@@ -33,7 +33,7 @@ MOST_LAYERS = 5  # pairs that tuning tries alone: the last ones
 
 
 @dataclass(frozen=True)
-class Course:
+class DistillationSetup:
     """What every training of a student has in common.
 
     Attributes:
@@ -55,13 +55,13 @@ class Course:
     loss: TotalLoss
     notes: list[str]
 
-    def lesson(self, seed: int, out: Path) -> Lesson:
+    def at_seed(self, seed: int, out: Path) -> DistillationRun:
         """The training at one seed; each has its own checkpoint."""
         config, own = self.config, seed == self.config.seed
         student = self.fresh(seed)
         connect = partial(_connected, config, seed, self.splits)
         loss = self.loss if own else connect(student, self.network)
-        return Lesson(
+        return DistillationRun(
             student, self.fresh, self.teacher, loss, loss.student_layers, self.splits, config.distill, seed,
             config.compute, config.data.augment, self.views,
             checkpoint=out / ("training.ckpt" if own else f"seed{seed}.ckpt"),
@@ -71,14 +71,14 @@ class Course:
         )  # fmt: skip
 
 
-def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> Course:
+def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> DistillationSetup:
     """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
-    course = _begun(config, splits, open_network(read["teacher"]))
-    layers, settings = course.loss.teacher_layers, config.distill
+    setup = _without_answers(config, splits, open_network(read["teacher"]))
+    layers, settings = setup.loss.teacher_layers, config.distill
     answers = None if layers else read.get("answers")  # layers are not stored
     teacher = open_teacher(read["teacher"], splits, settings.precision, layers, answers, settings.combine)
     _check_classes(teacher, splits)
-    return replace(course, teacher=teacher, views=views_of(answers))
+    return replace(setup, teacher=teacher, views=views_of(answers))
 
 
 def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
@@ -92,16 +92,16 @@ def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
     """
     scheme_options(config)
     settings = config.teacher
-    networks = [_met(source, config.seed, splits, positions) for source in (settings, *settings.also)]
+    networks = [_teacher_network(source, config.seed, splits, positions) for source in (settings, *settings.also)]
     if settings.specialists:
         several.check_specialists(settings)
-    lesson = _begun(config, splits, networks[0] if settings.single else None).lesson(config.seed, Path())
+    run = _without_answers(config, splits, networks[0] if settings.single else None).at_seed(config.seed, Path())
     if config.distill.epochs and config.distill.scheme.name in catalog.SCHEMES:
-        with suppress(_Begins):
-            teach(replace(lesson, train=_begins), config)
+        with suppress(_FirstTraining):
+            train_student(replace(run, train=_refuse_to_train), config)
 
 
-def _met(source: Source, seed: int, splits: Splits, positions: Positions) -> nn.Module | None:
+def _teacher_network(source: Source, seed: int, splits: Splits, positions: Positions) -> nn.Module | None:
     """The untrained network of a teacher, where it is a torch network; others are asked a first time."""
     if source.answers is not None:
         precomputed.read_answers(source.answers, splits, positions)
@@ -112,19 +112,19 @@ def _met(source: Source, seed: int, splits: Splits, positions: Positions) -> nn.
     return None
 
 
-class _Begins(Exception):
+class _FirstTraining(Exception):
     """The first training would begin."""
 
 
-def _begins(*_: Any, **__: Any) -> FitResult:
-    raise _Begins
+def _refuse_to_train(*_: Any, **__: Any) -> FitResult:
+    raise _FirstTraining
 
 
-def _not_here_yet(batch: Batch) -> Outputs:
+def _unopened_teacher(batch: Batch) -> Outputs:
     raise AssertionError("a teacher was asked before it was opened")
 
 
-def _begun(config: Config, splits: Splits, network: nn.Module | None) -> Course:
+def _without_answers(config: Config, splits: Splits, network: nn.Module | None) -> DistillationSetup:
     """Student and losses for a teacher with this network, or with none; nobody answers yet."""
     student, plan, notes = untrained(config.student, splits, config.seed)
 
@@ -132,12 +132,12 @@ def _begun(config: Config, splits: Splits, network: nn.Module | None) -> Course:
         return untrained(config.student, splits, seed)[0]
 
     loss = _connected(config, config.seed, splits, student, network)
-    return Course(config, splits, plan, fresh, _not_here_yet, network, None, loss, notes)
+    return DistillationSetup(config, splits, plan, fresh, _unopened_teacher, network, None, loss, notes)
 
 
-def teach(lesson: Lesson, config: Config) -> FitResult:
-    """Train the lesson's student by the scheme of the config."""
-    result: FitResult = catalog.load("scheme", config.distill.scheme.name)(lesson, **scheme_options(config))
+def train_student(run: DistillationRun, config: Config) -> FitResult:
+    """Train the distillation's student by the scheme of the config."""
+    result: FitResult = catalog.load("scheme", config.distill.scheme.name)(run, **scheme_options(config))
     return result
 
 
@@ -147,24 +147,24 @@ def scheme_options(config: Config) -> dict[str, Any]:
     return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
 
 
-def validated(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
+def validation_accuracy(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
     """Train the student once under the teacher: its accuracy on validation data, in percent. No test data is opened.
 
     Args:
         watch: (validation accuracy, epochs done) is called between epochs, as far as the scheme trains by `learn`.
     """
     splits = Splits.load(read["data"], test=False)
-    lesson = prepare(config, read, splits).lesson(config.seed, Path())
+    run = prepare(config, read, splits).at_seed(config.seed, Path())
     title = "distill: validation set"
 
     def look(student: nn.Module, epochs: int) -> None:
-        if student is lesson.student:  # and none that a scheme trains beside it
+        if student is run.student:  # and none that a scheme trains beside it
             device = next(student.parameters()).device
             watch(accuracy(logits(student, splits.validation, splits, device=device, title=title), y), epochs)
 
     y = splits.validation.y
-    result = teach(replace(lesson, checkpoint=None, watch=look), config)
-    answers = logits(lesson.student, splits.validation, splits, device=result.device, title=title)
+    result = train_student(replace(run, checkpoint=None, watch=look), config)
+    answers = logits(run.student, splits.validation, splits, device=result.device, title=title)
     if not np.isfinite(answers).all():
         raise TrainingError("distill: what was trained gives logits that are not finite", "a lower learning rate")
     return accuracy(answers, y)
@@ -176,26 +176,26 @@ def layer_choices(config: Config, read: Mapping[str, Path]) -> dict[int, list[li
     Losses whose layers are named in the config, and those that take no other choice, are left as they are.
     """
     splits = Splits.load(read["data"], test=False)
-    course = prepare(config, read, splits)
+    setup = prepare(config, read, splits)
     losses = config.distill.losses
     places = [place for place, found in enumerate(losses) if found.weight]
     choices = {}
-    for place, term in zip(places, course.loss.terms, strict=True):
+    for place, term in zip(places, setup.loss.terms, strict=True):
         pairs = [f"{pair.student.name}:{pair.teacher.name}" for pair in getattr(term, "pairs", ())]
         if len(pairs) < 2 or "layers" in losses[place].entry_options():
             continue
         tried = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
-        taken = [layers for layers in tried if _takes(losses[place], layers, course)]
+        taken = [layers for layers in tried if _takes(losses[place], layers, setup)]
         if len(taken) > 1:
             choices[place] = taken
     return choices
 
 
-def _takes(loss: Loss, layers: list[str], course: Course) -> bool:
+def _takes(loss: Loss, layers: list[str], setup: DistillationSetup) -> bool:
     """Whether a loss can work with these layers: some need two or more, and some name them in another way."""
     try:
         one = total_loss([loss.model_copy(update={"options": {**loss.entry_options(), "layers": layers}})])
-        one.connect(course.fresh(course.config.seed), course.network, course.splits)
+        one.connect(setup.fresh(setup.config.seed), setup.network, setup.splits)
     except ConfigError:
         return False
     return True

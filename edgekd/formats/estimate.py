@@ -10,9 +10,9 @@ from edgekd.formats import onnx, tflite
 from edgekd.graph import cost, plan
 from edgekd.graph.capture import Example, capture
 from edgekd.graph.structure import Graph
-from edgekd.quantization.int16 import with_wide_layers
+from edgekd.quantization.int16 import with_int16_layers
 from edgekd.quantization.islands import with_islands
-from edgekd.quantization.prepare import named
+from edgekd.quantization.prepare import matching_operators
 from edgekd.quantization.simulate import Simulation
 
 
@@ -50,8 +50,8 @@ def forecast(
         UnsupportedOperatorError: where an operator has no form in the graph or in a file.
     """
     graph = capture(model, example)
-    wide = named(graph, int16_layers, "int16_layers")
-    simulation = Simulation(with_wide_layers(with_islands(graph, named(graph, float_layers)), wide))
+    wide = matching_operators(graph, int16_layers, "int16_layers")
+    simulation = Simulation(with_int16_layers(with_islands(graph, matching_operators(graph, float_layers)), wide))
     with torch.no_grad():
         simulation.lows.fill_(-1.0)
         simulation.highs.fill_(1.0)

@@ -14,8 +14,8 @@ from edgekd.config.resolve import SettingsLike, configure
 from edgekd.disk import copy, refused, writing
 from edgekd.errors import ConfigError, OverBudgetError, ParityError, StoreError
 from edgekd.pipeline import fingerprints
-from edgekd.pipeline.ranks import ALONE, launched
-from edgekd.pipeline.stage import Log, Stage, aside, recipe, run_aside, run_cached
+from edgekd.pipeline.ranks import ALONE, torchrun_processes
+from edgekd.pipeline.stage import Log, Stage, recipe, run_cached, run_uncached, scratch_folder
 from edgekd.pipeline.store import Artifact, Store, differences
 from edgekd.results import Report
 
@@ -109,7 +109,7 @@ def make(
     log: Log | None = None,
 ) -> Report:
     """`build` without the verdict: the report comes back even where a limit is missed."""
-    processes = launched()
+    processes = torchrun_processes()
     log = (log or to_stderr) if processes.main else _to_nobody
     out, shelf = folders(config, out, store)
     _prove_kept(config, out)
@@ -132,11 +132,11 @@ def make(
             elif stage.cached:  # the main process makes it; the first exchange before the next training waits for it
                 made[stage.name] = shelf.finished(recipe(stage, config, made))
             elif processes.main:
-                scratch = cleanup.enter_context(aside(shelf, stage.name))
-                made[stage.name] = run_aside(stage, config, made, scratch, log)
+                scratch = cleanup.enter_context(scratch_folder(shelf, stage.name))
+                made[stage.name] = run_uncached(stage, config, made, scratch, log)
             if stage.name == "data" and processes.main:
                 for later in stages:
-                    later.foresee(config, made["data"])
+                    later.precheck(config, made["data"])
             if stage.name == "export" and processes.main:
                 deliver(made["export"], out, MODELS)
         if processes.main:

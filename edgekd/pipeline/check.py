@@ -51,12 +51,12 @@ def check(target: str, config: Path | str | None = None, settings: SettingsLike 
         MissingExtraError: a runtime of `verify.runtimes` is not installed.
         OverBudgetError: size or RAM can't fit the target.
     """
-    found = foresee(configure(target, config, settings))
+    found = examine(configure(target, config, settings))
     judge(found)
     return found
 
 
-def foresee(config: Config) -> Forecast:
+def examine(config: Config) -> Forecast:
     """`check` on a resolved config, without the verdict."""
     examined = importlib.import_module("edgekd.stages.data").examine(config)
     splits = examined.splits

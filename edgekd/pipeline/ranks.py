@@ -39,7 +39,7 @@ class Processes:
 ALONE = Processes()
 
 
-def launched() -> Processes:
+def torchrun_processes() -> Processes:
     """The processes of this run: one, unless torchrun started it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return ALONE

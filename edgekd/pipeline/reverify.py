@@ -10,7 +10,7 @@ from edgekd.config.resolve import SettingsLike, configure
 from edgekd.disk import file_sha256, writing
 from edgekd.errors import ParityError, StoreError
 from edgekd.pipeline.build import MODELS, STAGES, folders
-from edgekd.pipeline.stage import Stage, aside, recipe, view
+from edgekd.pipeline.stage import Stage, recipe, scratch_folder, view
 from edgekd.pipeline.store import Store
 from edgekd.report import sentences
 from edgekd.results import Boundary
@@ -49,7 +49,7 @@ def verify_files(
     if missing:
         raise StoreError(f"{shelf.root} holds no finished {missing[0]} of this build", again)
     read = {name: finished[name] for name in stage.reads}
-    with aside(shelf, "verify") as scratch:
+    with scratch_folder(shelf, "verify") as scratch:
         read["export"], changed = _as_delivered(read["export"], out, scratch, again)
         result = scratch / "verify"
         result.mkdir()

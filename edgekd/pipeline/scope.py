@@ -23,7 +23,7 @@ class UndeclaredSettingError(Exception):
     """A stage reads a setting that the table of stages does not give it: a bug in edgekd."""
 
 
-class Declared:
+class Scope:
     """Stands in for a Config, or for a section of it, and gives out only what was declared."""
 
     def __init__(self, stage: str, of: Any, names: Collection[str], at: str = "") -> None:
@@ -36,7 +36,7 @@ class Declared:
         if path in self._names:
             return getattr(self._of, name)
         if any(declared.startswith(f"{path}.") for declared in self._names):
-            return Declared(self._stage, getattr(self._of, name), self._names, f"{path}.")
+            return Scope(self._stage, getattr(self._of, name), self._names, f"{path}.")
         raise UndeclaredSettingError(
             f"the stage {self._stage!r} reads {path}, which its row in pipeline.STAGES does not declare"
         )
@@ -45,9 +45,9 @@ class Declared:
         return f"<config of the stage {self._stage!r}: {', '.join(sorted(self._names))}>"
 
 
-def trimmed(config: Config, stage: str, names: Collection[str]) -> Config:
+def scoped(config: Config, stage: str, names: Collection[str]) -> Config:
     """The config as a stage sees it."""
-    view: Any = Declared(stage, config, frozenset((*names, *ALWAYS)))
+    view: Any = Scope(stage, config, frozenset((*names, *ALWAYS)))
     return view  # type: ignore[no-any-return]
 
 

@@ -20,7 +20,7 @@ from edgekd.disk import refused, writing
 from edgekd.errors import StoreError
 from edgekd.pipeline.fingerprints import Fingerprint
 from edgekd.pipeline.ranks import Processes
-from edgekd.pipeline.scope import as_json, trimmed
+from edgekd.pipeline.scope import as_json, scoped
 from edgekd.pipeline.store import METRICS, Artifact, Recipe, Store
 
 Log = Callable[[str], None]
@@ -54,9 +54,9 @@ class Stage:
         """Its module; torch comes with it."""
         return importlib.import_module(self.module or f"edgekd.stages.{self.name}")
 
-    def foresee(self, config: Config, data: Path) -> None:
+    def precheck(self, config: Config, data: Path) -> None:
         """Let the stage refuse before anything trains what it would refuse later; most have nothing to say."""
-        refuse = getattr(self.load(), "foresee", None)
+        refuse = getattr(self.load(), "precheck", None)
         if refuse is not None:
             refuse(config, data)
 
@@ -120,7 +120,7 @@ def run_cached(
     return artifact
 
 
-def run_aside(stage: Stage, config: Config, made: Mapping[str, Path], scratch: Path, log: Log) -> Path:
+def run_uncached(stage: Stage, config: Config, made: Mapping[str, Path], scratch: Path, log: Log) -> Path:
     """One stage whose work is not kept in the store."""
     started = time.perf_counter()
     with _disk_is_watched(scratch):
@@ -134,7 +134,7 @@ def run_aside(stage: Stage, config: Config, made: Mapping[str, Path], scratch: P
 
 def view(stage: Stage, config: Config) -> Config:
     """The config as the stage sees it."""
-    return trimmed(config, stage.name, stage.declares(config))
+    return scoped(config, stage.name, stage.declares(config))
 
 
 def headline(metrics: Mapping[str, Any]) -> str:
@@ -149,7 +149,7 @@ def headline(metrics: Mapping[str, Any]) -> str:
 
 
 @contextmanager
-def aside(store: Store, stage: str) -> Iterator[Path]:
+def scratch_folder(store: Store, stage: str) -> Iterator[Path]:
     """A scratch folder for work that is not kept; those of killed processes are cleared away."""
     folder = store.root / "work"
     with writing(folder):

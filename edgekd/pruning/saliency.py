@@ -12,7 +12,7 @@ from edgekd.data.splits import Splits
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SaliencyData:
     """The `batch` of a criterion's contract.
 
     Attributes:

@@ -10,8 +10,17 @@ from edgekd.config import Prune
 from edgekd.errors import ModelError, OverBudgetError
 from edgekd.nn.example import Example
 from edgekd.pruning.groups import NO_PRUNING, Channels, cut_copy, find, name_of, score, width
-from edgekd.pruning.saliency import Evidence
-from edgekd.pruning.widths import Cost, Prices, fewest, given_back, kept, prices, ranking, removed
+from edgekd.pruning.saliency import SaliencyData
+from edgekd.pruning.widths import (
+    Cost,
+    Prices,
+    fewest,
+    kept_channels,
+    prices,
+    ranking,
+    removed_channels,
+    restored_channels,
+)
 
 Criterion = Callable[..., Tensor]
 
@@ -54,7 +63,7 @@ class Goal:
 
 
 def choose(
-    student: nn.Module, channels: Channels, evidence: Evidence, criterion: Criterion, goal: Goal
+    student: nn.Module, channels: Channels, evidence: SaliencyData, criterion: Criterion, goal: Goal
 ) -> list[list[int]] | None:
     """The channels that stay in each group, for the next cut; None where the goal is reached."""
     settings, example = goal.settings, evidence.splits.example
@@ -65,14 +74,14 @@ def choose(
     order = ranking([each / worth for each, worth in zip(scores, goal.worths(price, len(scores)), strict=True)])
 
     def lost(count: int) -> list[int]:
-        return removed(order, count, widths, settings.channel_multiple)
+        return removed_channels(order, count, widths, settings.channel_multiple)
 
     def amount(gone: Sequence[int]) -> int:
         return goal.amount(price.at(gone))
 
     def misses(gone: Sequence[int]) -> Sequence[Miss]:
         assert goal.budget is not None
-        return goal.budget(cut_copy(student, example, names, kept(scores, gone)))
+        return goal.budget(cut_copy(student, example, names, kept_channels(scores, gone)))
 
     def enough(gone: Sequence[int]) -> bool:
         return not misses(gone) if goal.budget else amount(gone) <= settings.keep * goal.amount(goal.whole)
@@ -82,14 +91,14 @@ def choose(
         raise _too_big(misses(lost(len(order))))
     if last is None:
         raise _too_stubborn(settings, amount(lost(len(order))) / goal.amount(goal.whole), channels)
-    gone = given_back(lost(last), order[:last], settings.channel_multiple, enough)
+    gone = restored_channels(lost(last), order[:last], settings.channel_multiple, enough)
     if not any(gone):
         return None
     if goal.cuts_left > 1:
         target = amount(lost(0)) * (amount(gone) / amount(lost(0))) ** (1 / goal.cuts_left)
         count = fewest(last, lambda count: amount(lost(count)) <= target)
         gone = gone if count is None else lost(count)
-    return kept(scores, gone)
+    return kept_channels(scores, gone)
 
 
 def narrowest(model: nn.Module, example: Example, channel_multiple: int) -> nn.Module:
@@ -97,8 +106,8 @@ def narrowest(model: nn.Module, example: Example, channel_multiple: int) -> nn.M
     groups = find(model, example).groups
     widths = [width(group) for group in groups]
     alike = [torch.zeros(channels) for channels in widths]
-    gone = removed(ranking(alike), sum(widths), widths, channel_multiple)
-    return cut_copy(model, example, [name_of(group) for group in groups], kept(alike, gone))
+    gone = removed_channels(ranking(alike), sum(widths), widths, channel_multiple)
+    return cut_copy(model, example, [name_of(group) for group in groups], kept_channels(alike, gone))
 
 
 def _too_big(misses: Sequence[Miss]) -> OverBudgetError:

@@ -84,7 +84,7 @@ def ranking(scores: Sequence[Tensor]) -> list[int]:
     return [int(number) for number in owner[torch.argsort(together, stable=True)]]
 
 
-def removed(order: Sequence[int], count: int, widths: Sequence[int], multiple: int) -> list[int]:
+def removed_channels(order: Sequence[int], count: int, widths: Sequence[int], multiple: int) -> list[int]:
     """How many channels each group loses when the `count` lowest of all go, and what remains is rounded.
 
     The remaining width is the nearest multiple, and at least one multiple; a group that is no wider is left alone, and
@@ -96,7 +96,7 @@ def removed(order: Sequence[int], count: int, widths: Sequence[int], multiple: i
     return [_rounded(full, gone, multiple) for full, gone in zip(widths, lost, strict=True)]
 
 
-def given_back(
+def restored_channels(
     gone: Sequence[int], order: Sequence[int], multiple: int, enough: Callable[[Sequence[int]], bool]
 ) -> list[int]:
     """How many channels each group loses once what rounding took too much is back, a multiple at a time.
@@ -114,7 +114,7 @@ def given_back(
     return left
 
 
-def kept(scores: Sequence[Tensor], gone: Sequence[int]) -> list[list[int]]:
+def kept_channels(scores: Sequence[Tensor], gone: Sequence[int]) -> list[list[int]]:
     """The channels that remain in each group when its `gone` lowest are taken, in their old order."""
     return [sorted(torch.argsort(group, stable=True)[lost:].tolist()) for group, lost in zip(scores, gone, strict=True)]
 

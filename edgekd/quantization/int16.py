@@ -30,14 +30,14 @@ from edgekd.graph.ops import (
 from edgekd.graph.structure import Graph, Operator, Tensor
 from edgekd.quantization.islands import real_tensors
 
-WIDE: tuple[type[Operator], ...] = (
+INT16: tuple[type[Operator], ...] = (
     Add, AveragePool2d, Concat, Conv2d, ConvTranspose2d, GlobalAveragePool, Linear, MaxPool2d, Mean, Mul, Pad, Relu,
     Reshape, Slice, Sub, Transpose,
 )  # fmt: skip
 """Operators with kernels for int16 activations that were reproduced bit for bit."""
 
 
-def with_wide_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
+def with_int16_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
     """A float graph in which `layers` read and give 16-bit codes; its inputs and outputs keep 8 bits.
 
     Raises:
@@ -50,7 +50,7 @@ def with_wide_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
                 f"layer {op.name} ({type(op).__name__}, {op.source}) is to be kept in float and to have 16 bits",
                 "name it in quantize.float_layers or in quantize.int16_layers",
             )
-        if op.name in inside and (not isinstance(op, WIDE) or graph.tensors[op.output].like):
+        if op.name in inside and (not isinstance(op, INT16) or graph.tensors[op.output].like):
             raise UnsupportedOperatorError(
                 f"layer {op.name} ({type(op).__name__}, {op.source}) has no kernel for 16-bit activations",
                 "take it out of quantize.int16_layers, or name it in quantize.float_layers",

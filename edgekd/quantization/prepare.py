@@ -10,7 +10,7 @@ from edgekd.graph.ops import Dequantize, Quantize, Requantize
 from edgekd.graph.structure import Graph
 from edgekd.quantization.equalise import equalised, pairs
 from edgekd.quantization.inputs import Normalisation, View, fold
-from edgekd.quantization.int16 import with_wide_layers
+from edgekd.quantization.int16 import with_int16_layers
 from edgekd.quantization.islands import with_islands
 
 SUGGESTED = 3
@@ -49,17 +49,17 @@ def prepared(
         ConfigError: `float_layers` or `int16_layers` names what is no operator of the graph.
         UnsupportedOperatorError: one of `int16_layers` has no kernel for 16-bit activations.
     """
-    kept, wide = named(graph, float_layers), named(graph, int16_layers, "int16_layers")
+    kept, wide = matching_operators(graph, float_layers), matching_operators(graph, int16_layers, "int16_layers")
     in_front, border, count = "", 0.0, 0
     if view is not None:
         graph, in_front, border = fold(graph, normalisation, view)
     if equalise:
         count, graph = len(pairs(graph)), equalised(graph)
-    graph = with_wide_layers(with_islands(graph, kept), wide)
+    graph = with_int16_layers(with_islands(graph, kept), wide)
     return Prepared(graph, in_front, border, count, kept, wide)
 
 
-def in_float(graph: Graph) -> Graph:
+def without_boundaries(graph: Graph) -> Graph:
     """A prepared graph without the boundaries of float and of wide layers, which say nothing where all is float."""
     same: dict[str, str] = {}
     operators = []
@@ -74,7 +74,7 @@ def in_float(graph: Graph) -> Graph:
     return replace(graph, tensors=tensors, operators=tuple(operators), outputs=outputs)
 
 
-def named(graph: Graph, patterns: Sequence[str], setting: str = "float_layers") -> tuple[str, ...]:
+def matching_operators(graph: Graph, patterns: Sequence[str], setting: str = "float_layers") -> tuple[str, ...]:
     """The operators that the patterns name (* and ? stand for any characters), in order of execution."""
     names = [op.name for op in graph.operators]
     found: set[str] = set()

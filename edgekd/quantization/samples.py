@@ -38,6 +38,6 @@ class Samples:
         return replace(self, positions=self.positions[:count], size=min(self.size, count))
 
 
-def chosen(splits: Splits, count: int, seed: int) -> Samples:
+def calibration_samples(splits: Splits, count: int, seed: int) -> Samples:
     """So many by chance, in the order of the split."""
     return Samples(splits, np.sort(epoch_order(len(splits.train), seed, 0)[:count]))

@@ -22,7 +22,7 @@ from edgekd.graph.structure import Graph, Kernels
 from edgekd.nn.outputs import answer
 from edgekd.quantization import calibration, inputs
 from edgekd.quantization.bias_correction import affordable, correct_biases
-from edgekd.quantization.samples import BATCH, Samples, chosen
+from edgekd.quantization.samples import BATCH, Samples, calibration_samples
 from edgekd.quantization.simulate import Simulation
 from edgekd.training import distributed
 from edgekd.training.evaluate import accuracies
@@ -79,7 +79,7 @@ def quantize(
         teacher: it is given batches that are normalised so too.
         views: those that its answers are stored for.
     """
-    simulation = calibrated(graph, chosen(splits, settings.calibration, seed), settings, kernels)
+    simulation = calibrated(graph, calibration_samples(splits, settings.calibration, seed), settings, kernels)
     before = None
     if settings.baseline:
         before = distributed.from_main(lambda: accuracies(simulation, splits, title="quantize: before training"))

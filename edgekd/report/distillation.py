@@ -1,7 +1,7 @@
 """The section on what the teacher passed on: its sentences and tables, worded once for Markdown, HTML and terminal."""
 
 from edgekd.report import units
-from edgekd.results import FEW_MISTAKES, ClassTransfer, Distillation, Figure, Report, Spread
+from edgekd.results import FEW_MISTAKES, ClassTransfer, Distillation, Quantity, Report, Spread
 
 SHOWN = 20  # classes: of more, those that agree least with the teacher
 COMPARISON = ("on the test set", ">teacher", ">student", ">the same student alone")
@@ -168,12 +168,12 @@ def _spread(found: Spread | None) -> str:
     return words
 
 
-def _with_error(figure: Figure | None) -> str:
+def _with_error(figure: Quantity | None) -> str:
     """98.1 % ± 0.2."""
     error = f" ± {figure.error:.1f}" if figure and figure.value is not None and figure.error is not None else ""
     return _cell(figure) + error
 
 
-def _cell(figure: Figure | None) -> str:
+def _cell(figure: Quantity | None) -> str:
     """A table's cell: empty where nothing can be told."""
     return "" if figure is None or figure.value is None else units.text(figure)

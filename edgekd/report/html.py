@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from edgekd.report import distillation, plots, sentences, units
 from edgekd.report.svg import Drawing
-from edgekd.results import Figure, Report
+from edgekd.results import Quantity, Report
 
 
 def html(report: Report) -> str:
@@ -79,7 +79,7 @@ def _inline(drawing: Drawing) -> Markup:
     return Markup(str(drawing))
 
 
-def _error(figure: Figure | None) -> str:
+def _error(figure: Quantity | None) -> str:
     """± 0.6 points, or how far the slowest round of a latency lay."""
     if figure is None or figure.value is None or figure.error is None:
         return ""
@@ -87,7 +87,7 @@ def _error(figure: Figure | None) -> str:
     return f"{sign} {units.amount(figure.error, figure.unit).removesuffix(' %').removesuffix('x')}"
 
 
-def _how(figure: Figure) -> str:
+def _how(figure: Quantity) -> str:
     """How a figure came about, or what would fill its cell."""
     if figure.value is None:
         return figure.remedy

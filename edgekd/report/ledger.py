@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from edgekd.report import verdicts
 from edgekd.report.verdicts import Verdict
-from edgekd.results import Boundary, Figure, Measurements, StageRow, accuracy_on
+from edgekd.results import Boundary, Measurements, Quantity, StageRow, accuracy_on
 
 Metrics = Mapping[str, Any]
 Row = Literal["teacher", "distilled", "pruned", "int8"]
@@ -25,7 +25,7 @@ def rows(
 ) -> tuple[StageRow, ...]:
     """The four rows, with what each stage changed and whether that paid."""
     samples = int(metrics["data"]["test"])
-    accuracies: dict[Row, Figure] = {
+    accuracies: dict[Row, Quantity] = {
         "teacher": _teacher_accuracy(metrics["teacher"], samples),
         "distilled": _accuracy(metrics["distill"]["accuracy"], "the torch model", samples),
         "pruned": _accuracy(metrics["prune"]["accuracy"], "the torch model", samples),
@@ -61,24 +61,24 @@ def rows(
     return tuple(found)
 
 
-def difference(one: Figure, other: Figure, source: str) -> Figure:
+def difference(one: Quantity, other: Quantity, source: str) -> Quantity:
     """Accuracy points between two rows."""
     if one.value is None or other.value is None:
-        return Figure(unit="points", remedy=one.remedy or other.remedy)
-    return Figure(value=_value(one) - _value(other), unit="points", origin="measured-host", source=source)
+        return Quantity(unit="points", remedy=one.remedy or other.remedy)
+    return Quantity(value=_value(one) - _value(other), unit="points", origin="measured-host", source=source)
 
 
 def _verdicts(
     metrics: Mapping[str, Metrics],
-    accuracies: Mapping[Row, Figure],
-    sizes: Mapping[Row, Figure],
+    accuracies: Mapping[Row, Quantity],
+    sizes: Mapping[Row, Quantity],
     measured: Measurements,
     samples: int,
 ) -> dict[Row, Verdict]:
     distilled, pruned, int8 = (_value(accuracies[stage]) for stage, _ in ROWS[1:])
     macs = metrics["export"]["macs"]
     ratios = {row.file: row.ratio_to_float for row in measured.latencies if row.ratio_to_float is not None}
-    shipped, unknown = sizes["int8"].source, Figure(unit="x", remedy="its float baseline was not timed")
+    shipped, unknown = sizes["int8"].source, Quantity(unit="x", remedy="its float baseline was not timed")
     return {
         "teacher": Verdict(None, _origin_of(metrics["teacher"])),
         "distilled": verdicts.distilled(
@@ -119,10 +119,10 @@ def _methods(quantized: Metrics) -> dict[str, float | None]:
     return {"ptq": ptq, "qat": None if quantized.get("method") == "ptq" else quantized["accuracy"]}
 
 
-def _teacher_accuracy(teacher: Metrics, samples: int) -> Figure:
+def _teacher_accuracy(teacher: Metrics, samples: int) -> Quantity:
     """Of what answers: a network, or several teachers as one; unknown where only training samples were answered."""
     if teacher["accuracy"] is None:
-        return Figure(unit="%", remedy="test_logits or test_probabilities in the file of teacher.answers")
+        return Quantity(unit="%", remedy="test_logits or test_probabilities in the file of teacher.answers")
     return _accuracy(teacher["accuracy"], "its answers" if teacher.get("members") else "the torch model", samples)
 
 
@@ -134,50 +134,50 @@ def _origin_of(teacher: Metrics) -> str:
     return several + ("not trained here" if members else "from a checkpoint, not trained here")
 
 
-def _accuracy(value: float, of: str, samples: int) -> Figure:
+def _accuracy(value: float, of: str, samples: int) -> Quantity:
     return accuracy_on(value, samples, f"{of} on {samples:,} test samples")
 
 
-def _int8_accuracy(metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary], samples: int) -> Figure:
+def _int8_accuracy(metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary], samples: int) -> Quantity:
     for boundary in boundaries:
         if boundary.name.startswith("reference") and boundary.accuracy.value is not None:
             return _accuracy(boundary.accuracy.value, f"the integer {boundary.name}", samples)
     return _accuracy(metrics["quantize"]["accuracy"], "the trained simulation", samples)
 
 
-def _size(stage: str, brought: int | None, name: str, parameters: Figure, export: Path) -> Figure:
+def _size(stage: str, brought: int | None, name: str, parameters: Quantity, export: Path) -> Quantity:
     """Of the stage's file in the format that the target runs, or of its weights where it has none."""
     kind = next(kind for kind in ("tflite", "onnx") if (export / f"model.{kind}").is_file())
     files = {"pruned": f"model_float.{kind}", "int8": f"model.{kind}"}
     file = files.get(stage, f"stages/{name}.{kind}")
     if (export / file).is_file():
-        return Figure(value=(export / file).stat().st_size, unit="B", origin="counted", source=file)
+        return Quantity(value=(export / file).stat().st_size, unit="B", origin="counted", source=file)
     if brought is not None:
-        return Figure(value=brought, unit="B", origin="counted", source="the file that was brought along")
+        return Quantity(value=brought, unit="B", origin="counted", source="the file that was brought along")
     if parameters.value is None:
-        return Figure(unit="B", remedy="teacher.file or a torch model: there is nothing here to weigh")
+        return Quantity(unit="B", remedy="teacher.file or a torch model: there is nothing here to weigh")
     source = "4 bytes for each parameter: it has no file"
-    return Figure(value=4 * _value(parameters), unit="B", origin="counted", source=source)
+    return Quantity(value=4 * _value(parameters), unit="B", origin="counted", source=source)
 
 
-def _parameters(metrics: Mapping[str, Metrics], name: str) -> Figure:
+def _parameters(metrics: Mapping[str, Metrics], name: str) -> Quantity:
     """Of the captured graph, batch norm folded; of the torch model where its graph could not be captured."""
     captured = metrics["export"]["parameters"].get(name)
     if captured is not None:
-        return Figure(value=captured, unit="parameters", origin="counted", source="the captured graph")
+        return Quantity(value=captured, unit="parameters", origin="counted", source="the captured graph")
     if metrics[name]["parameters"] is None:
-        return Figure(unit="parameters", remedy="a torch model: what comes from outside is not looked into")
-    return Figure(value=metrics[name]["parameters"], unit="parameters", origin="counted", source="the torch model")
+        return Quantity(unit="parameters", remedy="a torch model: what comes from outside is not looked into")
+    return Quantity(value=metrics[name]["parameters"], unit="parameters", origin="counted", source="the torch model")
 
 
-def _of_graph(exported: Metrics, what: str, name: str, unit: str, source: str) -> Figure:
+def _of_graph(exported: Metrics, what: str, name: str, unit: str, source: str) -> Quantity:
     value = (exported.get(what) or {}).get(name)
     if value is None:
-        return Figure(unit=unit, remedy=f"the {name}'s graph could not be captured: see the notes of export")
-    return Figure(value=value, unit=unit, origin="predicted" if source == "memory plan" else "counted", source=source)
+        return Quantity(unit=unit, remedy=f"the {name}'s graph could not be captured: see the notes of export")
+    return Quantity(value=value, unit=unit, origin="predicted" if source == "memory plan" else "counted", source=source)
 
 
-def _value(figure: Figure) -> float:
+def _value(figure: Quantity) -> float:
     if figure.value is None:
         raise ValueError(f"this figure is empty: {figure.remedy}")
     return figure.value

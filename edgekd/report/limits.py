@@ -4,13 +4,13 @@ from typing import Literal
 
 from edgekd.config import Limits
 from edgekd.report.units import amount
-from edgekd.results import Figure, LimitRow
+from edgekd.results import LimitRow, Quantity
 
 Limit = Literal["size", "peak RAM", "flash", "latency", "accuracy drop"]
 
 
 def rows(
-    limits: Limits, *, size: Figure, peak_ram: Figure, latency: Figure, accuracy_drop: Figure
+    limits: Limits, *, size: Quantity, peak_ram: Quantity, latency: Quantity, accuracy_drop: Quantity
 ) -> tuple[LimitRow, ...]:
     """One row for each limit that is set.
 
@@ -19,7 +19,7 @@ def rows(
         accuracy_drop: points that the int8 network lost against the teacher.
     """
     flash = size.model_copy(update={"source": f"{size.source}; the runtime's own code is not counted"})
-    pairs: tuple[tuple[Limit, float | None, Figure], ...] = (
+    pairs: tuple[tuple[Limit, float | None, Quantity], ...] = (
         ("size", limits.size_bytes, size),
         ("peak RAM", limits.peak_ram_bytes, peak_ram),
         ("flash", limits.flash_bytes, flash),
@@ -29,8 +29,8 @@ def rows(
     return tuple(_row(name, float(allowed), reached) for name, allowed, reached in pairs if allowed is not None)
 
 
-def _row(name: Limit, allowed: float, reached: Figure) -> LimitRow:
-    given = Figure(value=allowed, unit=reached.unit, origin="given", source="[limits]")
+def _row(name: Limit, allowed: float, reached: Quantity) -> LimitRow:
+    given = Quantity(value=allowed, unit=reached.unit, origin="given", source="[limits]")
     if reached.value is None:
         return LimitRow(limit=name, allowed=given, reached=reached, met=None)
     over = reached.value - allowed

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from edgekd.report import distillation, sentences, units
-from edgekd.results import Boundary, Distillation, Figure, Report
+from edgekd.results import Boundary, Distillation, Quantity, Report
 
 LEDGER = (
     "stage",
@@ -175,14 +175,14 @@ def _made_with(report: Report) -> str:
     return "\n".join([*lines, f"- trained by: {trained}"] if trained else lines)
 
 
-def _with_error(figure: Figure) -> str:
+def _with_error(figure: Quantity) -> str:
     if figure.value is None or figure.error is None:
         return units.text(figure)
     sign = "+" if figure.unit == "ms" else "± "  # a latency is the lowest of its rounds: the others lie above it
     return f"{units.text(figure)} ({sign}{units.amount(figure.error, figure.unit)})"
 
 
-def _origin(figure: Figure) -> str:
+def _origin(figure: Quantity) -> str:
     return f"{figure.origin}: {figure.source}" if figure.value is not None else figure.remedy
 
 

@@ -1,7 +1,7 @@
 """The report's few sentences, worded once for the terminal, the Markdown and the HTML page."""
 
 from edgekd.report.units import UNKNOWN, amount, text
-from edgekd.results import Boundary, Figure, LimitRow, Report
+from edgekd.results import Boundary, LimitRow, Quantity, Report
 
 NAMES = {
     "litert": "LiteRT",
@@ -104,7 +104,7 @@ def machine(report: Report) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
-def _remedy(figure: Figure) -> str:
+def _remedy(figure: Quantity) -> str:
     return f": {figure.remedy}" if figure.value is None else f" ({figure.origin})"
 
 

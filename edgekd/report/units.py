@@ -1,11 +1,11 @@
 """Figures as people read them: 9.8 kB, 0.4 M, 0.71x, +0.3."""
 
-from edgekd.results import Figure
+from edgekd.results import Quantity
 
 UNKNOWN = "unknown"
 
 
-def text(figure: Figure | None) -> str:
+def text(figure: Quantity | None) -> str:
     """A figure's value with its unit; "unknown" for an empty cell."""
     if figure is None:
         return ""
@@ -59,7 +59,7 @@ def duration(milliseconds: float) -> str:
     return f"{microseconds:.1f} µs" if microseconds < 9.95 else f"{microseconds:.0f} µs"
 
 
-def change(figure: Figure | None) -> str:
+def change(figure: Quantity | None) -> str:
     """Accuracy points with their sign."""
     if figure is None or figure.value is None:
         return ""

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
 from edgekd.report.units import signed
-from edgekd.results import Figure, accuracy_error
+from edgekd.results import Quantity, accuracy_error
 
 HERE = "on this host"
 
@@ -79,7 +79,7 @@ def pruned(
     size_ratio: float,
     change: float,
     samples_error: float,
-    latency: Figure,
+    latency: Quantity,
 ) -> Verdict:
     """Against the distilled student.
 
@@ -106,7 +106,7 @@ def pruned(
     return _weigh("partly", f"smaller yes, faster no: {times}, within noise; {saved}{price}", change, samples_error)
 
 
-def int8(*, size_ratio: float, change: float, samples_error: float, latency: Figure) -> Verdict:
+def int8(*, size_ratio: float, change: float, samples_error: float, latency: Quantity) -> Verdict:
     """Against the pruned student in float.
 
     Args:
@@ -133,7 +133,7 @@ def int8(*, size_ratio: float, change: float, samples_error: float, latency: Fig
     return _weigh(paid, f"size {size_word}, speed no: {smaller}, {speed}{price}", change, samples_error)
 
 
-def in_other_formats(verdict: Verdict, ratios: Mapping[str, Figure]) -> Verdict:
+def in_other_formats(verdict: Verdict, ratios: Mapping[str, Quantity]) -> Verdict:
     """The int8 verdict, with the other formats whose int8 file is not faster than its float file.
 
     Args:
@@ -170,7 +170,7 @@ def _weigh(paid: Literal["yes", "partly", "no"], words: str, change: float, erro
     return Verdict("partly" if paid == "yes" and change < -error else paid, words)
 
 
-def _speed(latency: Figure) -> Literal["faster", "slower", "same"]:
+def _speed(latency: Quantity) -> Literal["faster", "slower", "same"]:
     assert latency.value is not None
     if abs(latency.value - 1) <= (latency.error or 0.0):
         return "same"

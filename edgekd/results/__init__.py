@@ -11,7 +11,7 @@ from edgekd.results.distillation import (
     LayerSimilarity,
     Spread,
 )
-from edgekd.results.quantity import Figure, Origin, Record, accuracy_error, accuracy_on
+from edgekd.results.quantity import Origin, Quantity, Record, accuracy_error, accuracy_on
 from edgekd.results.report import Report, schema
 from edgekd.results.rows import (
     Boundary,
@@ -25,7 +25,7 @@ from edgekd.results.rows import (
 )  # fmt: skip
 
 __all__ = [
-    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "Figure", "FileRow", "LatencyRow",
-    "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Record", "Report",
-    "Spread", "StageRow", "accuracy_error", "accuracy_on", "schema",
+    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "LatencyRow",
+    "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Quantity", "Record",
+    "Report", "Spread", "StageRow", "accuracy_error", "accuracy_on", "schema",
 ]  # fmt: skip

@@ -1,12 +1,12 @@
 """The report's section on what the teacher passed on."""
 
-from edgekd.results.quantity import Figure, Record
+from edgekd.results.quantity import Quantity, Record
 
 
 class Spread(Record):
     """One quantity of several trainings that differ by their seed alone."""
 
-    mean: Figure
+    mean: Quantity
     """Its `error` is one standard error of the mean over the seeds; of one seed's accuracy, of the test samples."""
 
     each: tuple[float, ...]
@@ -35,10 +35,10 @@ class ClassTransfer(Record):
     name: str
     samples: int
 
-    agreement: Figure
+    agreement: Quantity
     """Share of these samples with the teacher's top-1 class."""
 
-    agreement_alone: Figure | None = None
+    agreement_alone: Quantity | None = None
 
     mistakes: int
     """That the teacher makes here."""
@@ -46,16 +46,16 @@ class ClassTransfer(Record):
     taken_for: str = ""
     """The wrong class that it gives most often."""
 
-    repeated: Figure
+    repeated: Quantity
     """Share of the teacher's mistakes to which the student gives the same wrong answer."""
 
-    repeated_alone: Figure | None = None
+    repeated_alone: Quantity | None = None
 
-    by_chance: Figure
+    by_chance: Quantity
     """The same for a student that gives its answers to the class's samples in any order; error: one standard
     deviation."""
 
-    consistency: Figure
+    consistency: Quantity
     """Error consistency with the teacher: kappa of being right and wrong on the same samples, 0 by chance."""
 
     inherited: bool
@@ -69,10 +69,10 @@ class AlongTheWay(Record):
     what: str
     """A window of the stream, an assistant, a shallow classifier, or the test set under attack."""
 
-    accuracy: Figure
+    accuracy: Quantity
     """Of the student; of the assistant or the classifier that `what` names."""
 
-    accuracy_teacher: Figure | None = None
+    accuracy_teacher: Quantity | None = None
 
 
 class Distillation(Record):
@@ -96,13 +96,13 @@ class Distillation(Record):
     accuracy: Spread
     accuracy_alone: Spread | None = None
 
-    gain: Figure | None = None
+    gain: Quantity | None = None
     """Points over the student alone, paired by seed; error: one standard error of the mean over several seeds."""
 
     unknown: str = ""
     """Why nothing below is known, where the teacher can't be asked about the test set."""
 
-    accuracy_teacher: Figure | None = None
+    accuracy_teacher: Quantity | None = None
 
     agreement: Spread | None = None
     """Share of samples with the teacher's top-1 class."""
@@ -114,14 +114,14 @@ class Distillation(Record):
 
     calibration: Spread
     calibration_alone: Spread | None = None
-    calibration_teacher: Figure | None = None
+    calibration_teacher: Quantity | None = None
 
     repeated: Spread | None = None
     """Share of the teacher's mistakes to which the student gives the same wrong answer."""
 
     repeated_alone: Spread | None = None
 
-    by_chance: Figure | None = None
+    by_chance: Quantity | None = None
     """The same for a student that gives its answers to each class's samples in any order."""
 
     consistency: Spread | None = None

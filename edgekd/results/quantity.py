@@ -14,7 +14,7 @@ class Record(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
 
-class Figure(Record):
+class Quantity(Record):
     """A number with its origin, or the reason why there is none."""
 
     value: float | None = None
@@ -52,7 +52,7 @@ def accuracy_error(accuracy: float, samples: int) -> float:
     return math.sqrt(accuracy * (100 - accuracy) / samples)
 
 
-def accuracy_on(accuracy: float, samples: int, source: str) -> Figure:
+def accuracy_on(accuracy: float, samples: int, source: str) -> Quantity:
     """An accuracy in percent, found by this machine on so many samples."""
     error = accuracy_error(accuracy, samples)
-    return Figure(value=accuracy, unit="%", origin="measured-host", source=source, error=error)
+    return Quantity(value=accuracy, unit="%", origin="measured-host", source=source, error=error)

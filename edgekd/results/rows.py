@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from edgekd.results.quantity import Figure, Record
+from edgekd.results.quantity import Quantity, Record
 
 
 class StageRow(Record):
@@ -10,22 +10,22 @@ class StageRow(Record):
 
     stage: Literal["teacher", "distilled", "pruned", "int8"]
 
-    accuracy: Figure
+    accuracy: Quantity
     """On the test set. For int8: of the integer reference, which the files reproduce."""
 
-    change: Figure | None = None
+    change: Quantity | None = None
     """Accuracy points against the row before; None in the first row."""
 
-    size: Figure
+    size: Quantity
     """Of the stage's file; of its float weights where no file could be written."""
 
-    macs: Figure
-    parameters: Figure
+    macs: Quantity
+    parameters: Quantity
 
-    peak_ram: Figure
+    peak_ram: Quantity
     """Activations at their widest, by the memory plan: float32 ones before int8."""
 
-    latency_ratio: Figure
+    latency_ratio: Quantity
     """Time of one inference against the distilled student in float."""
 
     paid: Literal["yes", "no", "partly", "unknown", "skipped"] | None = None
@@ -51,12 +51,12 @@ class Boundary(Record):
     name: str
     """teacher, distilled, pruned, simulation, reference (kernels), or a runtime: litert, onnxruntime and so on."""
 
-    accuracy: Figure
+    accuracy: Quantity
 
     against: str | None = None
     """The boundary it is compared with."""
 
-    agreement: Figure | None = None
+    agreement: Quantity | None = None
     """Share of samples with the same top-1 class, in percent."""
 
     outputs: int | None = None
@@ -106,9 +106,9 @@ class LatencyRow(Record):
     runtime: str
     """The runtime with its version, kernel set and threads; for a device, where it would run."""
 
-    latency: Figure
+    latency: Quantity
 
-    ratio_to_float: Figure | None = None
+    ratio_to_float: Quantity | None = None
     """Against the float file of the same format."""
 
     rounds_ms: tuple[float, ...] = ()
@@ -121,10 +121,10 @@ class Measurements(Record):
     operators: tuple[OperatorRow, ...]
     latencies: tuple[LatencyRow, ...]
 
-    stage_latency: dict[str, Figure]
+    stage_latency: dict[str, Quantity]
     """For teacher, distilled, pruned and int8: time of one inference against the distilled student in float."""
 
-    device_latency: Figure
+    device_latency: Quantity
     """Of the int8 file on the target device."""
 
     machine: dict[str, Any]
@@ -135,8 +135,8 @@ class LimitRow(Record):
     """One limit of the target."""
 
     limit: Literal["size", "peak RAM", "flash", "latency", "accuracy drop"]
-    allowed: Figure
-    reached: Figure
+    allowed: Quantity
+    reached: Quantity
 
     met: bool | None
     """None where the figure is not known."""

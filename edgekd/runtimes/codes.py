@@ -8,7 +8,7 @@ SHIFT = 128
 """uint8 code = int8 code + SHIFT."""
 
 
-def taken(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
+def to_file_codes(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
     """(N, *shape) in torch's order, in the dtype and order of a file's input; indices as they are."""
     if info.axes:
         codes = codes.transpose(0, *(axis + 1 for axis in info.axes))
@@ -17,7 +17,7 @@ def taken(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
     return np.ascontiguousarray(codes)
 
 
-def given(values: np.ndarray, info: TensorInfo) -> np.ndarray:
+def from_file_codes(values: np.ndarray, info: TensorInfo) -> np.ndarray:
     """What a file's output gave, as int8 codes (N, *shape) in torch's order."""
     if info.axes:
         values = values.transpose(0, *(int(place) + 1 for place in np.argsort(info.axes)))

@@ -15,7 +15,7 @@ from edgekd.errors import MissingExtraError
 from edgekd.graph import cost, integer
 from edgekd.graph.structure import Array, Graph, Mode
 from edgekd.results import LayerDifference
-from edgekd.runtimes.codes import given, taken
+from edgekd.runtimes.codes import from_file_codes, to_file_codes
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,9 @@ class Session:
 
     def run(self, *codes: Array) -> tuple[Array, ...]:
         """Codes (N, *shape) of every input to codes of every output."""
-        feeds = (taken(c, info) for c, info in zip(codes, self._runner.inputs, strict=True))
+        feeds = (to_file_codes(c, info) for c, info in zip(codes, self._runner.inputs, strict=True))
         found = zip(self._runner.run_all(*feeds), self._runner.outputs, strict=True)
-        return tuple(given(values, info) for values, info in found)
+        return tuple(from_file_codes(values, info) for values, info in found)
 
 
 def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:

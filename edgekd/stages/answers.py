@@ -16,7 +16,7 @@ from edgekd.data.batches import Views, applicable
 from edgekd.data.splits import Splits
 from edgekd.distillation.teachers.answer_cache import BATCH, check_space, clear_away, size_bytes, write
 from edgekd.distillation.teachers.answers import Index, save_index
-from edgekd.distillation.teachers.load import answers_alone, asked
+from edgekd.distillation.teachers.load import answers_alone, load_teacher
 from edgekd.training import distributed, runtime
 
 VERSION = 1
@@ -33,7 +33,7 @@ def views_to_store(config: Config, splits: Splits, *, alone: bool) -> tuple[int,
     return config.stored_views, False
 
 
-def foresee(config: Config, data: Path) -> None:
+def precheck(config: Config, data: Path) -> None:
     """Refuse, before anything trains, answers that the disk can't hold; those in the store may be these."""
     splits = Splits.load(data)
     count, _ = views_to_store(config, splits, alone=config.teacher.answers is not None and not config.teacher.also)
@@ -49,7 +49,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     count, any_view = views_to_store(config, splits, alone=answers_alone(read["teacher"]))
     notes: list[str] = []
     if count:
-        teacher = asked(read["teacher"], splits, config.distill.precision, combine=config.distill.combine)
+        teacher = load_teacher(read["teacher"], splits, config.distill.precision, combine=config.distill.combine)
         device = runtime.fabric(Training(), config.compute, unused=False).device
         threads = config.compute.threads or runtime.threads(splits, Training(batch_size=BATCH))
         with runtime.reproducible(threads), torch.no_grad():

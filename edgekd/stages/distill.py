@@ -15,35 +15,35 @@ from torch import nn
 
 from edgekd.config import Config, Distill
 from edgekd.data.splits import Splits, load_positions
-from edgekd.distillation.analysis import Pupils, passed_on, similarities
-from edgekd.distillation.run import Lesson, learn, on_labels
-from edgekd.distillation.setup import Course, prepare, rehearse, teach
+from edgekd.distillation.analysis import TrainedStudents, analyse, similarities
+from edgekd.distillation.run import DistillationRun, learn, without_teacher
+from edgekd.distillation.setup import DistillationSetup, prepare, rehearse, train_student
 from edgekd.distillation.teachers.load import logits_on
 from edgekd.nn import blueprint
 from edgekd.nn.layers import Pair
 from edgekd.training import distributed
-from edgekd.training.evaluate import count_parameters, judged
+from edgekd.training.evaluate import count_parameters, scores_and_logits
 from edgekd.training.fit import FitResult
 
 VERSION = 6
 
 
 @dataclass(frozen=True)
-class Taught:
+class TrainedStudent:
     """A trained student.
 
     Attributes:
-        figures: its accuracies.
+        scores: its accuracies.
         answers: on the test set, logits (N, classes).
     """
 
     student: nn.Module
     result: FitResult
-    figures: dict[str, float]
+    scores: dict[str, float]
     answers: np.ndarray
 
 
-def foresee(config: Config, data: Path) -> None:
+def precheck(config: Config, data: Path) -> None:
     """Refuse teachers, losses and schemes that can't be had together, before even the teacher is trained."""
     rehearse(config, Splits.load(data), load_positions(data))
 
@@ -52,38 +52,38 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves `model/`, the distilled student."""
     splits = Splits.load(read["data"])
     settings, trains = config.distill, config.distill.epochs > 0
-    course = prepare(config, read, splits)
+    setup = prepare(config, read, splits)
     seeds = range(config.seed, config.seed + (settings.seeds if trains else 1))
-    taught: list[Taught] = []
-    alone: list[Taught] = []
+    taught: list[TrainedStudent] = []
+    alone: list[TrainedStudent] = []
     for seed in seeds:
-        lesson = course.lesson(seed, out)
-        result = teach(lesson, config) if trains else FitResult(0, [], distributed.world(), 0, "cpu")
-        taught.append(_judged(lesson, result))
+        distillation = setup.at_seed(seed, out)
+        result = train_student(distillation, config) if trains else FitResult(0, [], distributed.world(), 0, "cpu")
+        taught.append(_judged(distillation, result))
         if settings.baseline and trains:
-            without = _without_teacher(lesson, course.fresh(seed), _epochs_alone(settings, result))
+            without = _without_teacher(distillation, setup.fresh(seed), _epochs_alone(settings, result))
             alone.append(_judged(without, learn(without)))
     shipped = taught[0]
-    distributed.from_main(lambda: blueprint.save(shipped.student, course.plan, out / "model"))
-    found = distributed.from_main(lambda: _transfer(course, read["teacher"], seeds, taught, alone))
+    distributed.from_main(lambda: blueprint.save(shipped.student, setup.plan, out / "model"))
+    found = distributed.from_main(lambda: _transfer(setup, read["teacher"], seeds, taught, alone))
     for file in out.glob("*.ckpt"):
         file.unlink(missing_ok=True)
     names = ("accuracy", "validation_accuracy")
     return {
-        **shipped.figures,
+        **shipped.scores,
         "parameters": count_parameters(shipped.student),
         "processes": shipped.result.processes,
         "losses": shipped.result.losses,
-        **{f"baseline_{name}": alone[0].figures[name] if alone else None for name in names},
+        **{f"baseline_{name}": alone[0].scores[name] if alone else None for name in names},
         "seeds": list(seeds),
-        **{f"each_{name}": [each.figures[name] for each in taught] for name in names},
-        **{f"each_baseline_{name}": [each.figures[name] for each in alone] for name in names},
+        **{f"each_{name}": [each.scores[name] for each in taught] for name in names},
+        **{f"each_baseline_{name}": [each.scores[name] for each in alone] for name in names},
         "transfer": found,
         "scheme": settings.scheme.name,
-        "layers": {"student": course.loss.student_layers, "teacher": course.loss.teacher_layers},
+        "layers": {"student": setup.loss.student_layers, "teacher": setup.loss.teacher_layers},
         "resumed_from": sum(each.result.resumed_from for each in (*taught, *alone)),
         "skipped": not trains,
-        "notes": list(dict.fromkeys([*course.notes, *(n for each in (*taught, *alone) for n in each.result.notes)])),
+        "notes": list(dict.fromkeys([*setup.notes, *(n for each in (*taught, *alone) for n in each.result.notes)])),
     }
 
 
@@ -96,30 +96,36 @@ def _epochs_alone(settings: Distill, result: FitResult) -> int:
     return settings.baseline_epochs or _epochs(settings, result)
 
 
-def _without_teacher(lesson: Lesson, student: nn.Module, epochs: int) -> Lesson:
+def _without_teacher(run: DistillationRun, student: nn.Module, epochs: int) -> DistillationRun:
     """The same training, of the same student, on the labels alone."""
-    assert lesson.checkpoint is not None
-    own = lesson.checkpoint.name == "training.ckpt"
-    name = "baseline.ckpt" if own else f"{lesson.checkpoint.stem}-baseline.ckpt"
+    assert run.checkpoint is not None
+    own = run.checkpoint.name == "training.ckpt"
+    name = "baseline.ckpt" if own else f"{run.checkpoint.stem}-baseline.ckpt"
     return replace(
-        on_labels(lesson), student=student, checkpoint=lesson.checkpoint.with_name(name),
-        settings=lesson.settings.model_copy(update={"epochs": epochs}),
-        title="distill: the same student without the teacher" + ("" if own else f", seed {lesson.seed}"),
+        without_teacher(run), student=student, checkpoint=run.checkpoint.with_name(name),
+        settings=run.settings.model_copy(update={"epochs": epochs}),
+        title="distill: the same student without the teacher" + ("" if own else f", seed {run.seed}"),
     )  # fmt: skip
 
 
-def _judged(lesson: Lesson, result: FitResult) -> Taught:
-    judge = partial(judged, lesson.student, lesson.splits, device=result.device, title=lesson.title)
-    return Taught(lesson.student, result, *distributed.from_main(judge))
+def _judged(run: DistillationRun, result: FitResult) -> TrainedStudent:
+    judge = partial(scores_and_logits, run.student, run.splits, device=result.device, title=run.title)
+    return TrainedStudent(run.student, result, *distributed.from_main(judge))
 
 
 def _transfer(
-    course: Course, teacher: Path, seeds: Sequence[int], taught: Sequence[Taught], alone: Sequence[Taught]
+    setup: DistillationSetup,
+    teacher: Path,
+    seeds: Sequence[int],
+    taught: Sequence[TrainedStudent],
+    alone: Sequence[TrainedStudent],
 ) -> Any:
     """The report's section on what was passed on, in JSON's types."""
-    splits, settings, shown = course.splits, course.config.distill, taught[0].result
+    splits, settings, shown = setup.splits, setup.config.distill, taught[0].result
     answers = logits_on(teacher, splits, "test", settings.combine)
-    groups = [Pupils([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)]
+    groups = [
+        TrainedStudents([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)
+    ]
     facts = {
         "along_the_way": shown.along_the_way,
         "scheme": settings.scheme.name,
@@ -128,9 +134,9 @@ def _transfer(
         "baseline_epochs": _epochs_alone(settings, shown) if alone else None,
         "seeds": tuple(seeds),
     }
-    found = passed_on(splits, groups[0], groups[1], answers, facts)
+    found = analyse(splits, groups[0], groups[1], answers, facts)
     chosen: tuple[Pair, ...] = tuple(
-        dict.fromkeys(pair for term in course.loss.terms for pair in getattr(term, "pairs", ()))
+        dict.fromkeys(pair for term in setup.loss.terms for pair in getattr(term, "pairs", ()))
     )
-    layers, why = similarities(splits, groups[0], groups[1], course.network, chosen)
+    layers, why = similarities(splits, groups[0], groups[1], setup.network, chosen)
     return found.model_copy(update={"layers": layers, "layers_unknown": why}).model_dump(mode="json")

@@ -19,7 +19,7 @@ from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint, tensors
 from edgekd.nn.checkpoint import untrained
 from edgekd.pruning.selection import narrowest
-from edgekd.quantization.prepare import in_float
+from edgekd.quantization.prepare import without_boundaries
 
 VERSION = 5
 
@@ -43,7 +43,7 @@ def export(
     return written
 
 
-def foresee(config: Config, data: Path) -> None:
+def precheck(config: Config, data: Path) -> None:
     """Refuse a student that has an operator without a writer, before anything trains."""
     splits = Splits.load(data)
     _weighed(config, untrained(config.student, splits)[0], splits)
@@ -75,7 +75,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     graphs: dict[str, Graph | None] = {
         "teacher": None,
         "distill": _captured(read["distill"], splits),
-        "prune": in_float(files.load(read["quantize"] / "float")),
+        "prune": without_boundaries(files.load(read["quantize"] / "float")),
         "int8": files.load(read["quantize"] / "graph"),
     }
     notes = []

@@ -11,7 +11,7 @@ from edgekd.config import Config, Device
 from edgekd.devices import host as machine
 from edgekd.devices.latency import Latency, measure, ratio
 from edgekd.graph import cost, files
-from edgekd.results import Figure, LatencyRow, Measurements
+from edgekd.results import LatencyRow, Measurements, Quantity
 from edgekd.training.progress import progress
 
 VERSION = 1
@@ -69,7 +69,7 @@ def latency_rows(export: Path, times: Sequence[Latency], cpu: str) -> tuple[Late
             LatencyRow(
                 file=time.file.relative_to(export).as_posix(),
                 runtime=time.kernels,
-                latency=Figure(
+                latency=Quantity(
                     value=time.lowest_us / 1e3,
                     unit="ms",
                     origin="measured-host",
@@ -83,15 +83,15 @@ def latency_rows(export: Path, times: Sequence[Latency], cpu: str) -> tuple[Late
     return tuple(rows)
 
 
-def ratio_figure(time: Latency, other: Latency, cpu: str) -> Figure:
+def ratio_figure(time: Latency, other: Latency, cpu: str) -> Quantity:
     """One file's time against another's."""
     value, error = ratio(time, other)
     rounds = len(time.rounds_us)
     source = f"{time.file.name} to {other.file.name}; {time.kernels}; {cpu}; median of {rounds} interleaved rounds"
-    return Figure(value=value, unit="x", origin="measured-host", source=source, error=error)
+    return Quantity(value=value, unit="x", origin="measured-host", source=source, error=error)
 
 
-def stage_latency(stages: Mapping[str, Path], times: Sequence[Latency], cpu: str) -> dict[str, Figure]:
+def stage_latency(stages: Mapping[str, Path], times: Sequence[Latency], cpu: str) -> dict[str, Quantity]:
     """Each stage's time against the distilled student's; an empty figure where a file is missing."""
     by_file = {time.file: time for time in times}
     distilled = by_file.get(stages["distilled"])
@@ -101,11 +101,11 @@ def stage_latency(stages: Mapping[str, Path], times: Sequence[Latency], cpu: str
             figures[stage] = ratio_figure(by_file[file], distilled, cpu)
         else:
             missing = file if file not in by_file else stages["distilled"]
-            figures[stage] = Figure(unit="x", remedy=f"{missing.name} could not be written: see the notes of export")
+            figures[stage] = Quantity(unit="x", remedy=f"{missing.name} could not be written: see the notes of export")
     return figures
 
 
-def device_latency(device: Device, file: str) -> Figure:
+def device_latency(device: Device, file: str) -> Quantity:
     """Empty: this version measures no device, and a host's time is not one's."""
     if "micro" in device.runtime.lower():
         how = f"time one inference of {file} in your firmware under {device.runtime}"
@@ -113,9 +113,9 @@ def device_latency(device: Device, file: str) -> Figure:
         how = f"copy {file} there and run LiteRT's benchmark_model --graph={file} --num_threads=1"
     else:
         how = f"copy {file} there and time it under {device.runtime}"
-    return Figure(unit="ms", remedy=f"edgekd does not measure devices yet: {how}")
+    return Quantity(unit="ms", remedy=f"edgekd does not measure devices yet: {how}")
 
 
-def device_row(device: Device, file: str, latency: Figure) -> LatencyRow:
+def device_row(device: Device, file: str, latency: Quantity) -> LatencyRow:
     """The row that waits for the device."""
     return LatencyRow(file=file, runtime=f"{device.runtime} on {device.title or device.name}", latency=latency)

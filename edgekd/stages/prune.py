@@ -28,7 +28,7 @@ from edgekd.formats.estimate import forecast
 from edgekd.nn import blueprint
 from edgekd.nn.outputs import answer
 from edgekd.pruning.groups import Channels, cut, find, name_of
-from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.saliency import SaliencyData
 from edgekd.pruning.selection import Budget, Criterion, Goal, Miss, choose
 from edgekd.pruning.widths import Cost, prices
 from edgekd.training import distributed
@@ -95,7 +95,7 @@ def prune(
         healing = copy.deepcopy(loss)  # its adapters start afresh, as they do in a resumed try
         channels = find(student, splits.example)
         goal = Goal(settings, whole, budget, settings.steps - len(pruned.steps))
-        evidence = Evidence(student, splits, settings.batch_size, _loss_of(student, teacher, healing), chance)
+        evidence = SaliencyData(student, splits, settings.batch_size, _loss_of(student, teacher, healing), chance)
         # The main process decides for all: a last bit that differs between machines could change the order.
         stays = distributed.from_main(lambda: choose(student, channels, evidence, criterion, goal))  # noqa: B023
         if stays is None:

@@ -20,7 +20,7 @@ from edgekd.nn import blueprint
 from edgekd.quantization import inputs
 from edgekd.quantization.islands import RealPart, real_part
 from edgekd.quantization.prepare import Prepared, prepared
-from edgekd.quantization.samples import Samples, chosen
+from edgekd.quantization.samples import Samples, calibration_samples
 from edgekd.quantization.sensitivity import Row, sensitivity
 from edgekd.quantization.simulate import Simulation
 from edgekd.quantization.train import Quantized, calibrated, captured, normalisation, quantize, sensor_view
@@ -43,7 +43,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     splits, settings = Splits.load(read["data"]), config.quantize
     model, _ = blueprint.load(read["prune"] / "model")
     graph = captured(model, splits)
-    samples = chosen(splits, settings.calibration, config.seed)
+    samples = calibration_samples(splits, settings.calibration, config.seed)
     view, note = sensor_view(graph, samples, settings) if config.export.input == "raw" else (None, "")
     ready = prepared(
         graph,

@@ -115,7 +115,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
         if source.foreign:
             number = len(parts)
             parts.append(
-                distributed.from_main(lambda: several.brought(source, splits, data, place(out, number)))  # noqa: B023
+                distributed.from_main(lambda: several.save_external(source, splits, data, place(out, number)))  # noqa: B023
             )
             continue
         for member in range(settings.members if source is settings else 1):
@@ -134,7 +134,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
         for group in groups:
             keep(*_specialist(config, generalist, splits, group, out / f"training-{len(parts)}.ckpt"))
     device = next((network.result.device for network in networks), "cpu")
-    metrics = distributed.from_main(lambda: several.judged(out, parts, splits, device))
+    metrics = distributed.from_main(lambda: several.evaluate_parts(out, parts, splits, device))
     doubts = [] if metrics["validation_accuracy"] is None else _doubts(metrics["validation_accuracy"], splits, None)
     return {
         **metrics,
@@ -151,14 +151,14 @@ def _specialist(
     config: Config, generalist: Network, splits: Splits, group: list[int], state: Path
 ) -> tuple[Network, Part]:
     """A network of the generalist's kind for the classes of a cluster, and a dustbin for all others."""
-    lesson, correction = specialists.lessons(splits, group, config.seed)
-    options = {**generalist.plan.options, "classes": len(lesson.classes)}
+    distillation, correction = specialists.specialist_splits(splits, group, config.seed)
+    options = {**generalist.plan.options, "classes": len(distillation.classes)}
     plan = blueprint.Blueprint(generalist.plan.factory, options)
     model = blueprint.build(plan, seed=config.seed)
     specialists.start_from(model, generalist.model)
-    check_answer(model, lesson, f"specialist {generalist.plan.factory!r}")
+    check_answer(model, distillation, f"specialist {generalist.plan.factory!r}")
     result = train(
-        model, lesson, config.teacher, seed=config.seed, compute=config.compute, augment=config.data.augment,
+        model, distillation, config.teacher, seed=config.seed, compute=config.compute, augment=config.data.augment,
         checkpoint=state, title="teacher: specialist",
     )  # fmt: skip
     return Network(model, plan, result, list(result.notes)), Part(

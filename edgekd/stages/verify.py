@@ -23,7 +23,7 @@ from edgekd.graph.ops import Dequantize
 from edgekd.graph.structure import Array, Graph, Kernels, Mode, kernels_for
 from edgekd.nn import blueprint
 from edgekd.quantization.simulate import Simulation
-from edgekd.results import Boundary, Figure
+from edgekd.results import Boundary, Quantity
 from edgekd.runtimes.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
 from edgekd.training.evaluate import accuracy, logits
 from edgekd.training.progress import progress
@@ -62,11 +62,11 @@ EXACT = Gate()
 def compare(found: Answers, y: Array, against: Answers | None, gate: Gate | None = None) -> Boundary:
     """One row of the parity table; without a gate it only counts."""
     samples = f"{len(y):,} test samples"
-    right = Figure(value=accuracy(found.values, y), unit="%", origin="measured-host", source=samples)
+    right = Quantity(value=accuracy(found.values, y), unit="%", origin="measured-host", source=samples)
     if against is None:
         return Boundary(name=found.name, accuracy=right, kernels=found.kernels)
     same_class = found.values.argmax(axis=1) == against.values.argmax(axis=1)
-    agreement = Figure(value=float(100 * same_class.mean()), unit="%", origin="measured-host", source=samples)
+    agreement = Quantity(value=float(100 * same_class.mean()), unit="%", origin="measured-host", source=samples)
     row = Boundary(name=found.name, accuracy=right, against=against.name, agreement=agreement, kernels=found.kernels)
     if not (np.issubdtype(found.values.dtype, np.integer) and np.issubdtype(against.values.dtype, np.integer)):
         return row
@@ -125,7 +125,7 @@ def verify(
     return rows
 
 
-def foresee(config: Config, data: Path) -> None:
+def precheck(config: Config, data: Path) -> None:
     """Refuse a runtime that is not installed, before anything trains."""
     for name in config.verify.runtimes:
         require(name)

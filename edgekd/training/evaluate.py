@@ -40,10 +40,10 @@ def accuracy(logits: np.ndarray, y: np.ndarray) -> float:
 
 def accuracies(model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str) -> dict[str, float]:
     """The two figures that every trained stage reports, in percent: on the test and on the validation split."""
-    return judged(model, splits, device=device, title=title)[0]
+    return scores_and_logits(model, splits, device=device, title=title)[0]
 
 
-def judged(
+def scores_and_logits(
     model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str
 ) -> tuple[dict[str, float], np.ndarray]:
     """(`accuracies`, the answers to the test split, (N, classes)); TrainingError where they are not finite."""

@@ -125,7 +125,7 @@ class _Fit:
             self.module, self.splits, self.settings, self.augment, self.views, self.seed, self.title
         )
         optimizer = optimizer_for(self.module, self.settings)
-        state, note = resume.kept(self.checkpoint, run)
+        state, note = resume.load_state(self.checkpoint, run)
         if note:
             self._note(note)
         if state is not None:
@@ -141,8 +141,8 @@ class _Fit:
                 losses.append(self._epoch(epoch, advance))
                 self._share_buffers()
                 kept = resume.State(run, epoch + 1, losses, self.module.state_dict(), optimizer.state_dict())
-                resume.keep(self.checkpoint, kept)
-        runtime.come_home(self.module)
+                resume.save_state(self.checkpoint, kept)
+        runtime.to_cpu(self.module)
         device = str(self.fabric.device)
         return FitResult(len(losses), losses, self.world, done, device, tuple(self.notes))
 

@@ -54,14 +54,14 @@ def fingerprint(
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def keep(path: Path | None, state: State) -> None:
+def save_state(path: Path | None, state: State) -> None:
     """Write the state, from the main process alone."""
     if path is not None and is_main():
         path.parent.mkdir(parents=True, exist_ok=True)
         tensors.write(path, {field: getattr(state, field) for field in State.__dataclass_fields__})
 
 
-def kept(path: Path | None, run: str) -> tuple[State | None, str]:
+def load_state(path: Path | None, run: str) -> tuple[State | None, str]:
     """(the state to go on from, "") or (None, a note on why what was kept is of no use); the same in every process."""
     return from_main(lambda: _read(path, run))
 

@@ -59,7 +59,7 @@ def channels_last_weights(module: nn.Module) -> None:
             parameter.data = channels_last(parameter.data)
 
 
-def come_home(module: nn.Module) -> None:
+def to_cpu(module: nn.Module) -> None:
     """As it came: on the CPU, in the usual memory layout, without gradients."""
     module.to("cpu")
     for parameter in module.parameters():

@@ -21,7 +21,7 @@ from edgekd.config.resolve import SettingsLike
 from edgekd.disk import writing
 from edgekd.errors import ConfigError
 from edgekd.pipeline.build import STAGES, folders, to_stderr
-from edgekd.pipeline.ranks import ALONE, launched
+from edgekd.pipeline.ranks import ALONE, torchrun_processes
 from edgekd.pipeline.stage import Log, recipe, run_cached, view
 from edgekd.pipeline.store import Store
 from edgekd.tuning import space as search
@@ -60,7 +60,7 @@ def tune(
         MissingExtraError: Optuna, or the database's driver, is not installed.
     """
     optuna = optuna_or_remedy()
-    if launched().world > 1:
+    if torchrun_processes().world > 1:
         raise ConfigError("edgekd tune trains in one process", "start it several times; they share the study")
     resolved = search.configured(target, config, settings)
     folder, shelf = folders(resolved, out, store)
@@ -84,7 +84,7 @@ def tune(
     return found, folder
 
 
-def in_words(found: Study, folder: Path) -> str:
+def summary(found: Study, folder: Path) -> str:
     """What the command ends on."""
     pruned = sum(trial.state == "pruned" for trial in found.trials)
     lines = [f"{found.title}: {len(found.trials)} trials, {pruned} of them pruned; seed {found.seed}"]
@@ -130,7 +130,7 @@ def _task(
         made[stage.name] = run_cached(stage, resolved, made, shelf, ALONE, log).folder
         if stage.name == "data":
             for later in (*before, distill):
-                later.foresee(resolved, made["data"])
+                later.precheck(resolved, made["data"])
     if not space:
         space = search.usual(
             resolved, importlib.import_module("edgekd.distillation.setup").layer_choices(view(distill, resolved), made)

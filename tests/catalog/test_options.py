@@ -36,7 +36,7 @@ def test_right_ones_come_back_as_they_were_written():
 
 
 def test_a_users_own_scheme_needs_no_annotations(own_folder):
-    (own_folder / "bare_scheme.py").write_text("def bare(lesson, often): pass\n")
+    (own_folder / "bare_scheme.py").write_text("def bare(distillation, often): pass\n")
     assert typed("scheme", "bare_scheme:bare", {"often": "x"}, "distill.scheme") == {"often": "x"}
     with pytest.raises(ConfigError, match=r"distill\.scheme\.often: Field required"):
         typed("scheme", "bare_scheme:bare", {}, "distill.scheme")

@@ -10,15 +10,15 @@ from torch.nn import functional as F
 from edgekd import catalog
 from edgekd.data.splits import Split, Splits
 from edgekd.pruning.groups import find, score, width
-from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.saliency import SaliencyData
 
 SHAPE = (1, 8, 8)
 
 
-def evidence(model: torch.nn.Module) -> Evidence:
+def evidence(model: torch.nn.Module) -> SaliencyData:
     part = Split(np.random.default_rng(0).integers(0, 256, (8, *SHAPE), dtype=np.uint8), np.arange(8) % 3)
     splits = Splits(part, part, part, ("a", "b", "c"), (0.5,), (0.3,))
-    return Evidence(model, splits, 4, lambda batch: F.cross_entropy(model(batch.x), batch.y), seed=0)
+    return SaliencyData(model, splits, 4, lambda batch: F.cross_entropy(model(batch.x), batch.y), seed=0)
 
 
 @pytest.mark.parametrize("name", catalog.CRITERIA)

@@ -1,17 +1,17 @@
-"""Every scheme of the catalog: (lesson, **options) -> FitResult; the student is trained in place."""
+"""Every scheme of the catalog: (distillation, **options) -> FitResult; the student is trained in place."""
 
 import inspect
 from functools import partial
 
 import pytest
 import torch
-from support.small_training import killed_after, lesson, stripes, tiny
+from support.small_training import killed_after, small_run, stripes, tiny
 
 from edgekd import catalog
 from edgekd.catalog import signatures
 from edgekd.config import Training
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import Lesson, frozen
+from edgekd.distillation.run import DistillationRun, frozen
 from edgekd.training.evaluate import accuracies
 from edgekd.training.fit import FitResult
 
@@ -33,11 +33,11 @@ def name(request):
     return request.param
 
 
-def given(name, tmp_path) -> Lesson:
+def given(name, tmp_path) -> DistillationRun:
     splits, settings = STREAM if name == "stream" else (SPLITS, SETTINGS)
     teacher = partial(tiny, 3, width=6)
     checkpoint = tmp_path / "training.ckpt"
-    return lesson(
+    return small_run(
         tiny(2), frozen(teacher()), SoftTargets(hard=0.9), splits, settings, checkpoint, teacher_network=teacher
     )
 

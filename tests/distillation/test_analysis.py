@@ -10,7 +10,7 @@ import torch
 from support.small_training import Tiny, linear, stripes
 
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.analysis import Pupils, passed_on, similarities, spread
+from edgekd.distillation.analysis import TrainedStudents, analyse, similarities, spread
 from edgekd.nn.layers import Pair, survey
 from edgekd.results import ClassTransfer, Distillation
 
@@ -33,7 +33,7 @@ def saying(wrong: dict[int, int]) -> np.ndarray:
 
 
 def found(teacher: np.ndarray | None, taught: Sequence[np.ndarray], alone: Sequence[np.ndarray], **facts: Any) -> Any:
-    return passed_on(data(), Pupils(answers=taught), Pupils(answers=alone), teacher, {**FACTS, **facts})
+    return analyse(data(), TrainedStudents(answers=taught), TrainedStudents(answers=alone), teacher, {**FACTS, **facts})
 
 
 def of(record: Distillation, name: str) -> ClassTransfer:
@@ -102,15 +102,15 @@ def test_a_teacher_that_cant_be_asked_leaves_what_answers_alone_tell() -> None:
 def test_a_copy_of_the_teacher_has_the_teachers_layers() -> None:
     torch.manual_seed(0)
     teacher, other = Tiny(), Tiny()
-    rows, why = similarities(STRIPES, Pupils([teacher]), Pupils([other]), teacher, ())
+    rows, why = similarities(STRIPES, TrainedStudents([teacher]), TrainedStudents([other]), teacher, ())
     assert why == "" and rows[0].distilled.mean.value == pytest.approx(1.0, abs=1e-5)
     assert rows[0].alone is not None and (rows[0].alone.mean.value or 1.0) < 0.999
 
 
 def test_layers_that_are_not_there_are_not_compared_and_it_is_said_why() -> None:
-    assert "no torch module" in similarities(STRIPES, Pupils([Tiny()]), Pupils(), None, ())[1]
+    assert "no torch module" in similarities(STRIPES, TrainedStudents([Tiny()]), TrainedStudents(), None, ())[1]
     assert survey(linear(), STRIPES.example)
-    rows, why = similarities(STRIPES, Pupils([linear()]), Pupils(), Tiny(), ())
+    rows, why = similarities(STRIPES, TrainedStudents([linear()]), TrainedStudents(), Tiny(), ())
     assert rows == () and "no layers" in why
 
 
@@ -119,8 +119,8 @@ def test_the_layers_that_a_loss_compares_are_those_that_are_told_of() -> None:
     layers = {layer.name: layer for layer in survey(student, STRIPES.example)}
     theirs = {layer.name: layer for layer in survey(teacher, STRIPES.example)}
     chosen = (Pair(layers["body.0"], theirs["body.2"]),)
-    rows, _ = similarities(STRIPES, Pupils([student]), Pupils(), teacher, chosen)
+    rows, _ = similarities(STRIPES, TrainedStudents([student]), TrainedStudents(), teacher, chosen)
     assert [(row.student, row.teacher, row.alone) for row in rows] == [("body.0", "body.2", None)]
     gone = Pair(replace(layers["body.0"], name="gone"), theirs["body.2"])
-    rows, _ = similarities(STRIPES, Pupils([student]), Pupils(), teacher, (gone,))
+    rows, _ = similarities(STRIPES, TrainedStudents([student]), TrainedStudents(), teacher, (gone,))
     assert [row.student for row in rows] == ["body"]  # matched by resolution instead

@@ -93,15 +93,15 @@ def test_a_right_answer_is_no_repeated_mistake() -> None:
 
 def test_what_two_that_never_met_share_is_taken_off() -> None:
     y, teacher = np.zeros(4, int), saying(1, 1, 1, 1)
-    # Over two seeds its pupils repeat 2, 2, 1 and 0 of the mistakes, the students alone 1, 0, 1 and 0: more by
+    # Over two seeds its students repeat 2, 2, 1 and 0 of the mistakes, the students alone 1, 0, 1 and 0: more by
     # 1/2, 1, 0 and 0.
-    pupils = [saying(1, 1, 1, 0), saying(1, 1, 0, 0)]
+    students = [saying(1, 1, 1, 0), saying(1, 1, 0, 0)]
     alone = [saying(1, 0, 1, 0), saying(0, 0, 0, 0)]
-    found = measures.beyond(pupils, alone, teacher, y)
+    found = measures.beyond(students, alone, teacher, y)
     assert found is not None
     assert found[0] == pytest.approx(100 * 1.5 / 4)
     assert found[1] == pytest.approx(100 * np.std([0.5, 1, 0, 0], ddof=1) / 2)
-    assert measures.beyond(pupils, [], teacher, y) is None
+    assert measures.beyond(students, [], teacher, y) is None
 
 
 def cka(one: np.ndarray, other: np.ndarray, batch: int | None = None, debiased: bool = True) -> float | None:

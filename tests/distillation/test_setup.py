@@ -87,7 +87,7 @@ def test_answers_that_do_not_fit_are_refused(tmp_path):
 def test_a_scheme_of_the_users_own_is_not_tried_out(own_folder):
     """It may train in a way that no rehearsal could stop."""
     (own_folder / "my_scheme.py").write_text(
-        "def mine(lesson, often: int = 1):\n    raise AssertionError('it was run')\n"
+        "def mine(distillation, often: int = 1):\n    raise AssertionError('it was run')\n"
     )
     rehearsed(scheme="my_scheme:mine")
     with pytest.raises(ConfigError, match="valid integer"):

@@ -13,7 +13,7 @@ from edgekd.config.resolve import configure
 from edgekd.errors import ConfigError, OverBudgetError, ParityError, StoreError
 from edgekd.pipeline import build
 from edgekd.pipeline.reverify import verify_files
-from edgekd.pipeline.scope import UndeclaredSettingError, trimmed
+from edgekd.pipeline.scope import UndeclaredSettingError, scoped
 from edgekd.pipeline.stage import recipe
 from edgekd.pipeline.store import Store
 
@@ -70,7 +70,7 @@ def test_a_stage_that_reads_what_it_does_not_declare_is_stopped() -> None:
 
 
 def test_a_stage_sees_the_settings_that_it_declares_and_no_other_of_that_section() -> None:
-    view = trimmed(Config(), "prune", ("distill.losses", "prune"))
+    view = scoped(Config(), "prune", ("distill.losses", "prune"))
     assert view.prune.keep == Config().prune.keep
     assert view.distill.losses[0].name == "logits"
     assert view.seed == 0

@@ -10,7 +10,7 @@ from edgekd.errors import ModelError
 from edgekd.graph import cost
 from edgekd.graph.capture import capture
 from edgekd.pruning.groups import cut, cut_copy, find, name_of, width
-from edgekd.pruning.widths import fewest, kept, prices, ranking, removed
+from edgekd.pruning.widths import fewest, kept_channels, prices, ranking, removed_channels
 
 SHAPE = (1, 8, 8)
 NETWORKS = {
@@ -61,8 +61,8 @@ def test_a_cut_network_runs_and_costs_what_was_foretold(name, multiple):
     widths = [width(group) for group in groups]
     scores = [torch.rand(n, generator=torch.Generator().manual_seed(n)) for n in widths]
     price, order = prices(model, SHAPE, groups), ranking(scores)
-    gone = removed(order, len(order) // 2, widths, multiple)
-    smaller = cut_copy(model, SHAPE, [name_of(group) for group in groups], kept(scores, gone))
+    gone = removed_channels(order, len(order) // 2, widths, multiple)
+    smaller = cut_copy(model, SHAPE, [name_of(group) for group in groups], kept_channels(scores, gone))
     assert smaller(torch.zeros(2, *SHAPE)).shape == (2, 4)
     assert price.at(gone) == prices(smaller, SHAPE).at(())
     assert price.at(gone).macs < price.at([0] * len(groups)).macs
@@ -137,15 +137,24 @@ def test_a_network_that_can_t_be_followed_names_the_way_out():
 def test_all_channels_are_ranked_together_so_layers_get_different_widths():
     scores = [torch.tensor([5.0, 6.0, 7.0, 8.0]), torch.tensor([1.0, 2.0, 3.0, 9.0])]
     assert ranking(scores)[:4] == [1, 1, 1, 0]
-    assert removed(ranking(scores), 3, [4, 4], 1) == [0, 3]
-    assert kept(scores, [0, 3]) == [[0, 1, 2, 3], [3]]
+    assert removed_channels(ranking(scores), 3, [4, 4], 1) == [0, 3]
+    assert kept_channels(scores, [0, 3]) == [[0, 1, 2, 3], [3]]
 
 
 def test_what_remains_is_the_nearest_multiple_and_never_nothing():
     order = [0] * 16
-    assert [removed(order, count, [16], 4)[0] for count in (0, 1, 2, 3, 6, 7, 15, 16)] == [0, 0, 0, 4, 4, 8, 12, 12]
-    assert removed([0, 0, 0], 3, [3], 4) == [0]
-    assert removed([0], 1, [10], 4) == [2]
+    assert [removed_channels(order, count, [16], 4)[0] for count in (0, 1, 2, 3, 6, 7, 15, 16)] == [
+        0,
+        0,
+        0,
+        4,
+        4,
+        8,
+        12,
+        12,
+    ]
+    assert removed_channels([0, 0, 0], 3, [3], 4) == [0]
+    assert removed_channels([0], 1, [10], 4) == [2]
 
 
 def test_the_fewest_channels_are_found_or_none_is_said():

@@ -5,7 +5,7 @@ from torch import nn
 
 from edgekd.models.resnet8 import ResNet8
 from edgekd.pruning.selection import narrowest
-from edgekd.pruning.widths import given_back
+from edgekd.pruning.widths import restored_channels
 
 
 def test_every_layer_of_the_narrowest_form_has_one_multiple_of_channels() -> None:
@@ -21,6 +21,6 @@ def test_what_rounding_took_too_much_is_given_back():
     def enough(gone):
         return sum(gone) >= 9
 
-    assert given_back([8, 8], [0, 1], 4, enough) == [8, 4]  # the last one to lose a channel is asked first
-    assert given_back([8, 3], [0, 1], 4, enough) == [8, 3]
-    assert given_back([8, 3], [1, 0], 4, lambda gone: gone[0] >= 0) == [0, 0]
+    assert restored_channels([8, 8], [0, 1], 4, enough) == [8, 4]  # the last one to lose a channel is asked first
+    assert restored_channels([8, 3], [0, 1], 4, enough) == [8, 3]
+    assert restored_channels([8, 3], [1, 0], 4, lambda gone: gone[0] >= 0) == [0, 0]

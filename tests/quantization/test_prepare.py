@@ -11,7 +11,7 @@ from edgekd.graph.ops import Dequantize, Quantize
 from edgekd.graph.structure import Graph
 from edgekd.quantization.inputs import Normalisation, of_pixels
 from edgekd.quantization.islands import real_part
-from edgekd.quantization.prepare import in_float, named, prepared
+from edgekd.quantization.prepare import matching_operators, prepared, without_boundaries
 from edgekd.quantization.simulate import Simulation
 
 RGB = Normalisation(1 / 255, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))
@@ -24,18 +24,18 @@ def graph() -> Graph:
 
 def test_layers_are_named_as_they_are_or_by_pattern(graph: Graph) -> None:
     names = [op.name for op in graph.operators]
-    assert named(graph, ["pointwise"]) == ("pointwise",)
-    assert named(graph, ["*wise", "stem"]) == ("stem", "depthwise", "pointwise")
-    assert named(graph, ["*"]) == tuple(names)
-    assert named(graph, []) == ()
+    assert matching_operators(graph, ["pointwise"]) == ("pointwise",)
+    assert matching_operators(graph, ["*wise", "stem"]) == ("stem", "depthwise", "pointwise")
+    assert matching_operators(graph, ["*"]) == tuple(names)
+    assert matching_operators(graph, []) == ()
 
 
 def test_a_name_that_is_none_is_refused_with_the_nearest(graph: Graph) -> None:
     with pytest.raises(ConfigError, match="no operator of the student is called 'pointwize'") as caught:
-        named(graph, ["pointwize"])
+        matching_operators(graph, ["pointwize"])
     assert (caught.value.remedy or "").startswith("pointwise")
     with pytest.raises(ConfigError) as caught:
-        named(graph, ["zzz.*"])
+        matching_operators(graph, ["zzz.*"])
     assert "edgekd check --layers" in (caught.value.remedy or "")
 
 
@@ -48,7 +48,7 @@ def test_layers_in_float_have_boundaries_that_are_counted(graph: Graph) -> None:
 
 def test_a_file_that_is_float_throughout_needs_no_boundaries(graph: Graph) -> None:
     ready = prepared(graph, RGB, float_layers=["pointwise", "last"])
-    plain = in_float(ready.graph)
+    plain = without_boundaries(ready.graph)
     assert [op.name for op in plain.operators] == [op.name for op in graph.operators]
     assert set(plain.tensors) == {*plain.inputs, *(op.output for op in plain.operators)}
     x = torch.randn(2, 3, 16, 16)

@@ -5,7 +5,7 @@ from pathlib import Path
 from support import builds
 
 from edgekd.report import limits
-from edgekd.results import Figure
+from edgekd.results import Quantity
 from edgekd.stages.report import html, markdown, summary
 
 
@@ -26,8 +26,8 @@ def test_a_limit_on_an_unmeasured_latency_is_neither_met_nor_missed(tmp_path: Pa
 
 
 def test_a_missed_limit_says_by_how_much(tmp_path: Path) -> None:
-    size = Figure(value=9_800, unit="B", origin="counted")
-    drop = Figure(value=1.25, unit="points", origin="measured-host")
+    size = Quantity(value=9_800, unit="B", origin="counted")
+    drop = Quantity(value=1.25, unit="points", origin="measured-host")
     rows = limits.rows(
         builds.config(size_bytes=8_000, peak_ram_bytes=None, latency_ms=None).limits,
         size=size,
@@ -42,8 +42,8 @@ def test_a_missed_limit_says_by_how_much(tmp_path: Path) -> None:
 
 
 def test_a_limit_that_is_reached_exactly_is_met() -> None:
-    drop = Figure(value=99.2 - 98.2, unit="points", origin="measured-host")  # 1.0000000000000142
-    empty = Figure(unit="B", remedy="none")
+    drop = Quantity(value=99.2 - 98.2, unit="points", origin="measured-host")  # 1.0000000000000142
+    empty = Quantity(unit="B", remedy="none")
     found = limits.rows(
         builds.config(size_bytes=None, peak_ram_bytes=None, latency_ms=None).limits,
         size=empty,

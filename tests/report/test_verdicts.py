@@ -6,7 +6,7 @@ import pytest
 from support import builds
 
 from edgekd.report import verdicts
-from edgekd.results import Figure, Report
+from edgekd.results import Quantity, Report
 
 
 def row(report: Report, stage: str):
@@ -88,10 +88,10 @@ def test_the_standard_error_of_half_right_on_a_hundred_samples_is_five_points() 
         (builds.host(0.71, error=0.1), "yes", "smaller and faster"),
         (builds.host(1.02, error=0.05), "partly", "smaller yes, faster no: 1.02x the distilled student's time"),
         (builds.host(1.3, error=0.1), "partly", "smaller yes, speed no: slower, 1.30x"),
-        (Figure(unit="x", remedy="no file"), "unknown", "speed unknown: no file"),
+        (Quantity(unit="x", remedy="no file"), "unknown", "speed unknown: no file"),
     ],
 )
-def test_pruning_that_saves_size_but_no_time_says_so(latency: Figure, paid: str, words: str) -> None:
+def test_pruning_that_saves_size_but_no_time_says_so(latency: Quantity, paid: str, words: str) -> None:
     verdict = verdicts.pruned(
         skipped=False, macs_ratio=0.44, size_ratio=0.54, change=-0.2, samples_error=0.8, latency=latency
     )

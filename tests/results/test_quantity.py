@@ -3,30 +3,30 @@
 import pytest
 from pydantic import ValidationError
 
-from edgekd.results import Figure, schema
+from edgekd.results import Quantity, schema
 
 
 def test_a_value_without_an_origin_is_refused() -> None:
     with pytest.raises(ValidationError, match="needs its origin"):
-        Figure(value=3.0, unit="ms")
+        Quantity(value=3.0, unit="ms")
 
 
 def test_an_empty_figure_without_a_remedy_is_refused() -> None:
     with pytest.raises(ValidationError, match="needs the command"):
-        Figure(unit="ms")
+        Quantity(unit="ms")
 
 
 def test_zero_is_a_value() -> None:
-    assert Figure(value=0.0, unit="points", origin="counted").value == 0.0
+    assert Quantity(value=0.0, unit="points", origin="counted").value == 0.0
 
 
 def test_an_unknown_origin_is_refused() -> None:
     with pytest.raises(ValidationError):
-        Figure(value=3.0, unit="ms", origin="guessed")  # type: ignore[arg-type]
+        Quantity(value=3.0, unit="ms", origin="guessed")  # type: ignore[arg-type]
 
 
 def test_the_schema_says_what_the_fields_mean() -> None:
     described = schema()
-    assert "measured-host" in described["$defs"]["Figure"]["properties"]["origin"]["description"]
+    assert "measured-host" in described["$defs"]["Quantity"]["properties"]["origin"]["description"]
     assert "shipped" in described["properties"]["boundaries"]["description"]
     assert described["additionalProperties"] is False

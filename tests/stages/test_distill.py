@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.small_training import Tiny, killed_after, lesson, store_answers, stripes
+from support.small_training import Tiny, killed_after, small_run, store_answers, stripes
 from torch import nn
 
 from edgekd.config import Config, Training
@@ -11,7 +11,7 @@ from edgekd.data.batches import batches
 from edgekd.distillation import setup
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import frozen, learn
-from edgekd.distillation.teachers.load import given
+from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
@@ -68,14 +68,14 @@ def config(**settings):
 def test_the_student_follows_its_teacher_and_not_the_labels():
     student = blueprint.build(Blueprint("support.small_training:Tiny"), seed=0)
     settings = Training(epochs=8, batch_size=16)
-    learn(lesson(student, given(contrary()), SoftTargets(hard=0), SPLITS, settings))
+    learn(small_run(student, precomputed_teacher(contrary()), SoftTargets(hard=0), SPLITS, settings))
     whole = next(batches(SPLITS.test, SPLITS, 32))
     assert (student.eval()(whole.x).argmax(1) == 1 - whole.y).float().mean() > 0.9
 
 
 def test_a_loss_learns_with_the_student():
     loss = Shift()
-    learn(lesson(Tiny(), given(contrary() + 3), loss, SPLITS))
+    learn(small_run(Tiny(), precomputed_teacher(contrary() + 3), loss, SPLITS))
     assert loss.shift.item() != 0
 
 
@@ -153,7 +153,7 @@ def test_the_second_seed_is_the_training_of_a_config_with_that_seed(read, out, t
 def test_the_student_alone_can_be_given_more_epochs(read, out, monkeypatch):
     asked = []
     learn_as_before = stage.learn
-    monkeypatch.setattr(stage, "learn", lambda lesson: asked.append(lesson.settings.epochs) or learn_as_before(lesson))
+    monkeypatch.setattr(stage, "learn", lambda run: asked.append(run.settings.epochs) or learn_as_before(run))
     metrics = stage.run(config(epochs=1, baseline_epochs=3), read, out)
     assert asked == [3]
     assert (metrics["transfer"]["epochs"], metrics["transfer"]["baseline_epochs"]) == (1, 3)
@@ -204,7 +204,7 @@ def test_features_of_a_teacher_reach_the_loss():
     def teacher(batch):
         return Outputs(torch.zeros(len(batch.y), 2), {"body": batch.x})
 
-    learn(lesson(Tiny(), teacher, Looking(), SPLITS, Training(epochs=1, batch_size=48)))
+    learn(small_run(Tiny(), teacher, Looking(), SPLITS, Training(epochs=1, batch_size=48)))
     assert seen == [{"body"}] * 2
 
 
@@ -246,14 +246,14 @@ def test_what_tuning_sees_is_the_validation_accuracy_that_the_stage_reports(read
     reported = stage.run(config(epochs=3, baseline=False), read, out)["validation_accuracy"]
     seen, opened, load = [], [], np.load
     monkeypatch.setattr(np, "load", lambda file, **how: opened.append(file.name) or load(file, **how))
-    found = setup.validated(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
+    found = setup.validation_accuracy(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
     assert found == reported
     assert [epochs for _, epochs in seen] == [1, 2]
     assert "validation_x.npy" in opened and not [name for name in opened if name.startswith("test")]
 
 
 def test_watching_does_not_change_what_is_trained(read):
-    assert setup.validated(config(epochs=4), read, lambda *_: torch.rand(3)) == setup.validated(
+    assert setup.validation_accuracy(config(epochs=4), read, lambda *_: torch.rand(3)) == setup.validation_accuracy(
         config(epochs=4), read, lambda *_: None
     )
 

@@ -209,7 +209,7 @@ class Killed(BaseException):
 def test_a_killed_stage_goes_on_and_ends_on_the_same_bytes(after_epochs, read, tmp_path, monkeypatch):
     settings = config(criterion="taylor", batches=2)
     metrics = run(settings, read, tmp_path / "whole")
-    keep, epochs = resume.keep, []
+    keep, epochs = resume.save_state, []
 
     def keep_and_die(path, state):
         keep(path, state)

@@ -21,7 +21,7 @@ from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.outputs import Outputs
 from edgekd.quantization import train
 from edgekd.quantization.prepare import prepared
-from edgekd.quantization.samples import chosen
+from edgekd.quantization.samples import calibration_samples
 from edgekd.stages import export, quantize, verify
 
 STUDENT = Blueprint("support.small_training:Tiny", {"classes": 2, "input_shape": [1, 8, 8]})
@@ -172,7 +172,7 @@ def test_a_float_layer_that_is_none_is_refused_before_anything_trains(tmp_path: 
     read = leave(tmp_path, stripes())
     settings = {"student": {"model": "support.small_training:Tiny"}, "quantize": {"float_layers": ["haed"]}}
     with pytest.raises(ConfigError, match="'haed'") as caught:
-        export.foresee(Config.model_validate(settings), read["data"])
+        export.precheck(Config.model_validate(settings), read["data"])
     assert (caught.value.remedy or "").startswith("head")
 
 
@@ -192,7 +192,7 @@ def test_every_way_to_calibrate_gives_a_network_close_to_float(calibrate: str) -
     model.train()(normalise(splits.train.x, splits))
     graph = train.captured(model, splits)
     settings = Quantize(calibration=48, calibrate=calibrate, equalise=True)  # type: ignore[arg-type]
-    simulation = train.calibrated(graph, chosen(splits, 48, 0), settings)
+    simulation = train.calibrated(graph, calibration_samples(splits, 48, 0), settings)
     x = normalise(splits.test.x, splits)
     with torch.no_grad():
         wanted, found = model.eval()(x), simulation(x)
@@ -204,7 +204,7 @@ def test_training_goes_at_the_same_pace_on_raw_inputs() -> None:
     model = blueprint.build(STUDENT, seed=1)
     model.train()(normalise(splits.train.x, splits))
     graph = train.captured(model, splits)
-    view, note = train.sensor_view(graph, chosen(splits, 48, 0), Quantize())
+    view, note = train.sensor_view(graph, calibration_samples(splits, 48, 0), Quantize())
     assert view is not None and not note
     folded = prepared(graph, train.normalisation(splits), view).graph
     seen = Splits(splits.train, splits.validation, splits.test, splits.classes, (view.mean,), (view.std,))
@@ -233,7 +233,7 @@ def test_two_views_of_the_same_data_convert_into_one_another() -> None:
 
 
 def test_samples_can_be_gone_through_again_and_in_smaller_batches() -> None:
-    samples = chosen(stripes(), 90, 3)
+    samples = calibration_samples(stripes(), 90, 3)
     first, again = list(samples), list(samples)
     assert [len(x) for x in first] == [64, 26]
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))

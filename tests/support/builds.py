@@ -9,23 +9,23 @@ from edgekd.results import (
     Boundary,
     ClassTransfer,
     Distillation,
-    Figure,
     LatencyRow,
     LayerSimilarity,
     Measurements,
     OperatorRow,
+    Quantity,
     Report,
     Spread,
 )  # fmt: skip
 from edgekd.stages.report import compose
 
 
-def host(value: float, unit: str = "x", error: float = 0.01) -> Figure:
-    return Figure(value=value, unit=unit, origin="measured-host", source="LiteRT; a CPU", error=error)
+def host(value: float, unit: str = "x", error: float = 0.01) -> Quantity:
+    return Quantity(value=value, unit=unit, origin="measured-host", source="LiteRT; a CPU", error=error)
 
 
-def accuracy(value: float) -> Figure:
-    return Figure(value=value, unit="%", origin="measured-host", source="by hand", error=0.6)
+def accuracy(value: float) -> Quantity:
+    return Quantity(value=value, unit="%", origin="measured-host", source="by hand", error=0.6)
 
 
 def metrics() -> dict[str, dict[str, Any]]:
@@ -66,14 +66,14 @@ def transferred(**changes: Any) -> dict[str, Any]:
     """What three students took over from a teacher that takes a 9 for a 3; `changes` replace fields."""
 
     def spread(*each: float, unit: str = "%") -> Spread:
-        mean = Figure(value=sum(each) / len(each), unit=unit, origin="measured-host", source="3 seeds", error=0.2)
+        mean = Quantity(value=sum(each) / len(each), unit=unit, origin="measured-host", source="3 seeds", error=0.2)
         return Spread(mean=mean, each=each)
 
-    empty = Figure(unit="%", remedy="too few")
+    empty = Quantity(unit="%", remedy="too few")
     nine = {"samples": 36, "agreement": accuracy(92.0), "agreement_alone": accuracy(88.0), "by_chance": accuracy(4.0)}
     ill = {**nine, "mistakes": 12, "taken_for": "3", "repeated": accuracy(75.0), "repeated_alone": accuracy(25.0)}
     well = {**nine, "mistakes": 0, "repeated": empty, "by_chance": empty}
-    kappa = Figure(value=0.6, unit="kappa", origin="measured-host")
+    kappa = Quantity(value=0.6, unit="kappa", origin="measured-host")
     facts: dict[str, Any] = {
         "scheme": "offline",
         "losses": ("logits",),
@@ -136,9 +136,9 @@ def boundaries(**changes: Any) -> tuple[Boundary, ...]:
     )
 
 
-def measured(pruned: Figure | None = None, int8: Figure | None = None) -> Measurements:
+def measured(pruned: Quantity | None = None, int8: Quantity | None = None) -> Measurements:
     """Latencies; `pruned`: the pruned student to the distilled one, `int8`: the int8 file to its float file."""
-    waiting = Figure(unit="ms", remedy="edgekd does not measure devices yet: copy model.tflite there and time it")
+    waiting = Quantity(unit="ms", remedy="edgekd does not measure devices yet: copy model.tflite there and time it")
     pruned, int8 = pruned or host(0.71), int8 or host(0.62)
     operators = [
         OperatorRow(
@@ -165,7 +165,7 @@ def measured(pruned: Figure | None = None, int8: Figure | None = None) -> Measur
         )
     )
 
-    def timed(file: str, ms: float, ratio: Figure | None = None) -> LatencyRow:
+    def timed(file: str, ms: float, ratio: Quantity | None = None) -> LatencyRow:
         rounds = tuple(ms * factor for factor in (1.0, 1.08, 1.01, 1.22, 1.03))
         runtime = "LiteRT 2.3.0 default kernels (XNNPACK), 1 thread"
         return LatencyRow(

@@ -18,7 +18,7 @@ from typing import Any
 from edgekd.config.resolve import configure
 from edgekd.pipeline import build
 from edgekd.pipeline.stage import Stage
-from edgekd.results import Boundary, Figure, LimitRow, Report
+from edgekd.results import Boundary, LimitRow, Quantity, Report
 from support import commands
 
 EPOCHS = 3
@@ -76,7 +76,7 @@ def verify(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 def report(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     verdict = os.environ.get("FAKE_VERDICT", "good")
-    allowed, reached = (Figure(value=v, unit="B", origin="counted", source="a test") for v in (1.0, 2.0))
+    allowed, reached = (Quantity(value=v, unit="B", origin="counted", source="a test") for v in (1.0, 2.0))
     miss = LimitRow(
         limit="size", allowed=allowed, reached=reached, met=False, miss="size 2 B is 1 B over the 1 B allowed"
     )
@@ -141,8 +141,8 @@ def _module(run: Callable[..., dict[str, Any]]) -> str:
     return str(module.__name__)
 
 
-def _percent(value: float) -> Figure:
-    return Figure(value=value, unit="%", origin="measured-host", source="a test")
+def _percent(value: float) -> Quantity:
+    return Quantity(value=value, unit="%", origin="measured-host", source="a test")
 
 
 def _log(line: str) -> None:

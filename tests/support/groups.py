@@ -9,7 +9,7 @@ from torch_pruning.dependency import Group
 from edgekd.data.batches import Batch
 from edgekd.data.splits import Split, Splits
 from edgekd.pruning.groups import find, name_of
-from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.saliency import SaliencyData
 
 
 class Chain(nn.Module):
@@ -54,7 +54,7 @@ def group_of(model: nn.Module, layer: str, shape: tuple[int, ...]) -> Group:
     return by_name[layer]
 
 
-def evidence(model: nn.Module, shape: tuple[int, ...] = (2, 4, 4), seed: int = 0, batch_size: int = 4) -> Evidence:
+def evidence(model: nn.Module, shape: tuple[int, ...] = (2, 4, 4), seed: int = 0, batch_size: int = 4) -> SaliencyData:
     """Training batches of noise, and cross-entropy as the loss."""
 
     def loss(batch: Batch) -> torch.Tensor:
@@ -63,4 +63,4 @@ def evidence(model: nn.Module, shape: tuple[int, ...] = (2, 4, 4), seed: int = 0
     chance = np.random.default_rng(0)
     part = Split(chance.standard_normal((12, *shape), dtype=np.float32), np.arange(12) % 2)
     mean, std = (0.0,) * shape[0], (1.0,) * shape[0]
-    return Evidence(model, Splits(part, part, part, ("even", "odd"), mean, std), batch_size, loss, seed)
+    return SaliencyData(model, Splits(part, part, part, ("even", "odd"), mean, std), batch_size, loss, seed)

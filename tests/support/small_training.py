@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from edgekd.config import Compute, Training
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.run import Lesson, Teacher
+from edgekd.distillation.run import DistillationRun, Teacher
 from edgekd.distillation.teachers.answers import Index, save_index
 from edgekd.errors import ConfigError
 from edgekd.nn import blueprint
@@ -106,7 +106,7 @@ class Killed(Exception):
 @contextmanager
 def killed_after(states: int) -> Iterator[None]:
     """A block that ends as soon as so many states of trainings have been kept in it, and is expected to."""
-    keep, count = resume.keep, iter(range(1, 1000))
+    keep, count = resume.save_state, iter(range(1, 1000))
 
     def keep_until_killed(path: Path | None, state: resume.State) -> None:
         keep(path, state)
@@ -118,7 +118,7 @@ def killed_after(states: int) -> Iterator[None]:
         yield
 
 
-def lesson(
+def small_run(
     student: nn.Module,
     teacher: Teacher | None,
     loss: nn.Module | None,
@@ -126,10 +126,10 @@ def lesson(
     settings: Training | None = None,
     checkpoint: Path | None = None,
     teacher_network: Callable[[], nn.Module] | None = None,
-) -> Lesson:
+) -> DistillationRun:
     """A distillation as small as can be; `loss` is connected already where it looks inside."""
     layers = getattr(loss, "student_layers", ())
-    return Lesson(
+    return DistillationRun(
         student, tiny, teacher, loss, layers, splits, settings or Training(epochs=1, batch_size=16),
         seed=0, compute=CPU, checkpoint=checkpoint, teacher_network=teacher_network,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from support.commands import PATIENCE
-from support.small_training import lesson, linear, stripes
+from support.small_training import linear, small_run, stripes
 from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Training
@@ -103,7 +103,9 @@ def windows() -> list[tuple[str, float]]:
     torch.manual_seed(0)
     student, teacher = linear(), linear()
     settings = Training(batch_size=16, warmup=0)
-    whole = lesson(student, lambda batch: None, SoftTargets(), stripes(64), settings, teacher_network=lambda: teacher)
+    whole = small_run(
+        student, lambda batch: None, SoftTargets(), stripes(64), settings, teacher_network=lambda: teacher
+    )
     told = stream(whole, windows=4, teacher_learns=False).along_the_way
     return [(row.accuracy.source, row.accuracy_teacher.value) for row in told]
 

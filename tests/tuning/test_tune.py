@@ -16,12 +16,12 @@ from edgekd import cli
 from edgekd.config.resolve import configure
 from edgekd.errors import ConfigError, TrainingError
 from edgekd.tuning.page import Study
-from edgekd.tuning.tune import in_words, tune
+from edgekd.tuning.tune import summary, tune
 
 TOYS = [
-    "data.name=support.small_training:striped", "data.augment.shift=0", "teacher.model=support.small_training:Tiny", "teacher.epochs=1",
-    "teacher.batch_size=16", "student.model=support.small_training:Tiny", "distill.batch_size=16", "distill.epochs=3",
-    "compute.accelerator=cpu", "compute.threads=1",
+    "data.name=support.small_training:striped", "data.augment.shift=0", "teacher.model=support.small_training:Tiny",
+    "teacher.epochs=1", "teacher.batch_size=16", "student.model=support.small_training:Tiny", "distill.batch_size=16",
+    "distill.epochs=3", "compute.accelerator=cpu", "compute.threads=1",
 ]  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def search(trials: int, *searched: str, settings: tuple[str, ...] = (), **more: 
 @pytest.fixture
 def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     """Trainings that take no time: 100 less the distance of the learning rate from 0.1, epoch by epoch better."""
-    course = importlib.import_module("edgekd.distillation.setup")
+    setup = importlib.import_module("edgekd.distillation.setup")
     asked: list[Any] = []
 
     def validated(config: Any, read: Any, watch: Any) -> float:
@@ -55,7 +55,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             watch(reached * epoch / config.distill.epochs, epoch)
         return reached
 
-    monkeypatch.setattr(course, "validated", validated)
+    monkeypatch.setattr(setup, "validated", validated)
     return asked
 
 
@@ -94,18 +94,18 @@ def test_the_same_command_goes_on_and_ends_as_one_that_was_never_interrupted() -
 
 def test_an_interrupted_trial_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = search(4, storage=f"sqlite:///{Path.cwd()}/whole.db")
-    course = importlib.import_module("edgekd.distillation.setup")
-    working = course.validated
+    setup = importlib.import_module("edgekd.distillation.setup")
+    working = setup.validated
 
     def interrupted(config: Any, read: Any, watch: Any) -> float:
         if len(trained) == 6:  # four of the first search, and two of this one
             raise KeyboardInterrupt
         return float(working(config, read, watch))
 
-    monkeypatch.setattr(course, "validated", interrupted)
+    monkeypatch.setattr(setup, "validated", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search(4)
-    monkeypatch.setattr(course, "validated", working)
+    monkeypatch.setattr(setup, "validated", working)
     found = search(4)
     assert [trial.number for trial in found.trials] == [0, 1, 3, 4]
     assert found.trials[2].values == whole.trials[2].values
@@ -129,15 +129,15 @@ def test_importances_name_what_matters() -> None:
 
 
 def test_a_training_that_fails_is_a_bad_trial_and_no_end(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    course = importlib.import_module("edgekd.distillation.setup")
-    working = course.validated
+    setup = importlib.import_module("edgekd.distillation.setup")
+    working = setup.validated
 
     def diverging(config: Any, read: Any, watch: Any) -> float:
         if config.distill.learning_rate > 0.2:
             raise TrainingError("distill: the loss became nan", "less")
         return float(working(config, read, watch))
 
-    monkeypatch.setattr(course, "validated", diverging)
+    monkeypatch.setattr(setup, "validated", diverging)
     found = search(8, "distill.learning_rate=0.05:0.4")
     states = {trial.state for trial in found.trials}
     assert {"complete", "failed"} <= states and len(found.trials) == 8
@@ -200,7 +200,7 @@ def test_a_journal_file_is_a_storage_too() -> None:
 @pytest.mark.usefixtures("trained")
 def test_after_the_timeout_no_trial_begins() -> None:
     assert search(5, timeout=0.0).trials == ()
-    assert "no trial was trained to its end yet" in in_words(search(5, timeout=0.0), Path("x"))
+    assert "no trial was trained to its end yet" in summary(search(5, timeout=0.0), Path("x"))
 
 
 def left(*arguments: str) -> int:
@@ -239,9 +239,9 @@ def test_the_command_prints_settings_that_can_be_pasted(capsys: pytest.CaptureFi
 
 
 def test_two_processes_share_one_study(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    course = importlib.import_module("edgekd.distillation.setup")
-    working = course.validated
-    monkeypatch.setattr(course, "validated", lambda *given: time.sleep(0.1) or working(*given))
+    setup = importlib.import_module("edgekd.distillation.setup")
+    working = setup.validated
+    monkeypatch.setattr(setup, "validated", lambda *given: time.sleep(0.1) or working(*given))
     url = f"sqlite:///{Path.cwd()}/tune.db"
     search(1, storage=url)  # data and teacher are made
     processes = [
@@ -265,12 +265,12 @@ def killed(*_: Any) -> float:
 
 
 def test_a_trial_whose_process_was_killed_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    course, url = importlib.import_module("edgekd.distillation.setup"), f"sqlite:///{Path.cwd()}/tune.db"
+    setup, url = importlib.import_module("edgekd.distillation.setup"), f"sqlite:///{Path.cwd()}/tune.db"
     monkeypatch.setattr("edgekd.tuning.storage.HEARTBEAT_SECONDS", 1)
     monkeypatch.setattr("edgekd.tuning.storage.PATIENCE_SECONDS", 2)
     search(1, storage=url)
     with monkeypatch.context() as patched:
-        patched.setattr(course, "validated", killed)
+        patched.setattr(setup, "validated", killed)
         process = multiprocessing.get_context("fork").Process(target=search, args=(2,), kwargs={"storage": url})
         process.start()
         process.join(60)

@@ -1,1 +1,1 @@
-"""How the teaching goes: one scheme per file, `(lesson, **options) -> FitResult`, the student trained in place."""
+"""How the teaching goes: one scheme per file, `(run, **options) -> FitResult`, which trains the student in place."""

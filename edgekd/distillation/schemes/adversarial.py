@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import Lesson, told, trained
+from edgekd.distillation.run import DistillationRun, student_loss, trained
 from edgekd.distillation.schemes.generator import Generator, Trained
 from edgekd.distillation.schemes.memory import unlike_memory
 from edgekd.errors import ConfigError
@@ -23,7 +23,7 @@ from edgekd.training.fit import FitResult
 
 
 def adversarial(
-    lesson: Lesson,
+    run: DistillationRun,
     data: Literal["mixed", "none"] = "mixed",
     weight: float = 1.0,
     every: int = 1,
@@ -58,28 +58,28 @@ def adversarial(
             f"weight = {weight} above 0",
             'distill.scheme = {name = "adversarial", data = "mixed"}',
         )
-    shape = lesson.splits.input_shape
+    shape = run.splits.input_shape
     if len(shape) != 3:
         raise ConfigError(
             f"scheme 'adversarial' makes images (C, H, W); these inputs have shape {shape}",
             'distill.scheme = "offline"',
         )
-    _, loss = lesson.taught("adversarial")
-    teacher = lesson.open_teacher_network("adversarial").eval().requires_grad_(False)
+    _, loss = run.required_teacher("adversarial")
+    teacher = run.open_teacher_network("adversarial").eval().requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(lesson.seed)
+        torch.manual_seed(run.seed)
         generator = Trained(Generator(shape, latent, width), learning_rate, every)
-    game = _Game(lesson, teacher, data == "mixed", weight, one_hot, balance, statistics)
-    parts = {"student": lesson.student, "generator": generator}
+    game = _Game(run, teacher, data == "mixed", weight, one_hot, balance, statistics)
+    parts = {"student": run.student, "generator": generator}
     together = nn.ModuleDict(parts if data == "none" else {**parts, "loss": loss})
-    return trained(lesson, together, partial(_step, game))
+    return trained(run, together, partial(_step, game))
 
 
 @dataclass(frozen=True)
 class _Game:
     """What stays the same from step to step."""
 
-    lesson: Lesson
+    run: DistillationRun
     teacher: nn.Module
     mixed: bool
     weight: float
@@ -103,7 +103,7 @@ def _step(game: _Game, module: nn.ModuleDict, batch: Batch) -> Tensor:
         with torch.no_grad():
             wanted = answer(game.teacher, images).logits
         total = game.weight * (answer(student, images).logits - wanted).abs().mean()
-    return total + told(game.lesson, student, module["loss"], batch)[1] if game.mixed else total
+    return total + student_loss(game.run, student, module["loss"], batch)[1] if game.mixed else total
 
 
 def _against(game: _Game, student: nn.Module, images: Tensor) -> Tensor:

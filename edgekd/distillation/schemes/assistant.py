@@ -11,7 +11,7 @@ from torch import nn
 
 from edgekd.catalog import signatures
 from edgekd.config import Training
-from edgekd.distillation.run import Lesson, in_a_row, learn, taken_by, under
+from edgekd.distillation.run import DistillationRun, in_sequence, learn, with_student, with_teacher
 from edgekd.errors import ConfigError
 from edgekd.nn import blueprint
 from edgekd.nn.outputs import check_answer
@@ -23,7 +23,7 @@ from edgekd.training.fit import FitResult
 Wanted = str | Mapping[str, Any]
 
 
-def assistant(lesson: Lesson, assistant: Wanted | Sequence[Wanted] = "resnet20") -> FitResult:
+def assistant(run: DistillationRun, assistant: Wanted | Sequence[Wanted] = "resnet20") -> FitResult:
     """The teacher teaches the first assistant, that one the next, and the last the student; all by `distill.losses`.
 
     Section 3 of the paper; its best path leads through networks of every size in between. Losses that look inside
@@ -38,28 +38,28 @@ def assistant(lesson: Lesson, assistant: Wanted | Sequence[Wanted] = "resnet20")
     wanted = [_spelled_out(one) for one in ([assistant] if isinstance(assistant, str | Mapping) else assistant)]
     if not wanted:
         raise ConfigError("scheme 'assistant' has no assistant", '{name = "assistant", assistant = "resnet20"}')
-    row = [*(_built(lesson, one, number) for number, one in enumerate(wanted)), lesson.student]
-    if lesson.connect is not None:
+    row = [*(_built(run, one, number) for number, one in enumerate(wanted)), run.student]
+    if run.connect is not None:
         for teacher, student in pairwise(row):
-            lesson.connect(student, teacher)  # what can't be compared is refused before anything trains
+            run.connect(student, teacher)  # what can't be compared is refused before anything trains
     results: list[FitResult] = []
     found: list[AlongTheWay] = []
-    samples = len(lesson.splits.test)
+    samples = len(run.splits.test)
     for number, one in enumerate(wanted):
         own = replace(
-            lesson,
+            run,
             student=row[number],
-            settings=_settings(lesson.settings, one),
-            seed=lesson.seed + number + 1,
-            checkpoint=lesson.beside(f"assistant{number + 1}"),
-            title=f"{lesson.title}: assistant {number + 1} of {len(wanted)}, {one['model']}",
+            settings=_settings(run.settings, one),
+            seed=run.seed + number + 1,
+            checkpoint=run.checkpoint_named(f"assistant{number + 1}"),
+            title=f"{run.title}: assistant {number + 1} of {len(wanted)}, {one['model']}",
         )
-        results.append(learn(under(own, row[number - 1]) if number else taken_by(own, row[0], "assistant")))
-        judge = partial(accuracies, row[number], lesson.splits, device=results[-1].device, title=own.title)
+        results.append(learn(with_teacher(own, row[number - 1]) if number else with_student(own, row[0], "assistant")))
+        judge = partial(accuracies, row[number], run.splits, device=results[-1].device, title=own.title)
         accuracy = accuracy_on(distributed.from_main(judge)["accuracy"], samples, f"{samples:,} test samples")
         found.append(AlongTheWay(what=f"assistant {number + 1} of {len(wanted)}, {one['model']}", accuracy=accuracy))
-    results.append(learn(under(lesson, row[-2])))
-    return replace(in_a_row(results), along_the_way=tuple(found))
+    results.append(learn(with_teacher(run, row[-2])))
+    return replace(in_sequence(results), along_the_way=tuple(found))
 
 
 def _spelled_out(wanted: Wanted) -> dict[str, Any]:
@@ -74,13 +74,13 @@ def _spelled_out(wanted: Wanted) -> dict[str, Any]:
     return one
 
 
-def _built(lesson: Lesson, one: Mapping[str, Any], number: int) -> nn.Module:
+def _built(run: DistillationRun, one: Mapping[str, Any], number: int) -> nn.Module:
     name = one["model"]
     asked = {option: value for option, value in one.items() if option not in ("model", "epochs")}
     signatures.check_options("model", name, asked, "distill.scheme.assistant", ("model", "epochs"))
-    options = blueprint.fill_options(name, asked, lesson.splits)
-    model = blueprint.build(blueprint.Blueprint(name, options), seed=lesson.seed + number + 1)
-    check_answer(model, lesson.splits, f"assistant {name!r}")
+    options = blueprint.fill_options(name, asked, run.splits)
+    model = blueprint.build(blueprint.Blueprint(name, options), seed=run.seed + number + 1)
+    check_answer(model, run.splits, f"assistant {name!r}")
     return model
 
 

@@ -8,13 +8,16 @@ from typing import Literal
 from torch import nn
 
 from edgekd.distillation.ensemble import as_one
-from edgekd.distillation.run import Lesson, frozen, in_a_row, learn, on_labels, under
+from edgekd.distillation.run import DistillationRun, frozen, in_sequence, learn, with_teacher, without_teacher
 from edgekd.errors import ConfigError
 from edgekd.training.fit import FitResult
 
 
 def born_again(
-    lesson: Lesson, generations: int = 2, first: Literal["teacher", "labels"] = "teacher", ensemble: bool = False
+    run: DistillationRun,
+    generations: int = 2,
+    first: Literal["teacher", "labels"] = "teacher",
+    ensemble: bool = False,
 ) -> FitResult:
     """Generation 1 learns from the teacher or the labels, generation k from generation k - 1 by the same losses.
 
@@ -33,28 +36,28 @@ def born_again(
             "either 'teacher' or 'labels'",
             'distill.scheme = {name = "born_again", generations = 2}',
         )
-    line = [*(lesson.fresh(lesson.seed + number) for number in range(1, generations)), lesson.student]
-    if lesson.connect is not None and len(line) > 1:
-        lesson.connect(line[1], line[0])  # what can't be compared is refused before anything trains
+    line = [*(run.fresh(run.seed + number) for number in range(1, generations)), run.student]
+    if run.connect is not None and len(line) > 1:
+        run.connect(line[1], line[0])  # what can't be compared is refused before anything trains
     results = []
     for number, student in enumerate(line):
-        is_last = student is lesson.student
+        is_last = student is run.student
         own = replace(
-            lesson,
+            run,
             student=student,
-            seed=lesson.seed + (0 if is_last else number + 1),
-            checkpoint=lesson.checkpoint if is_last else lesson.beside(f"generation{number + 1}"),
-            title=f"{lesson.title}: generation {number + 1} of {generations}",
+            seed=run.seed + (0 if is_last else number + 1),
+            checkpoint=run.checkpoint if is_last else run.checkpoint_named(f"generation{number + 1}"),
+            title=f"{run.title}: generation {number + 1} of {generations}",
         )
-        results.append(learn(_taught(own, line[:number], first, ensemble)))
-    return in_a_row(results)
+        results.append(learn(_next_generation(own, line[:number], first, ensemble)))
+    return in_sequence(results)
 
 
-def _taught(lesson: Lesson, before: Sequence[nn.Module], first: str, ensemble: bool) -> Lesson:
+def _next_generation(run: DistillationRun, before: Sequence[nn.Module], first: str, ensemble: bool) -> DistillationRun:
     if not before:
-        return on_labels(lesson) if first == "labels" else lesson
-    taught = under(lesson, before[-1])
+        return without_teacher(run) if first == "labels" else run
+    taught = with_teacher(run, before[-1])
     if not ensemble or len(before) == 1 or taught.teacher is None:
         return taught
-    elders = [frozen(model, lesson.settings.precision) for model in before[:-1]]
+    elders = [frozen(model, run.settings.precision) for model in before[:-1]]
     return replace(taught, teacher=as_one([*elders, taught.teacher], "mean"))

@@ -9,12 +9,12 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import Lesson, on_labels, told, trained
+from edgekd.distillation.run import DistillationRun, student_loss, trained, without_teacher
 from edgekd.errors import ConfigError
 from edgekd.training.fit import FitResult
 
 
-def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
+def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
     """L_k = cross-entropy(peer k, labels) + T^2 / (K - 1) * sum over j != k of KL(p_j || p_k)
 
     The paper's loss for cohorts of K, added up over peers of the student's architecture. Where we differ: the paper
@@ -35,19 +35,19 @@ def mutual(lesson: Lesson, peers: int = 2, temperature: float = 1.0, with_teache
             f"scheme 'mutual': peers = {peers} must be 2 or more, and temperature = {temperature} above 0",
             'distill.scheme = {name = "mutual", peers = 2}',
         )
-    followed = lesson if with_teacher else on_labels(lesson)
-    others = [lesson.fresh(lesson.seed + number) for number in range(1, peers)]
-    _check_apart(lesson.student, others)
-    together = nn.ModuleDict({"peers": nn.ModuleList([lesson.student, *others])})
+    followed = run if with_teacher else without_teacher(run)
+    others = [run.fresh(run.seed + number) for number in range(1, peers)]
+    _check_apart(run.student, others)
+    together = nn.ModuleDict({"peers": nn.ModuleList([run.student, *others])})
     if followed.loss is not None:
         together["losses"] = nn.ModuleList([followed.loss, *(copy.deepcopy(followed.loss) for _ in others)])
     return trained(followed, together, partial(_step, followed, temperature))
 
 
-def _step(lesson: Lesson, temperature: float, together: nn.ModuleDict, batch: Batch) -> Tensor:
+def _step(run: DistillationRun, temperature: float, together: nn.ModuleDict, batch: Batch) -> Tensor:
     peers = list(together["peers"].children())
     losses = list(together["losses"].children()) if "losses" in together else [None] * len(peers)
-    taught = [told(lesson, peer, loss, batch) for peer, loss in zip(peers, losses, strict=True)]
+    taught = [student_loss(run, peer, loss, batch) for peer, loss in zip(peers, losses, strict=True)]
     alike = agreement([answered.logits for answered, _ in taught], temperature)
     return sum((own + shared for (_, own), shared in zip(taught, alike, strict=True)), start=batch.x.new_zeros(()))
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import Lesson, on_labels, told, trained
+from edgekd.distillation.run import DistillationRun, student_loss, trained, without_teacher
 from edgekd.errors import ConfigError, nearest
 from edgekd.nn.layers import Layer, stages, survey
 from edgekd.nn.outputs import answer
@@ -21,7 +21,7 @@ from edgekd.training.fit import FitResult
 
 
 def own_teacher(
-    lesson: Lesson,
+    run: DistillationRun,
     layers: Sequence[str] | None = None,
     soft: float = 0.3,
     hint: float = 0.03,
@@ -50,22 +50,20 @@ def own_teacher(
             f"and temperature = {temperature} above 0",
             'distill.scheme = {name = "self", soft = 0.3, hint = 0.03, temperature = 3}',
         )
-    *shallow, deepest = _depths(lesson, layers)
+    *shallow, deepest = _depths(run, layers)
     names = [layer.name for layer in shallow]
-    channels_first = any(isinstance(module, nn.Conv1d) for module in lesson.student.modules())
+    channels_first = any(isinstance(module, nn.Conv1d) for module in run.student.modules())
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(lesson.seed)
+        torch.manual_seed(run.seed)
         width = deepest.shape[0] if len(deepest.shape) == 3 or channels_first else deepest.shape[-1]
-        heads = nn.ModuleList(
-            [Head(layer.shape, width, len(lesson.splits.classes), channels_first) for layer in shallow]
-        )
-    followed = lesson if with_teacher else on_labels(lesson)
+        heads = nn.ModuleList([Head(layer.shape, width, len(run.splits.classes), channels_first) for layer in shallow])
+    followed = run if with_teacher else without_teacher(run)
     watching = replace(followed, layers=(*followed.layers, *names, deepest.name))
-    parts: dict[str, nn.Module] = {"student": lesson.student, "heads": heads}
+    parts: dict[str, nn.Module] = {"student": run.student, "heads": heads}
     together = nn.ModuleDict(parts if followed.loss is None else {**parts, "loss": followed.loss})
     result = trained(followed, together, partial(_step, watching, channels_first, soft, hint, temperature))
-    judge = partial(_judged, lesson, names, heads, result.device)
-    samples = len(lesson.splits.validation)
+    judge = partial(_judged, run, names, heads, result.device)
+    samples = len(run.splits.validation)
     found = [accuracy_on(value, samples, f"{samples:,} validation samples") for value in distributed.from_main(judge)]
     rows = [AlongTheWay(what=f"classifier at {name}", accuracy=one) for name, one in zip(names, found, strict=True)]
     return replace(result, along_the_way=tuple(rows))
@@ -113,12 +111,12 @@ class Head(nn.Module):
 
 
 def _step(
-    lesson: Lesson, channels_first: bool, soft: float, hint: float, temperature: float,
+    run: DistillationRun, channels_first: bool, soft: float, hint: float, temperature: float,
     module: nn.ModuleDict, batch: Batch,
 ) -> Tensor:  # fmt: skip
-    answered, total = told(lesson, module["student"], dict(module.named_children()).get("loss"), batch)
+    answered, total = student_loss(run, module["student"], dict(module.named_children()).get("loss"), batch)
     heads = list(module["heads"].children())
-    *shallow, deepest = lesson.layers[-len(heads) - 1 :]
+    *shallow, deepest = run.layers[-len(heads) - 1 :]
     wanted = F.log_softmax(answered.logits.detach() / temperature, dim=1)
     features = pooled(answered.features[deepest].detach(), channels_first)
     for head, layer in zip(heads, shallow, strict=True):
@@ -137,9 +135,9 @@ def pooled(x: Tensor, channels_first: bool) -> Tensor:
     return x.mean(2 if channels_first else 1) if x.ndim == 3 else x
 
 
-def _depths(lesson: Lesson, asked: Sequence[str] | None) -> list[Layer]:
+def _depths(run: DistillationRun, asked: Sequence[str] | None) -> list[Layer]:
     """The layers for heads and, last, the deepest."""
-    found = survey(lesson.student, lesson.splits.example)
+    found = survey(run.student, run.splits.example)
     summary = list(stages(found))
     if asked is None and len(summary) > 1:
         return summary
@@ -159,10 +157,10 @@ def _depths(lesson: Lesson, asked: Sequence[str] | None) -> list[Layer]:
     return [*chosen, summary[-1]]
 
 
-def _judged(lesson: Lesson, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[float]:
-    part = lesson.splits.validation
+def _judged(run: DistillationRun, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[float]:
+    part = run.splits.validation
     return [
-        accuracy(logits(_Shallow(lesson.student, name, head), part, lesson.splits, device=device), part.y)
+        accuracy(logits(_Shallow(run.student, name, head), part, run.splits, device=device), part.y)
         for name, head in zip(names, heads, strict=True)
     ]
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import Lesson, Teacher, trained
+from edgekd.distillation.run import DistillationRun, Teacher, trained
 from edgekd.distillation.schemes.robustness import Reach, accuracy_under_pgd, attacked, reach
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import Outputs, answer
@@ -21,7 +21,9 @@ from edgekd.training.fit import FitResult
 MEASURED_BY = 20  # steps of the attack that the finished student is measured by
 
 
-def robust(lesson: Lesson, eps: float = 8.0, steps: int = 10, step: float = 0.25, clean: float = 1 / 6) -> FitResult:
+def robust(
+    run: DistillationRun, eps: float = 8.0, steps: int = 10, step: float = 0.25, clean: float = 1 / 6
+) -> FitResult:
     """clean * loss(S(x), T(x)) + (1 - clean) * loss(S(x'), T(x)), where x' = argmax of KL(S(x') || T(x)) near x
 
     RSLAD's objective, with its shares, eps, steps and step of 2 / 255. `distill.losses` are the loss: RSLAD itself is
@@ -37,20 +39,20 @@ def robust(lesson: Lesson, eps: float = 8.0, steps: int = 10, step: float = 0.25
         step: of each, as a share of eps.
         clean: share of the loss on inputs as they are, in [0, 1].
     """
-    teacher, loss = lesson.taught("robust")
+    teacher, loss = run.required_teacher("robust")
     if steps < 1 or step <= 0 or not 0 <= clean <= 1:
         raise ConfigError(
             f"scheme 'robust': steps = {steps} must be 1 or more, step = {step} above 0, and clean = {clean} in [0, 1]",
             'distill.scheme = {name = "robust", eps = 8, steps = 10, step = 0.25}',
         )
-    attack = _Attack(reach(lesson.splits, eps), steps, step)
-    together = nn.ModuleDict({"student": lesson.student, "loss": loss})
-    result = trained(lesson, together, partial(_step, teacher, lesson.layers, attack, clean))
+    attack = _Attack(reach(run.splits, eps), steps, step)
+    together = nn.ModuleDict({"student": run.student, "loss": loss})
+    result = trained(run, together, partial(_step, teacher, run.layers, attack, clean))
     judge = partial(
-        accuracy_under_pgd, lesson.student, lesson.splits, eps, MEASURED_BY,
-        device=result.device, title=f"{lesson.title}: test set under attack",
+        accuracy_under_pgd, run.student, run.splits, eps, MEASURED_BY,
+        device=result.device, title=f"{run.title}: test set under attack",
     )  # fmt: skip
-    samples = len(lesson.splits.test)
+    samples = len(run.splits.test)
     found = accuracy_on(distributed.from_main(judge), samples, f"{samples:,} test samples, attacked in white box")
     attacked_by = f"test set under PGD, {MEASURED_BY} steps, eps {eps:g}"
     return replace(result, along_the_way=(AlongTheWay(what=attacked_by, accuracy=found),))

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import Lesson, trained
+from edgekd.distillation.run import DistillationRun, trained
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import answer
 from edgekd.results import AlongTheWay, accuracy_on
@@ -19,7 +19,7 @@ from edgekd.training import distributed
 from edgekd.training.fit import FitResult
 
 
-def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> FitResult:
+def stream(run: DistillationRun, windows: int = 20, teacher_learns: bool = True) -> FitResult:
     """One pass over the training split in its own order, at a constant learning rate; `distill.epochs` counts for
     nothing. The teacher learns by cross-entropy on the labels, the student from it by `distill.losses`.
 
@@ -32,24 +32,24 @@ def stream(lesson: Lesson, windows: int = 20, teacher_learns: bool = True) -> Fi
         windows: into which the stream is cut.
         teacher_learns: False leaves the teacher as it came, for comparison.
     """
-    _, loss = lesson.taught("stream")
-    batch_size, samples = lesson.settings.batch_size, len(lesson.splits.train)
+    _, loss = run.required_teacher("stream")
+    batch_size, samples = run.settings.batch_size, len(run.splits.train)
     window = samples // batch_size // windows * batch_size if windows > 0 else 0
     if not window:
         raise ConfigError(
             f"scheme 'stream': {samples} training samples in batches of {batch_size} don't fill {windows} windows",
             f"windows = {max(samples // batch_size, 1)} or fewer, or a smaller distill.batch_size",
         )
-    teacher = lesson.open_teacher_network("stream").requires_grad_(teacher_learns)
-    settings = lesson.settings.model_copy(update={"epochs": windows, "schedule": "constant"})
+    teacher = run.open_teacher_network("stream").requires_grad_(teacher_learns)
+    settings = run.settings.model_copy(update={"epochs": windows, "schedule": "constant"})
     tally = _Tally(windows)
-    together = nn.ModuleDict({"student": lesson.student, "teacher": teacher, "loss": loss, "tally": tally})
+    together = nn.ModuleDict({"student": run.student, "teacher": teacher, "loss": loss, "tally": tally})
     result = trained(
-        lesson, together, partial(_step, lesson, teacher_learns),
-        settings=settings, views=None, title=f"{lesson.title}: the stream's windows",
+        run, together, partial(_step, run, teacher_learns),
+        settings=settings, views=None, title=f"{run.title}: the stream's windows",
         on_epoch=_open_window, order=lambda number: np.arange(number * window, (number + 1) * window),
     )  # fmt: skip
-    return replace(result, along_the_way=tally.told(), passes=1)
+    return replace(result, along_the_way=tally.rows(), passes=1)
 
 
 class _Tally(nn.Module):
@@ -77,7 +77,7 @@ class _Tally(nn.Module):
         self.right[self.window] += torch.stack(known)
         self.asked[self.window] += asked
 
-    def told(self) -> tuple[AlongTheWay, ...]:
+    def rows(self) -> tuple[AlongTheWay, ...]:
         """The accuracies of both, window by window."""
         rows = []
         for number, (right, asked) in enumerate(zip(self.right.tolist(), self.asked.tolist(), strict=True), start=1):
@@ -92,7 +92,7 @@ def _open_window(together: nn.Module, number: int) -> None:
     together.get_submodule("tally").get_buffer("window").fill_(number)
 
 
-def _step(lesson: Lesson, teacher_learns: bool, together: nn.ModuleDict, batch: Batch) -> Tensor:
+def _step(run: DistillationRun, teacher_learns: bool, together: nn.ModuleDict, batch: Batch) -> Tensor:
     student, teacher, loss, tally = (together[name] for name in ("student", "teacher", "loss", "tally"))
     assert isinstance(tally, _Tally)
     tally.count((student, teacher), batch)
@@ -103,5 +103,5 @@ def _step(lesson: Lesson, teacher_learns: bool, together: nn.ModuleDict, batch: 
         taught = answer(teacher, batch.x, layers, batch.index)
     features = {name: value.detach() for name, value in taught.features.items()}
     told = replace(taught, logits=taught.logits.detach(), features=features)
-    learning: Tensor = loss(answer(student, batch.x, lesson.layers, batch.index), told, batch.y)
+    learning: Tensor = loss(answer(student, batch.x, run.layers, batch.index), told, batch.y)
     return learning + F.cross_entropy(taught.logits, batch.y) if teacher_learns else learning

@@ -27,7 +27,7 @@ SUM_TOLERANCE = 0.02
 """Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
 
 
-def foreign(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
+def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
     """A function of inputs in NumPy as a teacher. Probabilities become their logarithms, on which temperature acts."""
 
     def ask(batch: Batch) -> Outputs:
@@ -123,7 +123,7 @@ def check_file(path: Path) -> str:
     return path.suffix
 
 
-def called(name: str) -> Run:
+def call_of(name: str) -> Run:
     """The user's function."""
     found = catalog.load("teacher", name)
     if not callable(found):
@@ -141,15 +141,15 @@ def copy(path: Path, folder: Path) -> Path:
     return folder / path.name
 
 
-def opened(source: Source, splits: Splits) -> Teacher:
+def open_external(source: Source, splits: Splits) -> Teacher:
     """The teacher behind `teacher.file` or `teacher.call`."""
     if source.call is not None:
-        return foreign(called(source.call), splits, source.gives, source.input, f"teacher.call {source.call}")
+        return external_teacher(call_of(source.call), splits, source.gives, source.input, f"teacher.call {source.call}")
     assert source.file is not None
     run = open_file(source.file, splits, raw=source.input == "raw")
-    return foreign(run, splits, source.gives, source.input, f"teacher.file {source.file.name}")
+    return external_teacher(run, splits, source.gives, source.input, f"teacher.file {source.file.name}")
 
 
 def try_out(source: Source, splits: Splits) -> None:
     """Ask it about two training samples: ModelError where it can't answer, or answers for other classes."""
-    opened(source, splits)(next(batches(splits.train, splits, 2)))
+    open_external(source, splits)(next(batches(splits.train, splits, 2)))

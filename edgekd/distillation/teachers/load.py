@@ -22,7 +22,7 @@ from edgekd.distillation.ensemble import Combine, as_one, combined
 from edgekd.distillation.run import Teacher, frozen
 from edgekd.distillation.teachers import specialists
 from edgekd.distillation.teachers.answers import Stored
-from edgekd.distillation.teachers.external import Gives, Takes, called, foreign, open_file
+from edgekd.distillation.teachers.external import Gives, Takes, call_of, external_teacher, open_file
 from edgekd.nn import blueprint
 from edgekd.nn.outputs import Outputs
 from edgekd.training.progress import progress
@@ -89,7 +89,7 @@ def open_teacher(
 
     @cache
     def itself() -> Teacher:
-        return asked(folder, splits, precision, layers, combine)
+        return load_teacher(folder, splits, precision, layers, combine)
 
     stored = Stored(answers, splits) if answers is not None and not layers else None
 
@@ -99,14 +99,14 @@ def open_teacher(
     return ask
 
 
-def asked(
+def load_teacher(
     folder: Path, splits: Splits, precision: Precision = "32", layers: Sequence[str] = (), combine: Combine = "mean"
 ) -> Teacher:
     """The teacher itself, all its parts as one."""
     parts = parts_of(folder)
     if not parts:
         return frozen(blueprint.load(folder / "model")[0], precision, layers)
-    opened = [opened_part(part, place(folder, number), splits, precision) for number, part in enumerate(parts)]
+    opened = [open_part(part, place(folder, number), splits, precision) for number, part in enumerate(parts)]
     if any(part.kind == "specialist" for part in parts):
         return _with_specialists(opened[0], opened[1:], parts[1:])
     return opened[0] if len(parts) == 1 else as_one(opened, combine, [part.validation for part in parts])
@@ -117,19 +117,19 @@ def open_network(folder: Path) -> nn.Module | None:
     return blueprint.load(folder / "model")[0] if (folder / "model").is_dir() else None
 
 
-def opened_part(part: Part, folder: Path, splits: Splits, precision: Precision = "32") -> Teacher:
+def open_part(part: Part, folder: Path, splits: Splits, precision: Precision = "32") -> Teacher:
     """One of several teachers."""
     if part.kind in ("network", "specialist"):
         return frozen(blueprint.load(folder / "model")[0], precision)
     if part.kind == "answers":
-        return given(np.load(folder / "train.npy", mmap_mode="r", allow_pickle=False))
+        return precomputed_teacher(np.load(folder / "train.npy", mmap_mode="r", allow_pickle=False))
     if part.kind == "call":
-        return foreign(called(part.name), splits, part.gives, part.input, f"teacher.call {part.name}")
+        return external_teacher(call_of(part.name), splits, part.gives, part.input, f"teacher.call {part.name}")
     run = open_file(folder / part.name, splits, raw=part.input == "raw")
-    return foreign(run, splits, part.gives, part.input, f"teacher.file {part.name}")
+    return external_teacher(run, splits, part.gives, part.input, f"teacher.file {part.name}")
 
 
-def given(logits: np.ndarray) -> Teacher:
+def precomputed_teacher(logits: np.ndarray) -> Teacher:
     """Answers that came without their teacher, (training samples, classes), whatever augmentation does."""
 
     def look_up(batch: Batch) -> Outputs:
@@ -151,7 +151,7 @@ def logits_on(
     """What the teacher says of the samples of a split, (N, classes); None where that is not known."""
     parts = parts_of(folder)
     if not parts:
-        return told(asked(folder, splits), getattr(splits, part), splits, f"teacher: {part} set")
+        return teacher_logits(load_teacher(folder, splits), getattr(splits, part), splits, f"teacher: {part} set")
     files = [place(folder, number) / f"{part}.npy" for number in range(len(parts))]
     if not all(file.is_file() for file in files):
         return None
@@ -162,7 +162,9 @@ def logits_on(
     return combined(torch.stack(logits), combine, [found.validation for found in parts]).numpy()
 
 
-def told(teacher: Teacher, split: Split, splits: Splits, title: str, device: torch.device | str = "cpu") -> np.ndarray:
+def teacher_logits(
+    teacher: Teacher, split: Split, splits: Splits, title: str, device: torch.device | str = "cpu"
+) -> np.ndarray:
     """A teacher's logits over a split, (N, classes)."""
     found = []
     with torch.no_grad(), progress(title, len(split)) as advance:

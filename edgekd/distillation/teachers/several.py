@@ -23,7 +23,7 @@ from edgekd.training.evaluate import accuracy, logits
 JUDGED = ("validation", "test")
 
 
-def brought(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
+def save_external(source: Source, splits: Splits, data: Path, folder: Path) -> Part:
     """A teacher from outside torch, copied into `folder`; its answers as arrays where there are no others."""
     folder.mkdir(parents=True, exist_ok=True)
     if source.answers is not None:
@@ -53,7 +53,7 @@ def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) 
     return specialists.clusters(found, settings.specialists, seed)
 
 
-def judged(folder: Path, parts: list[Part], splits: Splits, device: str) -> dict[str, Any]:
+def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str) -> dict[str, Any]:
     """Leaves what each teacher says of validation and test, and `teacher.json`; metrics of all of them as one.
 
     `accuracy` is that of the mean of all; `combined` has it for each way to combine them. None where there are no
@@ -64,12 +64,12 @@ def judged(folder: Path, parts: list[Part], splits: Splits, device: str) -> dict
     for number, part in enumerate(parts):
         here = place(folder, number)
         if part.kind != "answers":
-            teacher = load.opened_part(part, here, splits)
+            teacher = load.open_part(part, here, splits)
             if part.kind == "specialist":
                 teacher = _corrected(teacher, part.correction)
             for name in JUDGED:
                 split: Split = getattr(splits, name)
-                found = load.told(teacher, split, splits, f"teacher: {name} set", device)
+                found = load.teacher_logits(teacher, split, splits, f"teacher: {name} set", device)
                 np.save(here / f"{name}.npy", found, allow_pickle=False)
             if part.kind in ("file", "call") and part.gives == "logits" and external.look_like_probabilities(found):
                 notes.append(f'{part.name} seems to give probabilities: is teacher.gives = "probabilities" meant?')

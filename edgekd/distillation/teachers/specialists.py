@@ -39,7 +39,7 @@ def clusters(logits: np.ndarray, count: int, seed: int) -> list[list[int]]:
     return sorted(cluster for cluster in found if 1 < len(cluster) < len(covariance))
 
 
-def lessons(splits: Splits, classes: Sequence[int], seed: int) -> tuple[Splits, float]:
+def specialist_splits(splits: Splits, classes: Sequence[int], seed: int) -> tuple[Splits, float]:
     """What a specialist trains on, and the correction of its dustbin's logit.
 
     The training split has the samples of its classes and as many of the others; labels are places in `classes`, and

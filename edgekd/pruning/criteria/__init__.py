@@ -1,1 +1,1 @@
-"""Pruning criteria: which channels matter, one file each, `(group, batch) -> 1-D scores`."""
+"""Pruning criteria: which channels matter, one file each, `(group, data) -> 1-D scores`."""

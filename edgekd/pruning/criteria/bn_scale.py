@@ -7,10 +7,10 @@ from torch_pruning.dependency import Group
 
 from edgekd.errors import ModelError
 from edgekd.pruning.groups import name_of, parts, width
-from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.saliency import SaliencyData
 
 
-def bn_scale(group: Group, batch: Evidence) -> Tensor:
+def bn_scale(group: Group, data: SaliencyData) -> Tensor:
     """|gamma|, the mean of it where a group has several batch norms (a residual stream): (channels,).
 
     Liu et al. push gammas towards zero with an L1 term while the network trains; here they are taken as training left

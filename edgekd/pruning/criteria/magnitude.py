@@ -6,11 +6,11 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch_pruning.dependency import Group
 
 from edgekd.pruning.groups import parts, width
-from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.saliency import SaliencyData
 
 
 def magnitude(
-    group: Group, batch: Evidence, *, norm: float = 2.0, coupled: bool = True, normalise: bool = True
+    group: Group, data: SaliencyData, *, norm: float = 2.0, coupled: bool = True, normalise: bool = True
 ) -> Tensor:
     """(sum |w|^norm)^(1/norm) over the weights that would go with a channel: (channels,).
 

@@ -6,10 +6,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch_pruning.dependency import Group
 
 from edgekd.pruning.groups import parts, width
-from edgekd.pruning.saliency import Evidence
+from edgekd.pruning.saliency import SaliencyData
 
 
-def taylor(group: Group, batch: Evidence, *, batches: int = 8, normalise: bool = False) -> Tensor:
+def taylor(group: Group, data: SaliencyData, *, batches: int = 8, normalise: bool = False) -> Tensor:
     """|sum of weight x gradient| over each filter that makes a channel, added up over the group's layers: (channels,).
 
     The gradient is that of the distillation loss on training batches. Scores are in units of the loss, so groups
@@ -19,7 +19,7 @@ def taylor(group: Group, batch: Evidence, *, batches: int = 8, normalise: bool =
         batches: how many training batches the gradient is the mean of.
         normalise: divide by the group's mean all the same.
     """
-    gradients = batch.gradients(batches)
+    gradients = data.gradients(batches)
     scores = torch.zeros(width(group))
     for part in parts(group):
         if part.side == "in" or isinstance(part.layer, _BatchNorm):

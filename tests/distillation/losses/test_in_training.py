@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from support.commands import PATIENCE
-from support.small_training import Tiny, lesson, stripes
+from support.small_training import Tiny, small_run, stripes
 
 from edgekd.config import Distill, Training
 from edgekd.data.splits import Split, Splits
@@ -51,14 +51,14 @@ def words():
 
 
 def made(losses, precision="32", epochs=1, checkpoint=None, toys=images):
-    """The same lesson each time."""
+    """The same distillation each time."""
     torch.manual_seed(0)
     student, teacher, splits = toys()
     loss = total_loss(Distill.model_validate({"losses": losses}).losses)
     loss.connect(student, teacher, splits)
     settings = Training(epochs=epochs, batch_size=32, learning_rate=0.01, precision=precision)
     asked = frozen(teacher, precision, loss.teacher_layers)
-    return lesson(student, asked, loss, splits, settings, checkpoint)
+    return small_run(student, asked, loss, splits, settings, checkpoint)
 
 
 @pytest.mark.parametrize("precision", ["32", "bf16"])

@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.small_training import lesson, linear, stripes, tiny
+from support.small_training import linear, small_run, stripes, tiny
 from torch import nn
 
 from edgekd.config import Training
 from edgekd.data.splits import Split
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import frozen, learn, on_labels
+from edgekd.distillation.run import frozen, learn, without_teacher
 from edgekd.distillation.schemes.adversarial import adversarial
 from edgekd.distillation.schemes.generator import Generator, Trained
 from edgekd.errors import ConfigError
@@ -24,14 +24,14 @@ SMALL = {"width": 8, "latent": 8}
 def given(epochs=1, splits=SPLITS, network=None, student=None, **settings):
     network = network or tiny(1, width=6)
     asked = Training(**{"epochs": epochs, "batch_size": 16, **settings})
-    return lesson(
+    return small_run(
         student or tiny(0), frozen(network), SoftTargets(hard=0.5), splits, asked, teacher_network=lambda: network
     )
 
 
 def test_a_student_that_never_saw_a_sample_knows_what_its_teacher_knows():
     teacher, student = tiny(1, width=6), tiny(0)
-    learn(replace(on_labels(given(8)), student=teacher))
+    learn(replace(without_teacher(given(8)), student=teacher))
     unseen = replace(SPLITS, train=Split(np.zeros_like(SPLITS.train.x), 1 - SPLITS.train.y))
     adversarial(given(10, unseen, teacher, student), data="none", **SMALL)
     assert accuracies(student, SPLITS, title="test")["accuracy"] > 90
@@ -49,7 +49,9 @@ def test_images_that_were_made_leave_running_statistics_alone_beside_true_ones()
     student, alone = tiny(0), tiny(0)
     whole = given(student=student)
     adversarial(replace(whole, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9)), **SMALL)
-    learn(replace(on_labels(whole), student=alone, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9)))
+    learn(
+        replace(without_teacher(whole), student=alone, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9))
+    )
     torch.testing.assert_close(student.body[1].running_mean, alone.body[1].running_mean)
     torch.testing.assert_close(student.body[1].running_var, alone.body[1].running_var)
     assert student.body[1].momentum == 0.1

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.small_training import lesson, stripes, tiny
+from support.small_training import small_run, stripes, tiny
 
 from edgekd.config import Loss, Training
 from edgekd.data.batches import batches
@@ -13,7 +13,7 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.losses.total import total_loss
 from edgekd.distillation.run import frozen
 from edgekd.distillation.schemes.assistant import assistant
-from edgekd.distillation.teachers.load import given as answering
+from edgekd.distillation.teachers.load import precomputed_teacher as answering
 from edgekd.errors import ConfigError, ModelError
 
 SPLITS = stripes()
@@ -23,7 +23,7 @@ TINY = {"model": "support.small_training:Tiny", "width": 5}
 def given(epochs=8, loss=None, teacher=None):
     answers = np.where(np.eye(2)[1 - SPLITS.train.y] > 0, 6, -6).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(tiny(0), teacher or answering(answers), loss or SoftTargets(hard=0), SPLITS, settings)
+    return small_run(tiny(0), teacher or answering(answers), loss or SoftTargets(hard=0), SPLITS, settings)
 
 
 def test_what_the_teacher_said_reaches_the_student_through_all_assistants():
@@ -31,7 +31,9 @@ def test_what_the_teacher_said_reaches_the_student_through_all_assistants():
     result = assistant(whole, [TINY, "support.small_training:Tiny"])
     whole_test = next(batches(SPLITS.test, SPLITS, 32))
     assert (whole.student.eval()(whole_test.x).argmax(1) == whole_test.y).float().mean() < 0.1
-    assert [row.what for row in result.along_the_way] == [f"assistant {one} of 2, support.small_training:Tiny" for one in (1, 2)]
+    assert [row.what for row in result.along_the_way] == [
+        f"assistant {one} of 2, support.small_training:Tiny" for one in (1, 2)
+    ]
     assert all(row.accuracy.value < 10 for row in result.along_the_way)
 
 

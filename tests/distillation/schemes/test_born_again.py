@@ -5,13 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.small_training import lesson, stripes, tiny
+from support.small_training import small_run, stripes, tiny
 
 from edgekd.config import Training
 from edgekd.data.batches import batches
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.schemes.born_again import born_again
-from edgekd.distillation.teachers.load import given as answering
+from edgekd.distillation.teachers.load import precomputed_teacher as answering
 from edgekd.errors import ConfigError
 
 SPLITS = stripes()
@@ -24,7 +24,7 @@ def contrary():
 
 def given(teacher=None, epochs=8, hard=0.0):
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(tiny(0), teacher or contrary(), SoftTargets(hard=hard), SPLITS, settings)
+    return small_run(tiny(0), teacher or contrary(), SoftTargets(hard=hard), SPLITS, settings)
 
 
 def share_right(model):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.small_training import lesson, stripes, tiny
+from support.small_training import small_run, stripes, tiny
 from torch import nn
 
 from edgekd.config import Training
@@ -19,7 +19,7 @@ SPLITS = stripes()
 
 
 def given(student=None, teacher=None, loss=None):
-    return lesson(student or tiny(0), teacher, loss, SPLITS, Training(epochs=2, batch_size=16))
+    return small_run(student or tiny(0), teacher, loss, SPLITS, Training(epochs=2, batch_size=16))
 
 
 def test_each_peer_pays_its_mean_divergence_from_the_others():

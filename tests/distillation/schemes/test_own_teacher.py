@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from support.small_training import lesson, stripes, tiny
+from support.small_training import small_run, stripes, tiny
 
 from edgekd import catalog
 from edgekd.config import Training
@@ -19,7 +19,7 @@ SPLITS = stripes()
 
 def given(student=None, epochs=1):
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(student or tiny(0), None, None, SPLITS, settings)
+    return small_run(student or tiny(0), None, None, SPLITS, settings)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.small_training import lesson, linear, stripes, tiny
+from support.small_training import linear, small_run, stripes, tiny
 
 from edgekd.config import Training
 from edgekd.data.splits import Split, Splits
@@ -11,7 +11,7 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import learn
 from edgekd.distillation.schemes.robust import robust
 from edgekd.distillation.schemes.robustness import accuracy_under_pgd
-from edgekd.distillation.teachers.load import given as answering
+from edgekd.distillation.teachers.load import precomputed_teacher as answering
 from edgekd.errors import ConfigError
 from edgekd.training.evaluate import accuracies
 
@@ -21,7 +21,7 @@ SPLITS = stripes()
 def given(student=None, loss=None, epochs=8):
     answers = np.where(np.eye(2)[SPLITS.train.y] > 0, 3, -3).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return lesson(student or tiny(0), answering(answers), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
+    return small_run(student or tiny(0), answering(answers), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
 
 
 def strong_and_weak(count, seed):
@@ -40,12 +40,12 @@ def test_it_learns_what_can_not_be_taken_away_where_a_plain_student_learns_what_
     answers = np.where(np.eye(2)[splits.train.y] > 0, 3, -3).astype(np.float32)
     torch.manual_seed(0)
     plain, hardened = linear(input_shape=(65,)), linear(input_shape=(65,))
-    lessons = [
-        lesson(student, answering(answers), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
+    distillations = [
+        small_run(student, answering(answers), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
         for student in (plain, hardened)
     ]
-    learn(lessons[0])
-    result = robust(lessons[1], eps=0.6, steps=3, step=0.5, clean=0.0)
+    learn(distillations[0])
+    result = robust(distillations[1], eps=0.6, steps=3, step=0.5, clean=0.0)
     accuracy, under_attack = (
         [measure(model) for model in (plain, hardened)]
         for measure in (
@@ -88,4 +88,4 @@ def test_options_out_of_range_are_refused(options):
 
 def test_without_a_teacher_there_is_nothing_to_keep_to():
     with pytest.raises(ConfigError, match="no teacher"):
-        robust(lesson(tiny(0), None, None, SPLITS))
+        robust(small_run(tiny(0), None, None, SPLITS))

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.small_training import lesson, linear, stripes, tiny
+from support.small_training import linear, small_run, stripes, tiny
 
 from edgekd.config import Training
 from edgekd.data.splits import Split
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import learn, on_labels
+from edgekd.distillation.run import learn, without_teacher
 from edgekd.distillation.schemes.stream import stream
 from edgekd.errors import ConfigError
 from edgekd.training.evaluate import accuracy, logits
@@ -23,7 +23,7 @@ SETTINGS = Training(batch_size=16, learning_rate=0.05, warmup=0)
 def given(splits=SPLITS, network=None, settings=SETTINGS):
     teacher = network or tiny(1, width=6)
     asked = SoftTargets(hard=0.1)
-    return lesson(tiny(0), lambda batch: None, asked, splits, settings, teacher_network=lambda: teacher)
+    return small_run(tiny(0), lambda batch: None, asked, splits, settings, teacher_network=lambda: teacher)
 
 
 def changing(count=512):
@@ -37,7 +37,7 @@ def trained():
     """A teacher that knows the names of before the change."""
     teacher = tiny(1, width=6)
     whole = given(stripes(), settings=Training(epochs=6, batch_size=16))
-    learn(replace(on_labels(whole), student=teacher))
+    learn(replace(without_teacher(whole), student=teacher))
     return teacher
 
 

@@ -243,9 +243,9 @@ def test_the_disk_is_looked_at_before_anything_trains_unless_the_store_has_the_a
     store = tmp_path / "store"
     shutil.copytree(read["data"], store / "data" / "key")
     with pytest.raises(StoreError, match="2 views"):
-        stage.foresee(config(), store / "data" / "key")
+        stage.precheck(config(), store / "data" / "key")
     shutil.copytree(read["answers"], store / "answers" / "key")
-    stage.foresee(config(), store / "data" / "key")
+    stage.precheck(config(), store / "data" / "key")
 
 
 def test_tiny_is_not_exact_in_half_precision():

@@ -14,9 +14,9 @@ from edgekd.data.splits import Split
 from edgekd.distillation.teachers.external import (
     as_logits,
     check_file,
-    foreign,
+    external_teacher,
     look_like_probabilities,
-    opened,
+    open_external,
     raw,
     try_out,
 )
@@ -57,7 +57,7 @@ def files(tmp_path_factory):
 def test_a_file_answers_as_the_network_that_it_was_made_of(files, kind):
     splits = colourful()
     batch = next(batches(splits.train, splits, 12))
-    found = opened(Source(file=files[kind]), splits)(batch).logits
+    found = open_external(Source(file=files[kind]), splits)(batch).logits
     with torch.no_grad():
         torch.testing.assert_close(found, model(3)(batch.x), atol=1e-4, rtol=1e-4)
 
@@ -90,17 +90,17 @@ def test_a_file_with_its_own_batch_and_layout_is_given_what_it_takes(tmp_path, b
     splits = columns()
     file = small_onnx(tmp_path / "a.onnx", batch=batch, channels_last=channels_last)
     asked = next(batches(splits.train, splits, 7))
-    found = opened(Source(file=file), splits)(asked).logits
+    found = open_external(Source(file=file), splits)(asked).logits
     torch.testing.assert_close(found, asked.x.mean((1, 2)))
 
 
 def test_raw_pixels_are_the_codes_of_a_file_that_takes_bytes(tmp_path):
     splits = columns()
     file = small_onnx(tmp_path / "a.onnx", batch="N", dtype="UINT8")
-    found = opened(Source(file=file, input="raw"), splits)(next(batches(splits.train, splits, 7))).logits
+    found = open_external(Source(file=file, input="raw"), splits)(next(batches(splits.train, splits, 7))).logits
     np.testing.assert_allclose(found.numpy(), splits.train.x.mean((1, 2)), rtol=1e-6)
     with pytest.raises(ModelError, match="does not say on which scale"):
-        opened(Source(file=file), splits)(next(batches(splits.train, splits, 7)))
+        open_external(Source(file=file), splits)(next(batches(splits.train, splits, 7)))
 
 
 def test_raw_inputs_are_those_of_the_data_set():
@@ -111,12 +111,12 @@ def test_raw_inputs_are_those_of_the_data_set():
 
 def test_an_int8_file_is_quantised_by_its_own_scale(tmp_path):
     from edgekd.config import Quantize
-    from edgekd.quantization.samples import chosen
+    from edgekd.quantization.samples import calibration_samples
     from edgekd.quantization.train import calibrated
 
     splits = colourful()
     graph = capture(model(3), splits.example)
-    simulation = calibrated(graph, chosen(splits, 12, 0), Quantize(correct_bias=False))
+    simulation = calibrated(graph, calibration_samples(splits, 12, 0), Quantize(correct_bias=False))
     inputs = Preprocessing(splits.scale, splits.mean, splits.std)
     batch = next(batches(splits.train, splits, 12))
     with torch.no_grad():
@@ -124,7 +124,7 @@ def test_an_int8_file_is_quantised_by_its_own_scale(tmp_path):
     step = float((wanted.max() - wanted.min()) / 100)
     for kind, write in WRITERS.items():
         file = write(simulation.quantized_graph(), tmp_path / f"int8.{kind}", splits.classes, inputs)
-        found = opened(Source(file=file), splits)(batch).logits
+        found = open_external(Source(file=file), splits)(batch).logits
         assert (found - wanted).abs().max() < step, kind
 
 
@@ -132,12 +132,12 @@ def test_an_int8_file_is_quantised_by_its_own_scale(tmp_path):
 def test_an_unreadable_file_is_refused(tmp_path, name):
     (tmp_path / name).write_bytes(b"no network" * 10)
     with pytest.raises(ModelError, match=rf"{name} can't be read as (ONNX|TFLite)"):
-        opened(Source(file=tmp_path / name), SPLITS)
+        open_external(Source(file=tmp_path / name), SPLITS)
 
 
 def test_a_file_for_other_inputs_or_classes_is_refused(files, tmp_path):
     with pytest.raises(ModelError, match=r"takes inputs of shape \(3, 8, 6\), and the data has \(1, 8, 8\)"):
-        opened(Source(file=files["onnx"]), SPLITS)
+        open_external(Source(file=files["onnx"]), SPLITS)
     three = replace(columns(), classes=("a", "b", "c"))
     file = small_onnx(tmp_path / "a.onnx", batch="N")
     with pytest.raises(ModelError, match=r"gives \(2, 2\) for 2 samples; the data has 3 classes"):
@@ -154,7 +154,7 @@ def test_a_file_of_another_kind_is_refused_with_what_may_be_named(tmp_path):
 def test_without_tensorflow_its_files_name_the_extra(tmp_path):
     for path in (tmp_path / "net.keras", tmp_path):
         with pytest.raises(MissingExtraError, match="needs TensorFlow") as refused:
-            opened(Source(file=path), SPLITS)
+            open_external(Source(file=path), SPLITS)
         assert refused.value.exit_code == 4 and "edgekd[tensorflow]" in refused.value.remedy
 
 
@@ -167,7 +167,7 @@ def test_a_keras_network_answers_from_its_file(tmp_path, saved):
     net.save(tmp_path / saved) if saved.endswith(".keras") else net.export(tmp_path / saved)
     splits = colourful()
     batch = next(batches(splits.train, splits, 12))
-    found = opened(Source(file=tmp_path / saved), splits)(batch).logits.numpy()
+    found = open_external(Source(file=tmp_path / saved), splits)(batch).logits.numpy()
     np.testing.assert_allclose(found, net(batch.x.permute(0, 2, 3, 1).numpy()).numpy(), atol=1e-4)
 
 
@@ -183,13 +183,13 @@ def sure(x):
 
 def test_a_function_is_asked_for_what_it_gives(monkeypatch):
     batch = next(batches(SPLITS.train, SPLITS, 4))
-    found = opened(Source(call=f"{__name__}:halves"), SPLITS)(batch).logits
+    found = open_external(Source(call=f"{__name__}:halves"), SPLITS)(batch).logits
     np.testing.assert_allclose(found.numpy(), halves(batch.x.numpy()), rtol=1e-6)
 
 
 def test_probabilities_become_their_logarithms():
     batch = next(batches(SPLITS.train, SPLITS, 2))
-    found = foreign(sure, SPLITS, "probabilities", "normalised", "it")(batch).logits
+    found = external_teacher(sure, SPLITS, "probabilities", "normalised", "it")(batch).logits
     assert found.tolist() == [[0.0, pytest.approx(np.log(1e-8))]] * 2
     assert torch.isfinite(found.half()).all()
 
@@ -215,7 +215,7 @@ def test_a_function_that_fails_is_named():
         raise KeyError("weights")
 
     with pytest.raises(ModelError, match=r"it failed on inputs of shape .* KeyError: 'weights'"):
-        foreign(broken, SPLITS, "logits", "normalised", "it")(next(batches(SPLITS.train, SPLITS, 2)))
+        external_teacher(broken, SPLITS, "logits", "normalised", "it")(next(batches(SPLITS.train, SPLITS, 2)))
 
 
 def test_logits_that_look_like_probabilities_are_noticed():

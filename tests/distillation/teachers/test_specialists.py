@@ -36,14 +36,14 @@ def five_classes():
 
 
 def test_a_specialist_trains_on_its_classes_and_as_many_others():
-    lesson, correction = specialists.lessons(five_classes(), [3, 1], seed=0)
-    found = lesson.train
+    run, correction = specialists.specialist_splits(five_classes(), [3, 1], seed=0)
+    found = run.train
     own = {1: 1, 3: 0}
-    assert len(found) == 80 and (found.y == 2).sum() == 40 and lesson.classes == ("d", "b", "others")
+    assert len(found) == 80 and (found.y == 2).sum() == 40 and run.classes == ("d", "b", "others")
     for x, y in zip(found.x[:, 0, 0, 0].astype(int), found.y, strict=True):
         assert y == own.get(x // 20, 2)
     assert correction == pytest.approx(math.log(60 / 40))
-    assert (lesson.test.y == 2).sum() == 60 and len(lesson.test) == 100
+    assert (run.test.y == 2).sum() == 60 and len(run.test) == 100
 
 
 def test_it_starts_from_the_generalist_but_for_the_classifier():

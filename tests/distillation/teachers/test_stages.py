@@ -12,7 +12,7 @@ from support.small_training import Tiny, killed_after, stripes
 from edgekd.config import Config, resolve
 from edgekd.data.batches import batches
 from edgekd.data.splits import Split
-from edgekd.distillation.teachers.load import asked, logits_on, open_network, parts_of
+from edgekd.distillation.teachers.load import load_teacher, logits_on, open_network, parts_of
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint
 from edgekd.pipeline.fingerprints import teacher as fingerprint
@@ -53,8 +53,8 @@ def read(tmp_path):
 
 def through(asked_for, read, tmp_path):
     """The metrics of teacher, answers and distill."""
-    distill.foresee(asked_for, read["data"])
-    answers.foresee(asked_for, read["data"])
+    distill.precheck(asked_for, read["data"])
+    answers.precheck(asked_for, read["data"])
     found = [teacher.run(asked_for, read, read["teacher"]), answers.run(asked_for, read, read["answers"])]
     return [*found, distill.run(asked_for, read, tmp_path / "distill")]
 
@@ -80,7 +80,9 @@ def test_a_file_is_copied_so_that_it_may_move(read, tmp_path):
     file.unlink()
     batch = next(batches(SPLITS.train, SPLITS, 4))
     with torch.no_grad():
-        torch.testing.assert_close(asked(read["teacher"], SPLITS)(batch).logits, net(batch.x), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(
+            load_teacher(read["teacher"], SPLITS)(batch).logits, net(batch.x), atol=1e-4, rtol=1e-4
+        )
     assert told["size_bytes"] == size
 
 
@@ -112,7 +114,7 @@ def test_members_are_trained_from_as_many_seeds_and_answer_as_one(read, tmp_path
     batch = next(batches(SPLITS.train, SPLITS, 5))
     with torch.no_grad():
         mean = (first.eval()(batch.x).softmax(1) + second.eval()(batch.x).softmax(1)) / 2
-    torch.testing.assert_close(asked(read["teacher"], SPLITS)(batch).logits.exp(), mean)
+    torch.testing.assert_close(load_teacher(read["teacher"], SPLITS)(batch).logits.exp(), mean)
     assert not list(read["teacher"].glob("*.ckpt"))
 
 
@@ -138,7 +140,7 @@ def test_specialists_answer_for_the_classes_that_they_know(read):
     assert [part.kind for part in parts] == ["network", "specialist", "specialist"]
     assert told["notes"] == ["specialists for {a, b}, {c, d}"] and told["accuracy"] > 95
     batch = next(batches(splits.train, splits, 96))
-    found = asked(read["teacher"], splits)(batch).logits
+    found = load_teacher(read["teacher"], splits)(batch).logits
     kept = torch.from_numpy(logits_on(read["teacher"], splits, "test"))
     torch.testing.assert_close(found, kept, atol=1e-4, rtol=1e-4)
     assert told["accuracy"] == pytest.approx(100 * (kept.argmax(1).numpy() == part.y).mean())
@@ -155,10 +157,10 @@ def test_a_loss_that_looks_inside_is_refused_before_any_training(read, tmp_path)
 def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(read, tmp_path):
     np.savez(tmp_path / "outputs.npz", logits=np.zeros((7, 2)))
     with pytest.raises(ModelError, match="7 answers"):
-        distill.foresee(config({"answers": str(tmp_path / "outputs.npz")}), read["data"])
+        distill.precheck(config({"answers": str(tmp_path / "outputs.npz")}), read["data"])
     also = [{"call": f"{HERE}:knowing"}]
     with pytest.raises(ModelError, match="failed on inputs"):
-        distill.foresee(config({"also": also}), read["data"])
+        distill.precheck(config({"also": also}), read["data"])
 
 
 @pytest.mark.parametrize(

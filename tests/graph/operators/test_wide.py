@@ -15,7 +15,7 @@ from edgekd.graph.capture import capture
 from edgekd.graph.integer.arithmetic import fixed_point, rounded_in_16_bits
 from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Graph
-from edgekd.quantization.int16 import with_wide_layers
+from edgekd.quantization.int16 import with_int16_layers
 from edgekd.quantization.scales import from_range
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes import parity
@@ -64,7 +64,7 @@ def captured() -> Graph:
 @pytest.mark.parametrize("name", TFLITE)
 @pytest.mark.parametrize("every", [1, 2, 3])
 def test_layers_of_16_bits_are_exact_among_layers_of_8(captured, name, every):
-    wide = with_wide_layers(captured, [op.name for op in captured.operators[::every]])
+    wide = with_int16_layers(captured, [op.name for op in captured.operators[::every]])
     kernels = "tflm" if RUNTIMES[name].kernels == "litert-reference" else RUNTIMES[name].kernels
     simulation, graph, codes = simulated(wide, (3, 9, 8), kernels)
     assert {tensor.quantization.bits for tensor in graph.tensors.values()} == {8, 16}
@@ -81,7 +81,7 @@ def test_16_bits_follow_the_float_network_closer_than_8(captured):
     x = torch.from_numpy(np.random.default_rng(1).normal(size=(6, 3, 9, 8)).astype(np.float32))
     errors = []
     for layers in ((), [op.name for op in captured.operators]):
-        simulation = simulated(with_wide_layers(captured, layers), (3, 9, 8), "xnnpack")[0]
+        simulation = simulated(with_int16_layers(captured, layers), (3, 9, 8), "xnnpack")[0]
         inner = next(name for name in simulation.graph.tensors if name.startswith("up"))
         codes = simulation.trace_codes(x)[inner] - simulation.quantization(inner).zero_point
         expected = dict(simulation.float_values(x))[inner]
@@ -91,7 +91,7 @@ def test_16_bits_follow_the_float_network_closer_than_8(captured):
 
 def test_boundaries_stand_only_where_the_width_changes(captured):
     names = [op.name for op in captured.operators]
-    wide = with_wide_layers(captured, names)
+    wide = with_int16_layers(captured, names)
     boundaries = [op for op in wide.operators if isinstance(op, Requantize)]
     assert len(boundaries) == len(captured.inputs) + len(captured.outputs)
     assert all(wide.tensors[name].bits == 8 for name in (*wide.inputs, *wide.outputs))
@@ -100,12 +100,12 @@ def test_boundaries_stand_only_where_the_width_changes(captured):
 def test_an_operator_without_a_16_bit_kernel_is_refused_by_name():
     graph = capture(nn.Sequential(nn.Linear(4, 4), nn.Softmax(1)), (4,))
     with pytest.raises(UnsupportedOperatorError, match=r"layer 1 \(Softmax.*16-bit"):
-        with_wide_layers(graph, ["1"])
+        with_int16_layers(graph, ["1"])
 
 
 def test_onnx_refuses_16_bits_by_layer(tmp_path):
     graph = capture(nn.Sequential(nn.Linear(4, 4)), (4,))
-    quantized = simulated(with_wide_layers(graph, ["0"]), (4,), "xnnpack")[1]
+    quantized = simulated(with_int16_layers(graph, ["0"]), (4,), "xnnpack")[1]
     with pytest.raises(UnsupportedOperatorError, match="16-bit codes"):
         onnx.write(quantized, tmp_path / "g.onnx")
 
