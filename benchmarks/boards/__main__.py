@@ -1,4 +1,4 @@
-"""Writes the tables of README.md and benchmarks/README.md from the CSVs: python benchmarks/board.py [--check]
+"""Writes the tables of the README pages and of docs/ from the CSVs: python -m benchmarks.boards [--check]
 
 A table stands between `<!-- board: NAME -->` and `<!-- /board -->`. --check only says whether they are up to date.
 """
@@ -6,14 +6,13 @@ A table stands between `<!-- board: NAME -->` and `<!-- /board -->`. --check onl
 import argparse
 import re
 import sys
-from pathlib import Path
 
-from boards import distilled, quantised, whole_job
+from benchmarks.boards import builds, distillation, quantization
+from benchmarks.support.paths import BENCHMARKS, REPOSITORY
 
-HERE = Path(__file__).parent
-PAGES = (HERE.parent / "README.md", HERE / "README.md")
+PAGES = (REPOSITORY / "README.md", BENCHMARKS / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- board: (\w+) -->\n)(.*?)(<!-- /board -->)", re.DOTALL)
-TABLES = whole_job.TABLES | quantised.TABLES | distilled.TABLES
+TABLES = builds.TABLES | quantization.TABLES | distillation.TABLES
 
 
 def written(text: str) -> str:
@@ -31,7 +30,7 @@ def main() -> None:
         if written(text) == text:
             continue
         if asked.check:
-            sys.exit(f"{page.name} is behind its CSVs: python benchmarks/board.py")
+            sys.exit(f"{page.relative_to(REPOSITORY)} is behind its CSVs: python -m benchmarks.boards")
         page.write_text(written(text), encoding="utf-8")
 
 

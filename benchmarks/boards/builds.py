@@ -1,6 +1,6 @@
 """The whole job: what a build gives, and what it asks of a machine."""
 
-from boards.forms import rows, table
+from benchmarks.boards.tables import rows, table
 
 FORMS = ("tflite", "onnx", "simulation")
 

@@ -3,7 +3,7 @@
 import re
 from statistics import fmean, median
 
-from boards.forms import over_seeds, rows, runs, table
+from benchmarks.boards.tables import over_seeds, rows, runs, table
 
 HINTON = {
     "net": "{variant}",

@@ -1,6 +1,6 @@
 """Quantised networks: what int8 costs, how exact the files are, and how others fare."""
 
-from boards.forms import rows, runs, table
+from benchmarks.boards.tables import rows, runs, table
 
 KNOWN_EXCEPTIONS = {
     "operator": "{operator}",

@@ -2,10 +2,9 @@
 
 import csv
 from collections.abc import Callable
-from pathlib import Path
 from statistics import fmean
 
-RESULTS = Path(__file__).parent.parent / "results"
+from benchmarks.support.paths import RESULTS
 
 
 def rows(name: str) -> list[dict[str, str]]:

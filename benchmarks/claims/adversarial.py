@@ -1,6 +1,6 @@
 """Distillation under attack, and without any data: MNIST, students of a teacher that has seen it all.
 
-python benchmarks/adversarial.py --root MNIST [--seeds 0 1 2] [--students NAME ...] [--store DIR] [--quick]
+python -m benchmarks.claims.adversarial --root MNIST [--seeds 0 1 2] [--students NAME ...] [--store DIR] [--quick]
 
 `plain` learns the teacher's soft targets; `robust` learns them on images that were changed against it (RSLAD; the
 teacher is an ordinary one). `generated` learns from the data and from images on which a generator finds it to disagree
@@ -14,9 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from as_far_as_distill import distill
-from record import append
-
+from benchmarks.support.first_stages import distill
+from benchmarks.support.record import append
 from edgekd.data.splits import Splits
 from edgekd.distillation.schemes.robustness import accuracy_under_pgd
 from edgekd.nn import blueprint

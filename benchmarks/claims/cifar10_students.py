@@ -1,8 +1,8 @@
 """CIFAR-10 students of a ResNet-56, as small as MLPerf Tiny's: float, int8, bytes.
 
-python benchmarks/cifar10_students.py --root DIR --checkpoint resnet56-4bfd9763.th [--also resnet44-014dd654.th ...]
-    [--student NAME] [--method NAME] [--seeds 0 1 2] [--epochs N] [--store DIR] [--out DIR] [--processes N]
-    [--set KEY=VALUE] [--quick]
+python -m benchmarks.claims.cifar10_students --root DIR --checkpoint resnet56-4bfd9763.th
+    [--also resnet44-014dd654.th ...] [--student NAME] [--method NAME] [--seeds 0 1 2] [--epochs N] [--store DIR]
+    [--out DIR] [--processes N] [--set KEY=VALUE] [--quick]
 
 Published, on the same 10,000 images: ResNet-8 alone 87.19 % in float, 86.97 % in int8, 98,496 bytes; the teacher has
 93.39 %. `alone` trains on labels, every other --method is a loss of the catalog, or "attention+logits" and the like.
@@ -16,9 +16,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from builds import CONFIGS, built
-from record import append
-
+from benchmarks.support.builds import built
+from benchmarks.support.paths import CONFIGS
+from benchmarks.support.record import append
 from edgekd.config import toml
 from edgekd.results import Report
 

@@ -1,7 +1,8 @@
 """The same trained students through edgekd and its peers, side by side: what each makes of them, at its best settings.
 
-python benchmarks/conversion_peers.py --quick
-python benchmarks/conversion_peers.py --cifar10 DIR --speech mfcc10_f16.npz --student resnet20=resnet20-12fca82f.th
+python -m benchmarks.claims.conversion_peers --quick
+python -m benchmarks.claims.conversion_peers --cifar10 DIR --speech mfcc10_f16.npz
+    --student resnet20=resnet20-12fca82f.th
 
 The peers want an environment of their own: pip install -c benchmarks/peers/constraints.txt -e '.[peers,tensorflow]'
 
@@ -27,13 +28,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from peers.plot import draw
-from peers.tools import TOOLS, Tool
-from record import append
-
+from benchmarks.peers.plot import draw
+from benchmarks.peers.tools import TOOLS, Tool
+from benchmarks.support.paths import REPOSITORY
+from benchmarks.support.record import append
 from edgekd.devices.latency import Latency
 
-HERE = Path(__file__).parent
 CONVERSION_SECONDS = 4 * 3600
 ROUNDS, ROUND_SECONDS = 7, 0.4
 COLUMNS = (
@@ -79,7 +79,7 @@ def convert(run: Run, settings: dict[str, Any], again: bool) -> dict[str, Any]:
     run.out.mkdir(parents=True, exist_ok=True)
     answer.unlink(missing_ok=True)
     command = [
-        sys.executable, "-m", "peers.worker", run.name, run.mode, run.format,
+        sys.executable, "-m", "benchmarks.peers.worker", run.name, run.mode, run.format,
         "--student", str(run.folder), "--out", str(run.out),
         "--quantize", json.dumps(settings["quantize"]), "--augment", json.dumps(settings["augment"]),
     ]  # fmt: skip
@@ -88,7 +88,7 @@ def convert(run: Run, settings: dict[str, Any], again: bool) -> dict[str, Any]:
         try:
             done = subprocess.run(
                 command, stdout=stream, stderr=subprocess.STDOUT, timeout=CONVERSION_SECONDS,
-                cwd=HERE, env=os.environ | run.tool.environment,
+                cwd=REPOSITORY, env=os.environ | run.tool.environment,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return {"note": f"did not finish within {CONVERSION_SECONDS} s"}
@@ -115,8 +115,8 @@ def timed(files: list[Path]) -> dict[Path, Latency]:
         order = list(files)
         shuffle(order)
         for file in order:
-            command = [sys.executable, "-m", "peers.stopwatch", str(file), str(ROUND_SECONDS)]
-            done = subprocess.run(command, check=True, text=True, capture_output=True, cwd=HERE)
+            command = [sys.executable, "-m", "benchmarks.peers.stopwatch", str(file), str(ROUND_SECONDS)]
+            done = subprocess.run(command, check=True, text=True, capture_output=True, cwd=REPOSITORY)
             medians[file].append(float(done.stdout))
     return {file: Latency(file, "one thread", tuple(rounds)) for file, rounds in medians.items()}
 
@@ -174,8 +174,8 @@ def main() -> None:
     """Prepare the students, then compare one by one, so that a row stands as soon as it can."""
     arguments = parser().parse_args()
     prepared = subprocess.run(
-        [sys.executable, "-m", "peers.students", json.dumps(wanted(arguments))], cwd=HERE, check=True, text=True,
-        stdout=subprocess.PIPE,
+        [sys.executable, "-m", "benchmarks.peers.students", json.dumps(wanted(arguments))],
+        cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
     for student, settings in json.loads(prepared.stdout.splitlines()[-1]).items():
         settings["quantize"] |= {"baseline": False} | ({"epochs": arguments.epochs} if arguments.epochs else {})

@@ -1,7 +1,7 @@
 """Spoken digits under a teacher who sees: it answers for the images that the recordings are paired with.
 
-python benchmarks/cross_modal.py --speech recordings --images MNIST [--takes 40 4] [--seeds 0 1 2]
-python benchmarks/cross_modal.py --speech recordings --quick       the built-in digits as images, one seed
+python -m benchmarks.claims.cross_modal --speech recordings --images MNIST [--takes 40 4] [--seeds 0 1 2]
+python -m benchmarks.claims.cross_modal --speech recordings --quick       the built-in digits as images, one seed
 
 Every recording is paired, by a seed, with an image of the same digit that the teacher was not trained on. The teacher's
 answers to the images are stored, and a student of speech learns from them as it would from those to its own samples:
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from as_far_as_distill import distill
-from record import append
 
+from benchmarks.support.first_stages import distill
+from benchmarks.support.record import append
 from edgekd.data.splits import Split, Splits
 from edgekd.nn import blueprint
 from edgekd.training.evaluate import logits

@@ -1,6 +1,6 @@
 """A stream that changes half way: how a teacher and its student who keep learning come through, and one who does not.
 
-python benchmarks/drift.py [--seeds 0 1 2] [--quick]
+python -m benchmarks.claims.drift [--seeds 0 1 2] [--quick]
 
 The stream is made of the digits of 8 x 8 pixels, drawn with replacement and moved by a pixel; half way they are turned
 by 90 degrees, or their classes change names. A teacher is trained on digits as they were before. Then the same student,
@@ -14,8 +14,8 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from record import append
 
+from benchmarks.support.record import append
 from edgekd.config import Augment, Compute, Training
 from edgekd.data.sets.digits import digits
 from edgekd.data.splits import Split, Splits

@@ -1,7 +1,7 @@
 """What a teacher costs an epoch of its student: its answers stored, and a ResNet-56 running in the loop.
 
-python benchmarks/epoch_cost.py --root DIR --checkpoint resnet56-4bfd9763.th
-python benchmarks/epoch_cost.py --quick
+python -m benchmarks.claims.epoch_cost --root DIR --checkpoint resnet56-4bfd9763.th
+python -m benchmarks.claims.epoch_cost --quick
 
 An epoch of ResNet-8 on shifted and flipped CIFAR-10 (random images of that shape without --root) is timed three ways:
 plain, on the labels alone; under stored answers; and with the teacher in the loop. Each time is of the second epoch in
@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from record import append
 from torch import nn
 
+from benchmarks.support.record import append
 from edgekd.config import Augment, Compute, Config, Training
 from edgekd.data.batches import Views
 from edgekd.data.splits import Split, Splits
@@ -94,7 +94,8 @@ def epoch_seconds(way: str, folder: Path, arguments: argparse.Namespace) -> floa
 
 def in_fresh_process(way: str, folder: Path) -> float:
     """This script again, for one way."""
-    command = [sys.executable, __file__, *sys.argv[1:], "--way", way, "--folder", str(folder)]
+    again = [sys.executable, "-m", "benchmarks.claims.epoch_cost", *sys.argv[1:]]
+    command = [*again, "--way", way, "--folder", str(folder)]
     return float(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout)
 
 

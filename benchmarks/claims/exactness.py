@@ -1,6 +1,6 @@
 """Every network of the catalog, in every runtime: how many codes differ from the integer reference in its mode.
 
-python benchmarks/exactness.py [--models NAME ...] [--trained FOLDER ...] [--inputs N] [--quick]
+python -m benchmarks.claims.exactness [--models NAME ...] [--trained FOLDER ...] [--inputs N] [--quick]
 
 Every network is quantised by the ranges of its inputs, written as TFLite and ONNX, and run on at least 1,000 of them;
 each layer's codes and the outputs are compared, and the simulation that training uses. Weights are random, with batch
@@ -23,11 +23,11 @@ from typing import Any
 import onnx
 import torch
 from ai_edge_litert import schema_py_generated as schema
-from comparison import BATCH, compare
-from networks import LARGE_NETWORKS, NETWORKS, Network
-from record import append
 from torch import Tensor, nn
 
+from benchmarks.support.layer_comparison import BATCH, compare
+from benchmarks.support.networks import LARGE_NETWORKS, NETWORKS, Network
+from benchmarks.support.record import append
 from edgekd import catalog
 from edgekd.config import Quantize
 from edgekd.data.batches import normalise

@@ -1,4 +1,6 @@
-"""A stranger's first half hour: clone into an empty directory, `make demo`, `make test`: python benchmarks/first_run.py
+"""A stranger's first half hour: clone into an empty directory, `make demo`, `make test`.
+
+python -m benchmarks.claims.first_run
 
 Writes results/first_run.csv. Installing is timed apart from the build: `make demo` prints both.
 """
@@ -12,9 +14,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from record import append
+from benchmarks.support.paths import REPOSITORY
+from benchmarks.support.record import append
 
-REPOSITORY = Path(__file__).parent.parent
 PRINTED = {"install_s": r"installing took (\d+) s", "build_s": r"building took (\d+) s"}
 
 

@@ -1,6 +1,6 @@
 """Hinton, Vinyals and Dean (2015) on MNIST, with their own networks, and then on to a tenth of the bytes.
 
-python benchmarks/hinton_mnist.py --root MNIST [--seeds 0 1 2] [--work DIR] [--quick]
+python -m benchmarks.claims.hinton_mnist --root MNIST [--seeds 0 1 2] [--work DIR] [--quick]
 
 Test errors of 10,000 in the paper: the small net alone 146, the big one 67, the small one distilled 74; distilled
 without having seen a 3 206, and 109 once the bias of class 3 is mended. Big: two hidden layers of 1,200, dropout,
@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from builds import built
-from hinton_plan import PAPER, QUICK, Plan
-from record import append
 from torch import nn
 
+from benchmarks.support.builds import built
+from benchmarks.support.hinton_recipe import PAPER, QUICK, Plan
+from benchmarks.support.record import append
 from edgekd.config import Augment, Compute, Config, toml
 from edgekd.data.batches import Views
 from edgekd.data.splits import Split, Splits

@@ -1,9 +1,9 @@
 """What int8 costs in accuracy, with and without training: the same float student quantised by PTQ and by QAT.
 
-python benchmarks/int8_accuracy.py resnet20 --root DIR --checkpoint resnet20-12fca82f.th
-python benchmarks/int8_accuracy.py mobilenetv2 --root DIR --checkpoint resnet20-12fca82f.th
-python benchmarks/int8_accuracy.py dscnn --root mfcc10_f16.npz
-python benchmarks/int8_accuracy.py text_encoder --root SST-2
+python -m benchmarks.claims.int8_accuracy resnet20 --root DIR --checkpoint resnet20-12fca82f.th
+python -m benchmarks.claims.int8_accuracy mobilenetv2 --root DIR --checkpoint resnet20-12fca82f.th
+python -m benchmarks.claims.int8_accuracy dscnn --root mfcc10_f16.npz
+python -m benchmarks.claims.int8_accuracy text_encoder --root SST-2
 
 Settings stand in configs/int8_*.toml. Writes results/int8_accuracy.csv, a row a build: the whole test set, the
 int8 file under LiteRT against the float network in torch. --store keeps the float student, so that a run can go on.
@@ -13,10 +13,10 @@ import argparse
 import tempfile
 from pathlib import Path
 
-from builds import CONFIGS, built
-from peers.students import by_speaker
-from record import append
-
+from benchmarks.peers.students import by_speaker
+from benchmarks.support.builds import built
+from benchmarks.support.paths import CONFIGS
+from benchmarks.support.record import append
 from edgekd.results import Report
 
 STUDENTS = ("resnet20", "mobilenetv2", "dscnn", "text_encoder")

@@ -1,6 +1,6 @@
 """The operators of which LiteRT's codes are not matched bit for bit: how often they differ, and by how much.
 
-python benchmarks/known_exceptions.py [--draws 200] [--seed 0]
+python -m benchmarks.claims.known_exceptions [--draws 200] [--seed 0]
 
 `matmul`: of two activations, the second with a zero point other than 0, in the shape of attention's. XNNPACK has no
 kernel for it; LiteRT's own was seen to differ from the reference near ties, in the build of a text encoder. Students
@@ -14,8 +14,8 @@ import argparse
 from collections.abc import Callable
 
 import numpy as np
-from record import append
 
+from benchmarks.support.record import append
 from edgekd.graph.ops import MatMul, Requantize
 from edgekd.graph.structure import Array, Graph, Operator, Quantization, Tensor
 from edgekd.runtimes import parity

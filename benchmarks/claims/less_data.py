@@ -1,8 +1,8 @@
 """Half the data and a tenth of it: the same student with and without its teacher, on MNIST or CIFAR-10.
 
-python benchmarks/less_data.py mnist --root MNIST --teacher big-0.pt [--shares 1 0.5 0.1] [--seeds 0 1 2]
-python benchmarks/less_data.py cifar10 --root DIR --teacher resnet20-12fca82f.th
-python benchmarks/less_data.py --quick                         the digits, one seed, a few minutes
+python -m benchmarks.claims.less_data mnist --root MNIST --teacher big-0.pt [--shares 1 0.5 0.1] [--seeds 0 1 2]
+python -m benchmarks.claims.less_data cifar10 --root DIR --teacher resnet20-12fca82f.th
+python -m benchmarks.claims.less_data --quick                         the digits, one seed, a few minutes
 
 `alone` learns from the labels of a share of the training samples, `distilled` from the same samples and the teacher's
 soft targets for them, `unlabelled` from soft targets for all samples and no label at all. The teacher has seen all
@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from record import append
 from torch import nn
 
+from benchmarks.support.record import append
 from edgekd.config import Compute, Config, Training
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.logits import SoftTargets

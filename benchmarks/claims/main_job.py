@@ -1,8 +1,8 @@
 """The main job, start to end, in an empty store: accuracy, bytes, mismatches and the time that it took.
 
-python benchmarks/main_job.py digits --seeds 0 1 2
-python benchmarks/main_job.py mnist --root DIR
-python benchmarks/main_job.py cifar10 --root DIR --checkpoint resnet56-4bfd9763.th
+python -m benchmarks.claims.main_job digits --seeds 0 1 2
+python -m benchmarks.claims.main_job mnist --root DIR
+python -m benchmarks.claims.main_job cifar10 --root DIR --checkpoint resnet56-4bfd9763.th
 
 Writes results/main_job.csv, a row a build. The time covers `edgekd build` alone, its imports included.
 """
@@ -12,9 +12,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from builds import CONFIGS, built
-from record import append
-
+from benchmarks.support.builds import built
+from benchmarks.support.paths import CONFIGS
+from benchmarks.support.record import append
 from edgekd.results import Report
 
 

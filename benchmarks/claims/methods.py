@@ -1,7 +1,7 @@
 """Every method of distillation on one student and one budget, and the same student without a teacher.
 
-python benchmarks/methods.py --root DIR --checkpoint resnet56-4bfd9763.th
-python benchmarks/methods.py --quick        the digits, a teacher trained on the spot, one seed; nothing is kept
+python -m benchmarks.claims.methods --root DIR --checkpoint resnet56-4bfd9763.th
+python -m benchmarks.claims.methods --quick        the digits, a teacher trained on the spot, one seed; nothing is kept
 
 Writes results/methods.csv, a row a method and seed, each trained in a fresh process, from the same first weights on
 the same batches. The teacher runs in the loop. Then steps are timed that take turns with steps of the plain student:
@@ -21,10 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from record import append
-from step_cost import costs
 from torch import nn
 
+from benchmarks.support.paths import CONFIGS
+from benchmarks.support.record import append
+from benchmarks.support.step_cost import costs
 from edgekd import catalog
 from edgekd.config import Config, Distill
 from edgekd.config.resolve import configure
@@ -38,7 +39,7 @@ from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
 from edgekd.training.evaluate import accuracies, count_parameters
 
-CIFAR10 = Path(__file__).parent / "configs" / "cifar10.toml"
+CIFAR10 = CONFIGS / "cifar10.toml"
 LABELS = {"name": "labels"}
 METHODS: dict[str, list[dict[str, Any]]] = {
     "no teacher": [],
@@ -149,7 +150,7 @@ def quick_teacher(folder: Path) -> Path:
 
 def in_a_fresh_process(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
     """What `run` gives there, so that its peak of memory is its own."""
-    command = [sys.executable, __file__, "--one", method, "--seeds", str(seed)]
+    command = [sys.executable, "-m", "benchmarks.claims.methods", "--one", method, "--seeds", str(seed)]
     for name in ("checkpoint", "student", "teacher", "samples", "epochs", "batch_size", "learning_rate", "precision"):
         command += [f"--{name.replace('_', '-')}", str(getattr(asked, name))]
     command += ["--accelerator", asked.accelerator, *(["--quick"] if asked.quick else ["--root", str(asked.root)])]

@@ -1,8 +1,8 @@
 """Students that beat their teacher, peers that beat training alone, and five teachers against the best one of them.
 
-python benchmarks/better_than_the_teacher.py cifar10 --root DIR [--seeds 0 1 2] [--store DIR]
-python benchmarks/better_than_the_teacher.py mnist --root DIR
-python benchmarks/better_than_the_teacher.py --quick           the digits, one seed, some minutes
+python -m benchmarks.claims.schemes cifar10 --root DIR [--seeds 0 1 2] [--store DIR]
+python -m benchmarks.claims.schemes mnist --root DIR
+python -m benchmarks.claims.schemes --quick           the digits, one seed, some minutes
 
 Everything learns from the same few thousand samples. `mutual`: a network beside a peer. `born-again`: the teacher's own
 architecture, two generations after it. `thin-deep`: a deeper network of half the channels under a wide one, by FitNets'
@@ -18,9 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from as_far_as_distill import distill
-from record import append
-
+from benchmarks.support.first_stages import distill
+from benchmarks.support.record import append
 from edgekd.pipeline.store import Artifact
 
 MEMBERS = 5

@@ -1,6 +1,6 @@
 """Training steps of a small network with one thread and with all, alone and beside other work.
 
-python benchmarks/small_batches.py
+python -m benchmarks.claims.small_batches
 
 A step of the digits teacher (ResNet-20 on 8 x 8, batch 64), beside no and beside as many busy processes as there are
 cores. "passive" lets OpenMP's threads sleep while they wait (OMP_WAIT_POLICY). Fresh processes take turns. Writes
@@ -13,7 +13,7 @@ import statistics
 import subprocess
 import sys
 
-from record import append
+from benchmarks.support.record import append
 
 ROUNDS, STEPS = 3, 15
 CORES = os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""How long `edgekd --help` takes, in fresh processes: python benchmarks/startup.py
+"""How long `edgekd --help` takes, in fresh processes: python -m benchmarks.claims.startup
 
 Writes results/startup.csv.
 """
@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from record import append
+from benchmarks.support.record import append
 
 ROUNDS = 15
 

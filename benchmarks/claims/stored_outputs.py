@@ -1,6 +1,7 @@
 """A TFLite file that gives away nothing but its five likeliest classes, as an API does: what a student learns from it.
 
-python benchmarks/stored_outputs.py --root DIR --teacher pretrainedResnet_quant.tflite [--seeds 0 1 2] [--samples 10000]
+python -m benchmarks.claims.stored_outputs --root DIR --teacher pretrainedResnet_quant.tflite
+    [--seeds 0 1 2] [--samples 10000]
 
 MLPerf Tiny's int8 ResNet-8 is asked once about CIFAR-10's training images, and is put away. `top-5` learns from its
 five likeliest classes and their probabilities, `all` from all ten, neither from any label; `labels alone` has no
@@ -15,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from as_far_as_distill import distill
-from record import append
 
+from benchmarks.support.first_stages import distill
+from benchmarks.support.record import append
 from edgekd.data.splits import PARTS, Splits
 from edgekd.distillation.teachers.tflite_file import open_tflite
 

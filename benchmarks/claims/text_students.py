@@ -1,6 +1,6 @@
 """DistilBERT's and TinyBERT's claims at the size that two cores can train: SST-2, a 6-layer teacher, two students.
 
-python benchmarks/text_students.py --root SST-2 [--students half tiny] [--seeds 0 1 2] [--store DIR] [--quick]
+python -m benchmarks.claims.text_students --root SST-2 [--students half tiny] [--seeds 0 1 2] [--store DIR] [--quick]
 
 Sanh et al. (2019): half the layers keep 97 % of the score, with 40 % fewer parameters, 60 % faster. Jiao et al. (2020):
 7.5 times smaller and 9.4 times faster, 96 % of it. Settings stand in configs/text_*.toml; nothing here is pre-trained.
@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from builds import CONFIGS, built
-from record import append
-
+from benchmarks.support.builds import built
+from benchmarks.support.paths import CONFIGS
+from benchmarks.support.record import append
 from edgekd.results import Report, StageRow
 
 STUDENTS = ("half", "tiny")

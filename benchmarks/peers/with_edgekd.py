@@ -4,6 +4,7 @@ from pathlib import Path
 
 from torch import nn
 
+from benchmarks.peers.job import Converted, Job, in_torch
 from edgekd.config import Compute
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.logits import SoftTargets
@@ -14,7 +15,6 @@ from edgekd.quantization.prepare import prepared
 from edgekd.quantization.samples import calibration_samples
 from edgekd.quantization.train import calibrated, captured, normalisation, quantize
 from edgekd.stages.export import export
-from peers.job import Converted, Job, in_torch
 
 
 def convert(job: Job) -> Converted:

@@ -7,8 +7,6 @@ from pathlib import Path
 
 from edgekd.results import Report
 
-CONFIGS = Path(__file__).parent / "configs"
-
 
 def built(
     config: Path | None, settings: Iterable[str], folder: Path, store: Path, target: str = "rpi4", processes: int = 1

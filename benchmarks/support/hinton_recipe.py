@@ -1,4 +1,4 @@
-"""What hinton_mnist.py trains, and for how long."""
+"""What claims/hinton_mnist.py trains, and for how long."""
 
 from dataclasses import dataclass, replace
 from typing import Any

@@ -10,7 +10,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
+from benchmarks.support.paths import RESULTS
+
 LIBRARIES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 
 
@@ -41,7 +42,8 @@ def append(name: str, row: Mapping[str, Any], *, keep: bool = True) -> None:
 
 def _command() -> str:
     """What was typed, without the folders of one machine."""
-    return " ".join(["python", f"benchmarks/{Path(sys.argv[0]).name}", *map(_without_folders, sys.argv[1:])])
+    script = f"benchmarks.claims.{Path(sys.argv[0]).stem}"
+    return " ".join(["python", "-m", script, *map(_without_folders, sys.argv[1:])])
 
 
 def _without_folders(word: str) -> str:
