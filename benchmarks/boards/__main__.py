@@ -7,12 +7,12 @@ import argparse
 import re
 import sys
 
-from benchmarks.boards import builds, distillation, quantization
+from benchmarks.boards import builds, distillation, house, quantization
 from benchmarks.support.paths import BENCHMARKS, REPOSITORY
 
 PAGES = (REPOSITORY / "README.md", BENCHMARKS / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
 BLOCK = re.compile(r"(<!-- board: (\w+) -->\n)(.*?)(<!-- /board -->)", re.DOTALL)
-TABLES = builds.TABLES | quantization.TABLES | distillation.TABLES
+TABLES = builds.TABLES | quantization.TABLES | distillation.TABLES | house.TABLES
 
 
 def written(text: str) -> str:

@@ -1,7 +1,7 @@
 """Forms of tables: a line a run, a line a kind of run."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 from benchmarks.support.paths import RESULTS
@@ -16,7 +16,7 @@ def rows(name: str) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
-def table(header: tuple[str, ...], cells: list[tuple[str, ...]]) -> str:
+def table(header: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> str:
     """A Markdown table, or that there is nothing to stand in it yet."""
     if not cells:
         return "No rows yet.\n"
