@@ -24,7 +24,7 @@ FEWEST_RUNS = 5
 def time_file(path: Path, opens: str, threads: int, seconds: float) -> dict[str, object]:
     """The median time of one inference over `seconds`, after a warm-up."""
     runner = open_file(opens, path, threads)
-    infer = runner.ready(*(_sample((1, *taken.shape), taken.dtype) for taken in runner.inputs))
+    infer = runner.ready(*(_sample((1, *tensor.shape), tensor.dtype) for tensor in runner.inputs))
     _times(infer, WARM_UP_SECONDS)
     times = _times(infer, seconds)
     return {"median_us": statistics.median(times) / 1e3, "inferences": len(times), "kernels": runner.kernels}
@@ -58,9 +58,9 @@ def main() -> int:
     parser.add_argument("opens")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.2)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        print(json.dumps(time_file(asked.file, asked.opens, asked.threads, asked.seconds)))
+        print(json.dumps(time_file(arguments.file, arguments.opens, arguments.threads, arguments.seconds)))
     except EdgekdError as error:
         print(error.what, file=sys.stderr)
         return 1

@@ -48,8 +48,8 @@ def layers(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[La
     return differences(graph, reference, dict(zip(shown, executed(runtime, graph.until(*shown), codes), strict=True)))
 
 
-def differences(graph: Graph, reference: dict[str, Array], found: dict[str, Array]) -> tuple[LayerDifference, ...]:
-    """One row for each operator whose output `found` has."""
+def differences(graph: Graph, reference: dict[str, Array], actual: dict[str, Array]) -> tuple[LayerDifference, ...]:
+    """One row for each operator whose output `actual` has."""
     return tuple(
         LayerDifference(
             layer=op.name,
@@ -59,8 +59,8 @@ def differences(graph: Graph, reference: dict[str, Array], found: dict[str, Arra
             largest_steps=int(steps.max(initial=0)),
         )
         for op in graph.operators
-        if op.output in found
-        for steps in [np.abs(found[op.output].astype(np.int32) - reference[op.output].astype(np.int32))]
+        if op.output in actual
+        for steps in [np.abs(actual[op.output].astype(np.int32) - reference[op.output].astype(np.int32))]
     )
 
 
