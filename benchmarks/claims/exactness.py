@@ -28,7 +28,8 @@ from torch import Tensor, nn
 from benchmarks.support.layer_comparison import BATCH, compare
 from benchmarks.support.networks import LARGE_NETWORKS, NETWORKS, Network
 from benchmarks.support.record import append
-from edgekd import catalog
+from edgekd.catalog.formats import format_module
+from edgekd.catalog.runtimes import RUNTIMES, require
 from edgekd.config import Quantize
 from edgekd.data.batches import normalise
 from edgekd.data.splits import Splits
@@ -37,7 +38,6 @@ from edgekd.graph.structure import Graph, Kernels, Mode
 from edgekd.nn import blueprint
 from edgekd.quantization.islands import with_islands
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import RUNTIMES, require
 from edgekd.training.optimizer import optimizer_for
 
 CALIBRATION = 256
@@ -150,7 +150,7 @@ def show(subject: Subject, runtimes: list[str], folder: Path) -> list[str]:
         simulation.calibrate(list(subject.calibration.split(BATCH)))
         simulation.fake_quantized = True
         int8 = simulation.quantized_graph()
-        write = partial(catalog.load("exporter", runtime.format), int8, folder / f"timed.{runtime.format}")
+        write = partial(format_module(runtime.format).write, int8, folder / f"timed.{runtime.format}")
         path, write_s = seconds(write)
         found = compare(runtime, simulation, int8, subject.inputs, folder)
         off = {layer: tally for layer, tally in found.layers.items() if tally.differing}

@@ -16,6 +16,7 @@ from collections.abc import Callable
 import numpy as np
 
 from benchmarks.support.record import append
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.graph.ops import MatMul, Requantize
 from edgekd.graph.structure import Array, Graph, Operator, Quantization, Tensor
 from edgekd.runtimes import parity
@@ -74,7 +75,7 @@ def main() -> None:
     asked = parser.parse_args()
     for name, draw in OPERATORS.items():
         chance = np.random.default_rng(asked.seed)
-        rows = [row for _ in range(asked.draws) for row in parity.layers(parity.RUNTIMES["litert"], *draw(chance))]
+        rows = [row for _ in range(asked.draws) for row in parity.layers(RUNTIMES["litert"], *draw(chance))]
         found = {
             "operator": name,
             "seed": asked.seed,

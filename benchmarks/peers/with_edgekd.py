@@ -5,12 +5,12 @@ from pathlib import Path
 from torch import nn
 
 from benchmarks.peers.job import Converted, Job, in_torch
+from edgekd.catalog.formats import FORMATS
 from edgekd.config import Compute
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import frozen
 from edgekd.formats.metadata import Preprocessing
-from edgekd.graph.structure import KERNELS
 from edgekd.quantization.prepare import prepared
 from edgekd.quantization.samples import calibration_samples
 from edgekd.quantization.train import calibrated, captured, normalisation, quantize
@@ -19,7 +19,7 @@ from edgekd.stages.export import export
 
 def convert(job: Job) -> Converted:
     """Capture, train ("qat") or calibrate alone ("ptq"), and write."""
-    model, splits, kernels = job.student(), job.splits, KERNELS[job.format]
+    model, splits, kernels = job.student(), job.splits, FORMATS[job.format].kernels
     with job.clock.converting():
         graph = prepared(captured(model, splits), normalisation(splits)).graph
     if job.mode == "qat":

@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd import catalog
+from edgekd.catalog.formats import format_module
+from edgekd.catalog.runtimes import Runtime
 from edgekd.graph import integer
 from edgekd.graph.structure import Array, Graph
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import Runtime, Session, codes_of_operators
+from edgekd.runtimes.parity import Session, codes_of_operators
 
 BATCH = 32
 
@@ -52,7 +53,7 @@ class Comparison:
 def compare(runtime: Runtime, simulation: Simulation, graph: Graph, inputs: Tensor, folder: Path) -> Comparison:
     """Every layer of a file that gives out all, the outputs of the plain file, and the simulation in its own mode."""
     shown = codes_of_operators(graph)
-    write = catalog.load("exporter", runtime.format)
+    write = format_module(runtime.format).write
     plain = Session(runtime, write(graph, folder / f"plain.{runtime.format}"))
     layered = Session(runtime, write(graph.until(*shown), folder / f"layered.{runtime.format}"))
     found = Comparison()

@@ -2,7 +2,7 @@
 
 from pydantic import ByteSize, Field, PositiveInt
 
-from edgekd.config.base import Settings
+from edgekd.config.base import RuntimeName, Settings
 
 
 class Limits(Settings):
@@ -34,4 +34,4 @@ class Device(Settings):
     clock_mhz: PositiveInt | None = None
     ram_bytes: ByteSize | None = None
     flash_bytes: ByteSize | None = None
-    runtime: str = "LiteRT"
+    runtime: RuntimeName = "litert"

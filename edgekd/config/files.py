@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from edgekd.config.base import Settings
+from edgekd.config.base import FormatName, RuntimeName, Settings
 
 
 class Export(Settings):
@@ -14,7 +14,7 @@ class Export(Settings):
     input_dtype: of TFLite's int8 file; "uint8" puts a QUANTIZE operator in front, which is exact.
     """
 
-    formats: tuple[Literal["tflite", "onnx"], ...] = Field(("tflite", "onnx"), min_length=1)
+    formats: tuple[FormatName, ...] = Field(("tflite", "onnx"), min_length=1)
     input: Literal["raw", "normalised"] = "raw"
     input_dtype: Literal["int8", "uint8"] = "int8"
 
@@ -29,10 +29,7 @@ class Verify(Settings):
         orders in its own way; without such layers no output may differ.
     """
 
-    runtimes: tuple[Literal["litert", "onnxruntime", "tflite-micro", "litert-reference"], ...] = (
-        "litert",
-        "onnxruntime",
-    )
+    runtimes: tuple[RuntimeName, ...] = ("litert", "onnxruntime")
     layer_samples: int = Field(64, ge=0)
     simulation_identical: float = Field(0.9999, ge=0, le=1)
     simulation_steps: int = Field(1, ge=0)

@@ -43,14 +43,14 @@ def _section(name: str, values: BaseModel, meanings: dict[str, str]) -> str:
 
 def _meanings(model: type[BaseModel]) -> dict[str, str]:
     """Field -> meaning, from the Attributes in the docstrings of a settings class and of those it builds on."""
-    found: dict[str, str] = {}
+    meanings: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if not issubclass(base, BaseModel) or base.__doc__ is None:
             continue
         listed = textwrap.dedent(inspect.cleandoc(base.__doc__).partition("Attributes:")[2].lstrip("\n"))
         for names, meaning in re.findall(r"^([a-z_]+(?:, [a-z_]+)*): (.+(?:\n +.+)*)", listed, re.MULTILINE):
-            found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
-    return found
+            meanings |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
+    return meanings
 
 
 def _plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from edgekd.results.report import Report, schema
 from edgekd.results.rows import (
     Boundary,
     FileRow,
+    FormName,
     LatencyRow,
     LayerDifference,
     LimitRow,
@@ -25,7 +26,7 @@ from edgekd.results.rows import (
 )  # fmt: skip
 
 __all__ = [
-    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "LatencyRow",
+    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "FormName", "LatencyRow",
     "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Quantity", "Record",
     "Report", "Spread", "StageRow", "accuracy_error", "accuracy_on", "schema",
 ]  # fmt: skip

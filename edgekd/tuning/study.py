@@ -110,7 +110,7 @@ def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
 
     setup = importlib.import_module("edgekd.distillation.setup")
     try:
-        return float(setup.validated(task.view(task.configured(settings)), task.made, watch))
+        return float(setup.validation_accuracy(task.view(task.configured(settings)), task.made, watch))
     except TrainingError as error:  # the loss became infinite, say: as bad as can be, and worth remembering
         trial.set_user_attr("failed", error.what)
         raise optuna.TrialPruned from error

@@ -22,10 +22,10 @@ def evidence(model: torch.nn.Module) -> SaliencyData:
 
 
 @pytest.mark.parametrize("name", catalog.CRITERIA)
-def test_it_takes_a_group_and_a_batch_and_its_options_have_defaults(name):
+def test_it_takes_a_group_and_data_and_its_options_have_defaults(name):
     criterion = catalog.load("criterion", name)
-    group, batch, *options = inspect.signature(criterion).parameters.values()
-    assert (group.name, batch.name) == ("group", "batch")
+    group, data, *options = inspect.signature(criterion).parameters.values()
+    assert (group.name, data.name) == ("group", "data")
     assert all(option.kind is option.KEYWORD_ONLY and option.default is not option.empty for option in options)
     assert inspect.getdoc(criterion)
 

@@ -217,7 +217,7 @@ def test_a_killed_stage_goes_on_and_ends_on_the_same_bytes(after_epochs, read, t
         if len(epochs) == after_epochs:
             raise Killed
 
-    monkeypatch.setattr(resume, "keep", keep_and_die)
+    monkeypatch.setattr(resume, "save_state", keep_and_die)
     with pytest.raises(Killed):
         run(settings, read, tmp_path / "broken")
     assert run(settings, read, tmp_path / "broken") == metrics

@@ -114,7 +114,7 @@ def killed_after(states: int) -> Iterator[None]:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(resume, "keep", keep_until_killed)
+        patch.setattr(resume, "save_state", keep_until_killed)
         yield
 
 
