@@ -10,6 +10,7 @@ import tomllib
 from pathlib import Path
 
 import entries
+import rows
 import settings
 
 DOCS = Path(__file__).parent.parent
@@ -30,7 +31,7 @@ def floors() -> str:
     return "".join(f"{number}. {layer}\n" for number, layer in enumerate(named, start=1))
 
 
-PARTS = {"demo": demo, "floors": floors, **entries.PARTS, **settings.PARTS}
+PARTS = {"demo": demo, "floors": floors, **entries.PARTS, **rows.PARTS, **settings.PARTS}
 
 
 def generated(text: str) -> str:

@@ -1,6 +1,6 @@
 """Tables of every setting of a build, read from the settings classes, and of the targets that ship with edgekd."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
@@ -8,7 +8,10 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from entries import cell
 from pydantic import BaseModel, ByteSize
 
+from edgekd.catalog.formats import FORMATS
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.config import Config, targets, toml
+from edgekd.config.base import FormatName, RuntimeName
 from edgekd.config.mistakes import sections
 from edgekd.config.template import meanings, plain
 from edgekd.report.markdown import table
@@ -17,6 +20,9 @@ TYPES: dict[Any, str] = {
     bool: "true or false", int: "integer", float: "number", str: "text", Path: "path",
     ByteSize: 'bytes, or text such as "64 KiB"',
 }  # fmt: skip
+NAMES: dict[Any, Iterable[str]] = {get_args(FormatName)[1]: FORMATS, get_args(RuntimeName)[1]: RUNTIMES}
+"""The validator of a name -> the names that it knows."""
+
 BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 HEADINGS = ("setting", "type", "default", "meaning")
 
@@ -60,15 +66,21 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
     if origin is Annotated:
         return _type(arguments[0], [*arguments[1:], *metadata])
     if origin is Literal:
-        return ", ".join(f"`{toml.value(each)}`" for each in arguments)
+        return _choices(arguments)
     if origin is tuple:
         return f"list: {_type(arguments[0], [])}"
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return "table"
+    if names := [name for validator in metadata for name in NAMES.get(validator, ())]:
+        return _choices(names)
     limits = (
         f"{sign} {getattr(bound, name)}" for bound in metadata for name, sign in BOUNDS.items() if hasattr(bound, name)
     )
     return ", ".join([TYPES[annotation], *limits])
+
+
+def _choices(values: Iterable[Any]) -> str:
+    return ", ".join(f"`{toml.value(value)}`" for value in values)
 
 
 def _model(annotation: Any) -> type[BaseModel] | None:
