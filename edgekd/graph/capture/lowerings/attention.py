@@ -1,4 +1,4 @@
-"""Products of activations, attention, softmax, layer norm and embeddings."""
+"""Products of activations, attention and softmax."""
 
 import math
 from typing import Any
@@ -8,7 +8,7 @@ from torch import fx
 
 from edgekd.graph.capture.lowerings.movement import TRANSPOSES, order_of
 from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments, kind_of
-from edgekd.graph.ops import Embedding, LayerNorm, Linear, MatMul, Softmax
+from edgekd.graph.ops import Linear, MatMul, Softmax
 
 
 def _lower_matmul(reader: Reader, node: fx.Node) -> None:
@@ -73,29 +73,9 @@ def _lower_softmax(reader: Reader, node: fx.Node) -> None:
     reader.emit(node, Softmax, (reader.name(x),))
 
 
-def _lower_layer_norm(reader: Reader, node: fx.Node) -> None:
-    x, axes, w, b, epsilon = arguments(node, "input", "normalized_shape", "weight", "bias", "eps")
-    if len(axes) != 1:
-        raise Unsupported(f"it normalises over {len(axes)} axes; over the last one alone is supported")
-    weight, bias = reader.value(w), reader.value(b)
-    weight = np.ones(axes[0], np.float32) if weight is None else weight
-    bias = np.zeros(axes[0], np.float32) if bias is None else bias
-    reader.emit(node, LayerNorm, (reader.name(x),), weight=weight, bias=bias, epsilon=float(epsilon))
-
-
-def _lower_embedding(reader: Reader, node: fx.Node) -> None:
-    w, indices = arguments(node, "weight", "indices")
-    weight, name = reader.value(w), reader.name(indices)
-    if reader.tensors[name].kind != "index":
-        raise Unsupported("its indices are not an input of the model")
-    reader.emit(node, Embedding, (name,), weight=weight)
-
-
 LOWERINGS: dict[str, Lowering] = {
     "matmul": _lower_matmul,
     "bmm": _lower_matmul,
     "scaled_dot_product_attention": _lower_attention,
     "softmax": _lower_softmax,
-    "layer_norm": _lower_layer_norm,
-    "embedding": _lower_embedding,
 }

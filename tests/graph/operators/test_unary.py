@@ -170,7 +170,7 @@ def test_a_table_ships_where_the_kernels_have_no_such_function(tmp_path: Path) -
 
 def test_a_stretched_elu_has_no_float_operator_in_tflite() -> None:
     with pytest.raises(
-        UnsupportedOperatorError, match=r"functions.0 \(elu, test_tables.py:\d+\): TFLite has it for alpha"
+        UnsupportedOperatorError, match=r"functions.0 \(elu, test_unary.py:\d+\): TFLite has it for alpha"
     ):
         tflite.serialize(capture(Activated(nn.ELU(0.5)), (3, 7, 5)))
 

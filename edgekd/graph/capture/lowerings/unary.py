@@ -1,10 +1,9 @@
 """Functions of one value; silu is written as a product with its sigmoid."""
 
-import numpy as np
 from torch import fx
 
 from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments, kind_of
-from edgekd.graph.ops import Mul, Prelu, Relu, Unary
+from edgekd.graph.ops import Mul, Relu, Unary
 
 NAMES = {"hardswish": "hard_swish"}
 """torch's names of functions, where they differ from the graph's."""
@@ -51,13 +50,6 @@ def _lower_softplus(reader: Reader, node: fx.Node) -> None:
     function(reader, node, "softplus")
 
 
-def _lower_prelu(reader: Reader, node: fx.Node) -> None:
-    x, weight = arguments(node, "self", "weight")
-    slope = reader.value(weight)
-    assert slope is not None
-    reader.emit(node, Prelu, (reader.name(x),), slope=np.broadcast_to(slope, reader.shape(x)[:1]).copy())
-
-
 LOWERINGS: dict[str, Lowering] = {
     "sigmoid": _lower_function,
     "tanh": _lower_function,
@@ -68,5 +60,4 @@ LOWERINGS: dict[str, Lowering] = {
     "gelu": _lower_gelu,
     "leaky_relu": _lower_leaky_relu,
     "elu": _lower_elu,
-    "prelu": _lower_prelu,
 }

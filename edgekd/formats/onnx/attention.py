@@ -1,11 +1,9 @@
-"""Products of activations, softmax, layer norm and embeddings."""
+"""Products of activations, and softmax."""
 
 import numpy as np
 
-from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.onnx.model import SHIFT, OnnxFile, Writer
-from edgekd.graph.integer.layer_norm import NARROWEST
-from edgekd.graph.ops import Embedding, LayerNorm, MatMul, Softmax
+from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import Operator
 
 
@@ -36,28 +34,4 @@ def _write_softmax(file: OnnxFile, op: Softmax) -> None:
     file.result(op, "Softmax", [value], axis=-1)
 
 
-def _write_layer_norm(file: OnnxFile, op: LayerNorm) -> None:
-    if file.graph.tensors[op.inputs[0]].quantization is not None and len(op.weight) < NARROWEST:
-        raise UnsupportedOperatorError(
-            f"layer {op.name} (layer_norm, {op.source}): onnxruntime's kernel for {len(op.weight)} values is not exact "
-            "against any reference here",
-            f'normalise over {NARROWEST} values or more, or export.formats = ["tflite"]',
-        )
-    parameters = [file.constant(f"{op.name}/{name}", getattr(op, name)) for name in op.parameters]
-    inputs = [file.values(op.inputs[0], op), *parameters]
-    file.result(op, "LayerNormalization", inputs, axis=-1, epsilon=op.epsilon)
-
-
-def _write_embedding(file: OnnxFile, op: Embedding) -> None:
-    rows = op.weight
-    if rows.dtype == np.int8:
-        rows = (rows.astype(np.int16) + SHIFT).astype(np.uint8)
-    file.node("Gather", [file.constant(f"{op.name}/weight", rows), op.inputs[0]], op.output, axis=0)
-
-
-WRITERS: dict[type[Operator], Writer] = {
-    MatMul: _write_matmul,
-    Softmax: _write_softmax,
-    LayerNorm: _write_layer_norm,
-    Embedding: _write_embedding,
-}
+WRITERS: dict[type[Operator], Writer] = {MatMul: _write_matmul, Softmax: _write_softmax}

@@ -1,4 +1,4 @@
-"""Products of activations, softmax, layer norm, attention and embeddings: exact in every runtime."""
+"""Products of activations, softmax, attention and embeddings: exact in every runtime."""
 
 import numpy as np
 import pytest
@@ -12,9 +12,8 @@ from edgekd import catalog
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import cost
 from edgekd.graph.capture import capture
-from edgekd.graph.fake_quant.sequence import root
 from edgekd.graph.integer import softmax
-from edgekd.graph.ops import Embedding, LayerNorm, Linear, MatMul, Mul, Softmax, Transpose
+from edgekd.graph.ops import Embedding, Linear, MatMul, Mul, Softmax, Transpose
 from edgekd.quantization.islands import real_part
 from edgekd.quantization.simulate import Simulation
 
@@ -75,36 +74,6 @@ def test_the_exponential_is_the_c_librarys():
     assert (found != exact.astype(np.float32)).any(), "it is not the correctly rounded one"
 
 
-class Normalised(nn.Module):
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.norm(x)
-
-
-@pytest.mark.parametrize("width", [8, 21, 64])
-def test_layer_norm_is_exact_over_any_width(width):
-    graph = assert_exact(lived_in(Normalised(width), (3, width)), (3, width))
-    part = real_part(graph)
-    assert [type(op) for op in part.operators] == [LayerNorm]
-    assert part.boundaries == 2, "its way into real values and back"
-
-
-def test_the_root_in_a_trained_layer_norm_is_that_of_ieee():
-    """torch.sqrt may give the number below or above, by which a few codes came out wrong."""
-    values = np.linspace(1e-6, 2**14, 2**18, dtype=np.float32)
-    assert np.array_equal(root(torch.from_numpy(values)).numpy(), np.sqrt(values))
-
-
-def test_a_layer_norm_that_can_not_be_exact_is_refused_by_name():
-    for width, kind in ((4, "onnx"), (2048, "tflite")):
-        simulation = Simulation(capture(Normalised(width), (2, width)))
-        with pytest.raises(UnsupportedOperatorError, match=r"norm \(layer_norm, test_sequence\.py:\d+\)"):
-            catalog.load("exporter", kind).__globals__["serialize"](simulation.quantized_graph())
-
-
 class Attending(nn.Module):
     """torch's own attention, and one that is spelt out."""
 
@@ -150,7 +119,7 @@ class Masked(nn.Module):
 
 def test_masks_are_refused():
     with pytest.raises(
-        UnsupportedOperatorError, match=r"scaled_dot_product_attention, test_sequence\.py:\d+\): attention"
+        UnsupportedOperatorError, match=r"scaled_dot_product_attention, test_attention\.py:\d+\): attention"
     ):
         capture(Masked(), (5, 8))
 

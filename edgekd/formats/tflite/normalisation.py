@@ -1,4 +1,4 @@
-"""Products of activations, softmax, layer norm and embeddings."""
+"""Layer norm: a small float island of its own."""
 
 from typing import Any
 
@@ -8,31 +8,11 @@ from ai_edge_litert import schema_py_generated as schema
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
 from edgekd.graph.integer.layer_norm import WIDEST, epsilon_in_codes
-from edgekd.graph.ops import Embedding, LayerNorm, MatMul, Softmax
+from edgekd.graph.ops import LayerNorm
 from edgekd.graph.structure import Operator, Tensor
 
 UNDELEGATED_RANK = 7
 """Axes from which on XNNPACK leaves an operator to LiteRT's built-in kernels."""
-
-
-def _write_matmul(file: FlatbufferFile, op: MatMul) -> None:
-    options = schema.BatchMatMulOptionsT()
-    options.adjX, options.adjY = op.transpose_a, op.transpose_b
-    file.operator(Code.BATCH_MATMUL, file.version(op, 2), file.plain_inputs(op), file.output(op), options)
-
-
-def _write_softmax(file: FlatbufferFile, op: Softmax) -> None:
-    options = schema.SoftmaxOptionsT()
-    options.beta = op.beta
-    file.operator(Code.SOFTMAX, file.version(op, 2), file.plain_inputs(op), file.output(op), options)
-
-
-def _write_embedding(file: FlatbufferFile, op: Embedding) -> None:
-    options = schema.GatherOptionsT()
-    options.axis = options.batchDims = 0
-    table = file.constant(f"{op.name}/weight", op.weight, file.scale_of(op.output))
-    version = 2 if op.weight.dtype == np.int8 else 1
-    file.operator(Code.GATHER, version, [table, *file.plain_inputs(op)], file.output(op), options)
 
 
 class _Island:
@@ -125,9 +105,4 @@ def _write_float_layer_norm(file: FlatbufferFile, op: LayerNorm) -> None:
     file.operator(Code.ADD, 1, [scaled, island.constant("bias", op.bias)], file.output(op), schema.AddOptionsT())
 
 
-WRITERS: dict[type[Operator], Writer] = {
-    MatMul: _write_matmul,
-    Softmax: _write_softmax,
-    LayerNorm: _write_layer_norm,
-    Embedding: _write_embedding,
-}
+WRITERS: dict[type[Operator], Writer] = {LayerNorm: _write_layer_norm}
