@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.graph import fake_quant
-from edgekd.graph.fake_quant.arithmetic import input_codes
 from edgekd.graph.floating import FLOAT
+from edgekd.graph.operators.arithmetic_training import input_codes
 from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Quantize, Softmax
 from edgekd.graph.structure import Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor

@@ -7,7 +7,7 @@ import pytest
 from support.networks import Perceptron, lived_in, quantized
 
 from edgekd import catalog
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.structure import KERNELS
 
 
@@ -22,4 +22,4 @@ def test_an_exporter_writes_what_its_runner_runs(name: str, tmp_path: Path) -> N
     taken = np.moveaxis(taken, 1, -1) if runner.input.shape == (4, 4, 3) else taken
     found = runner.run(np.ascontiguousarray(taken)).astype(np.int16)
     found = found if runner.output.dtype == np.int8 else found - 128
-    assert np.array_equal(found, integer.run(graph, codes, kernels=KERNELS[name]))
+    assert np.array_equal(found, reference.run(graph, codes, kernels=KERNELS[name]))

@@ -2,7 +2,7 @@
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.onnx.model import OnnxFile, Writer
-from edgekd.graph.integer.layer_norm import NARROWEST
+from edgekd.graph.operators.normalisation import NARROWEST
 from edgekd.graph.ops import LayerNorm
 from edgekd.graph.structure import Operator
 

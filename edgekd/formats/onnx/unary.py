@@ -8,7 +8,7 @@ import numpy as np
 from onnx import TensorProto
 
 from edgekd.formats.onnx.model import SHIFT, OnnxFile, Writer
-from edgekd.graph.integer.tables import shipped
+from edgekd.graph.operators.unary import shipped
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import Operator
 

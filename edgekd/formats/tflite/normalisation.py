@@ -7,7 +7,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
-from edgekd.graph.integer.layer_norm import WIDEST, epsilon_in_codes
+from edgekd.graph.operators.normalisation import WIDEST, epsilon_in_codes
 from edgekd.graph.ops import LayerNorm
 from edgekd.graph.structure import Operator, Tensor
 
@@ -79,7 +79,7 @@ def _write_layer_norm(file: FlatbufferFile, op: LayerNorm) -> None:
             f"layer {op.name} (layer_norm, {op.source}): {width} squared codes have no exact sum in float32",
             f"normalise over {WIDEST} values or fewer",
         )
-    # On the codes themselves, so that all sums are whole numbers (`graph.integer.layer_norm`).
+    # On the codes themselves, so that all sums are whole numbers (`graph.operators.normalisation`).
     cast = schema.CastOptionsT()
     cast.inDataType, cast.outDataType = schema.TensorType.INT8, schema.TensorType.FLOAT32
     codes = island.apply(Code.CAST, file.plain_inputs(op), width, cast)

@@ -8,7 +8,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
 from edgekd.formats.tflite.packing import TYPES
-from edgekd.graph.integer.tables import ALPHA_ONE
+from edgekd.graph.operators.unary import ALPHA_ONE
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import QMIN, Operator, Tensor
 

@@ -11,29 +11,33 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from edgekd.graph.fake_quant import (
-    elementwise,
-    movement,
-    parameters,
-    pooling,
-    reference,
-    resize,
-    sequence,
-    tables,
-    weighted,
+from edgekd.graph.fake_quant import parameters, reference
+from edgekd.graph.operators import (
+    attention_training,
+    elementwise_training,
+    embedding_training,
+    movement_training,
+    normalisation_training,
+    pooling_training,
+    resize_training,
+    unary_training,
+    weighted_training,
 )
-from edgekd.graph.fake_quant.arithmetic import Simulated
+from edgekd.graph.operators.arithmetic_training import Simulated
 from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Operator
 
-FAMILIES = (weighted, elementwise, tables, pooling, movement, sequence, resize)
+FAMILIES = (
+    weighted_training, elementwise_training, unary_training, pooling_training, movement_training, attention_training,
+    normalisation_training, embedding_training, resize_training,
+)  # fmt: skip
 
 CODES: dict[type[Operator], Callable[..., Tensor]] = {
     kind: form for family in FAMILIES for kind, form in family.FORMS.items()
 }
 
 
-MOVES = set(movement.FORMS) - {Requantize}
+MOVES = set(movement_training.FORMS) - {Requantize}
 
 
 def codes(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import torch
 
-from edgekd.graph.fake_quant.arithmetic import Simulated
-from edgekd.graph.fake_quant.weighted import weight_codes, weight_scale
-from edgekd.graph.integer.arithmetic import quantize
-from edgekd.graph.integer.tables import shipped
+from edgekd.graph.operators.arithmetic import quantize
+from edgekd.graph.operators.arithmetic_training import Simulated
+from edgekd.graph.operators.unary import shipped
+from edgekd.graph.operators.weighted_training import weight_codes, weight_scale
 from edgekd.graph.ops import Constant, Conv2d, ConvTranspose2d, Embedding, LayerNorm, Linear, Prelu, Unary
 from edgekd.graph.structure import QMAX, Operator, Weighted
 

@@ -3,10 +3,10 @@
 import torch
 from torch import Tensor
 
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.fake_quant import parameters
-from edgekd.graph.fake_quant.arithmetic import Simulated, exactly, limits
 from edgekd.graph.floating import FLOAT
+from edgekd.graph.operators.arithmetic_training import Simulated, exactly, limits
 from edgekd.graph.structure import Operator
 
 
@@ -26,7 +26,7 @@ def by_reference(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
     output = sim.quantization(op.output)
     with torch.no_grad():
         shipped = parameters.FORMS[type(op)](sim, op) if type(op) in parameters.FORMS else op
-        found = integer.FORMS[type(op)](shipped, sim, codes, sim.kernels)
+        found = reference.FORMS[type(op)](shipped, sim, codes, sim.kernels)
     exact = torch.from_numpy(found).to(values) - output.zero_point
     low, high = limits("none", output)
     return exactly(exact, (values / output.scale).clamp(low, high))

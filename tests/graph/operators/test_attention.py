@@ -12,7 +12,7 @@ from edgekd import catalog
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import cost
 from edgekd.graph.capture import capture
-from edgekd.graph.integer import softmax
+from edgekd.graph.operators import softmax
 from edgekd.graph.ops import Embedding, Linear, MatMul, Mul, Softmax, Transpose
 from edgekd.quantization.islands import real_part
 from edgekd.quantization.simulate import Simulation

@@ -10,9 +10,9 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats import onnx
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import capture
-from edgekd.graph.integer.arithmetic import fixed_point, rounded_in_16_bits
+from edgekd.graph.operators.arithmetic import dequantize, fixed_point, quantize, rounded_in_16_bits
 from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Graph
 from edgekd.quantization.int16 import with_int16_layers
@@ -53,7 +53,7 @@ def simulated(graph: Graph, shape: tuple[int, ...], kernels: str) -> tuple[Simul
     simulation.calibrate([x])
     simulation.fake_quantized = True
     quantized = simulation.quantized_graph()
-    return simulation, quantized, integer.quantize(x.numpy(), quantized.quantization(quantized.input))
+    return simulation, quantized, quantize(x.numpy(), quantized.quantization(quantized.input))
 
 
 @pytest.fixture(scope="module")
@@ -70,10 +70,10 @@ def test_layers_of_16_bits_are_exact_among_layers_of_8(captured, name, every):
     assert {tensor.quantization.bits for tensor in graph.tensors.values()} == {8, 16}
     for row in parity.layers(RUNTIMES[name], graph, (codes,)):
         assert not row.differing, row
-    values = dict(integer.trace(graph, codes, kernels=kernels))
+    values = dict(reference.trace(graph, codes, kernels=kernels))
     layers = parity.codes_of_operators(graph)
     with torch.no_grad():
-        found = simulation.trace_codes(torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input))))
+        found = simulation.trace_codes(torch.from_numpy(dequantize(codes, graph.quantization(graph.input))))
     assert_same([found[n].numpy() for n in layers], [values[n] for n in layers], "simulation", layers)
 
 

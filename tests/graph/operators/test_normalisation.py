@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from edgekd import catalog
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph.capture import capture
-from edgekd.graph.fake_quant.sequence import root
+from edgekd.graph.operators.normalisation_training import root
 from edgekd.graph.ops import LayerNorm
 from edgekd.quantization.islands import real_part
 from edgekd.quantization.simulate import Simulation

@@ -7,9 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, limits, requantized, round_straight
 from edgekd.graph.floating import activated, convolved, transposed
-from edgekd.graph.integer.arithmetic import fixed_point
+from edgekd.graph.operators.arithmetic import fixed_point
+from edgekd.graph.operators.arithmetic_training import FixedPoint, Simulated, limits, requantized, round_straight
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import QMAX, Operator, Quantization, Weighted
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import Form, Scales, f32, fixed_point, quantize, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import Form, Scales, f32, fixed_point, quantize, saturated, twice_rounded
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 

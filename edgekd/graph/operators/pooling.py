@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import Form, Scales, f32, fixed_point, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import Form, Scales, f32, fixed_point, saturated, twice_rounded
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization
 from edgekd.graph.windows import cells

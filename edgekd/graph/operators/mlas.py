@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 
-from edgekd.graph.integer.arithmetic import f32
+from edgekd.graph.operators.arithmetic import f32
 from edgekd.graph.structure import Array
 
 # Coefficients, highest power first, of the minimax polynomials p(x^2) x / q(x^2) in mlas/lib/logistic.cpp and tanh.cpp.

@@ -1,20 +1,18 @@
-"""Operators of networks for sequences: products of activations, softmax, layer norm, embedding."""
+"""Products of activations, and softmax over the last axis."""
 
 import numpy as np
 
-from edgekd.graph.integer import layer_norm, softmax
-from edgekd.graph.integer.arithmetic import (
+from edgekd.graph.operators import softmax
+from edgekd.graph.operators.arithmetic import (
     Form,
     Scales,
-    dequantize,
     f32,
     fixed_point,
     requantize,
     saturated,
     twice_rounded,
 )
-from edgekd.graph.integer.islands import rounded
-from edgekd.graph.ops import Embedding, LayerNorm, MatMul, Softmax
+from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
 
 
@@ -43,23 +41,4 @@ def _softmax(op: Softmax, scales: Scales, inputs: list[Array], kernels: Kernels)
     return softmax.in_fixed_point(inputs[0], scale * float(f32(op.beta)))  # it multiplies in double precision
 
 
-def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
-    if kernels == "onnxruntime":
-        values = layer_norm.by_lanes(op, dequantize(inputs[0], source))
-    else:
-        values = layer_norm.on_codes(op, inputs[0], source, kernels)
-    return rounded(values, output, kernels)
-
-
-def _embedding(op: Embedding, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    rows: Array = op.weight[inputs[0]]
-    return rows
-
-
-FORMS: dict[type[Operator], Form] = {
-    MatMul: _matmul,
-    Softmax: _softmax,
-    LayerNorm: _layer_norm,
-    Embedding: _embedding,
-}
+FORMS: dict[type[Operator], Form] = {MatMul: _matmul, Softmax: _softmax}

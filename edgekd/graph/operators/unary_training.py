@@ -7,9 +7,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, limits
 from edgekd.graph.functions import FUNCTIONS
-from edgekd.graph.integer.tables import CODES, shipped, table
+from edgekd.graph.operators.arithmetic_training import Simulated, limits
+from edgekd.graph.operators.unary import CODES, shipped, table
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import QMIN, Operator, Quantization
 

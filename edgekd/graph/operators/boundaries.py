@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import Form, Scales, dequantize, f32, saturated
+from edgekd.graph.operators.arithmetic import Form, Scales, dequantize, f32, saturated
 from edgekd.graph.ops import Dequantize, Quantize
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 

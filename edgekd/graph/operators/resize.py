@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import Form, Scales, f32, saturated
+from edgekd.graph.operators.arithmetic import Form, Scales, f32, saturated
 from edgekd.graph.ops import Resize
 from edgekd.graph.structure import Array, Kernels, Operator
 

@@ -55,7 +55,7 @@ def exactly(value: Tensor, gradient_of: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """gemmlowp's form of a multiplier, in tensors that broadcast like it (see `integer.arithmetic.fixed_point`)."""
+    """gemmlowp's form of a multiplier, in tensors that broadcast like it (see `arithmetic.fixed_point`)."""
 
     mantissa: Tensor
     left: Tensor

@@ -11,17 +11,28 @@ import numpy as np
 import torch
 
 from edgekd.graph.floating import FLOAT
-from edgekd.graph.integer import elementwise, islands, movement, pooling, resize, sequence, tables, weighted
-from edgekd.graph.integer.arithmetic import Form, dequantize, multiplier, quantize
+from edgekd.graph.operators import (
+    attention,
+    boundaries,
+    elementwise,
+    embedding,
+    movement,
+    normalisation,
+    pooling,
+    resize,
+    unary,
+    weighted,
+)
+from edgekd.graph.operators.arithmetic import Form, quantize
 from edgekd.graph.structure import Array, Graph, Mode, Operator
 
-__all__ = ["FORMS", "dequantize", "input_codes", "multiplier", "quantize", "real", "run", "run_all", "trace"]
-
-FAMILIES = (weighted, elementwise, tables, pooling, movement, islands, sequence, resize)
+FAMILIES = (
+    weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
+)  # fmt: skip
 
 FORMS: dict[type[Operator], Form] = {kind: form for family in FAMILIES for kind, form in family.FORMS.items()}
 
-LITERT_REFERENCE = FORMS | weighted.LITERT_REFERENCE | elementwise.LITERT_REFERENCE | tables.LITERT_REFERENCE
+LITERT_REFERENCE = FORMS | weighted.LITERT_REFERENCE | elementwise.LITERT_REFERENCE | unary.LITERT_REFERENCE
 
 
 def input_codes(graph: Graph, name: str, values: Array) -> Array:

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from edgekd.graph.functions import FUNCTIONS
-from edgekd.graph.integer import gemmlowp, mlas
-from edgekd.graph.integer.arithmetic import Form, Scales, f32, fixed_point, saturated, twice_rounded
-from edgekd.graph.integer.islands import rounded
+from edgekd.graph.operators import gemmlowp, mlas
+from edgekd.graph.operators.arithmetic import Form, Scales, f32, fixed_point, saturated, twice_rounded
+from edgekd.graph.operators.boundaries import rounded
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
 

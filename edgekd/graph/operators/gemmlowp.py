@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import fixed_point, twice_rounded
+from edgekd.graph.operators.arithmetic import fixed_point, twice_rounded
 from edgekd.graph.structure import QMAX, QMIN, Array, Quantization
 
 ONE = 2**31 - 1

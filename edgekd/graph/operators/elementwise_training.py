@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, exactly, limits, requantized
-from edgekd.graph.fake_quant.tables import look_up
 from edgekd.graph.floating import activated
-from edgekd.graph.integer.arithmetic import fixed_point, fixed_point_add, float_add, twice_rounded
-from edgekd.graph.integer.elementwise import HEADROOM, alone, in_reach, product_factor
+from edgekd.graph.operators.arithmetic import fixed_point, fixed_point_add, float_add, twice_rounded
+from edgekd.graph.operators.arithmetic_training import FixedPoint, Simulated, exactly, limits, requantized
+from edgekd.graph.operators.elementwise import HEADROOM, alone, in_reach, product_factor
+from edgekd.graph.operators.unary_training import look_up
 from edgekd.graph.ops import Add, Mul, Relu, Sub
 from edgekd.graph.structure import QMAX, QMIN, Operator, Quantization
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import FixedPoint, Simulated, exactly, limits, requantized
 from edgekd.graph.floating import averaged, max_pooled, window_sums
-from edgekd.graph.integer.pooling import onnxruntime_mean, tflm_mean, xnnpack_mean
+from edgekd.graph.operators.arithmetic_training import FixedPoint, Simulated, exactly, limits, requantized
+from edgekd.graph.operators.pooling import onnxruntime_mean, tflm_mean, xnnpack_mean
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Operator
 from edgekd.graph.windows import cells

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import (
+from edgekd.graph.operators.arithmetic import (
     Form,
     Scales,
     fixed_point,

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, exactly, input_codes, limits
 from edgekd.graph.floating import concatenated, padded, sliced, taken, transposed_axes
-from edgekd.graph.integer.movement import rescaled
+from edgekd.graph.operators.arithmetic_training import Simulated, exactly, input_codes, limits
+from edgekd.graph.operators.movement import rescaled
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.structure import QMAX, QMIN, Operator
 

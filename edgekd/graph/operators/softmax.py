@@ -6,8 +6,8 @@ on the scale 1/256 with zero point -128.
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import f32, fixed_point, saturated
-from edgekd.graph.integer.gemmlowp import ONE, exponential, high_product, rounded_shift, two_over_one_plus
+from edgekd.graph.operators.arithmetic import f32, fixed_point, saturated
+from edgekd.graph.operators.gemmlowp import ONE, exponential, high_product, rounded_shift, two_over_one_plus
 from edgekd.graph.structure import QMIN, Array
 
 STEPS = 256

@@ -8,9 +8,10 @@ LayerNormalization of onnxruntime, whose order on x86 is followed.
 
 import numpy as np
 
-from edgekd.graph.integer.arithmetic import f32
+from edgekd.graph.operators.arithmetic import Form, Scales, dequantize, f32
+from edgekd.graph.operators.boundaries import rounded
 from edgekd.graph.ops import LayerNorm
-from edgekd.graph.structure import Array, Kernels, Quantization
+from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 
 WIDEST = 1024
 """Values of the normalised axis, so that their squares sum up to 2^24 at most: float32 holds all integers up to it."""
@@ -64,3 +65,15 @@ def _fused(a: Array, b: Array, c: Array) -> Array:
     """a * b + c, rounded to float32 once."""
     result: Array = (a.astype(np.float64) * b + c).astype(f32)
     return result
+
+
+def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
+    if kernels == "onnxruntime":
+        values = by_lanes(op, dequantize(inputs[0], source))
+    else:
+        values = on_codes(op, inputs[0], source, kernels)
+    return rounded(values, output, kernels)
+
+
+FORMS: dict[type[Operator], Form] = {LayerNorm: _layer_norm}

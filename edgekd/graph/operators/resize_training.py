@@ -6,9 +6,9 @@ from dataclasses import fields
 import torch
 from torch import Tensor
 
-from edgekd.graph.fake_quant.arithmetic import Simulated, exactly
 from edgekd.graph.floating import resized
-from edgekd.graph.integer.resize import Taps, blended, rounded, taps
+from edgekd.graph.operators.arithmetic_training import Simulated, exactly
+from edgekd.graph.operators.resize import Taps, blended, rounded, taps
 from edgekd.graph.ops import Resize
 from edgekd.graph.structure import Operator
 
