@@ -2,15 +2,13 @@
 
 Accumulators are exact integers. Rescaling is in float32 and rounds half to even, as XNNPACK and onnxruntime do, or in
 gemmlowp's fixed point with its two roundings, as TFLite Micro does; `Kernels` names the one to follow. Each family of
-operators has a file here, with a table of its kernels. Inside a float island the graph's float form is executed.
+operators has a file in `operators/`, with a table of its kernels. Inside a float island the float form is executed.
 """
 
 from collections.abc import Iterator
 
 import numpy as np
-import torch
 
-from edgekd.graph.floating import FLOAT
 from edgekd.graph.operators import (
     attention,
     boundaries,
@@ -23,16 +21,19 @@ from edgekd.graph.operators import (
     unary,
     weighted,
 )
-from edgekd.graph.operators.arithmetic import Form, quantize
+from edgekd.graph.operators.arithmetic import quantize
+from edgekd.graph.operators.forms import ReferenceForm
 from edgekd.graph.structure import Array, Graph, Mode, Operator
 
 FAMILIES = (
     weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
 )  # fmt: skip
 
-FORMS: dict[type[Operator], Form] = {kind: form for family in FAMILIES for kind, form in family.FORMS.items()}
+REFERENCE: dict[type[Operator], ReferenceForm] = {
+    kind: form for family in FAMILIES for kind, form in family.REFERENCE.items()
+}
 
-LITERT_REFERENCE = FORMS | weighted.LITERT_REFERENCE | elementwise.LITERT_REFERENCE | unary.LITERT_REFERENCE
+LITERT_REFERENCE = REFERENCE | weighted.LITERT_REFERENCE | elementwise.LITERT_REFERENCE | unary.LITERT_REFERENCE
 
 
 def input_codes(graph: Graph, name: str, values: Array) -> Array:
@@ -64,7 +65,7 @@ def trace(graph: Graph, *codes: Array, kernels: Mode = "xnnpack") -> Iterator[tu
     left = {name: len(graph.consumers(name)) for name in graph.tensors}
     for op in graph.operators:
         inputs = [values[name] for name in op.inputs]
-        values[op.output] = _executed(op, graph, inputs, kernels)
+        values[op.output] = _execute(op, graph, inputs, kernels)
         yield op.output, values[op.output]
         for name in set(op.inputs):
             left[name] -= 1
@@ -72,15 +73,23 @@ def trace(graph: Graph, *codes: Array, kernels: Mode = "xnnpack") -> Iterator[tu
                 values.pop(name, None)
 
 
-def _executed(op: Operator, graph: Graph, inputs: list[Array], mode: Mode) -> Array:
-    if not real(op, graph):
-        if mode == "litert-reference":
-            return LITERT_REFERENCE[type(op)](op, graph, inputs, "tflm")
-        return FORMS[type(op)](op, graph, inputs, mode)
-    parameters = [torch.from_numpy(getattr(op, name)) for name in op.parameters]
-    shape = graph.tensors[op.output].shape
-    values: Array = FLOAT[type(op)](op, *map(torch.from_numpy, inputs), *parameters, shape=shape).numpy()
-    return values
+def _execute(op: Operator, graph: Graph, inputs: list[Array], mode: Mode) -> Array:
+    if real(op, graph):
+        return _in_float(op, graph, inputs)
+    if mode == "litert-reference":
+        return LITERT_REFERENCE[type(op)](op, graph, inputs, "tflm")
+    return REFERENCE[type(op)](op, graph, inputs, mode)
+
+
+def _in_float(op: Operator, graph: Graph, inputs: list[Array]) -> Array:
+    """An operator of a float island: the only one for which torch is loaded."""
+    import torch
+
+    from edgekd.graph.operators.training import in_float
+
+    values = [torch.from_numpy(array) for array in (*inputs, *(getattr(op, name) for name in op.parameters))]
+    output: Array = in_float(op, *values, shape=graph.tensors[op.output].shape).numpy()
+    return output
 
 
 def real(op: Operator, graph: Graph) -> bool:

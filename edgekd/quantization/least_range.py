@@ -4,7 +4,7 @@ Ranges are that narrow where values never stir: behind a layer that has died, or
 """
 
 from edgekd.graph.operators import weighted_training
-from edgekd.graph.operators.arithmetic_training import Simulated
+from edgekd.graph.operators.forms import Simulated
 from edgekd.graph.ops import STORED, LayerNorm, MatMul, Mul, Quantize, Softmax
 from edgekd.graph.structure import QMAX, QMIN, Operator, Weighted
 

@@ -59,7 +59,7 @@ def test_add_rounds_a_half_as_the_named_kernels_do(kernels: str, expected: int) 
     op = Add("add", ("a", "b"), "y")
     graph = graph_of(op, tensor("a", (1,), 0.5, 0), tensor("b", (1,), 0.5, 0), tensor("y", (1,), 1.0, 0))
     inputs = [np.array([[1]], np.int8), np.array([[0]], np.int8)]
-    assert reference.FORMS[Add](op, graph, inputs, kernels).tolist() == [[expected]]
+    assert reference.REFERENCE[Add](op, graph, inputs, kernels).tolist() == [[expected]]
 
 
 def test_the_fixed_point_multipliers_have_21_bits() -> None:

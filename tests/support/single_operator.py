@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.graph import fake_quant, reference
+from edgekd.graph import reference, simulated
 from edgekd.graph.structure import Array, Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.runtimes import parity
@@ -59,7 +59,7 @@ def differing_simulation(kernels: Kernels, graph: Graph, codes: Sequence[Array])
     found = []
     for op in graph.operators:
         less = (torch.from_numpy(values[n].astype(np.float32)) - scales.quantization(n).zero_point for n in op.inputs)
-        found.append(fake_quant.codes(scales, op, *less).numpy() + scales.quantization(op.output).zero_point)
+        found.append(simulated.codes(scales, op, *less).numpy() + scales.quantization(op.output).zero_point)
     return _differences(graph, found, reference.run_all(graph, *codes, kernels=kernels))
 
 

@@ -1,28 +1,10 @@
 """Scales, roundings and saturation that the kernels of all operators share."""
 
-from collections.abc import Callable
-from typing import Any, Protocol
-
 import numpy as np
 
-from edgekd.graph.structure import QMAX, QMIN, Array, Bits, Kernels, Quantization, Tensor, Weighted
+from edgekd.graph.structure import QMAX, QMIN, Array, Bits, Kernels, Quantization, Weighted
 
 f32 = np.float32
-
-
-class Scales(Protocol):
-    """What a kernel asks of its graph."""
-
-    @property
-    def tensors(self) -> dict[str, Tensor]:
-        """By name."""
-
-    def quantization(self, tensor: str) -> Quantization:
-        """A tensor's scale and zero point."""
-
-
-Form = Callable[[Any, Scales, list[Array], Kernels], Array]
-"""(operator, scales, codes of each input (N, *shape), kernels) -> codes of the output: int8 but for islands."""
 
 
 def quantize(x: Array, quantization: Quantization) -> Array:
@@ -35,6 +17,23 @@ def dequantize(codes: Array, quantization: Quantization) -> Array:
     """Codes to float32 values."""
     values: Array = (codes.astype(np.int32) - quantization.zero_point).astype(f32) * f32(quantization.scale)
     return values
+
+
+def quantize_as(values: Array, output: Quantization, kernels: Kernels) -> Array:
+    """Real values to int8 codes by a runtime's own QUANTIZE.
+
+    onnxruntime divides by the scale and rounds half to even; XNNPACK multiplies by the scale's inverse; TFLite Micro
+    divides and rounds half away from zero.
+    """
+    scale = f32(output.scale)
+    if kernels == "xnnpack":
+        steps = np.rint(values * (f32(1) / scale))
+    elif kernels == "onnxruntime":
+        steps = np.rint(values / scale)
+    else:
+        quotient = values / scale
+        steps = np.trunc(np.abs(quotient.astype(np.float64)) + 0.5) * np.sign(quotient)
+    return saturated(steps + output.zero_point)
 
 
 def requantize(acc: Array, multiplier: Array, output: Quantization, low: int, high: int) -> Array:

@@ -1,35 +1,26 @@
-"""Rounding with gradients, and what the fake-quantised forms of all operators ask of a simulation."""
+"""Rounding and saturation with gradients, which the training forms of all operators share.
+
+Gradients pass straight through rounding and stop where a code saturates (Bengio et al., 2013; Jacob et al., 2018).
+"""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.structure import Activation, Array, Kernels, Operator, Quantization, activation_range
-from edgekd.graph.structure import Tensor as GraphTensor
+from edgekd.graph.structure import Activation, Array, Kernels, Quantization, activation_range
 
 
-class Simulated(Protocol):
-    """What the forms need of a simulation."""
-
-    kernels: Kernels
-
-    @property
-    def tensors(self) -> dict[str, GraphTensor]:
-        """The graph's, by name."""
-
-    def quantization(self, tensor: str) -> Quantization:
-        """A tensor's scale and zero point."""
-
-    def parameters_of(self, op: Operator) -> tuple[Tensor, ...]:
-        """An operator's float parameters, in the order of `op.parameters`."""
-
-    def observe(self, name: str, computed: Callable[[], Tensor]) -> None:
-        """Let a tensor's range follow its real values."""
+def activate(x: Tensor, activation: Activation) -> Tensor:
+    """The values that a fused activation lets through."""
+    if activation == "relu6":
+        return x.clamp(0, 6)
+    return F.relu(x) if activation == "relu" else x
 
 
 def input_codes(x: Tensor, quantization: Quantization) -> Tensor:
@@ -123,3 +114,8 @@ def requantized(acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_poin
     """Half to even by a float32 multiplier, or as gemmlowp does where its form of the multiplier is given."""
     codes: Tensor = _Requantize.apply(acc, multiplier, low, high, fixed_point)  # type: ignore[no-untyped-call]
     return codes
+
+
+def look_up(values: Tensor, rows: Tensor) -> Tensor:
+    """values[rows] of vectors; the fastest of torch's ways to write it."""
+    return values.index_select(0, rows.int())

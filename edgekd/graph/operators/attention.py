@@ -3,15 +3,8 @@
 import numpy as np
 
 from edgekd.graph.operators import softmax
-from edgekd.graph.operators.arithmetic import (
-    Form,
-    Scales,
-    f32,
-    fixed_point,
-    requantize,
-    saturated,
-    twice_rounded,
-)
+from edgekd.graph.operators.arithmetic import f32, fixed_point, requantize, saturated, twice_rounded
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
 
@@ -41,4 +34,4 @@ def _softmax(op: Softmax, scales: Scales, inputs: list[Array], kernels: Kernels)
     return softmax.in_fixed_point(inputs[0], scale * float(f32(op.beta)))  # it multiplies in double precision
 
 
-FORMS: dict[type[Operator], Form] = {MatMul: _matmul, Softmax: _softmax}
+REFERENCE: dict[type[Operator], ReferenceForm] = {MatMul: _matmul, Softmax: _softmax}

@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.fake_quant.reference import by_reference
-from edgekd.graph.floating import matrix_product
 from edgekd.graph.operators import softmax
 from edgekd.graph.operators.arithmetic import f32, fixed_point
-from edgekd.graph.operators.arithmetic_training import FixedPoint, Simulated, limits, requantized
+from edgekd.graph.operators.arithmetic_training import FixedPoint, limits, requantized
 from edgekd.graph.operators.attention import rounds_once
+from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.operators.gemmlowp import rounded_shift
 from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import Array, Operator
@@ -21,11 +21,16 @@ EXACT_PRODUCTS = 2**24 // 255**2
 """Of so many products of codes less their zero points float32 holds the sum exactly."""
 
 
-def _matmul(sim: Simulated, op: MatMul, x: Tensor, y: Tensor) -> Tensor:
+def _multiply(op: MatMul, a: Tensor, b: Tensor) -> Tensor:
+    """Each matrix of `a` times its fellow of `b`, as `op` has them turned."""
+    return (a.mT if op.transpose_a else a) @ (b.mT if op.transpose_b else b)
+
+
+def _matmul_codes(sim: Simulated, op: MatMul, x: Tensor, y: Tensor) -> Tensor | None:
     if x.shape[-2 if op.transpose_a else -1] > EXACT_PRODUCTS:
-        return by_reference(sim, op, x, y)
+        return None
     a, b = (sim.quantization(name) for name in op.inputs)
-    acc = matrix_product(op, x, y)
+    acc = _multiply(op, x, y)
     sim.observe(op.output, lambda: torch.stack(torch.aminmax(acc.detach())) * (a.scale * b.scale))
     output = sim.quantization(op.output)
     ratio = f32(a.scale) * f32(b.scale) / f32(output.scale)
@@ -57,7 +62,7 @@ class _Softmax(torch.autograd.Function):
         return found * (ctx.scale * softmax.STEPS), None, None
 
 
-def _softmax(sim: Simulated, op: Softmax, x: Tensor) -> Tensor:
+def _softmax_codes(sim: Simulated, op: Softmax, x: Tensor) -> Tensor:
     source = sim.quantization(op.inputs[0])
     scale = f32(source.scale) * f32(op.beta)
     rule = _fixed_point_rule(source.scale * float(f32(op.beta)))
@@ -107,4 +112,7 @@ def _fixed_point_rule(scale: float) -> Rule:
     return rule
 
 
-FORMS: dict[type[Operator], Callable[..., Tensor]] = {MatMul: _matmul, Softmax: _softmax}
+TRAINING: dict[type[Operator], TrainingForms] = {
+    MatMul: TrainingForms(lambda op, a, b, shape: _multiply(op, a, b), _matmul_codes),
+    Softmax: TrainingForms(lambda op, x, shape: F.softmax(x * op.beta, -1), _softmax_codes),
+}

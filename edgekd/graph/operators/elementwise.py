@@ -2,16 +2,8 @@
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import (
-    Form,
-    Scales,
-    f32,
-    fixed_point,
-    fixed_point_add,
-    float_add,
-    saturated,
-    twice_rounded,
-)
+from edgekd.graph.operators.arithmetic import f32, fixed_point, fixed_point_add, float_add, saturated, twice_rounded
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization, activation_range
 
@@ -143,7 +135,7 @@ def _prelu_in_fixed_point(
     return saturated(steps + output.zero_point)
 
 
-FORMS: dict[type[Operator], Form] = {
+REFERENCE: dict[type[Operator], ReferenceForm] = {
     Add: _add,
     Sub: _sub,
     Mul: _mul,
@@ -151,5 +143,5 @@ FORMS: dict[type[Operator], Form] = {
     Prelu: _prelu,
 }
 
-LITERT_REFERENCE: dict[type[Operator], Form] = {Mul: _mul_by_float32_factor, Prelu: _prelu_by_float32_ratios}
+LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Mul: _mul_by_float32_factor, Prelu: _prelu_by_float32_ratios}
 """Where LiteRT's reference kernels part from TFLite Micro's."""

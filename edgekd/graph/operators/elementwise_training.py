@@ -1,18 +1,19 @@
 """Operators that work value by value: their codes by the kernel's own rule, with the gradient of the real values."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.floating import activated
 from edgekd.graph.operators.arithmetic import fixed_point, fixed_point_add, float_add, twice_rounded
-from edgekd.graph.operators.arithmetic_training import FixedPoint, Simulated, exactly, limits, requantized
+from edgekd.graph.operators.arithmetic_training import FixedPoint, activate, exactly, limits, look_up, requantized
 from edgekd.graph.operators.elementwise import HEADROOM, alone, in_reach, product_factor
-from edgekd.graph.operators.unary_training import look_up
-from edgekd.graph.ops import Add, Mul, Relu, Sub
+from edgekd.graph.operators.forms import Simulated, TrainingForms
+from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import QMAX, QMIN, Operator, Quantization
 
 Rule = Callable[[Tensor, Tensor], Tensor]
@@ -41,7 +42,7 @@ class _Sum(torch.autograd.Function):
 def _add_or_sub(sim: Simulated, op: Add | Sub, x: Tensor, y: Tensor) -> Tensor:
     a, b = (sim.quantization(name) for name in op.inputs)
     sign = -1 if isinstance(op, Sub) else 1
-    sim.observe(op.output, lambda: activated(x * a.scale + y * (sign * b.scale), op.activation))
+    sim.observe(op.output, lambda: activate(x * a.scale + y * (sign * b.scale), op.activation))
     output = sim.quantization(op.output)
     kernels = sim.kernels
     if kernels == "onnxruntime":
@@ -100,7 +101,7 @@ def _subtracted(a: Quantization, b: Quantization, output: Quantization) -> Rule:
 def _mul(sim: Simulated, op: Mul, x: Tensor, y: Tensor) -> Tensor:
     a, b = (sim.quantization(name) for name in op.inputs)
     acc = x * y
-    sim.observe(op.output, lambda: activated(acc * (a.scale * b.scale), op.activation))
+    sim.observe(op.output, lambda: activate(acc * (a.scale * b.scale), op.activation))
     output = sim.quantization(op.output)
     factor = product_factor(a, b, output)
     ends = limits(op.activation, output, sim.kernels)
@@ -129,9 +130,17 @@ def _relu(sim: Simulated, op: Relu, x: Tensor) -> Tensor:
     return x.clamp(low - output.zero_point, high - output.zero_point)
 
 
-FORMS: dict[type[Operator], Callable[..., Tensor]] = {
-    Add: _add_or_sub,
-    Sub: _add_or_sub,
-    Mul: _mul,
-    Relu: _relu,
+def _shipped_prelu(sim: Simulated, op: Prelu) -> Operator:
+    """One scale for all channels, as TFLite asks."""
+    slope = sim.parameters_of(op)[0].detach().cpu().numpy()
+    scale = np.maximum(np.abs(slope).max(), np.float32(1e-9)) / np.float32(QMAX)
+    return replace(op, slope=np.rint(slope / scale).astype(np.int8), slope_scale=float(scale))
+
+
+TRAINING: dict[type[Operator], TrainingForms] = {
+    Add: TrainingForms(lambda op, x, y, shape: activate(x + y, op.activation), _add_or_sub),
+    Sub: TrainingForms(lambda op, x, y, shape: activate(x - y, op.activation), _add_or_sub),
+    Mul: TrainingForms(lambda op, x, y, shape: activate(x * y, op.activation), _mul),
+    Relu: TrainingForms(lambda op, x, shape: activate(x, op.activation), _relu),
+    Prelu: TrainingForms(lambda op, x, slope, shape: F.prelu(x, slope), shipped=_shipped_prelu),
 }

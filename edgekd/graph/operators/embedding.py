@@ -1,6 +1,6 @@
 """Rows of a table, chosen by indices."""
 
-from edgekd.graph.operators.arithmetic import Form, Scales
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Embedding
 from edgekd.graph.structure import Array, Kernels, Operator
 
@@ -10,4 +10,4 @@ def _embedding(op: Embedding, scales: Scales, inputs: list[Array], kernels: Kern
     return rows
 
 
-FORMS: dict[type[Operator], Form] = {Embedding: _embedding}
+REFERENCE: dict[type[Operator], ReferenceForm] = {Embedding: _embedding}

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import Form, Scales, f32, fixed_point, quantize, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, quantize, saturated, twice_rounded
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 
@@ -69,7 +70,7 @@ def rescaled(centred: Array, source: Quantization, output: Quantization, kernels
     return saturated(codes, output.lowest, output.highest, output.bits)
 
 
-FORMS: dict[type[Operator], Form] = {
+REFERENCE: dict[type[Operator], ReferenceForm] = {
     Pad: _pad,
     Slice: _slice,
     Reshape: _reshape,

@@ -8,8 +8,8 @@ LayerNormalization of onnxruntime, whose order on x86 is followed.
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import Form, Scales, dequantize, f32
-from edgekd.graph.operators.boundaries import rounded
+from edgekd.graph.operators.arithmetic import dequantize, f32, quantize_as
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import LayerNorm
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 
@@ -73,7 +73,7 @@ def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Ker
         values = by_lanes(op, dequantize(inputs[0], source))
     else:
         values = on_codes(op, inputs[0], source, kernels)
-    return rounded(values, output, kernels)
+    return quantize_as(values, output, kernels)
 
 
-FORMS: dict[type[Operator], Form] = {LayerNorm: _layer_norm}
+REFERENCE: dict[type[Operator], ReferenceForm] = {LayerNorm: _layer_norm}

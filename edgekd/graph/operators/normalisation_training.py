@@ -1,14 +1,15 @@
 """Layer norm: the kernels' arithmetic on tensors, with the gradient of the real values."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd.graph.operators.arithmetic import f32
-from edgekd.graph.operators.arithmetic_training import Simulated, limits
+from edgekd.graph.operators.arithmetic_training import limits
+from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.operators.normalisation import epsilon_in_codes
 from edgekd.graph.ops import LayerNorm
 from edgekd.graph.structure import Kernels, Operator, Quantization
@@ -39,7 +40,7 @@ class _LayerNorm(torch.autograd.Function):
         return passed * inverse, by_weight, by_bias, None, None
 
 
-def _layer_norm(sim: Simulated, op: LayerNorm, x: Tensor) -> Tensor:
+def _layer_norm_codes(sim: Simulated, op: LayerNorm, x: Tensor) -> Tensor:
     weight, bias = sim.parameters_of(op)
     rule = _Normalising(op, sim.quantization(op.inputs[0]), sim.kernels)
     sim.observe(op.output, lambda: torch.stack(torch.aminmax(rule.normal(x.detach())[0] * weight + bias)))
@@ -51,7 +52,7 @@ def _layer_norm(sim: Simulated, op: LayerNorm, x: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Normalising:
-    """A layer norm's arithmetic (`graph.operators.normalisation`) on codes less their zero point."""
+    """A layer norm's arithmetic (`normalisation.on_codes`, `by_lanes`) on codes less their zero point."""
 
     op: LayerNorm
     source: Quantization
@@ -103,4 +104,13 @@ def root(x: Tensor) -> Tensor:
     return torch.sqrt(x.double()).float()
 
 
-FORMS: dict[type[Operator], Callable[..., Tensor]] = {LayerNorm: _layer_norm}
+def _shipped(sim: Simulated, op: LayerNorm) -> Operator:
+    weight, bias = (values.detach().cpu().numpy() for values in sim.parameters_of(op))
+    return replace(op, weight=weight, bias=bias)
+
+
+TRAINING: dict[type[Operator], TrainingForms] = {
+    LayerNorm: TrainingForms(
+        lambda op, x, w, b, shape: F.layer_norm(x, x.shape[-1:], w, b, op.epsilon), _layer_norm_codes, _shipped
+    )
+}

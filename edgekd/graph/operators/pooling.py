@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import Form, Scales, f32, fixed_point, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, saturated, twice_rounded
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization
 from edgekd.graph.windows import cells
@@ -78,7 +79,7 @@ def _average_pool2d(op: AveragePool2d, scales: Scales, inputs: list[Array], kern
     return saturated(np.rint(mean / count.astype(f32) / f32(q.scale) + f32(q.zero_point - QMIN)) + QMIN)
 
 
-FORMS: dict[type[Operator], Form] = {
+REFERENCE: dict[type[Operator], ReferenceForm] = {
     GlobalAveragePool: _global_average_pool,
     Mean: lambda op, scales, inputs, kernels: _mean(op, op.axes, scales, inputs[0], kernels),
     MaxPool2d: _max_pool2d,

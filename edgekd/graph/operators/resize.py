@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import Form, Scales, f32, saturated
+from edgekd.graph.operators.arithmetic import f32, saturated
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Resize
 from edgekd.graph.structure import Array, Kernels, Operator
 
@@ -106,4 +107,4 @@ def _resize(op: Resize, scales: Scales, inputs: list[Array], kernels: Kernels) -
     return saturated(np.rint(blended(values, rows, columns) / f32(q.scale)) + q.zero_point)
 
 
-FORMS: dict[type[Operator], Form] = {Resize: _resize}
+REFERENCE: dict[type[Operator], ReferenceForm] = {Resize: _resize}

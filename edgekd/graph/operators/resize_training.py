@@ -1,13 +1,14 @@
 """Bilinear resizing on codes: the kernel's own arithmetic, with the gradient of torch's."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import fields
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.floating import resized
-from edgekd.graph.operators.arithmetic_training import Simulated, exactly
+from edgekd.graph.operators.arithmetic_training import exactly
+from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.operators.resize import Taps, blended, rounded, taps
 from edgekd.graph.ops import Resize
 from edgekd.graph.structure import Operator
@@ -21,7 +22,12 @@ class _TorchTaps:
             setattr(self, field.name, torch.from_numpy(getattr(found, field.name)).to(device))
 
 
-def _resize(sim: Simulated, op: Resize, x: Tensor) -> Tensor:
+def _resize(op: Resize, x: Tensor, size: Sequence[int]) -> Tensor:
+    """To (height, width), bilinear."""
+    return F.interpolate(x, tuple(size), mode="bilinear", align_corners=op.align_corners)
+
+
+def _resize_codes(sim: Simulated, op: Resize, x: Tensor) -> Tensor:
     size, q = sim.tensors[op.output].shape[1:], sim.quantization(op.output)
     rows, columns = (
         _TorchTaps(taps(before, after, op.align_corners, sim.kernels), x.device)
@@ -32,7 +38,9 @@ def _resize(sim: Simulated, op: Resize, x: Tensor) -> Tensor:
             codes = torch.round(blended(x * q.scale, rows, columns) / q.scale)
         else:
             codes = rounded(blended(x.long() + q.zero_point, rows, columns), sim.kernels) - q.zero_point
-    return exactly(codes.to(x), resized(op, x, size))
+    return exactly(codes.to(x), _resize(op, x, size))
 
 
-FORMS: dict[type[Operator], Callable[..., Tensor]] = {Resize: _resize}
+TRAINING: dict[type[Operator], TrainingForms] = {
+    Resize: TrainingForms(lambda op, x, shape: _resize(op, x, shape[1:]), _resize_codes)
+}

@@ -7,16 +7,35 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-import torch
+from scipy import special
 
-from edgekd.graph.functions import FUNCTIONS
 from edgekd.graph.operators import gemmlowp, mlas
-from edgekd.graph.operators.arithmetic import Form, Scales, f32, fixed_point, saturated, twice_rounded
-from edgekd.graph.operators.boundaries import rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, quantize_as, saturated, twice_rounded
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
 
 CODES = np.arange(QMIN, QMAX + 1)
+
+
+def _softplus(x: Array) -> Array:
+    """Beyond 20, where float64 is all but x itself, as torch has it."""
+    return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
+
+
+FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
+    "sigmoid": lambda x, alpha: special.expit(x),
+    "tanh": lambda x, alpha: np.tanh(x),
+    "hard_swish": lambda x, alpha: x * np.clip(x + 3, 0, 6) / 6,
+    "gelu": lambda x, alpha: 0.5 * x * (1 + special.erf(x * math.sqrt(0.5))),
+    "gelu_tanh": lambda x, alpha: 0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x))),
+    "leaky_relu": lambda x, alpha: np.where(x < 0, alpha * x, x),
+    "elu": lambda x, alpha: np.where(x < 0, alpha * np.expm1(np.minimum(x, 0)), x),
+    "softplus": lambda x, alpha: _softplus(x),
+    "mish": lambda x, alpha: x * np.tanh(_softplus(x)),
+}
+"""function -> (float64 values, alpha) -> float64 values. Alpha is leaky_relu's slope below zero; elu comes close to
+-alpha there."""
 
 OWN: dict[Kernels, frozenset[str]] = {
     "xnnpack": frozenset({"sigmoid", "tanh", "hard_swish", "leaky_relu", "elu", "gelu", "gelu_tanh"}),
@@ -80,7 +99,7 @@ def _hard_swish_of_reals(source: Quantization, output: Quantization, kernels: Ke
     """XNNPACK's float32 kernel, or TFLite's."""
     x = _real(source)
     values = mlas.hard_swish(x) if kernels == "xnnpack" else x * np.clip(x + f32(3), f32(0), f32(6)) / f32(6)
-    return rounded(values, output, kernels)
+    return quantize_as(values, output, kernels)
 
 
 def _real(source: Quantization) -> Array:
@@ -101,7 +120,7 @@ def _by_float(function: str, alpha: float, source: Quantization, output: Quantiz
     elif function == "tanh":
         values = _tanhf(x)
     else:
-        values = FUNCTIONS[function](torch.from_numpy(x.astype(np.float64)), alpha).numpy().astype(f32)
+        values = FUNCTIONS[function](x.astype(np.float64), alpha).astype(f32)
     scaled = values * (f32(1) / f32(output.scale))
     if own:
         rounded: Array = np.rint(scaled + f32(output.zero_point))
@@ -133,7 +152,8 @@ def _expf(x: Array) -> Array:
 
 
 def _erfcf(x: Array) -> Array:
-    return torch.erfc(torch.from_numpy(x.astype(np.float64))).numpy().astype(f32)
+    complement: Array = special.erfc(x.astype(np.float64)).astype(f32)
+    return complement
 
 
 def _leaky_relu(alpha: float, source: Quantization, output: Quantization, kernels: str) -> Array:
@@ -166,7 +186,7 @@ def _unary_as_litert(op: Unary, scales: Scales, inputs: list[Array], kernels: Ke
     return _looked_up(found, inputs[0])
 
 
-FORMS: dict[type[Operator], Form] = {Unary: _unary}
+REFERENCE: dict[type[Operator], ReferenceForm] = {Unary: _unary}
 
-LITERT_REFERENCE: dict[type[Operator], Form] = {Unary: _unary_as_litert}
+LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Unary: _unary_as_litert}
 """Where LiteRT's reference kernels part from TFLite Micro's."""

@@ -5,13 +5,27 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.functions import FUNCTIONS
-from edgekd.graph.operators.arithmetic_training import Simulated, limits
+from edgekd.graph.operators.arithmetic_training import limits, look_up
+from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.operators.unary import CODES, shipped, table
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import QMIN, Operator, Quantization
+
+FUNCTIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
+    "sigmoid": lambda x, alpha: torch.sigmoid(x),
+    "tanh": lambda x, alpha: torch.tanh(x),
+    "hard_swish": lambda x, alpha: F.hardswish(x),
+    "gelu": lambda x, alpha: F.gelu(x),
+    "gelu_tanh": lambda x, alpha: F.gelu(x, approximate="tanh"),
+    "leaky_relu": lambda x, alpha: F.leaky_relu(x, alpha),
+    "elu": lambda x, alpha: F.elu(x, alpha),
+    "softplus": lambda x, alpha: F.softplus(x),
+    "mish": lambda x, alpha: F.mish(x),
+}
+"""function -> (values, alpha) -> values, in whatever precision they come: `unary.FUNCTIONS` with gradients."""
 
 
 class _LookUp(torch.autograd.Function):
@@ -29,12 +43,7 @@ class _LookUp(torch.autograd.Function):
         return look_up(slopes, rows).reshape(gradients[0].shape) * gradients[0], None, None, None
 
 
-def look_up(values: Tensor, rows: Tensor) -> Tensor:
-    """values[rows] of vectors; the fastest of torch's ways to write it."""
-    return values.index_select(0, rows.int())
-
-
-def _unary(sim: Simulated, op: Unary, x: Tensor) -> Tensor:
+def _codes(sim: Simulated, op: Unary, x: Tensor) -> Tensor:
     source = sim.quantization(op.inputs[0])
     sim.observe(op.output, lambda: FUNCTIONS[op.function](x * source.scale, op.alpha))
     output = sim.quantization(op.output)
@@ -55,4 +64,10 @@ def _slopes(function: str, alpha: float, source: Quantization, output: Quantizat
     return slopes * source.scale
 
 
-FORMS: dict[type[Operator], Callable[..., Tensor]] = {Unary: _unary}
+def _shipped(sim: Simulated, op: Unary) -> Operator:
+    return shipped(op, sim.quantization(op.inputs[0]), sim.quantization(op.output), sim.kernels)
+
+
+TRAINING: dict[type[Operator], TrainingForms] = {
+    Unary: TrainingForms(lambda op, x, shape: FUNCTIONS[op.function](x, op.alpha), _codes, _shipped)
+}

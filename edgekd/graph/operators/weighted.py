@@ -3,8 +3,6 @@
 import numpy as np
 
 from edgekd.graph.operators.arithmetic import (
-    Form,
-    Scales,
     fixed_point,
     multiplier,
     requantize,
@@ -12,6 +10,7 @@ from edgekd.graph.operators.arithmetic import (
     saturated,
     twice_rounded,
 )
+from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization, Weighted, activation_range
 from edgekd.graph.windows import convolved, uncut
@@ -103,11 +102,11 @@ def ratio(op: Weighted, source: Quantization, output: Quantization) -> Array:
     return exact
 
 
-FORMS: dict[type[Operator], Form] = {
+REFERENCE: dict[type[Operator], ReferenceForm] = {
     Conv2d: _conv2d,
     ConvTranspose2d: _conv_transpose2d,
     Linear: _linear,
 }
 
-LITERT_REFERENCE: dict[type[Operator], Form] = {Linear: _linear_rounded_once}
+LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Linear: _linear_rounded_once}
 """Where LiteRT's reference kernels part from TFLite Micro's."""

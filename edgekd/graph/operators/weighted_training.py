@@ -1,15 +1,15 @@
 """Convolutions and linear layers: weights and biases are rounded as they ship, and trained through the rounding."""
 
-from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.floating import activated, convolved, transposed
 from edgekd.graph.operators.arithmetic import fixed_point
-from edgekd.graph.operators.arithmetic_training import FixedPoint, Simulated, limits, requantized, round_straight
+from edgekd.graph.operators.arithmetic_training import FixedPoint, activate, limits, requantized, round_straight
+from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import QMAX, Operator, Quantization, Weighted
 
@@ -47,14 +47,29 @@ def least_span(sim: Simulated, op: Weighted) -> float:
     return float(weight_scale(weight, bias, source).max()) * source.scale * steps / LARGEST_MULTIPLIER
 
 
-def _weighted(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
+def _convolve(op: Conv2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Zeros around, which are real zeros in codes less their zero point too."""
+    top, bottom, left, right = op.padding
+    if top == bottom and left == right:
+        return F.conv2d(x, weight, bias, op.stride, (top, left), op.dilation, op.groups)
+    return F.conv2d(F.pad(x, (left, right, top, bottom)), weight, bias, op.stride, 0, op.dilation, op.groups)
+
+
+def _convolve_transposed(op: ConvTranspose2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """torch wants the weight as (in, out / groups, kernel height, kernel width)."""
+    out, into, *kernel = weight.shape
+    turned = weight.reshape(op.groups, out // op.groups, into, *kernel).transpose(1, 2).flatten(0, 1)
+    return F.conv_transpose2d(x, turned, bias, op.stride, op.padding, op.output_padding, op.groups)
+
+
+def _codes(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
     source = sim.quantization(op.inputs[0])
     weight, bias = sim.parameters_of(op)
     scale = weight_scale(weight, bias, source)
     step = scale * source.scale
-    acc = _accumulated(op, x, weight_codes(weight, scale), round_straight(bias / step))
+    acc = _accumulate(op, x, weight_codes(weight, scale), round_straight(bias / step))
     channels = acc.dim() - 1 if isinstance(op, Linear) else 1
-    sim.observe(op.output, lambda: activated(_ends(acc, channels) * step, op.activation))
+    sim.observe(op.output, lambda: activate(_ends(acc, channels) * step, op.activation))
     output = sim.quantization(op.output)
     shape = [-1 if axis == channels else 1 for axis in range(acc.dim())]
     low, high = limits(op.activation, output, sim.kernels)
@@ -65,10 +80,14 @@ def _weighted(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
     return requantized(acc, (step / output.scale).reshape(shape), low, high, twice)
 
 
-def _accumulated(op: Weighted, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+def _accumulate(op: Weighted, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     if isinstance(op, Conv2d):
-        return convolved(op, x, weight, bias)
-    return transposed(op, x, weight, bias) if isinstance(op, ConvTranspose2d) else F.linear(x, weight, bias)
+        return _convolve(op, x, weight, bias)
+    return _convolve_transposed(op, x, weight, bias) if isinstance(op, ConvTranspose2d) else F.linear(x, weight, bias)
+
+
+def _real(op: Weighted, x: Tensor, weight: Tensor, bias: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return activate(_accumulate(op, x, weight, bias), op.activation)
 
 
 def _ends(acc: Tensor, channels: int) -> Tensor:
@@ -77,8 +96,19 @@ def _ends(acc: Tensor, channels: int) -> Tensor:
     return torch.stack([acc.detach().amin(others), acc.detach().amax(others)])
 
 
-FORMS: dict[type[Operator], Callable[..., Tensor]] = {
-    Conv2d: _weighted,
-    ConvTranspose2d: _weighted,
-    Linear: _weighted,
-}
+def _shipped(sim: Simulated, op: Weighted) -> Operator:
+    source = sim.quantization(op.inputs[0])
+    weight, bias = sim.parameters_of(op)
+    scale = weight_scale(weight, bias, source)
+    bias_type = torch.int32 if source.bits == 8 else torch.int64
+    return replace(
+        op,
+        weight=weight_codes(weight, scale).to(torch.int8).cpu().numpy(),
+        bias=torch.round(bias / (scale * source.scale)).to(bias_type).cpu().numpy(),
+        weight_scale=scale.cpu().numpy(),
+    )
+
+
+TRAINING: dict[type[Operator], TrainingForms] = dict.fromkeys(
+    (Conv2d, ConvTranspose2d, Linear), TrainingForms(_real, _codes, _shipped)
+)

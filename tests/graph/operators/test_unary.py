@@ -15,9 +15,8 @@ from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats import onnx, tflite
 from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
-from edgekd.graph.functions import FUNCTIONS, SATURATING
-from edgekd.graph.operators.unary import OWN, shipped, table
-from edgekd.graph.ops import Mul, Unary
+from edgekd.graph.operators.unary import FUNCTIONS, OWN, shipped, table
+from edgekd.graph.ops import SATURATING, Mul, Unary
 from edgekd.graph.structure import Graph, Kernels, Quantization
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes.litert import LiteRTRunner
