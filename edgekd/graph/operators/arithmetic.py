@@ -10,7 +10,7 @@ f32 = np.float32
 def quantize(x: Array, quantization: Quantization) -> Array:
     """float32 values to codes: round half to even, saturate."""
     steps = np.rint(x.astype(f32) / f32(quantization.scale)) + quantization.zero_point
-    return saturated(steps, quantization.lowest, quantization.highest, quantization.bits)
+    return saturate(steps, quantization.lowest, quantization.highest, quantization.bits)
 
 
 def dequantize(codes: Array, quantization: Quantization) -> Array:
@@ -33,15 +33,15 @@ def quantize_as(values: Array, output: Quantization, kernels: Kernels) -> Array:
     else:
         quotient = values / scale
         steps = np.trunc(np.abs(quotient.astype(np.float64)) + 0.5) * np.sign(quotient)
-    return saturated(steps + output.zero_point)
+    return saturate(steps + output.zero_point)
 
 
 def requantize(acc: Array, multiplier: Array, output: Quantization, low: int, high: int) -> Array:
     """Integer accumulators to int8 codes: float32 product, rounded half to even."""
-    return saturated(np.rint(acc.astype(f32) * multiplier) + output.zero_point, low, high)
+    return saturate(np.rint(acc.astype(f32) * multiplier) + output.zero_point, low, high)
 
 
-def saturated(codes: Array, low: int = QMIN, high: int = QMAX, bits: Bits = 8) -> Array:
+def saturate(codes: Array, low: int = QMIN, high: int = QMAX, bits: Bits = 8) -> Array:
     """Codes of any type to int8, or int16, clamped."""
     clamped: Array = np.clip(codes, low, high).astype(np.int8 if bits == 8 else np.int16)
     return clamped
@@ -60,7 +60,7 @@ def fixed_point(ratio: Array) -> tuple[Array, Array]:
     return np.where(vanishes, 0, mantissa), np.where(vanishes, 0, exponent).astype(np.int64)
 
 
-def twice_rounded(acc: Array, mantissa: Array, exponent: Array) -> Array:
+def round_twice(acc: Array, mantissa: Array, exponent: Array) -> Array:
     """Integers times a fixed-point ratio as TFLite Micro and TFLite's reference kernels round it: twice.
 
     The product's upper half first (SaturatingRoundingDoublingHighMul: half up), then the shift to the right
@@ -75,7 +75,7 @@ def twice_rounded(acc: Array, mantissa: Array, exponent: Array) -> Array:
     return rounded
 
 
-def rounded_in_16_bits(acc: Array, mantissa: Array, exponent: Array) -> Array:
+def round_in_16_bits(acc: Array, mantissa: Array, exponent: Array) -> Array:
     """64-bit accumulators times a fixed-point ratio, of whose mantissa the upper 16 bits are left: once, half up.
 
     TFLite's kernels rescale so for int16 activations (MultiplyByQuantizedMultiplier for int64).

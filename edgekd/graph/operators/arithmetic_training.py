@@ -57,8 +57,8 @@ class FixedPoint:
         parts = (mantissa, np.maximum(exponent, 0), np.maximum(-exponent, 0))
         return cls(*(torch.from_numpy(np.asarray(part, np.int64)).reshape(shape).to(device) for part in parts))
 
-    def rounded(self, acc: Tensor, product: Tensor) -> Tensor:
-        """`product`, which is acc times the multiplier and is overwritten, as `arithmetic.twice_rounded` rounds it.
+    def round(self, acc: Tensor, product: Tensor) -> Tensor:
+        """`product`, which is acc times the multiplier and is overwritten, as `arithmetic.round_twice` rounds it.
 
         The first rounding moves a value by at most half of 2^-right. So two roundings give what one gives but where
         the product lies that close to the middle of two codes; only there the integers are computed.
@@ -67,8 +67,8 @@ class FixedPoint:
         order = sorted(range(acc.dim()), key=lambda axis: -strides[axis])
         if order != [*range(acc.dim())]:  # channels last: go through memory as it lies
             parts = (part.permute(order) if part.dim() else part for part in (self.mantissa, self.left, self.right))
-            found = FixedPoint(*parts).rounded(acc.permute(order), product.permute(order))
-            return found.permute([order.index(axis) for axis in range(acc.dim())])
+            codes = FixedPoint(*parts).round(acc.permute(order), product.permute(order))
+            return codes.permute([order.index(axis) for axis in range(acc.dim())])
         nearest = product.round().contiguous()
         reach = torch.where(self.right > 0, torch.exp2(-1.0 - self.right), 0.0) + FLOAT32_SLACK
         close = (product.sub_(nearest).abs_().add_(reach - 0.5) > 0).flatten().nonzero()[:, 0]
@@ -100,7 +100,7 @@ class _Requantize(torch.autograd.Function):
         ctx: Any, acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_point: FixedPoint | None
     ) -> Tensor:
         codes = acc * multiplier
-        codes = fixed_point.rounded(acc, codes) if fixed_point else codes.round_()
+        codes = fixed_point.round(acc, codes) if fixed_point else codes.round_()
         ctx.save_for_backward((codes >= low) & (codes <= high), multiplier)
         return codes.clamp_(low, high)
 
@@ -110,7 +110,7 @@ class _Requantize(torch.autograd.Function):
         return gradients[0] * multiplier * within, None, None, None, None
 
 
-def requantized(acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_point: FixedPoint | None = None) -> Tensor:
+def requantize(acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_point: FixedPoint | None = None) -> Tensor:
     """Half to even by a float32 multiplier, or as gemmlowp does where its form of the multiplier is given."""
     codes: Tensor = _Requantize.apply(acc, multiplier, low, high, fixed_point)  # type: ignore[no-untyped-call]
     return codes

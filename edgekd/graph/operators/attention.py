@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgekd.graph.operators import softmax
-from edgekd.graph.operators.arithmetic import f32, fixed_point, requantize, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, requantize, round_twice, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
@@ -22,7 +22,7 @@ def _matmul(op: MatMul, scales: Scales, inputs: list[Array], kernels: Kernels) -
         ratio = f32(a.scale) * f32(b.scale) / f32(output.scale)
         return requantize(acc, np.asarray(ratio), output, QMIN, QMAX)
     mantissa, exponent = fixed_point(np.asarray(a.scale * b.scale / output.scale))
-    return saturated(twice_rounded(acc, mantissa, exponent) + output.zero_point)
+    return saturate(round_twice(acc, mantissa, exponent) + output.zero_point)
 
 
 def _softmax(op: Softmax, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:

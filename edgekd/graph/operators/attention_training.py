@@ -10,10 +10,10 @@ from torch import Tensor
 
 from edgekd.graph.operators import softmax
 from edgekd.graph.operators.arithmetic import f32, fixed_point
-from edgekd.graph.operators.arithmetic_training import FixedPoint, limits, requantized
+from edgekd.graph.operators.arithmetic_training import FixedPoint, limits, requantize
 from edgekd.graph.operators.attention import rounds_once
 from edgekd.graph.operators.forms import Simulated, TrainingForms
-from edgekd.graph.operators.gemmlowp import rounded_shift
+from edgekd.graph.operators.gemmlowp import rounding_shift
 from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import Array, Operator
 
@@ -37,7 +37,7 @@ def _matmul_codes(sim: Simulated, op: MatMul, x: Tensor, y: Tensor) -> Tensor | 
     twice = None
     if not rounds_once(b, sim.kernels):
         twice = FixedPoint.of(*fixed_point(np.asarray(a.scale * b.scale / output.scale)), (), acc.device)
-    return requantized(acc, torch.tensor(float(ratio), device=acc.device), *limits("none", output), twice)
+    return requantize(acc, torch.tensor(float(ratio), device=acc.device), *limits("none", output), twice)
 
 
 Rule = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -58,8 +58,8 @@ class _Softmax(torch.autograd.Function):
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (shares,) = ctx.saved_tensors
         passed = gradients[0] * shares
-        found = passed - shares * passed.sum(-1, keepdim=True)
-        return found * (ctx.scale * softmax.STEPS), None, None
+        centred = passed - shares * passed.sum(-1, keepdim=True)
+        return centred * (ctx.scale * softmax.STEPS), None, None
 
 
 def _softmax_codes(sim: Simulated, op: Softmax, x: Tensor) -> Tensor:
@@ -67,32 +67,32 @@ def _softmax_codes(sim: Simulated, op: Softmax, x: Tensor) -> Tensor:
     scale = f32(source.scale) * f32(op.beta)
     rule = _fixed_point_rule(source.scale * float(f32(op.beta)))
     if sim.kernels == "xnnpack":
-        rule = _table_rule(softmax.exponentials(scale), _rounded_up)
+        rule = _table_rule(softmax.exponentials(scale), _round_up)
     if sim.kernels == "onnxruntime":
-        rule = _table_rule(softmax.scaled_exponentials(scale, x.shape[-1]), _rounded_to_even)
+        rule = _table_rule(softmax.scaled_exponentials(scale, x.shape[-1]), _round_to_even)
     codes: Tensor = _Softmax.apply(x, float(scale), rule)  # type: ignore[no-untyped-call]
     return codes
 
 
-def _table_rule(table: Array, rounded: Callable[[Tensor, Tensor], Tensor]) -> Rule:
+def _table_rule(table: Array, round_shares: Callable[[Tensor, Tensor], Tensor]) -> Rule:
     """LiteRT's and onnxruntime's: float32 exponentials, added one after the other."""
 
     def rule(below: Tensor) -> tuple[Tensor, Tensor]:
-        found = torch.from_numpy(table).to(below.device)[below]
-        total = torch.zeros_like(found[..., :1])
-        for i in range(found.shape[-1]):
-            total = total + found[..., i : i + 1]
-        return rounded(found, total), found / total
+        powers = torch.from_numpy(table).to(below.device)[below]
+        total = torch.zeros_like(powers[..., :1])
+        for i in range(powers.shape[-1]):
+            total = total + powers[..., i : i + 1]
+        return round_shares(powers, total), powers / total
 
     return rule
 
 
-def _rounded_up(exponentials: Tensor, total: Tensor) -> Tensor:
+def _round_up(exponentials: Tensor, total: Tensor) -> Tensor:
     """LiteRT's (`softmax.by_table`)."""
     return torch.floor(exponentials * (1 / (total * (1 / softmax.STEPS))) + 0.5)
 
 
-def _rounded_to_even(exponentials: Tensor, total: Tensor) -> Tensor:
+def _round_to_even(exponentials: Tensor, total: Tensor) -> Tensor:
     """onnxruntime's (`softmax.by_scaled_table`)."""
     return torch.round(exponentials * softmax.STEPS / total)
 
@@ -102,12 +102,12 @@ def _fixed_point_rule(scale: float) -> Rule:
 
     def rule(below: Tensor) -> tuple[Tensor, Tensor]:
         table = softmax.fixed_exponentials(scale)
-        exact, added = (torch.from_numpy(t).to(below.device) for t in (table, rounded_shift(table, 12)))
-        found, total = exact[below], added[below].sum(-1, keepdim=True)
+        exact, added = (torch.from_numpy(t).to(below.device) for t in (table, rounding_shift(table, 12)))
+        powers, total = exact[below], added[below].sum(-1, keepdim=True)
         parts = softmax.fixed_reciprocals(total.cpu().numpy())
         reciprocal, shift = (torch.from_numpy(part).to(below.device) for part in parts)
-        high = (reciprocal * found + (1 << 30)) >> 31  # nothing here is negative
-        return ((high + ((1 << shift) >> 1)) >> shift).float(), found.float() / (total.float() * 2.0**12)
+        high = (reciprocal * powers + (1 << 30)) >> 31  # nothing here is negative
+        return ((high + ((1 << shift) >> 1)) >> shift).float(), powers.float() / (total.float() * 2.0**12)
 
     return rule
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import f32, fixed_point, fixed_point_add, float_add, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, fixed_point_add, float_add, round_twice, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization, activation_range
@@ -19,7 +19,7 @@ def _add(op: Add, scales: Scales, inputs: list[Array], kernels: Kernels) -> Arra
     ratio_a, ratio_b, constant = float_add(a, b, output)
     partial = ((inputs[1].astype(np.int64) - QMIN) * ratio_b + constant).astype(f32)
     total = ((inputs[0].astype(np.int64) - QMIN) * ratio_a + partial).astype(f32)
-    return saturated(np.rint(total) + QMIN, *activation_range(op.activation, output, kernels))
+    return saturate(np.rint(total) + QMIN, *activation_range(op.activation, output, kernels))
 
 
 def _sub(op: Sub, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -29,7 +29,7 @@ def _sub(op: Sub, scales: Scales, inputs: list[Array], kernels: Kernels) -> Arra
     # onnxruntime has no integer kernel: it subtracts float32 values.
     x, y = ((codes.astype(f32) - f32(q.zero_point)) * f32(q.scale) for codes, q in zip(inputs, (a, b), strict=True))
     steps = np.rint((x - y) / f32(output.scale)) + output.zero_point
-    return saturated(steps, *activation_range(op.activation, output, kernels))
+    return saturate(steps, *activation_range(op.activation, output, kernels))
 
 
 def _fixed_point_sum(op: Add | Sub, scales: Scales, inputs: list[Array], kernels: Kernels, sign: int) -> Array:
@@ -39,14 +39,14 @@ def _fixed_point_sum(op: Add | Sub, scales: Scales, inputs: list[Array], kernels
     if kernels == "xnnpack" and output.bits == 8 and in_reach(a, b, output):
         by_a, by_b, shift = fixed_point_add(a, b, output)
         total = (x * by_a + sign * y * by_b + (1 << (shift - 1))) >> shift
-        return saturated(total + output.zero_point, *activation_range(op.activation, output, "xnnpack"))
+        return saturate(total + output.zero_point, *activation_range(op.activation, output, "xnnpack"))
     largest, headroom = 2 * max(a.scale, b.scale), HEADROOM if output.bits == 8 else WIDE_HEADROOM
     x, y = (
-        twice_rounded(centred << headroom, *fixed_point(np.asarray(q.scale / largest)))
+        round_twice(centred << headroom, *fixed_point(np.asarray(q.scale / largest)))
         for centred, q in zip((x, y), (a, b), strict=True)
     )
-    total = twice_rounded(x + sign * y, *fixed_point(np.asarray(largest / (2**headroom * output.scale))))
-    return saturated(total + output.zero_point, *activation_range(op.activation, output, "tflm"), output.bits)
+    total = round_twice(x + sign * y, *fixed_point(np.asarray(largest / (2**headroom * output.scale))))
+    return saturate(total + output.zero_point, *activation_range(op.activation, output, "tflm"), output.bits)
 
 
 def in_reach(a: Quantization, b: Quantization, output: Quantization) -> bool:
@@ -68,15 +68,15 @@ def _mul(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Arra
         codes = np.rint(acc.astype(f32) * factor + f32(output.zero_point - QMIN)) + QMIN
     elif kernels == "xnnpack" and output.bits == 8 and 2**-16 <= factor < 2**8:
         square = op.inputs[0] == op.inputs[1]
-        codes = _squared(inputs[0], a, output) if square else np.rint(acc.astype(f32) * factor) + output.zero_point
+        codes = _square(inputs[0], a, output) if square else np.rint(acc.astype(f32) * factor) + output.zero_point
     else:
         exact = a.scale * b.scale / output.scale if kernels == "tflm" else float(factor)
-        codes = twice_rounded(acc, *fixed_point(np.asarray(exact))) + output.zero_point
+        codes = round_twice(acc, *fixed_point(np.asarray(exact))) + output.zero_point
     ends = activation_range(op.activation, output, kernels if output.bits == 8 else "tflm")
-    return saturated(codes, *ends, output.bits)
+    return saturate(codes, *ends, output.bits)
 
 
-def _squared(codes: Array, source: Quantization, output: Quantization) -> Array:
+def _square(codes: Array, source: Quantization, output: Quantization) -> Array:
     """XNNPACK takes a tensor times itself for a square, and makes a table of those in float32."""
     values = (codes.astype(np.int64) - source.zero_point).astype(f32) * f32(source.scale)
     steps: Array = np.rint(values * values * (f32(1) / f32(output.scale)) + f32(output.zero_point))
@@ -87,8 +87,8 @@ def _mul_by_float32_factor(op: Mul, scales: Scales, inputs: list[Array], kernels
     """TFLite Micro computes the factor in double precision, LiteRT's reference kernel in single."""
     a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
     factor = fixed_point(np.asarray(float(product_factor(a, b, output))))
-    codes = twice_rounded(_product(op, scales, inputs), *factor) + output.zero_point
-    return saturated(codes, *activation_range(op.activation, output, kernels), output.bits)
+    codes = round_twice(_product(op, scales, inputs), *factor) + output.zero_point
+    return saturate(codes, *activation_range(op.activation, output, kernels), output.bits)
 
 
 def _product(op: Mul, scales: Scales, inputs: list[Array]) -> Array:
@@ -98,10 +98,10 @@ def _product(op: Mul, scales: Scales, inputs: list[Array]) -> Array:
 
 def _relu(op: Relu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     output = scales.quantization(op.output)
-    return saturated(inputs[0], *alone(op, output, kernels), output.bits)
+    return saturate(inputs[0], *relu_range(op, output, kernels), output.bits)
 
 
-def alone(op: Relu, output: Quantization, kernels: Kernels) -> tuple[int, int]:
+def relu_range(op: Relu, output: Quantization, kernels: Kernels) -> tuple[int, int]:
     """The codes that an activation of its own lets through: XNNPACK leaves it to LiteRT's kernels."""
     return activation_range(op.activation, output, "onnxruntime" if kernels == "onnxruntime" else "tflm")
 
@@ -114,7 +114,7 @@ def _prelu(op: Prelu, scales: Scales, inputs: list[Array], kernels: Kernels) -> 
     x = inputs[0].astype(np.int64) - source.zero_point
     slope = op.slope.astype(f32).reshape(-1, *[1] * (x.ndim - 2)) * f32(op.slope_scale)
     values = x.astype(f32) * f32(source.scale)
-    return saturated(np.rint(np.where(x >= 0, values, values * slope) / f32(output.scale)) + output.zero_point)
+    return saturate(np.rint(np.where(x >= 0, values, values * slope) / f32(output.scale)) + output.zero_point)
 
 
 def _prelu_by_float32_ratios(op: Prelu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -131,8 +131,8 @@ def _prelu_in_fixed_point(
     ratio = real(source.scale) / real(output.scale)
     sloping = real(source.scale) * real(op.slope_scale) / real(output.scale)
     above, below = (fixed_point(np.asarray(float(factor))) for factor in (ratio, sloping))
-    steps = np.where(x >= 0, twice_rounded(x, *above), twice_rounded(x * slope, *below))
-    return saturated(steps + output.zero_point)
+    steps = np.where(x >= 0, round_twice(x, *above), round_twice(x * slope, *below))
+    return saturate(steps + output.zero_point)
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.operators.arithmetic import fixed_point, fixed_point_add, float_add, twice_rounded
-from edgekd.graph.operators.arithmetic_training import FixedPoint, activate, exactly, limits, look_up, requantized
-from edgekd.graph.operators.elementwise import HEADROOM, alone, in_reach, product_factor
+from edgekd.graph.operators.arithmetic import fixed_point, fixed_point_add, float_add, round_twice
+from edgekd.graph.operators.arithmetic_training import FixedPoint, activate, exactly, limits, look_up, requantize
+from edgekd.graph.operators.elementwise import HEADROOM, in_reach, product_factor, relu_range
 from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import QMAX, QMIN, Operator, Quantization
@@ -46,11 +46,11 @@ def _add_or_sub(sim: Simulated, op: Add | Sub, x: Tensor, y: Tensor) -> Tensor:
     output = sim.quantization(op.output)
     kernels = sim.kernels
     if kernels == "onnxruntime":
-        summed = _subtracted(a, b, output) if sign < 0 else _fused_multiply_add(a, b, output)
+        summed = _subtract(a, b, output) if sign < 0 else _fused_multiply_add(a, b, output)
     elif kernels == "xnnpack" and in_reach(a, b, output):
         summed = _fixed_point(a, b, output, sign)
     else:
-        summed, kernels = _twice_rounded(a, b, output, sign), "tflm"
+        summed, kernels = _round_twice(a, b, output, sign), "tflm"
     ratios = (a.scale / output.scale, sign * b.scale / output.scale)
     codes: Tensor = _Sum.apply(x, y, summed, ratios, limits(op.activation, output, kernels))  # type: ignore[no-untyped-call]
     return codes
@@ -62,11 +62,11 @@ def _fixed_point(a: Quantization, b: Quantization, output: Quantization, sign: i
     return lambda x, y: ((x.int() * by_a + y.int() * (sign * by_b) + (1 << (shift - 1))) >> shift).float()
 
 
-def _twice_rounded(a: Quantization, b: Quantization, output: Quantization, sign: int) -> Rule:
+def _round_twice(a: Quantization, b: Quantization, output: Quantization, sign: int) -> Rule:
     """TFLite's; each operand has a table of what its codes add."""
     largest = 2 * max(a.scale, b.scale)
     centred = np.arange(QMIN - QMAX, QMAX - QMIN + 1) << HEADROOM
-    tables = [twice_rounded(centred, *fixed_point(np.asarray(q.scale / largest))) for q in (a, b)]
+    tables = [round_twice(centred, *fixed_point(np.asarray(q.scale / largest))) for q in (a, b)]
     ratio = largest / (2**HEADROOM * output.scale)
 
     def summed(x: Tensor, y: Tensor) -> Tensor:
@@ -76,7 +76,7 @@ def _twice_rounded(a: Quantization, b: Quantization, output: Quantization, sign:
         ]
         total = parts[0] + sign * parts[1]
         exact = FixedPoint.of(*fixed_point(np.asarray(ratio)), (), x.device)
-        return exact.rounded(total, total * ratio)
+        return exact.round(total, total * ratio)
 
     return summed
 
@@ -93,7 +93,7 @@ def _fused_multiply_add(a: Quantization, b: Quantization, output: Quantization) 
     return added
 
 
-def _subtracted(a: Quantization, b: Quantization, output: Quantization) -> Rule:
+def _subtract(a: Quantization, b: Quantization, output: Quantization) -> Rule:
     """onnxruntime's, on real values."""
     return lambda x, y: torch.round((x * a.scale - y * b.scale) / output.scale)
 
@@ -106,19 +106,19 @@ def _mul(sim: Simulated, op: Mul, x: Tensor, y: Tensor) -> Tensor:
     factor = product_factor(a, b, output)
     ends = limits(op.activation, output, sim.kernels)
     if sim.kernels == "onnxruntime":
-        return _rounded_with_zero_point(acc * float(factor), output.zero_point - QMIN, *ends)
+        return _round_with_zero_point(acc * float(factor), output.zero_point - QMIN, *ends)
     if sim.kernels == "xnnpack" and op.inputs[0] == op.inputs[1] and 2**-16 <= factor < 2**8:
         steps = (x * a.scale).square() * float(np.float32(1) / np.float32(output.scale))
-        return _rounded_with_zero_point(steps, output.zero_point, *ends)
+        return _round_with_zero_point(steps, output.zero_point, *ends)
     twice, kernels = None, sim.kernels
     if kernels == "tflm" or not 2**-16 <= factor < 2**8:
         ratio = a.scale * b.scale / output.scale if kernels == "tflm" else float(factor)
         twice, kernels = FixedPoint.of(*fixed_point(np.asarray(ratio)), (), acc.device), "tflm"
     multiplier = torch.tensor(float(factor), device=acc.device)
-    return requantized(acc, multiplier, *limits(op.activation, output, kernels), twice)
+    return requantize(acc, multiplier, *limits(op.activation, output, kernels), twice)
 
 
-def _rounded_with_zero_point(steps: Tensor, zero_point: int, low: int, high: int) -> Tensor:
+def _round_with_zero_point(steps: Tensor, zero_point: int, low: int, high: int) -> Tensor:
     """The zero point is added first, and takes its bits of precision."""
     rounded = torch.round(steps.detach() + zero_point) - zero_point
     return exactly(rounded.clamp(low, high), steps.clamp(low, high))
@@ -126,7 +126,7 @@ def _rounded_with_zero_point(steps: Tensor, zero_point: int, low: int, high: int
 
 def _relu(sim: Simulated, op: Relu, x: Tensor) -> Tensor:
     output = sim.quantization(op.output)
-    low, high = alone(op, output, sim.kernels)
+    low, high = relu_range(op, output, sim.kernels)
     return x.clamp(low - output.zero_point, high - output.zero_point)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import fixed_point, twice_rounded
+from edgekd.graph.operators.arithmetic import fixed_point, round_twice
 from edgekd.graph.structure import QMAX, QMIN, Array, Quantization
 
 ONE = 2**31 - 1
@@ -35,8 +35,8 @@ def saturating(function: str, codes: Array, source: Quantization) -> Array:
     farthest = np.floor(15.0 * 2 ** (31 - INTEGER_BITS) / 2.0**exponent)
     centred = codes.astype(np.int64) - source.zero_point
     inside = np.abs(centred) < farthest
-    x = twice_rounded(np.where(inside, centred, 0), mantissa, exponent)
-    steps = rounded_shift(_sigmoid(x), 31 - 8) + QMIN if function == "sigmoid" else rounded_shift(_tanh(x), 31 - 7)
+    x = round_twice(np.where(inside, centred, 0), mantissa, exponent)
+    steps = rounding_shift(_sigmoid(x), 31 - 8) + QMIN if function == "sigmoid" else rounding_shift(_tanh(x), 31 - 7)
     ends = np.where(centred < 0, QMIN, QMAX)
     ends = np.where((centred == 0) & ~inside, QMIN, ends)  # a scale of 16 and more leaves nothing inside
     return np.where(inside, np.clip(steps, QMIN, QMAX), ends)
@@ -53,13 +53,13 @@ def hard_swish(codes: Array, source: Quantization, output: Quantization, *, rati
     by_three, exponent = _in_16_bits(float(finer / ratio(np.float32(3 / 32768))))
     x = (codes.astype(np.int64) - source.zero_point) << 7
     value = _high_product_16(x, by_output)
-    gate = _saturated_16(x << max(exponent - 1, 0))
+    gate = _saturate_16(x << max(exponent - 1, 0))
     gate = _high_product_16(gate, by_three)
-    gate = _saturated_16(gate << 1) if exponent > 0 else rounded_shift(gate, -exponent)
+    gate = _saturate_16(gate << 1) if exponent > 0 else rounding_shift(gate, -exponent)
     gate = (gate + (1 << 15)) >> 1  # from [-1, 1) to [0, 1)
     product = gate * value
-    product = _saturated_16((np.abs(product) >> 15) * np.sign(product))
-    steps: Array = rounded_shift(product, -shift) + output.zero_point
+    product = _saturate_16((np.abs(product) >> 15) * np.sign(product))
+    steps: Array = rounding_shift(product, -shift) + output.zero_point
     return steps
 
 
@@ -88,7 +88,7 @@ def exponential(x: Array, integer_bits: int) -> Array:
     y = (within << integer_bits) + (1 << 28)
     y2 = high_product(y, y)
     y3, y4 = high_product(y2, y), high_product(y2, y2)
-    tail = rounded_shift(high_product(rounded_shift(y4, 2) + y3, ONE_THIRD) + y2, 1)
+    tail = rounding_shift(high_product(rounding_shift(y4, 2) + y3, ONE_THIRD) + y2, 1)
     result = EXP_MINUS_EIGHTH + high_product(y + tail, EXP_MINUS_EIGHTH)
     for power, factor in HALVINGS:
         if power < integer_bits:
@@ -120,14 +120,14 @@ def high_product(a: Array, b: Any) -> Array:
 
 def _high_product_16(a: Array, b: int) -> Array:
     """The same of int16s."""
-    return _saturated_16((a * b + (1 << 14)) >> 15)
+    return _saturate_16((a * b + (1 << 14)) >> 15)
 
 
-def _saturated_16(x: Array) -> Array:
+def _saturate_16(x: Array) -> Array:
     return np.clip(x, -(2**15), 2**15 - 1)
 
 
-def rounded_shift(x: Array, by: Array | int) -> Array:
+def rounding_shift(x: Array, by: Array | int) -> Array:
     """x / 2^by, half away from zero (RoundingDivideByPOT)."""
     shifted: Array = ((np.abs(x) + ((1 << by) >> 1)) >> by) * np.sign(x)
     return shifted

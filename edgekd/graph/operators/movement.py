@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import f32, fixed_point, quantize, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, quantize, round_twice, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
@@ -31,11 +31,11 @@ def _concat(op: Concat, scales: Scales, inputs: list[Array], kernels: Kernels) -
 
 
 def _take(op: Take, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    taken = inputs[0]
+    codes = inputs[0]
     for axis, positions in enumerate(op.positions):
         if positions is not None:
-            taken = taken.take(positions, axis=axis + 1)
-    return taken
+            codes = codes.take(positions, axis=axis + 1)
+    return codes
 
 
 def _constant(op: Constant, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -44,10 +44,10 @@ def _constant(op: Constant, scales: Scales, inputs: list[Array], kernels: Kernel
 
 def _requantize(op: Requantize, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     source, output = (scales.quantization(name) for name in (op.inputs[0], op.output))
-    return rescaled(inputs[0].astype(np.int64) - source.zero_point, source, output, kernels)
+    return rescale(inputs[0].astype(np.int64) - source.zero_point, source, output, kernels)
 
 
-def rescaled(centred: Array, source: Quantization, output: Quantization, kernels: Kernels) -> Array:
+def rescale(centred: Array, source: Quantization, output: Quantization, kernels: Kernels) -> Array:
     """Codes less `source`'s zero point, int64, to int8 codes on another scale.
 
     XNNPACK's multiplier (qs8-vcvt) has 8 bits after the point. It leaves ratios beyond 2^-8 and 2^7 to LiteRT's own
@@ -58,16 +58,16 @@ def rescaled(centred: Array, source: Quantization, output: Quantization, kernels
     wide = 16 in (source.bits, output.bits)
     if kernels == "onnxruntime":  # to real values and back
         values = centred.astype(f32) * f32(source.scale)
-        return saturated(np.rint(values / f32(output.scale)) + output.zero_point)
+        return saturate(np.rint(values / f32(output.scale)) + output.zero_point)
     ratio = f32(source.scale) / f32(output.scale)
     if kernels == "xnnpack" and not wide and 2.0**-8 <= ratio <= 2.0**7:
-        return saturated(((centred * int(np.rint(f32(256) * ratio)) + 128) >> 8) + output.zero_point)
+        return saturate(((centred * int(np.rint(f32(256) * ratio)) + 128) >> 8) + output.zero_point)
     mantissa, exponent = fixed_point(np.asarray(np.float64(f32(source.scale)) / np.float64(f32(output.scale))))
     if kernels == "xnnpack" and not wide and exponent < 0:
-        high = twice_rounded(centred, mantissa, np.zeros_like(exponent))
-        return saturated(((high + (1 << (-exponent - 1))) >> -exponent) + output.zero_point)
-    codes = twice_rounded(centred, mantissa, exponent) + output.zero_point
-    return saturated(codes, output.lowest, output.highest, output.bits)
+        high = round_twice(centred, mantissa, np.zeros_like(exponent))
+        return saturate(((high + (1 << (-exponent - 1))) >> -exponent) + output.zero_point)
+    codes = round_twice(centred, mantissa, exponent) + output.zero_point
+    return saturate(codes, output.lowest, output.highest, output.bits)
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {

@@ -11,7 +11,7 @@ from torch import Tensor
 from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.operators.arithmetic_training import exactly, input_codes, limits
 from edgekd.graph.operators.forms import Simulated, TrainingForms
-from edgekd.graph.operators.movement import rescaled
+from edgekd.graph.operators.movement import rescale
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.structure import QMAX, QMIN, Operator
 
@@ -32,9 +32,9 @@ def _requantize_codes(sim: Simulated, op: Requantize, x: Tensor) -> Tensor:
     sim.observe(op.output, lambda: x * source.scale)
     output = sim.quantization(op.output)
     centred = np.arange(QMIN, QMAX + 1) - source.zero_point
-    table = rescaled(centred, source, output, sim.kernels).astype(np.float32) - output.zero_point
-    found = torch.from_numpy(table).to(x)[(x.detach() + (source.zero_point - QMIN)).long()]
-    return exactly(found, (x * (source.scale / output.scale)).clamp(*limits("none", output)))
+    table = rescale(centred, source, output, sim.kernels).astype(np.float32) - output.zero_point
+    codes = torch.from_numpy(table).to(x)[(x.detach() + (source.zero_point - QMIN)).long()]
+    return exactly(codes, (x * (source.scale / output.scale)).clamp(*limits("none", output)))
 
 
 def _slice(op: Slice, x: Tensor) -> Tensor:

@@ -50,18 +50,18 @@ def by_lanes(op: LayerNorm, x: Array) -> Array:
     in_lanes, in_fours = width // 8 * 8, width // 4 * 4
     lanes = np.zeros((*x.shape[:-1], 8), f32)
     for i in range(0, in_lanes, 8):
-        lanes = _fused(centred[..., i : i + 8], centred[..., i : i + 8], lanes)
+        lanes = _multiply_add(centred[..., i : i + 8], centred[..., i : i + 8], lanes)
     for half in (4, 2, 1):
         lanes = lanes[..., :half] + lanes[..., half : 2 * half]
     total = lanes[..., 0]
     for i in range(in_lanes, width):
         one = centred[..., i]
-        total = total + one * one if i < in_fours else _fused(one, one, total)
+        total = total + one * one if i < in_fours else _multiply_add(one, one, total)
     inverse = f32(1) / np.sqrt(total / f32(width) + f32(op.epsilon))
-    return _fused(centred * inverse[..., None], op.weight, op.bias)
+    return _multiply_add(centred * inverse[..., None], op.weight, op.bias)
 
 
-def _fused(a: Array, b: Array, c: Array) -> Array:
+def _multiply_add(a: Array, b: Array, c: Array) -> Array:
     """a * b + c, rounded to float32 once."""
     result: Array = (a.astype(np.float64) * b + c).astype(f32)
     return result

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import f32, fixed_point, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, round_twice, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization
@@ -22,12 +22,12 @@ def _mean(op: Operator, axes: tuple[int, ...], scales: Scales, codes: Array, ker
     total = codes.astype(np.int64).sum(axis=tuple(axis + 1 for axis in axes))
     if kernels == "xnnpack" and output.bits == 8:
         factor, constant = xnnpack_mean(source, output, count)
-        return saturated(np.rint(total.astype(f32) * factor + constant))
+        return saturate(np.rint(total.astype(f32) * factor + constant))
     acc = total - count * source.zero_point
     if kernels != "onnxruntime":
-        codes = twice_rounded(acc, *tflm_mean(source, output, count)) + output.zero_point
-        return saturated(codes, output.lowest, output.highest, output.bits)
-    return saturated(np.rint(acc.astype(f32) * onnxruntime_mean(source, output, count)) + output.zero_point)
+        codes = round_twice(acc, *tflm_mean(source, output, count)) + output.zero_point
+        return saturate(codes, output.lowest, output.highest, output.bits)
+    return saturate(np.rint(acc.astype(f32) * onnxruntime_mean(source, output, count)) + output.zero_point)
 
 
 def xnnpack_mean(source: Quantization, output: Quantization, count: int) -> tuple[np.float32, np.float32]:
@@ -67,7 +67,7 @@ def _average_pool2d(op: AveragePool2d, scales: Scales, inputs: list[Array], kern
     if kernels != "onnxruntime":  # the mean of the codes themselves, rounded half away from zero
         total = _windows(inputs[0].astype(np.int32), op, 0).sum(axis=(4, 5))
         q = scales.quantization(op.output)
-        return saturated((np.abs(total) + count // 2) // count * np.sign(total), q.lowest, q.highest, q.bits)
+        return saturate((np.abs(total) + count // 2) // count * np.sign(total), q.lowest, q.highest, q.bits)
     if op.kernel == size and not any(op.padding):  # one window over everything runs as a global pool
         return _mean(op, (1, 2), scales, inputs[0], kernels)[:, :, None, None]
     # Real values, added in the window's order; the uint8 zero point is added before rounding.
@@ -76,7 +76,7 @@ def _average_pool2d(op: AveragePool2d, scales: Scales, inputs: list[Array], kern
     mean = np.zeros(values.shape[:4], f32)
     for i, j in np.ndindex(*op.kernel):
         mean += values[..., i, j]
-    return saturated(np.rint(mean / count.astype(f32) / f32(q.scale) + f32(q.zero_point - QMIN)) + QMIN)
+    return saturate(np.rint(mean / count.astype(f32) / f32(q.scale) + f32(q.zero_point - QMIN)) + QMIN)
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {

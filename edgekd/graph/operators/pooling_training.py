@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from edgekd.graph.operators.arithmetic_training import FixedPoint, exactly, limits, requantized
+from edgekd.graph.operators.arithmetic_training import FixedPoint, exactly, limits, requantize
 from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.operators.pooling import onnxruntime_mean, tflm_mean, xnnpack_mean
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
@@ -39,10 +39,10 @@ def _mean_codes(sim: Simulated, op: Operator, x: Tensor, axes: tuple[int, ...]) 
     count = math.prod(sim.tensors[op.inputs[0]].shape[axis] for axis in axes)
     acc = x.sum([axis + 1 for axis in axes])
     sim.observe(op.output, lambda: acc * (source.scale / count))
-    return _divided(sim, op, acc, count)
+    return _divide(sim, op, acc, count)
 
 
-def _divided(sim: Simulated, op: Operator, acc: Tensor, count: int) -> Tensor:
+def _divide(sim: Simulated, op: Operator, acc: Tensor, count: int) -> Tensor:
     """Sums of `count` codes less their zero point, as the output's codes."""
     source, output = sim.quantization(op.inputs[0]), sim.quantization(op.output)
     low, high = limits("none", output)
@@ -52,10 +52,10 @@ def _divided(sim: Simulated, op: Operator, acc: Tensor, count: int) -> Tensor:
         return exactly(codes - output.zero_point, acc * (source.scale / output.scale / count)).clamp(low, high)
     if sim.kernels == "onnxruntime":
         factor = onnxruntime_mean(source, output, count)
-        return requantized(acc, torch.tensor(factor, device=acc.device), low, high)
+        return requantize(acc, torch.tensor(factor, device=acc.device), low, high)
     twice = FixedPoint.of(*tflm_mean(source, output, count), [1] * acc.dim(), acc.device)
     multiplier = torch.tensor(source.scale / output.scale / count, device=acc.device)
-    return requantized(acc, multiplier, low, high, twice)
+    return requantize(acc, multiplier, low, high, twice)
 
 
 def _average_pool_codes(sim: Simulated, op: AveragePool2d, x: Tensor) -> Tensor:
@@ -67,7 +67,7 @@ def _average_pool_codes(sim: Simulated, op: AveragePool2d, x: Tensor) -> Tensor:
         codes = torch.floor((total.abs() + torch.floor(count / 2)) / count) * total.sign() - q.zero_point
         return exactly(codes, mean).clamp(*limits("none", q))
     if op.kernel == size and not any(op.padding):  # one window over everything runs as a global pool
-        return _divided(sim, op, _window_sums(op, x), math.prod(size))
+        return _divide(sim, op, _window_sums(op, x), math.prod(size))
     top, bottom, left, right = op.padding  # onnxruntime adds real values one by one
     values = F.pad(x.detach() * q.scale, (left, right, top, bottom))
     total = torch.zeros_like(mean)

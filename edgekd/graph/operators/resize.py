@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import f32, saturated
+from edgekd.graph.operators.arithmetic import f32, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Resize
 from edgekd.graph.structure import Array, Kernels, Operator
@@ -78,7 +78,7 @@ def onnx_scale(before: int, after: int) -> np.float32:
     return f32(scale)
 
 
-def blended(x: Any, rows: Any, columns: Any) -> Any:
+def blend(x: Any, rows: Any, columns: Any) -> Any:
     """(N, C, H, W) weighed by the taps along H and along W, in the order in which onnxruntime adds."""
     top, bottom = x[:, :, rows.low], x[:, :, rows.high]
     above, below = rows.low_weight[:, None], rows.high_weight[:, None]
@@ -88,7 +88,7 @@ def blended(x: Any, rows: Any, columns: Any) -> Any:
     return total + (columns.high_weight * below) * bottom[..., columns.high]
 
 
-def rounded(total: Any, kernels: Kernels) -> Any:
+def round_sums(total: Any, kernels: Kernels) -> Any:
     """Weighed integer codes back to codes: half up in XNNPACK, half away from zero in TFLite."""
     if kernels == "xnnpack":
         return (total + (1 << 21)) >> 22
@@ -101,10 +101,10 @@ def _resize(op: Resize, scales: Scales, inputs: list[Array], kernels: Kernels) -
         taps(before, after, op.align_corners, kernels) for before, after in ((before_h, height), (before_w, width))
     )
     if kernels != "onnxruntime":
-        return saturated(rounded(blended(inputs[0].astype(np.int64), rows, columns), kernels))
+        return saturate(round_sums(blend(inputs[0].astype(np.int64), rows, columns), kernels))
     q = scales.quantization(op.output)
     values = (inputs[0].astype(np.int32) - q.zero_point).astype(f32) * f32(q.scale)
-    return saturated(np.rint(blended(values, rows, columns) / f32(q.scale)) + q.zero_point)
+    return saturate(np.rint(blend(values, rows, columns) / f32(q.scale)) + q.zero_point)
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {Resize: _resize}

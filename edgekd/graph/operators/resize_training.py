@@ -9,7 +9,7 @@ from torch import Tensor
 
 from edgekd.graph.operators.arithmetic_training import exactly
 from edgekd.graph.operators.forms import Simulated, TrainingForms
-from edgekd.graph.operators.resize import Taps, blended, rounded, taps
+from edgekd.graph.operators.resize import Taps, blend, round_sums, taps
 from edgekd.graph.ops import Resize
 from edgekd.graph.structure import Operator
 
@@ -17,9 +17,9 @@ from edgekd.graph.structure import Operator
 class _TorchTaps:
     """Taps as torch's tensors on a device."""
 
-    def __init__(self, found: Taps, device: torch.device) -> None:
-        for field in fields(found):
-            setattr(self, field.name, torch.from_numpy(getattr(found, field.name)).to(device))
+    def __init__(self, source: Taps, device: torch.device) -> None:
+        for field in fields(source):
+            setattr(self, field.name, torch.from_numpy(getattr(source, field.name)).to(device))
 
 
 def _resize(op: Resize, x: Tensor, size: Sequence[int]) -> Tensor:
@@ -35,9 +35,9 @@ def _resize_codes(sim: Simulated, op: Resize, x: Tensor) -> Tensor:
     )
     with torch.no_grad():
         if sim.kernels == "onnxruntime":
-            codes = torch.round(blended(x * q.scale, rows, columns) / q.scale)
+            codes = torch.round(blend(x * q.scale, rows, columns) / q.scale)
         else:
-            codes = rounded(blended(x.long() + q.zero_point, rows, columns), sim.kernels) - q.zero_point
+            codes = round_sums(blend(x.long() + q.zero_point, rows, columns), sim.kernels) - q.zero_point
     return exactly(codes.to(x), _resize(op, x, size))
 
 

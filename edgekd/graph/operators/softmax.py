@@ -6,8 +6,8 @@ on the scale 1/256 with zero point -128.
 
 import numpy as np
 
-from edgekd.graph.operators.arithmetic import f32, fixed_point, saturated
-from edgekd.graph.operators.gemmlowp import ONE, exponential, high_product, rounded_shift, two_over_one_plus
+from edgekd.graph.operators.arithmetic import f32, fixed_point, saturate
+from edgekd.graph.operators.gemmlowp import ONE, exponential, high_product, rounding_shift, two_over_one_plus
 from edgekd.graph.structure import QMIN, Array
 
 STEPS = 256
@@ -27,9 +27,9 @@ def by_table(codes: Array, scale: np.float32) -> Array:
 
     (`Softmax` of tensorflow/lite/kernels/internal/optimized/optimized_ops.h. On aarch64 LiteRT has another.)
     """
-    found = exponentials(scale)[_below_largest(codes)]
-    share = found * (f32(1) / (_in_order(found) * f32(1 / STEPS)))
-    return saturated(np.floor(share + f32(0.5)) + QMIN)
+    powers = exponentials(scale)[_below_largest(codes)]
+    share = powers * (f32(1) / (_in_order(powers) * f32(1 / STEPS)))
+    return saturate(np.floor(share + f32(0.5)) + QMIN)
 
 
 def scaled_exponentials(scale: np.float32, length: int) -> Array:
@@ -45,8 +45,8 @@ def scaled_exponentials(scale: np.float32, length: int) -> Array:
 
 def by_scaled_table(codes: Array, scale: np.float32) -> Array:
     """onnxruntime's QLinearSoftmax: a float32 table, summed in order, rounded half to even."""
-    found = scaled_exponentials(scale, codes.shape[-1])[_below_largest(codes)]
-    return saturated(np.rint(found * f32(STEPS) / _in_order(found)) + QMIN)
+    powers = scaled_exponentials(scale, codes.shape[-1])[_below_largest(codes)]
+    return saturate(np.rint(powers * f32(STEPS) / _in_order(powers)) + QMIN)
 
 
 def _in_order(values: Array) -> Array:
@@ -74,8 +74,8 @@ def fixed_reciprocals(total: Array) -> tuple[Array, Array]:
 def in_fixed_point(codes: Array, scale: float) -> Array:
     """TFLite Micro's: exponentials and a reciprocal in gemmlowp's fixed point (Jacob et al., 2018)."""
     table, below = fixed_exponentials(scale), _below_largest(codes)
-    reciprocal, shift = fixed_reciprocals(rounded_shift(table, 12)[below].sum(-1, keepdims=True))
-    return saturated(rounded_shift(high_product(reciprocal, table[below]), shift) + QMIN)
+    reciprocal, shift = fixed_reciprocals(rounding_shift(table, 12)[below].sum(-1, keepdims=True))
+    return saturate(rounding_shift(high_product(reciprocal, table[below]), shift) + QMIN)
 
 
 def expf(x: Array) -> Array:
@@ -93,8 +93,8 @@ def expf(x: Array) -> Array:
     whole = np.rint(scaled)
     rest = scaled - whole
     polynomial = (cubic * rest + square) * (rest * rest) + (linear * rest + 1)
-    found: Array = (polynomial * np.exp2(whole % 32 / 32) * np.exp2(whole // 32)).astype(f32)
-    return found
+    power: Array = (polynomial * np.exp2(whole % 32 / 32) * np.exp2(whole // 32)).astype(f32)
+    return power
 
 
 def _below_largest(codes: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import special
 
 from edgekd.graph.operators import gemmlowp, mlas
-from edgekd.graph.operators.arithmetic import f32, fixed_point, quantize_as, saturated, twice_rounded
+from edgekd.graph.operators.arithmetic import f32, fixed_point, quantize_as, round_twice, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantization
@@ -90,9 +90,9 @@ def _table(kernels: str, function: str, alpha: float, source: Quantization, outp
         steps = gemmlowp.saturating(function, CODES, source)
     else:
         steps = _by_float(function, alpha, source, output, kernels)
-    found = saturated(steps)
-    found.setflags(write=False)
-    return found
+    codes = saturate(steps)
+    codes.setflags(write=False)
+    return codes
 
 
 def _hard_swish_of_reals(source: Quantization, output: Quantization, kernels: Kernels) -> Array:
@@ -167,23 +167,25 @@ def _leaky_relu(alpha: float, source: Quantization, output: Quantization, kernel
         return rounded
     ratio = np.float64 if kernels == "tflm" else f32  # the precision of TFLite Micro's ratios, and of LiteRT's
     slope = np.where(centred < 0, ratio(f32(alpha)), ratio(1))
-    return twice_rounded(centred, *fixed_point(ratio(source.scale) * slope / ratio(output.scale)))
+    return round_twice(centred, *fixed_point(ratio(source.scale) * slope / ratio(output.scale)))
 
 
 def _unary(op: Unary, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    found = table(op, scales.quantization(op.inputs[0]), scales.quantization(op.output), kernels)
-    return _looked_up(found, inputs[0])
+    return _look_up(table(op, *_ends(op, scales), kernels), inputs[0])
 
 
-def _looked_up(table: Array, codes: Array) -> Array:
-    found: Array = table[codes.astype(np.int64) - QMIN]
-    return found
+def _ends(op: Unary, scales: Scales) -> tuple[Quantization, Quantization]:
+    return scales.quantization(op.inputs[0]), scales.quantization(op.output)
+
+
+def _look_up(table: Array, codes: Array) -> Array:
+    result: Array = table[codes.astype(np.int64) - QMIN]
+    return result
 
 
 def _unary_as_litert(op: Unary, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     """Sigmoid and tanh by a float32 table too, where TFLite Micro computes in fixed point."""
-    found = table(op, scales.quantization(op.inputs[0]), scales.quantization(op.output), "litert")
-    return _looked_up(found, inputs[0])
+    return _look_up(table(op, *_ends(op, scales), "litert"), inputs[0])
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {Unary: _unary}

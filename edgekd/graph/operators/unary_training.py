@@ -50,8 +50,8 @@ def _codes(sim: Simulated, op: Unary, x: Tensor) -> Tensor:
     codes = torch.tensor(table(shipped(op, source, output, sim.kernels), source, output, sim.kernels))
     values = codes.to(x) - output.zero_point
     slopes = _slopes(op.function, op.alpha, source, output).to(x)
-    found: Tensor = _LookUp.apply(x, values, slopes, source.zero_point)  # type: ignore[no-untyped-call]
-    return found
+    result: Tensor = _LookUp.apply(x, values, slopes, source.zero_point)  # type: ignore[no-untyped-call]
+    return result
 
 
 @lru_cache(maxsize=1024)

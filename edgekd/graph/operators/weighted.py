@@ -6,14 +6,14 @@ from edgekd.graph.operators.arithmetic import (
     fixed_point,
     multiplier,
     requantize,
-    rounded_in_16_bits,
-    saturated,
-    twice_rounded,
+    round_in_16_bits,
+    round_twice,
+    saturate,
 )
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization, Weighted, activation_range
-from edgekd.graph.windows import convolved, uncut
+from edgekd.graph.windows import convolved, full_size
 
 
 def _conv2d(op: Conv2d, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -29,7 +29,7 @@ def _conv2d(op: Conv2d, scales: Scales, inputs: list[Array], kernels: Kernels) -
         rows = slice(i * op.dilation[0], i * op.dilation[0] + (height - 1) * op.stride[0] + 1, op.stride[0])
         columns = slice(j * op.dilation[1], j * op.dilation[1] + (width - 1) * op.stride[1] + 1, op.stride[1])
         acc += _tap(x[:, :, rows, columns], weight[:, :, i, j], op.groups)
-    return _rescaled(op, scales, acc + op.bias.reshape(-1, 1, 1), kernels, axis=1)
+    return _rescale(op, scales, acc + op.bias.reshape(-1, 1, 1), kernels, axis=1)
 
 
 def _conv_transpose2d(op: ConvTranspose2d, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -39,14 +39,14 @@ def _conv_transpose2d(op: ConvTranspose2d, scales: Scales, inputs: list[Array], 
     out_height, out_width = scales.tensors[op.output].shape[1:]
     kernel_h, kernel_w = op.weight.shape[2:]
     weight = op.weight.astype(x.dtype)
-    acc = np.zeros((n, len(weight), *uncut(op, (height, width), (out_height, out_width))), x.dtype)
+    acc = np.zeros((n, len(weight), *full_size(op, (height, width), (out_height, out_width))), x.dtype)
     for i, j in np.ndindex(kernel_h, kernel_w):
         rows = slice(i, i + (height - 1) * op.stride[0] + 1, op.stride[0])
         columns = slice(j, j + (width - 1) * op.stride[1] + 1, op.stride[1])
         acc[:, :, rows, columns] += _tap(x, weight[:, :, i, j], op.groups)
     top, left = op.padding
     acc = acc[:, :, top : top + out_height, left : left + out_width]
-    return _rescaled(op, scales, acc + op.bias.reshape(-1, 1, 1), kernels, axis=1)
+    return _rescale(op, scales, acc + op.bias.reshape(-1, 1, 1), kernels, axis=1)
 
 
 def _tap(x: Array, weight: Array, groups: int) -> Array:
@@ -61,18 +61,18 @@ def _tap(x: Array, weight: Array, groups: int) -> Array:
 
 def _linear(op: Linear, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     if kernels == "xnnpack" and scales.quantization(op.output).bits == 16:  # which XNNPACK leaves to LiteRT's kernels
-        return _linear_rounded_once(op, scales, inputs, kernels)
+        return _linear_rounding_once(op, scales, inputs, kernels)
     x = _less_zero_point(op, scales, inputs[0])
-    return _rescaled(op, scales, x @ op.weight.astype(x.dtype).T + op.bias, kernels, axis=-1)
+    return _rescale(op, scales, x @ op.weight.astype(x.dtype).T + op.bias, kernels, axis=-1)
 
 
-def _linear_rounded_once(op: Linear, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+def _linear_rounding_once(op: Linear, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     """In double precision and half away from zero (LiteRT 2.3.0)."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     x = _less_zero_point(op, scales, inputs[0])
     exact = (x @ op.weight.astype(x.dtype).T + op.bias) * ratio(op, source, output)
     codes = np.floor(np.abs(exact) + 0.5) * np.sign(exact) + output.zero_point
-    return saturated(codes, *activation_range(op.activation, output, "tflm"), output.bits)
+    return saturate(codes, *activation_range(op.activation, output, "tflm"), output.bits)
 
 
 def _less_zero_point(op: Operator, scales: Scales, codes: Array) -> Array:
@@ -80,7 +80,7 @@ def _less_zero_point(op: Operator, scales: Scales, codes: Array) -> Array:
     return codes.astype(np.float64) - scales.quantization(op.inputs[0]).zero_point
 
 
-def _rescaled(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: int) -> Array:
+def _rescale(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: int) -> Array:
     """Accumulators, channels on `axis`, to the output's codes."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     low, high = activation_range(op.activation, output, kernels)
@@ -91,8 +91,8 @@ def _rescaled(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: 
     mantissa, exponent = (part.reshape(shape) for part in fixed_point(ratio(op, source, output)))
     if output.bits == 16:
         low, high = activation_range(op.activation, output, "tflm")
-        return saturated(rounded_in_16_bits(acc, mantissa, exponent), low, high, bits=16)
-    return saturated(twice_rounded(acc, mantissa, exponent) + output.zero_point, low, high)
+        return saturate(round_in_16_bits(acc, mantissa, exponent), low, high, bits=16)
+    return saturate(round_twice(acc, mantissa, exponent) + output.zero_point, low, high)
 
 
 def ratio(op: Weighted, source: Quantization, output: Quantization) -> Array:
@@ -108,5 +108,5 @@ REFERENCE: dict[type[Operator], ReferenceForm] = {
     Linear: _linear,
 }
 
-LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Linear: _linear_rounded_once}
+LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Linear: _linear_rounding_once}
 """Where LiteRT's reference kernels part from TFLite Micro's."""

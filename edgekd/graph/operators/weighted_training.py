@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd.graph.operators.arithmetic import fixed_point
-from edgekd.graph.operators.arithmetic_training import FixedPoint, activate, limits, requantized, round_straight
+from edgekd.graph.operators.arithmetic_training import FixedPoint, activate, limits, requantize, round_straight
 from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import QMAX, Operator, Quantization, Weighted
@@ -77,7 +77,7 @@ def _codes(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
     if sim.kernels == "tflm":
         exact = source.scale * scale.cpu().numpy().astype(np.float64) / output.scale
         twice = FixedPoint.of(*fixed_point(exact), shape, acc.device)
-    return requantized(acc, (step / output.scale).reshape(shape), low, high, twice)
+    return requantize(acc, (step / output.scale).reshape(shape), low, high, twice)
 
 
 def _accumulate(op: Weighted, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

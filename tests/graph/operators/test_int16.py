@@ -12,7 +12,7 @@ from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats import onnx
 from edgekd.graph import reference
 from edgekd.graph.capture import capture
-from edgekd.graph.operators.arithmetic import dequantize, fixed_point, quantize, rounded_in_16_bits
+from edgekd.graph.operators.arithmetic import dequantize, fixed_point, quantize, round_in_16_bits
 from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Graph
 from edgekd.quantization.int16 import with_int16_layers
@@ -119,4 +119,4 @@ def test_a_range_of_16_bits_is_symmetric():
 def test_the_ratio_of_a_wide_layer_keeps_16_bits_of_its_mantissa_by_hand():
     # 0.5 + 2^-17 is 0x4000... and a bit that 16 bits can't hold: 3 * 0.5 = 1.5 -> 2, -3 * 0.5 -> -1 (half up).
     mantissa, exponent = fixed_point(np.asarray(0.5 + 2.0**-17))
-    assert rounded_in_16_bits(np.array([3, -3, 2**40]), mantissa, exponent).tolist() == [2, -1, 2**39]
+    assert round_in_16_bits(np.array([3, -3, 2**40]), mantissa, exponent).tolist() == [2, -1, 2**39]

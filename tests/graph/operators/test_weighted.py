@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgekd.graph import reference
 from edgekd.graph.capture import capture
-from edgekd.graph.operators.arithmetic import fixed_point, multiplier, twice_rounded
+from edgekd.graph.operators.arithmetic import fixed_point, multiplier, round_twice
 from edgekd.graph.operators.arithmetic_training import FixedPoint
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Graph, Quantization, activation_range
@@ -172,7 +172,7 @@ def test_gemmlowp_rounds_twice_by_hand():
     """
     mantissa, exponent = fixed_point(np.asarray(0.25))
     assert (int(mantissa), int(exponent)) == (2**30, -1)
-    assert twice_rounded(np.array([1023, -1023, 2, -2, 1, -1]), mantissa, exponent).tolist() == [256, -256, 1, -1, 1, 0]
+    assert round_twice(np.array([1023, -1023, 2, -2, 1, -1]), mantissa, exponent).tolist() == [256, -256, 1, -1, 1, 0]
 
 
 def test_the_top_code_of_relu6_by_hand():
@@ -210,11 +210,11 @@ def test_the_simulation_rounds_twice_in_any_order_of_memory(layout):
     acc = np.rint((chance.integers(-150, 150, (4, 16, 5, 6)) + 0.5) / ratio.reshape(-1, 1, 1))
     acc = np.clip(acc + chance.integers(-1, 2, acc.shape), -(2**24), 2**24)
     mantissa, exponent = fixed_point(ratio)
-    expected = twice_rounded(acc, mantissa.reshape(-1, 1, 1), exponent.reshape(-1, 1, 1))
+    expected = round_twice(acc, mantissa.reshape(-1, 1, 1), exponent.reshape(-1, 1, 1))
     values = torch.from_numpy(acc.astype(np.float32)).to(memory_format=layout)
     twice = FixedPoint.of(mantissa, exponent, (1, -1, 1, 1), values.device)
     product = values * torch.from_numpy(ratio.astype(np.float32)).reshape(1, -1, 1, 1)
-    found = twice.rounded(values, product)
+    found = twice.round(values, product)
     assert found.is_contiguous(memory_format=layout)
     assert np.array_equal(found.numpy(), expected)
     assert not np.array_equal(np.rint(acc * ratio.reshape(-1, 1, 1)), expected)
