@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from edgekd.graph.structure import Activation, Array, Operator, Weighted
+from edgekd.graph.structure import Activation, Array, Operator, Quantization, Weighted
 
 Padding = tuple[int, int, int, int]  # top, bottom, left, right
 
@@ -72,7 +72,7 @@ class Relu(Operator):
 
 @dataclass(frozen=True)
 class Unary(Operator):
-    """A function of one value, by its name in `functions.FUNCTIONS`: on codes, a table of 256 of them.
+    """A function of one value, by its name in `operators.unary.FUNCTIONS`: on codes, a table of 256 of them.
 
     Attributes:
         table: int8, by the input's code from -128 on, where the kernels have no such function and the table ships.
@@ -258,3 +258,6 @@ SAME_SCALE = (Relu, MaxPool2d, AveragePool2d, Pad, Slice, Reshape, Transpose, Co
 
 STORED = (Constant, Embedding)
 """Operators whose output holds values of their first parameter, and has the range of it."""
+
+SATURATING = {"sigmoid": Quantization(1 / 256, -128), "tanh": Quantization(1 / 128, 0)}
+"""Function of a Unary -> the scale and zero point that TFLite demands of its output."""

@@ -53,7 +53,7 @@ def tflite_copy(op: Operator, tensors: Mapping[str, Tensor]) -> int:
     if isinstance(op, ConvTranspose2d):
         outputs, *size = tensors[op.output].shape
         cut = tflite_transposed_padding(op, (height, width)) is None
-        return prod((outputs, *uncut(op, (height, width), (size[0], size[1])))) if cut else 0
+        return prod((outputs, *full_size(op, (height, width), (size[0], size[1])))) if cut else 0
     if tflite_padding(op, (channels, height, width)) is not None:
         return 0
     if isinstance(op, AveragePool2d):
@@ -62,7 +62,7 @@ def tflite_copy(op: Operator, tensors: Mapping[str, Tensor]) -> int:
     return channels * (height + top + bottom) * (width + left + right)
 
 
-def uncut(op: ConvTranspose2d, size: tuple[int, int], out: tuple[int, int]) -> tuple[int, int]:
+def full_size(op: ConvTranspose2d, size: tuple[int, int], out: tuple[int, int]) -> tuple[int, int]:
     """(height, width) of a transposed convolution's full result, of which `padding` is cut off."""
     reach = [(n - 1) * s + k for n, s, k in zip(size, op.stride, op.weight.shape[2:], strict=True)]
     return max(reach[0], op.padding[0] + out[0]), max(reach[1], op.padding[1] + out[1])

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.graph import fake_quant, plan
-from edgekd.graph.floating import FLOAT
+from edgekd.graph import plan, simulated
+from edgekd.graph.operators.training import in_float
 from edgekd.graph.ops import Linear
 from edgekd.graph.structure import Weighted
 from edgekd.quantization.channels import SCALABLE, shared_parameters
@@ -74,8 +74,8 @@ def _mean_shift(simulation: Simulation, op: Weighted, real: Sequence[Tensor], co
     weight, bias = (torch.from_numpy(values) for values in deployed(simulation, op))
     total = torch.zeros(len(weight))
     for x, codes in zip(real, coded, strict=True):
-        wanted = FLOAT[type(op)](plain, x, *simulation.parameters_of(op), shape=shape)
-        found = FLOAT[type(op)](plain, codes * step, weight, bias, shape=shape)
+        wanted = in_float(plain, x, *simulation.parameters_of(op), shape=shape)
+        found = in_float(plain, codes * step, weight, bias, shape=shape)
         channels = -1 if isinstance(op, Linear) else 1
         total += (wanted - found).movedim(channels, 0).flatten(1).mean(1) * len(x)
     return total / sum(map(len, real))
@@ -83,7 +83,7 @@ def _mean_shift(simulation: Simulation, op: Weighted, real: Sequence[Tensor], co
 
 def deployed(simulation: Simulation, op: Weighted) -> tuple[np.ndarray, np.ndarray]:
     """Weight and bias as real values after rounding."""
-    shipped = fake_quant.quantized(simulation, op)
+    shipped = simulated.shipped(simulation, op)
     assert isinstance(shipped, Weighted) and shipped.weight_scale is not None
     scale = shipped.weight_scale
     step = scale * np.float32(simulation.quantization(op.inputs[0]).scale)

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from edgekd.graph.floating import FLOAT
+from edgekd.graph.operators.training import in_float
 from edgekd.graph.ops import (
     AveragePool2d,
     Conv2d,
@@ -26,7 +26,7 @@ SCALABLE = (Conv2d, ConvTranspose2d, Linear)
 
 def carried(op: Operator, values: Array, graph: Graph) -> Array:
     """A value for each element of a MOVING operator's input, as it is on its output: both without a batch."""
-    moved = FLOAT[type(op)](op, torch.tensor(values)[None], shape=graph.tensors[op.output].shape)
+    moved = in_float(op, torch.tensor(values)[None], shape=graph.tensors[op.output].shape)
     found: Array = moved[0].numpy()
     return found
 

@@ -1,7 +1,7 @@
 """Float islands: what computes on real values in a quantised graph, and where codes become real values and back.
 
 Layers that are to be kept in float stand between Dequantize and Quantize. A layer norm is an island of its own: codes
-go in and come out, and what lies between is written so that it is exact (`graph.integer.layer_norm`).
+go in and come out, and what lies between is written so that it is exact (`graph.operators.normalisation`).
 """
 
 from collections.abc import Collection

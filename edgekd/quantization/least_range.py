@@ -3,8 +3,8 @@
 Ranges are that narrow where values never stir: behind a layer that has died, or in a tensor less itself.
 """
 
-from edgekd.graph.fake_quant import weighted
-from edgekd.graph.fake_quant.arithmetic import Simulated
+from edgekd.graph.operators import weighted_training
+from edgekd.graph.operators.forms import Simulated
 from edgekd.graph.ops import STORED, LayerNorm, MatMul, Mul, Quantize, Softmax
 from edgekd.graph.structure import QMAX, QMIN, Operator, Weighted
 
@@ -21,7 +21,7 @@ BY_REAL_VALUES = (*STORED, LayerNorm, Quantize)
 def least_span(sim: Simulated, op: Operator) -> float:
     """How far apart an output's lowest and highest value must be at least."""
     if isinstance(op, Weighted):
-        return weighted.least_span(sim, op)
+        return weighted_training.least_span(sim, op)
     if isinstance(op, BY_REAL_VALUES):
         return 0.0
     scales = [sim.quantization(name).scale for name in op.inputs]

@@ -10,8 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgekd.graph.functions import SATURATING
-from edgekd.graph.ops import SAME_SCALE, MatMul, Requantize, Softmax, Unary
+from edgekd.graph.ops import SAME_SCALE, SATURATING, MatMul, Requantize, Softmax, Unary
 from edgekd.graph.structure import QMAX, QMIN, Bits, Graph, Operator, Quantization, Tensor
 from edgekd.quantization.islands import real_tensors
 

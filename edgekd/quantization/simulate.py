@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from edgekd.graph import fake_quant
-from edgekd.graph.fake_quant.arithmetic import input_codes
-from edgekd.graph.floating import FLOAT
-from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Quantize, Softmax
+from edgekd.graph import simulated
+from edgekd.graph.operators.arithmetic_training import input_codes
+from edgekd.graph.operators.training import in_float
+from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Softmax
 from edgekd.graph.structure import Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization import calibration
@@ -161,7 +161,7 @@ class Simulation(nn.Module):
         """The int8 graph that the parameters and ranges now stand for; islands keep float parameters."""
         self._coarsen()
         operators = tuple(
-            self._float_parameters(op) if op.output in self.real else fake_quant.quantized(self, op)
+            self._float_parameters(op) if op.output in self.real else simulated.shipped(self, op)
             for op in self.graph.operators
         )
         tensors = {
@@ -212,17 +212,13 @@ class Simulation(nn.Module):
 
     def in_float(self, op: Operator, *inputs: Tensor) -> Tensor:
         """An operator's real output of real inputs."""
-        return FLOAT[type(op)](op, *inputs, *self.parameters_of(op), shape=self.graph.tensors[op.output].shape)
+        return in_float(op, *inputs, *self.parameters_of(op), shape=self.graph.tensors[op.output].shape)
 
     def in_codes(self, op: Operator, *inputs: Tensor) -> Tensor:
         """An operator's output of inputs that are codes less their zero points, or real values inside islands."""
-        if isinstance(op, Dequantize):
-            return inputs[0] * self.quantization(op.inputs[0]).scale
-        if isinstance(op, Quantize):
-            return self.coded(op.output, inputs[0])
-        if op.output in self.real:
+        if op.output in self.real and not isinstance(op, Dequantize):
             return self.in_float(op, *inputs)
-        return fake_quant.codes(self, op, *inputs)
+        return simulated.codes(self, op, *inputs)
 
     def _codes(self, x: tuple[Tensor, ...]) -> Iterator[tuple[str, Tensor]]:
         """Every tensor's name and codes less their zero points; real values inside islands."""

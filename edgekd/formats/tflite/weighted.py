@@ -8,7 +8,7 @@ from edgekd.formats.tflite.layout import IMAGE
 from edgekd.formats.tflite.windows import cut, padded_input
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Operator
-from edgekd.graph.windows import tflite_transposed_padding, uncut
+from edgekd.graph.windows import full_size, tflite_transposed_padding
 
 GROUPED_VERSION = 6
 """Of CONV_2D, whose filters see a part of the channels from here on."""
@@ -39,7 +39,7 @@ def _write_conv_transpose2d(file: FlatbufferFile, op: ConvTranspose2d) -> None:
     padding = tflite_transposed_padding(op, (height, width))
     full = size
     if padding is None:
-        full = [*uncut(op, (height, width), (size[0], size[1]))]
+        full = [*full_size(op, (height, width), (size[0], size[1]))]
         output = file.activation(file.graph.tensors[op.output], f"{op.name}/full", (*full, channels))
     else:
         output = file.output(op)
