@@ -22,7 +22,7 @@ ROOT = Path(edgekd.__file__).parent.parent
 def run(*arguments: str) -> int:
     """The exit code of a command, in this process."""
     with pytest.raises(SystemExit) as left:
-        cli.app(list(arguments), prog_name="edgekd")
+        cli.main(list(arguments))
     return int(left.value.code or 0)
 
 
