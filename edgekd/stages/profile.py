@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edgekd.config import Config, Device
-from edgekd.devices import host as machine
+from edgekd.devices import host
 from edgekd.devices.latency import Latency, measure, ratio
 from edgekd.graph import cost, files
 from edgekd.results import LatencyRow, Measurements, Quantity
@@ -25,15 +25,15 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     timed = to_time(export, stages)
     with progress("profile", settings.rounds * len(timed)) as advance:
         times = measure(timed, settings.rounds, settings.seconds, settings.threads, seed=config.seed, advance=advance)
-    host = machine.describe()
-    cpu = str(host["cpu"])
+    machine = host.describe()
+    cpu = str(machine["cpu"])
     unmeasured = device_latency(config.device, stages["int8"].name)
     result = Measurements(
         operators=cost.operators(files.load(read["quantize"] / "graph")),
         latencies=(*latency_rows(export, times, cpu), device_row(config.device, stages["int8"].name, unmeasured)),
         stage_latency=stage_latency(stages, times, cpu),
         device_latency=unmeasured,
-        machine=host,
+        machine=machine,
     )
     (out / "profile.json").write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return {
