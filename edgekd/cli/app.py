@@ -10,6 +10,7 @@ from edgekd.cli.build import build
 from edgekd.cli.check import check
 from edgekd.cli.doctor import doctor
 from edgekd.cli.exits import CommandGroup, guarded, say
+from edgekd.cli.explain import explain
 from edgekd.cli.init import init
 from edgekd.cli.report import report
 from edgekd.cli.targets import targets
@@ -17,7 +18,7 @@ from edgekd.cli.tune import tune
 from edgekd.cli.verify import verify
 from edgekd.errors import ConfigError
 
-COMMANDS = (build, check, verify, tune, report, targets, doctor, init)
+COMMANDS = (build, check, explain, verify, tune, report, targets, doctor, init)
 
 app = typer.Typer(
     name="edgekd",

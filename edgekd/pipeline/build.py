@@ -127,7 +127,9 @@ def make(
     with ExitStack() as cleanup:
         for stage in stages:
             if stage.cached and (stage.trains or processes.main):
-                artifacts.append(run_cached(stage, config, made, shelf, processes if stage.trains else ALONE, log))
+                together = processes if stage.trains else ALONE
+                rerun = [artifact.stage for artifact in artifacts if not artifact.reused]
+                artifacts.append(run_cached(stage, config, made, shelf, together, log, rerun))
                 made[stage.name] = artifacts[-1].folder
             elif stage.cached:  # the main process makes it; the first exchange before the next training waits for it
                 made[stage.name] = shelf.finished(recipe(stage, config, made))
