@@ -63,10 +63,10 @@ def tune(
     if torchrun_processes().world > 1:
         raise ConfigError("edgekd tune trains in one process", "start it several times; they share the study")
     resolved = space.configured(target, config, settings)
-    folder, shelf = folders(resolved, out, store)
-    url = storage or f"sqlite:///{shelf.root / 'tune.db'}"
+    folder, work_store = folders(resolved, out, store)
+    url = storage or f"sqlite:///{work_store.root / 'tune.db'}"
     kept = storage_at(optuna, url)
-    task = _task(target, config, settings, shelf, searched, log)
+    task = _task(target, config, settings, work_store, searched, log)
     opened = open_study(optuna, task, kept, study or f"{task.config.device.name}-{task.key}")
     log(f"study {opened.study_name} in {hidden(url)}: {finished(opened)} of {trials} trials are done")
     begun: list[int] = []
@@ -104,7 +104,7 @@ def summary(found: Study, folder: Path) -> str:
 
 
 def _task(
-    target: str, config: Path | None, settings: SettingsLike, shelf: Store, searched: Sequence[str], log: Log
+    target: str, config: Path | None, settings: SettingsLike, store: Store, searched: Sequence[str], log: Log
 ) -> Task:
     """Everything before the first trial: the config and the space are checked, data and teacher are made or reused."""
 
@@ -127,7 +127,7 @@ def _task(
     place = [stage.name for stage in STAGES].index("distill")
     before, distill = STAGES[:place], STAGES[place]
     for stage in before:
-        made[stage.name] = run_cached(stage, resolved, made, shelf, ALONE, log).folder
+        made[stage.name] = run_cached(stage, resolved, made, store, ALONE, log).folder
         if stage.name == "data":
             for later in (*before, distill):
                 later.precheck(resolved, made["data"])
