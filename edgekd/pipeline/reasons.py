@@ -66,9 +66,10 @@ def reason(differences: Sequence[Difference], rerun: Collection[str] = ()) -> st
 
     Args:
         differences: at least one.
-        rerun: earlier stages that run as well, in the same build.
+        rerun: earlier stages that run as well, in the same build. Each gives its own reason, and is not counted here.
     """
     first, *others = differences
+    others = [each for each in others if each.kind != "stage" or each.name not in rerun]
     if not others:
         return _words(first, rerun)
     return f"{_words(first, rerun)}, and {len(others)} more difference{'s' if len(others) > 1 else ''}"

@@ -64,7 +64,7 @@ def test_explain_shows_what_a_build_would_do_and_does_nothing(runs: Path, capsys
     assert others == [
         'teacher   would run because teacher.model was "resnet20", is "resnet32"',
         "export    would run because teacher is another: it runs again",
-        "verify    would run because teacher is another: it runs again, and 1 more difference",
+        "verify    would run because teacher is another: it runs again",
         "report    would run: its work is never kept",
     ]
     assert not runs.exists()

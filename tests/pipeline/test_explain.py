@@ -97,6 +97,8 @@ CAUSES = (
           f"stored_views, which follows from other settings, was 8, is 0{KEPT}", {"distill.epochs": 4},
           {"distill.epochs": 4, "prune.epochs": 1, "quantize.epochs": 1}),
     Cause("a setting and what follows from it", f"distill.views was 8, is 4{KEPT}", now={"distill.views": 4}),
+    Cause("two settings", f'export.input_dtype was "int8", is "uint8", and 1 more difference{KEPT}', {"prune.steps": 5},
+          {"prune.steps": 3, "export.input_dtype": "uint8"}, stage="export"),
     Cause("several settings", f"student.width was 0.25, is 0.35, and 2 more differences{KEPT}",
           {**MOBILE, "student.width": 0.25},
           {**MOBILE, "student.width": 0.35, "distill.seeds": 2, "distill.baseline": False}),
@@ -118,9 +120,8 @@ CAUSES = (
     Cause("a new version of edgekd's stage", "the stage's code is newer: version 5, was 1",
           happens=lambda: newer("teacher")),
     Cause("an earlier stage", "teacher is another: it runs again", now={"teacher.epochs": 3}, stage="export"),
-    Cause("an earlier stage among other causes",
-          "prune.channel_multiple was 4, is 2, and 1 more difference", {"prune.channel_multiple": 4},
-          {"prune.channel_multiple": 2, "teacher.epochs": 3}, stage="export"),
+    Cause("an earlier stage, which gives its own reason, beside a setting", "prune.channel_multiple was 4, is 2",
+          {"prune.channel_multiple": 4}, {"prune.channel_multiple": 2, "teacher.epochs": 3}, stage="export"),
 )  # fmt: skip
 
 
@@ -219,6 +220,13 @@ def test_causes_come_before_their_consequences() -> None:
     wanted = Recipe("distill", 2, {"seed": 1}, {"data": "A"}, {"nets:N": "B", "data.root": "C"})
     kinds = [difference.kind for difference in compare(wanted, finished_one)]
     assert kinds == ["version", "setting", "file", "code", "stage"]
+
+
+def test_an_earlier_stage_is_counted_unless_it_runs_as_well_and_gives_its_own_reason() -> None:
+    finished_one = Recipe("distill", 1, {"seed": 0}, {"data": "a"})
+    differences = compare(Recipe("distill", 1, {"seed": 1}, {"data": "A"}), finished_one)
+    assert reason(differences) == "seed was 0, is 1, and 1 more difference"
+    assert reason(differences, rerun=["data"]) == "seed was 0, is 1"
 
 
 def test_a_long_value_is_cut_so_that_a_reason_stays_one_line() -> None:
