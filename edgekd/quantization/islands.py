@@ -68,6 +68,9 @@ def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:
 def real_tensors(graph: Graph) -> set[str]:
     """The tensors inside islands of a float graph: they will hold real values when the rest holds codes."""
     real: set[str] = set()
+    for op in reversed(graph.operators):  # an embedding gives real values that no Dequantize leads to
+        if isinstance(op, Quantize) or (op.output in real and not isinstance(op, Dequantize)):
+            real.update(name for name in op.inputs if graph.tensors[name].kind == "real")
     for op in graph.operators:
         if isinstance(op, Dequantize) or (not isinstance(op, Quantize) and any(name in real for name in op.inputs)):
             real.add(op.output)
