@@ -120,7 +120,7 @@ class Linear(Weighted):
 class TwoOperands(WithActivation):
     """Two tensors of one rank, value by value; either may be repeated along axes in which its length is 1."""
 
-    by_value = True
+    frames_as_images = True
     int16 = True
 
 
@@ -146,7 +146,7 @@ class Relu(Operator):
     """An activation that no operator before it could take in; its output is on its input's scale."""
 
     same_scale = True
-    by_value = True
+    frames_as_images = True
     int16 = True
 
     activation: Activation = "relu"
@@ -171,7 +171,7 @@ class Unary(Operator):
     """
 
     arrays = ("table",)
-    by_value = True
+    frames_as_images = True
 
     function: str
     alpha: float = 0.0
@@ -206,7 +206,7 @@ class Prelu(Operator):
     """
 
     parameters = ("slope",)
-    by_value = True
+    frames_as_images = True
 
     slope: Array
     slope_scale: float = 0.0

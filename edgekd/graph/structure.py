@@ -102,8 +102,8 @@ class Operator:
     """Its kernels for int16 activations were reproduced bit for bit."""
     boundary: ClassVar[bool] = False
     """It takes codes to another scale, to real values or back; in a float graph it changes nothing."""
-    by_value: ClassVar[bool] = False
-    """It works value by value, or channel by channel, and so on frames (C, L) as on images (C, 1, L)."""
+    frames_as_images: ClassVar[bool] = False
+    """It does to frames (C, L) what it does to images (C, 1, L): it works value by value, or by channels."""
     moves: ClassVar[bool] = False
     """Each output is one of the inputs, or a mean of inputs of one channel."""
     view: ClassVar[bool] = False

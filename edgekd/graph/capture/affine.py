@@ -15,7 +15,7 @@ class BatchNorm(Operator):
     Both are vectors along the first axis, or have as many axes as x and are repeated along those of length 1.
     """
 
-    by_value = True
+    frames_as_images = True
 
     scale: Array
     shift: Array
