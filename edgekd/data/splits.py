@@ -125,26 +125,3 @@ class Splits:
             raise StoreError(
                 f"the data kept in {folder} can't be read: {error}", f"delete {folder} and build again"
             ) from error
-
-
-def divide(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take `count` samples out of a set by chance, each class by its share: the positions (left, taken), in order.
-
-    At least one sample of every class is left, so at most len(y) - classes can be taken.
-    """
-    labels, members = np.unique(y, return_counts=True)
-    if not 0 <= count <= len(y) - len(labels):
-        raise ValueError(f"{count} of {len(y)} samples can't be taken and one of each of {len(labels)} classes be left")
-    wanted = count * members / len(y)
-    quotas = np.minimum(np.floor(wanted), members - 1).astype(int)
-    while quotas.sum() < count:
-        # Rounding left samples over: they come from the class that is furthest below its share.
-        behind = np.where(quotas < members - 1, wanted - quotas, -np.inf)
-        quotas[int(np.argmax(behind))] += 1
-    random = np.random.default_rng(seed)
-    taken = [
-        random.permutation(np.flatnonzero(y == label))[:quota] for label, quota in zip(labels, quotas, strict=True)
-    ]
-    chosen = np.zeros(len(y), bool)
-    chosen[np.concatenate(taken)] = True
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

@@ -11,11 +11,12 @@ from torch import nn
 
 from edgekd.data.batches import batches
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation import measures
+from edgekd.distillation.cka import LinearCKA, gram
 from edgekd.errors import ConfigError
 from edgekd.nn.layers import Networks, Pair, survey
 from edgekd.nn.outputs import answer
 from edgekd.results import FEW_MISTAKES, ClassTransfer, Distillation, LayerSimilarity, Quantity, Spread, accuracy_error
+from edgekd.tasks.classification import measures
 from edgekd.training.evaluate import channels_last
 
 Array = np.ndarray
@@ -211,14 +212,14 @@ def _cka(
     """For each pair the value of each student, on some test samples; the teacher runs once."""
     where = np.unique(np.linspace(0, len(splits.test) - 1, min(COMPARED, len(splits.test))).astype(int))
     part = Split(np.asarray(splits.test.x[where]), np.asarray(splits.test.y)[where])
-    found = [[measures.LinearCKA() for _ in students] for _ in pairs]
+    found = [[LinearCKA() for _ in students] for _ in pairs]
     widest = max(math.prod(layer.shape) for pair in pairs for layer in (pair.student, pair.teacher))
     for batch in batches(part, splits, min(BATCH, max(FEWEST, NUMBERS // widest))):
         x = channels_last(batch.x)
         theirs = answer(teacher.eval(), x, [pair.teacher.name for pair in pairs]).features
-        grams = [measures.gram(theirs[pair.teacher.name].numpy()) for pair in pairs]
+        grams = [gram(theirs[pair.teacher.name].numpy()) for pair in pairs]
         for number, student in enumerate(students):
             ours = answer(student.eval(), x, [pair.student.name for pair in pairs]).features
             for row, pair, known in zip(found, pairs, grams, strict=True):
-                row[number].add(measures.gram(ours[pair.student.name].numpy()), known)
+                row[number].add(gram(ours[pair.student.name].numpy()), known)
     return [[each.value for each in row] for row in found]

@@ -11,8 +11,9 @@ from edgekd.config import Augment, Config, Data
 from edgekd.data.batches import applicable
 from edgekd.data.checks import checked, chunks
 from edgekd.data.loading import Raw, load
-from edgekd.data.splits import PARTS, POSITIONS, Split, Splits, divide
+from edgekd.data.splits import PARTS, POSITIONS, Split, Splits
 from edgekd.errors import ConfigError, DataError
+from edgekd.tasks.division import divide
 
 VERSION = 2
 

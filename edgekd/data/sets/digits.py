@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.data.splits import divide
+from edgekd.tasks.division import divide
 
 TEST_SAMPLES = 360
 SPLIT_SEED = 0

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from edgekd.data.sets.roots import folder
-from edgekd.data.splits import divide
 from edgekd.errors import ConfigError, DataError, MissingExtraError
+from edgekd.tasks.division import divide
 
 HOLDS = "train/<class>/*.png and test/<class>/*.png (jpg, bmp, webp too), or <class>/*.png"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}

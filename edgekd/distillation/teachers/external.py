@@ -16,15 +16,12 @@ from edgekd.distillation.run import Teacher
 from edgekd.distillation.teachers.layout import Run
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.classification.answers import log_probabilities
 
 Gives = Literal["logits", "probabilities"]
 Takes = Literal["normalised", "raw"]
 
 FILES = (".onnx", ".tflite", ".keras")
-LEAST = 1e-8
-"""A probability's logarithm is taken of no less: -18.4, which float16 can keep."""
-SUM_TOLERANCE = 0.02
-"""Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
 
 
 def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
@@ -73,24 +70,6 @@ def as_logits(found: np.ndarray, samples: int, classes: int, gives: Gives, who: 
     if gives == "logits":
         return found.astype(np.float32)
     return log_probabilities(found, who)
-
-
-def log_probabilities(found: np.ndarray, who: str) -> np.ndarray:
-    """Rows of probabilities as logits: their logarithms."""
-    sums = found.sum(axis=1)
-    worst = float(sums[np.argmax(np.abs(sums - 1))]) if len(sums) else 1.0
-    if found.size and (found.min() < -SUM_TOLERANCE or abs(worst - 1) > SUM_TOLERANCE):
-        raise ModelError(
-            f"{who} was to give probabilities; a row adds up to {worst:.3g}, and the least value is {found.min():.3g}",
-            'gives = "logits" beside it, where it gives those',
-        )
-    logits: np.ndarray = np.log(np.maximum(found, LEAST)).astype(np.float32)
-    return logits
-
-
-def look_like_probabilities(logits: np.ndarray) -> bool:
-    """Whether "logits" are none: no value below 0, and rows that add up to 1."""
-    return bool(len(logits) and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=SUM_TOLERANCE))
 
 
 def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:

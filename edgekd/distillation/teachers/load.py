@@ -18,13 +18,14 @@ from torch import nn
 
 from edgekd.data.batches import Batch, batches
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.ensemble import Combine, as_one, combined
+from edgekd.distillation.ensemble import Combine, as_one
 from edgekd.distillation.run import Teacher, frozen
 from edgekd.distillation.teachers import specialists
 from edgekd.distillation.teachers.answers import Stored
 from edgekd.distillation.teachers.external import Gives, Takes, call_of, external_teacher, open_file
 from edgekd.nn import blueprint
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.classification.learning import combined
 from edgekd.training.progress import progress
 
 Precision = Literal["32", "bf16"]

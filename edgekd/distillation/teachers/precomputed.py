@@ -1,8 +1,4 @@
-"""A teacher of whom only the answers are left: an .npz of outputs for the samples, in the data set's own order.
-
-Probabilities become their logarithms as logits, on which a temperature then acts. Of the k likliest classes alone, the
-rest of the mass is spread evenly over the others, since nothing more is known of them.
-"""
+"""A teacher of whom only the answers are left: an .npz of outputs for the samples, in the data set's own order."""
 
 import zipfile
 from pathlib import Path
@@ -10,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.data.splits import PARTS, Positions, Splits
-from edgekd.distillation.teachers.external import SUM_TOLERANCE, as_logits
+from edgekd.distillation.teachers.external import as_logits
 from edgekd.errors import ModelError
+from edgekd.tasks.classification.answers import spread
 
 SHAPES = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
 
@@ -80,28 +77,3 @@ def _logits(arrays: dict[str, np.ndarray], prefix: str, classes: int, name: str)
     if indices is not None:
         probabilities = spread(indices, probabilities, classes, f"{who}: {prefix}indices")
     return as_logits(probabilities, len(probabilities), classes, "probabilities", f"{who}: {prefix}probabilities")
-
-
-def spread(indices: np.ndarray, probabilities: np.ndarray, classes: int, who: str) -> np.ndarray:
-    """(N, k) class indices and their probabilities -> (N, classes), the rest of the mass spread evenly."""
-    if indices.ndim != 2 or indices.shape != probabilities.shape or not np.issubdtype(indices.dtype, np.integer):
-        raise ModelError(
-            f"{who} {indices.shape} {indices.dtype} and probabilities {probabilities.shape} do not belong together",
-            "integers and numbers, both (N, k)",
-        )
-    if indices.size and (indices.min() < 0 or indices.max() >= classes):
-        raise ModelError(
-            f"{who} go from {indices.min()} to {indices.max()}; the data has {classes} classes", f"0 ... {classes - 1}"
-        )
-    ordered = np.sort(indices, axis=1)
-    if (ordered[:, 1:] == ordered[:, :-1]).any():
-        raise ModelError(f"{who} name a class twice in one row", "k different classes a row")
-    sums = probabilities.sum(axis=1, dtype=np.float64, keepdims=True)
-    if not np.isfinite(sums).all() or (sums > 1 + SUM_TOLERANCE).any() or (probabilities < 0).any():
-        raise ModelError(f"{who}: their probabilities are not between 0 and 1, or add up to more", "shares of 1")
-    others = classes - indices.shape[1]
-    rest = np.maximum(1 - sums, 0) / others if others else np.zeros_like(sums)
-    found = np.repeat(rest, classes, axis=1)
-    np.put_along_axis(found, indices.astype(np.int64), probabilities.astype(np.float64), axis=1)
-    found /= found.sum(axis=1, keepdims=True)
-    return found

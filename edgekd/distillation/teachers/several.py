@@ -18,6 +18,7 @@ from edgekd.distillation.teachers import external, load, precomputed, specialist
 from edgekd.distillation.teachers.load import Part, place
 from edgekd.errors import ModelError
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.classification.answers import look_like_probabilities
 from edgekd.training.evaluate import accuracy, logits
 
 JUDGED = ("validation", "test")
@@ -71,7 +72,7 @@ def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str)
                 split: Split = getattr(splits, name)
                 found = load.teacher_logits(teacher, split, splits, f"teacher: {name} set", device)
                 np.save(here / f"{name}.npy", found, allow_pickle=False)
-            if part.kind in ("file", "call") and part.gives == "logits" and external.look_like_probabilities(found):
+            if part.kind in ("file", "call") and part.gives == "logits" and look_like_probabilities(found):
                 notes.append(f'{part.name} seems to give probabilities: is teacher.gives = "probabilities" meant?')
         known.append(replace(part, validation=_accuracy_of(here, splits) if part.kind != "specialist" else None))
     load.describe(folder, known)

@@ -15,7 +15,6 @@ from edgekd.distillation.teachers.external import (
     as_logits,
     check_file,
     external_teacher,
-    look_like_probabilities,
     open_external,
     raw,
     try_out,
@@ -216,12 +215,6 @@ def test_a_function_that_fails_is_named():
 
     with pytest.raises(ModelError, match=r"it failed on inputs of shape .* KeyError: 'weights'"):
         external_teacher(broken, SPLITS, "logits", "normalised", "it")(next(batches(SPLITS.train, SPLITS, 2)))
-
-
-def test_logits_that_look_like_probabilities_are_noticed():
-    assert look_like_probabilities(np.array([[0.25, 0.75], [1, 0]]))
-    assert not look_like_probabilities(np.array([[0.25, 0.75], [2, 0]]))
-    assert not look_like_probabilities(np.array([[-0.25, 1.25], [1, 0]]))
 
 
 def test_a_layout_that_fits_both_ways_is_the_formats_own():

@@ -1,0 +1,1 @@
+"""One label a sample, of classes that exclude one another."""

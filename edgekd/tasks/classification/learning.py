@@ -1,0 +1,36 @@
+"""What classifiers learn by: torch is imported by the functions that are called, so that nothing else waits for it.
+
+Hinton et al. (2015) distil an ensemble: the arithmetic mean of what its members predict, at temperature 1. Its
+logarithm is what students see as logits. The paper's other way is the geometric mean, whose logarithm is the mean of
+the members' logits: of unlikely classes it keeps what each one says, where the arithmetic mean follows the one that
+thinks most of them. By confidence, each teacher is weighted anew for each sample by the inverse of its perplexity,
+exp(-entropy), from 1 (certain) down to 1 / classes (nothing known): no label is needed, so that it means the same on
+test samples. (Zhang et al., 2022, weight by the cross-entropy with the label.) By validation, a teacher's weight is its
+validation accuracy, in all samples.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+def combined(logits: "Tensor", combine: str, validation: Sequence[float | None]) -> "Tensor":
+    """(teachers, N, classes) logits -> (N, classes): the logarithm of their mean probabilities, up to a constant."""
+    import torch
+    from torch.nn import functional as F
+
+    if combine == "geometric":
+        return logits.mean(dim=0)
+    log_probabilities = F.log_softmax(logits, dim=2)
+    if combine == "mean":
+        weights = torch.ones(logits.shape[:2])
+    elif combine == "confidence":
+        entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=2)
+        weights = torch.exp(-entropy)
+    else:
+        weights = torch.tensor([float(value or 0) for value in validation]).reshape(-1, 1).expand(logits.shape[:2])
+    weights = weights.to(logits)
+    shares = weights / weights.sum(dim=0, keepdim=True)
+    return torch.logsumexp(log_probabilities + shares.clamp_min(1e-30).log().unsqueeze(2), dim=0)
