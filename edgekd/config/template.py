@@ -20,7 +20,10 @@ LEFT_TO_TARGETS = ("device",)
 
 def template() -> str:
     """The text of the file."""
-    text = HEAD + f"# The same seed gives the same files, byte for byte.\n# seed = {Config().seed}\n"
+    text, meanings = HEAD, _meanings(Config)
+    for name in [name for name in Config.model_fields if name not in sections()]:
+        meaning = meanings[name]
+        text += f"# {meaning[:1].upper()}{meaning[1:]}\n# {name} = {toml.value(getattr(Config(), name))}\n"
     for name, model in sections().items():
         if name not in LEFT_TO_TARGETS:
             text += "\n" + _section(name, getattr(Config(), name), _meanings(model))

@@ -7,14 +7,14 @@ import numpy as np
 from edgekd.data.loading import Raw
 from edgekd.data.splits import PARTS, Split
 from edgekd.errors import DataError
-from edgekd.tasks.classification.targets import check_labels, name_classes
+from edgekd.tasks.task import Task
 from edgekd.tasks.words import named
 
 CHUNK_BYTES = 8 * 2**20  # of inputs that are looked at together; in float64 it is up to eight times as much
 
 
-def checked(raw: Raw) -> Raw:
-    """The data set with uint8 or float32 inputs, or int32 tokens; int64 labels; named classes.
+def checked(raw: Raw, task: Task) -> Raw:
+    """The data set with uint8 or float32 inputs, or int32 tokens; the task's targets and the names of its classes.
 
     Raises:
         DataError: where it can't be used.
@@ -24,7 +24,7 @@ def checked(raw: Raw) -> Raw:
     parts = {}
     for part in PARTS:
         if part in raw.parts:
-            y = check_labels(raw.parts[part].y, part)
+            y = task.targets.check(raw.parts[part].y, part)
             given = raw.parts[part].x
             x = _tokens(given, part, len(raw.vocabulary)) if raw.vocabulary else _inputs(given, part, notes)
             if len(x) != len(y):
@@ -33,10 +33,10 @@ def checked(raw: Raw) -> Raw:
                 raise DataError(f"{part} is empty", f"samples in {part}, or leave {part} out of the data set")
             parts[part] = Split(x, y)
     _parts_agree(parts)
-    classes = name_classes({part: split.y for part, split in parts.items()}, raw.classes)
+    classes = task.targets.name_classes({part: split.y for part, split in parts.items()}, raw.classes)
     for part, split in parts.items():
         _finite(split.x, part)
-    notes += leaks(parts)
+    notes += leaks(parts, task.words.score)
     return Raw(parts, classes, raw.mean, raw.std, notes, raw.vocabulary)
 
 
@@ -46,8 +46,12 @@ def chunks(x: np.ndarray) -> list[slice]:
     return [slice(start, start + step) for start in range(0, len(x), step)]
 
 
-def leaks(parts: dict[str, Split]) -> list[str]:
-    """A note for each part held back whose inputs are partly the training's own, byte for byte."""
+def leaks(parts: dict[str, Split], score: str) -> list[str]:
+    """A note for each part held back whose inputs are partly the training's own, byte for byte.
+
+    Args:
+        score: what the task calls its own.
+    """
     notes = []
     train = _digests(parts["train"].x)
     for part in ("validation", "test"):
@@ -56,7 +60,7 @@ def leaks(parts: dict[str, Split]) -> list[str]:
         shared = sum(digest in train for digest in _digest_list(parts[part].x))
         if shared:
             share = 100 * shared / len(parts[part])
-            notes.append(f"{shared} inputs of {part} ({share:.1f} %) are in train too, so its accuracy flatters")
+            notes.append(f"{shared} inputs of {part} ({share:.1f} %) are in train too, so its {score} flatters")
     return notes
 
 

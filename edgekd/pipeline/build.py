@@ -20,7 +20,7 @@ from edgekd.pipeline.store import Artifact, Store, differences
 from edgekd.results import Report
 
 STAGES = (
-    Stage("data", settings=("data",), fingerprints=(fingerprints.data,)),
+    Stage("data", settings=("data", "task"), fingerprints=(fingerprints.data,)),
     Stage(
         "teacher",
         reads=("data",),
@@ -66,7 +66,7 @@ STAGES = (
     Stage(
         "report",
         reads=("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify", "profile"),
-        settings=tuple(sections()),
+        settings=("task", *sections()),
         cached=False,
     ),
 )

@@ -23,9 +23,11 @@ from edgekd.results.rows import (
     OperatorRow,
     StageRow,
 )  # fmt: skip
+from edgekd.results.task import TaskWords
 
 __all__ = [
     "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "LatencyRow",
     "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Quantity", "Record",
-    "Report", "Spread", "StageRow", "accuracy_error", "accuracy_on", "schema",
+    "Report", "Spread", "StageRow", "TaskWords", "accuracy_error",
+    "accuracy_on", "schema",
 ]  # fmt: skip

@@ -1,12 +1,22 @@
-"""How samples are taken out of a set, for a part of its own or to leave some out."""
+"""How samples are taken out of a set by chance, for a part of its own or to leave some out."""
 
 import numpy as np
 
 
-def divide(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take `count` samples out of a set by chance, each class by its share: the positions (left, taken), in order.
+def plain(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take `count` samples, each as likely as any other: the positions (left, taken), in order. One is left."""
+    if not 0 <= count < len(y):
+        raise ValueError(f"{count} of {len(y)} samples can't be taken and one be left")
+    return _positions(len(y), np.random.default_rng(seed).permutation(len(y))[:count])
+
+
+def stratified(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Take `count` samples, of each class by its share: the positions (left, taken), in order.
 
     At least one sample of every class is left, so at most len(y) - classes can be taken.
+
+    Args:
+        y: the samples' classes, (N,).
     """
     labels, members = np.unique(y, return_counts=True)
     if not 0 <= count <= len(y) - len(labels):
@@ -16,11 +26,15 @@ def divide(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray
     while quotas.sum() < count:
         # Rounding left samples over: they come from the class that is furthest below its share.
         behind = np.where(quotas < members - 1, wanted - quotas, -np.inf)
-        quotas[int(np.argmax(behind))] += 1
+        quotas[np.flatnonzero(behind == behind.max())[0]] += 1
     random = np.random.default_rng(seed)
     taken = [
         random.permutation(np.flatnonzero(y == label))[:quota] for label, quota in zip(labels, quotas, strict=True)
     ]
-    chosen = np.zeros(len(y), bool)
-    chosen[np.concatenate(taken)] = True
+    return _positions(len(y), np.concatenate(taken))
+
+
+def _positions(samples: int, taken: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    chosen = np.zeros(samples, bool)
+    chosen[taken] = True
     return np.flatnonzero(~chosen), np.flatnonzero(chosen)

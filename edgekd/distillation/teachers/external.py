@@ -1,5 +1,6 @@
 """A teacher that is no torch module: a file or a function, asked in NumPy, whose answers are checked before use."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -16,7 +17,6 @@ from edgekd.distillation.run import Teacher
 from edgekd.distillation.teachers.layout import Run
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn.outputs import Outputs
-from edgekd.tasks.classification.answers import log_probabilities
 
 Gives = Literal["logits", "probabilities"]
 Takes = Literal["normalised", "raw"]
@@ -25,7 +25,7 @@ FILES = (".onnx", ".tflite", ".keras")
 
 
 def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
-    """A function of inputs in NumPy as a teacher. Probabilities become their logarithms, on which temperature acts."""
+    """A function of inputs in NumPy as a teacher; what it gives becomes answers as the task has them."""
 
     def ask(batch: Batch) -> Outputs:
         x = raw(batch.x, splits) if takes == "raw" else batch.x
@@ -39,8 +39,8 @@ def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: 
                 f"{who} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {first_line}",
                 "try it alone on such an array, float32",
             ) from error
-        logits = as_logits(np.asarray(found), len(batch.y), len(splits.classes), gives, who)
-        return Outputs(torch.from_numpy(logits).to(batch.x.device), index=batch.index)
+        answers = checked(np.asarray(found), len(batch.y), splits, gives, who)
+        return Outputs(torch.from_numpy(answers).to(batch.x.device), index=batch.index)
 
     return ask
 
@@ -55,21 +55,24 @@ def raw(x: Tensor, splits: Splits) -> Tensor:
     return found.round() if splits.train.x.dtype == np.uint8 else found
 
 
-def as_logits(found: np.ndarray, samples: int, classes: int, gives: Gives, who: str) -> np.ndarray:
-    """Outputs (N, classes), float32, checked; axes of 1 behind them are dropped."""
-    if found.size == samples * classes and found.shape[:2] == (samples, classes):
-        found = found.reshape(samples, classes)
-    if found.shape != (samples, classes):
+def checked(found: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
+    """Answers (N, *answer shape), float32, of what was found; axes of 1 behind them are dropped.
+
+    Raises:
+        ModelError: they are of another shape, not finite, or not what `gives` says.
+    """
+    answers, wanted = splits.task.answers, (samples, *splits.answer_shape)
+    if found.size == math.prod(wanted) and found.shape[: len(wanted)] == wanted:
+        found = found.reshape(wanted)
+    if found.shape != wanted:
+        form = answers.form(splits.answer_shape)
         raise ModelError(
-            f"{who} gives {found.shape} for {samples} samples; the data has {classes} classes and asks for "
-            f"{(samples, classes)}",
-            f"a teacher for the data's {classes} classes",
+            f"{who} gives {found.shape} for {samples} samples; the data has {form} and asks for {wanted}",
+            f"a teacher for the data's {form}",
         )
     if not np.issubdtype(found.dtype, np.number) or not np.isfinite(found).all():
         raise ModelError(f"{who} gives outputs that are not finite numbers", "mind what it is given: teacher.input")
-    if gives == "logits":
-        return found.astype(np.float32)
-    return log_probabilities(found, who)
+    return answers.read(found, gives, who)
 
 
 def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:

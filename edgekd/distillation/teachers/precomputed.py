@@ -6,20 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.data.splits import PARTS, Positions, Splits
-from edgekd.distillation.teachers.external import as_logits
+from edgekd.distillation.teachers.external import checked
 from edgekd.errors import ModelError
-from edgekd.tasks.classification.answers import spread
-
-SHAPES = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
 
 
 def read_answers(path: Path, splits: Splits, positions: Positions) -> dict[str, np.ndarray]:
-    """Logits (N, classes) by part, "train" and, where the file has them, "validation" and "test".
+    """Answers (N, *answer shape) by part, "train" and, where the file has them, "validation" and "test".
 
     Args:
-        path: `logits` and so on for the training samples, `validation_logits`, `test_logits` for the others. There may
-            be an answer to each sample of the training split, or to each training sample of the data set, those
-            included that edgekd has set aside for validation or left out.
+        path: the arrays are called as the task says: in classification `logits` and so on for the training samples,
+            `validation_logits`, `test_logits` for the others. There may be an answer to each sample of the training
+            split, or to each training sample of the data set, those included that edgekd has set aside for validation
+            or left out.
         positions: of the splits' samples in the data set, as `load_positions` has them.
     """
     try:
@@ -32,13 +30,13 @@ def read_answers(path: Path, splits: Splits, positions: Positions) -> dict[str, 
     found = {}
     for part in PARTS:
         prefix = "" if part == "train" else f"{part}_"
-        logits = _logits(arrays, prefix, len(splits.classes), path.name)
-        if logits is not None:
-            found[part] = logits
+        answers = _answers(arrays, prefix, splits, path.name)
+        if answers is not None:
+            found[part] = answers
     if "train" not in found:
         raise ModelError(
             f"teacher.answers: {path.name} has {', '.join(arrays) or 'nothing'}, and no answers to training samples",
-            f"arrays {SHAPES}",
+            f"arrays {splits.task.answers.stored_form}",
         )
     found = _divided(found.pop("train"), splits, positions, path.name) | found
     for part in ("validation", "test"):
@@ -47,17 +45,17 @@ def read_answers(path: Path, splits: Splits, positions: Positions) -> dict[str, 
     return found
 
 
-def _divided(logits: np.ndarray, splits: Splits, positions: Positions, who: str) -> dict[str, np.ndarray]:
+def _divided(answers: np.ndarray, splits: Splits, positions: Positions, who: str) -> dict[str, np.ndarray]:
     """Answers to the training split; of those to all training samples of the data set, the validation's too."""
     wanted = len(splits.train)
-    if len(logits) == wanted:
-        return {"train": logits}
+    if len(answers) == wanted:
+        return {"train": answers}
     if not positions:
-        raise _wrong_count(who, "train", len(logits), str(wanted))
+        raise _wrong_count(who, "train", len(answers), str(wanted))
     total = int(positions["total"])
-    if len(logits) != total:
-        raise _wrong_count(who, "train", len(logits), f"{wanted} (or {total}, with those that were set aside)")
-    return {part: logits[positions[part]] for part in ("train", "validation") if part in positions}
+    if len(answers) != total:
+        raise _wrong_count(who, "train", len(answers), f"{wanted} (or {total}, with those that were set aside)")
+    return {part: answers[positions[part]] for part in ("train", "validation") if part in positions}
 
 
 def _wrong_count(who: str, part: str, found: int, wanted: str) -> ModelError:
@@ -67,13 +65,9 @@ def _wrong_count(who: str, part: str, found: int, wanted: str) -> ModelError:
     )
 
 
-def _logits(arrays: dict[str, np.ndarray], prefix: str, classes: int, name: str) -> np.ndarray | None:
-    logits, probabilities, indices = (arrays.get(f"{prefix}{what}") for what in ("logits", "probabilities", "indices"))
+def _answers(arrays: dict[str, np.ndarray], prefix: str, splits: Splits, name: str) -> np.ndarray | None:
     who = f"teacher.answers: {name}"
-    if logits is not None:
-        return as_logits(logits, len(logits), classes, "logits", f"{who}: {prefix}logits")
-    if probabilities is None:
+    found = splits.task.answers.stored(arrays, prefix, splits.answer_shape, who)
+    if found is None:
         return None
-    if indices is not None:
-        probabilities = spread(indices, probabilities, classes, f"{who}: {prefix}indices")
-    return as_logits(probabilities, len(probabilities), classes, "probabilities", f"{who}: {prefix}probabilities")
+    return checked(found.numbers, len(found.numbers), splits, found.gives, f"{who}: {found.name}")

@@ -18,7 +18,6 @@ from edgekd.distillation.teachers import external, load, precomputed, specialist
 from edgekd.distillation.teachers.load import Part, place
 from edgekd.errors import ModelError
 from edgekd.nn.outputs import Outputs
-from edgekd.tasks.classification.answers import look_like_probabilities
 from edgekd.training.evaluate import accuracy, logits
 
 JUDGED = ("validation", "test")
@@ -72,8 +71,8 @@ def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str)
                 split: Split = getattr(splits, name)
                 found = load.teacher_logits(teacher, split, splits, f"teacher: {name} set", device)
                 np.save(here / f"{name}.npy", found, allow_pickle=False)
-            if part.kind in ("file", "call") and part.gives == "logits" and look_like_probabilities(found):
-                notes.append(f'{part.name} seems to give probabilities: is teacher.gives = "probabilities" meant?')
+            if part.kind in ("file", "call") and (doubt := splits.task.answers.doubt(found, part.gives)):
+                notes.append(f"{part.name} {doubt}")
         known.append(replace(part, validation=_accuracy_of(here, splits) if part.kind != "specialist" else None))
     load.describe(folder, known)
     together = {way: _together(folder, splits, way) for way in WAYS if way != "validation" or _all_known(known)}

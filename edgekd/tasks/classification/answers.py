@@ -4,20 +4,30 @@ Probabilities become their logarithms, on which a temperature then acts. Of the 
 the mass is spread evenly over the others, since nothing more is known of them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from edgekd.errors import ModelError
+from edgekd.tasks.classification.learning import combined, label_loss
+from edgekd.tasks.task import Answers, Array, Classes, Stored
 
 LEAST = 1e-8
 """A probability's logarithm is taken of no less: -18.4, which float16 can keep."""
 SUM_TOLERANCE = 0.02
 """Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
+STORED_FORM = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
+
+
+def read(numbers: Array, gives: str, who: str) -> Array:
+    """Logits, float32, of what a teacher from outside gives: "logits" or "probabilities", (N, classes)."""
+    return log_probabilities(numbers, who) if gives == "probabilities" else numbers.astype(np.float32)
 
 
 def log_probabilities(found: np.ndarray, who: str) -> np.ndarray:
     """Rows of probabilities as logits: their logarithms."""
     sums = found.sum(axis=1)
-    worst = float(sums[np.argmax(np.abs(sums - 1))]) if len(sums) else 1.0
+    worst = float(sums[np.abs(sums - 1).argmax()]) if len(sums) else 1.0
     if found.size and (found.min() < -SUM_TOLERANCE or abs(worst - 1) > SUM_TOLERANCE):
         raise ModelError(
             f"{who} was to give probabilities; a row adds up to {worst:.3g}, and the least value is {found.min():.3g}",
@@ -32,7 +42,26 @@ def look_like_probabilities(logits: np.ndarray) -> bool:
     return bool(len(logits) and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=SUM_TOLERANCE))
 
 
-def spread(indices: np.ndarray, probabilities: np.ndarray, classes: int, who: str) -> np.ndarray:
+def doubt(logits: Array, gives: str) -> str:
+    """What looks wrong about a teacher's logits."""
+    if gives == "logits" and look_like_probabilities(logits):
+        return 'seems to give probabilities: is teacher.gives = "probabilities" meant?'
+    return ""
+
+
+def stored(arrays: Mapping[str, Array], prefix: str, shape: tuple[int, ...], file: str) -> Stored | None:
+    """The answers among the arrays of an .npz whose names begin with `prefix`, as `STORED_FORM` says."""
+    logits, probabilities, indices = (arrays.get(f"{prefix}{what}") for what in ("logits", "probabilities", "indices"))
+    if logits is not None:
+        return Stored(logits, "logits", f"{prefix}logits")
+    if probabilities is None:
+        return None
+    if indices is not None:
+        probabilities = of_all_classes(indices, probabilities, shape[0], f"{file}: {prefix}indices")
+    return Stored(probabilities, "probabilities", f"{prefix}probabilities")
+
+
+def of_all_classes(indices: np.ndarray, probabilities: np.ndarray, classes: int, who: str) -> np.ndarray:
     """(N, k) class indices and their probabilities -> (N, classes), the rest of the mass spread evenly."""
     if indices.ndim != 2 or indices.shape != probabilities.shape or not np.issubdtype(indices.dtype, np.integer):
         raise ModelError(
@@ -55,3 +84,28 @@ def spread(indices: np.ndarray, probabilities: np.ndarray, classes: int, who: st
     np.put_along_axis(found, indices.astype(np.int64), probabilities.astype(np.float64), axis=1)
     found /= found.sum(axis=1, keepdims=True)
     return found
+
+
+def count_classes(classes: Classes, y: Array) -> tuple[int]:
+    """The shape of an answer: a number a class."""
+    return (len(classes),)
+
+
+def classes_in_words(shape: tuple[int, ...]) -> str:
+    """10 classes."""
+    return f"{shape[0]} classes"
+
+
+LOGITS = Answers(
+    kind="logits",
+    loss="logits",
+    label_loss=label_loss,
+    shape=count_classes,
+    form=classes_in_words,
+    read=read,
+    stored=stored,
+    stored_form=STORED_FORM,
+    doubt=doubt,
+    combine=combined,
+    decoding="label = labels[answer.argmax()]",
+)

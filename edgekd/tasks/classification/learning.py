@@ -1,4 +1,4 @@
-"""What classifiers learn by: torch is imported by the functions that are called, so that nothing else waits for it.
+"""What classifiers learn by: labels, and several teachers as one. torch is imported by what is called, not before.
 
 Hinton et al. (2015) distil an ensemble: the arithmetic mean of what its members predict, at temperature 1. Its
 logarithm is what students see as logits. The paper's other way is the geometric mean, whose logarithm is the mean of
@@ -12,11 +12,30 @@ validation accuracy, in all samples.
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from edgekd.tasks.task import Combine
+
 if TYPE_CHECKING:
     from torch import Tensor
 
 
-def combined(logits: "Tensor", combine: str, validation: Sequence[float | None]) -> "Tensor":
+def label_loss(answers: "Tensor", targets: "Tensor", reduction: str = "mean") -> "Tensor":
+    """The cross-entropy of logits (N, classes) with labels (N,), a scalar."""
+    from torch.nn import functional as F
+
+    return F.cross_entropy(answers, targets, reduction=reduction)
+
+
+def likeliest(logits: "Tensor") -> "Tensor":
+    """The top-1 class of each sample, (N,), of logits (N, classes)."""
+    return logits.argmax(1)
+
+
+def count_right(logits: "Tensor", labels: "Tensor") -> "Tensor":
+    """How many top-1 classes are those of the labels (N,): a whole number, on the logits' device."""
+    return (likeliest(logits) == labels).sum()
+
+
+def combined(logits: "Tensor", combine: Combine, validation: Sequence[float | None]) -> "Tensor":
     """(teachers, N, classes) logits -> (N, classes): the logarithm of their mean probabilities, up to a constant."""
     import torch
     from torch.nn import functional as F

@@ -5,9 +5,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgekd.errors import DataError
+from edgekd.tasks.division import stratified
+from edgekd.tasks.task import Array, Classes, Targets
 from edgekd.tasks.words import named
 
-Array = np.ndarray
+
+def label(value: Array) -> Array | None:
+    """One label as a torch Dataset gives it, alone or in a list of one."""
+    if value.shape not in ((), (1,)) or value.dtype.kind not in "iu":
+        return None
+    return value.reshape(()).astype(np.int64)
 
 
 def check_labels(y: Array, part: str) -> Array:
@@ -29,7 +36,7 @@ def check_labels(y: Array, part: str) -> Array:
     return y.astype(np.int64)
 
 
-def name_classes(labels: Mapping[str, Array], names: tuple[str, ...] | None) -> tuple[str, ...]:
+def name_classes(labels: Mapping[str, Array], names: Classes | None) -> Classes:
     """The names of the classes, counted where the data set has none; DataError where names and labels disagree.
 
     Args:
@@ -67,3 +74,25 @@ def name_classes(labels: Mapping[str, Array], names: tuple[str, ...] | None) -> 
             f"train has no sample of class {absent!r}", f"samples of {absent!r} in train, or a set without it"
         )
     return names
+
+
+def count_classes(y: Array) -> int:
+    """Classes that labels (N,) name."""
+    return len(np.unique(y))
+
+
+def count_labels(y: Array, classes: Classes) -> list[int]:
+    """Samples of each class."""
+    counts: list[int] = np.bincount(y, minlength=len(classes)).tolist()
+    return counts
+
+
+LABELS = Targets(
+    one=label,
+    form="a class index: 0, 1, ...",
+    check=check_labels,
+    name_classes=name_classes,
+    strata=count_classes,
+    divide=stratified,
+    summarise=count_labels,
+)
