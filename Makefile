@@ -3,6 +3,8 @@
 # make check  what CI runs: ruff, mypy, import-linter, then the tests
 # make long   thousands of drawn graphs, bit for bit in every runtime
 # make format let ruff put the source in order
+# make docs   write the generated tables of README.md and docs/ from the source
+# make demo-text  run the demo and keep what it prints in docs/demo.txt, for README.md
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -12,7 +14,7 @@ NEEDS := pyproject.toml constraints.txt
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: demo test check long lint format clean
+.PHONY: demo demo-text docs test check long lint format clean
 
 demo: $(RUN)
 	@start=$$SECONDS; $(BIN)/edgekd build --target rpi4; echo "building took $$((SECONDS - start)) s"
@@ -34,6 +36,14 @@ lint: $(DEV)
 format: $(DEV)
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+docs: $(RUN)
+	$(BIN)/python docs/tables
+
+demo-text: $(RUN)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; cd "$$folder"; \
+	  $(CURDIR)/$(BIN)/edgekd build --target rpi4 > demo.txt; mv demo.txt $(CURDIR)/docs/demo.txt
+	$(BIN)/python docs/tables
 
 clean:
 	rm -rf build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 # The tests' networks are small, and OpenMP's threads that wait for one another make them many times slower beside
-# anything else that runs (benchmarks/small_batches.py). It stands before torch is imported, and processes inherit it.
+# anything else that runs (benchmarks/claims/small_batches.py). It stands before torch is imported, and processes
+# inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 

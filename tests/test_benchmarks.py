@@ -1,5 +1,8 @@
 """The tables of the READMEs are what the CSVs say, and the configs of the benchmarks are right."""
 
+import ast
+import csv
+import importlib
 import re
 import subprocess
 import sys
@@ -7,13 +10,16 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.support import record
 from edgekd.config.resolve import configure
 
 ROOT = Path(__file__).parent.parent
 
 
 def test_the_tables_are_up_to_date_with_their_csvs() -> None:
-    done = subprocess.run([sys.executable, ROOT / "benchmarks" / "board.py", "--check"], capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.boards", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -28,10 +34,35 @@ def test_a_benchmarks_config_is_right_and_short(config: Path, tmp_path: Path) ->
     assert len(config.read_text().splitlines()) < 20
 
 
-SCRIPTS = [path for path in sorted((ROOT / "benchmarks").glob("*.py")) if "__main__" in path.read_text()]
+CLAIMS = sorted(path.stem for path in (ROOT / "benchmarks" / "claims").glob("*.py") if path.stem != "__init__")
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_a_script_answers_help_in_place_of_running(script: Path) -> None:
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claims_script_answers_help_in_place_of_running(
+    claim: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """Some take hours, and all write a row."""
-    assert ".parse_args()" in script.read_text() and "description=__doc__" in script.read_text()
+    script = importlib.import_module(f"benchmarks.claims.{claim}")
+    monkeypatch.setattr(sys, "argv", [f"{claim}.py", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        script.main()
+    assert ended.value.code == 0
+    assert f"python -m benchmarks.claims.{claim}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("claim", CLAIMS)
+def test_a_claims_script_adds_to_the_csv_of_its_own_name(claim: str) -> None:
+    tree = ast.parse((ROOT / "benchmarks" / "claims" / f"{claim}.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    names = [call.args[0] for call in calls if isinstance(call.func, ast.Name) and call.func.id == "append"]
+    assert {name.value for name in names if isinstance(name, ast.Constant)} == {claim}
+
+
+def test_a_row_names_the_command_that_made_it_without_the_folders_of_its_machine(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(record, "RESULTS", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["/home/someone/edgekd/benchmarks/claims/drift.py", "--root", "/data/MNIST"])
+    record.append("drift", {"seed": 0})
+    [row] = csv.DictReader((tmp_path / "drift.csv").read_text().splitlines())
+    assert row["command"] == "python -m benchmarks.claims.drift --root MNIST"

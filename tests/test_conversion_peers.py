@@ -12,6 +12,15 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.claims import conversion_peers as driver
+from benchmarks.peers.files import End
+from benchmarks.peers.folding import folded
+from benchmarks.peers.plot import percent, plotted
+from benchmarks.peers.students import by_speaker
+from benchmarks.peers.tools import TOOLS
+from benchmarks.peers.worker import steps_apart
+from edgekd import catalog
+
 ROOT = Path(__file__).parent.parent
 BENCHMARKS = ROOT / "benchmarks"
 ASKED = (
@@ -20,15 +29,9 @@ ASKED = (
 )  # fmt: skip
 
 
-@pytest.fixture(autouse=True)
-def benchmarks_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-
-
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
     """Of a student whose conversions are played: ours takes 10 us, others 12, NNCF is not installed."""
-    import conversion_peers as driver
 
     def convert(run: Any, settings: dict[str, Any], again: bool) -> dict[str, Any]:
         if run.name == "nncf":
@@ -47,8 +50,6 @@ def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]
 
 
 def test_every_tool_is_a_file_with_a_convert_function() -> None:
-    from peers.tools import TOOLS
-
     for tool in TOOLS.values():
         tree = ast.parse((BENCHMARKS / "peers" / f"{tool.module}.py").read_text())
         [convert] = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "convert"]
@@ -79,21 +80,19 @@ def test_a_row_that_cannot_run_says_what_to_install(rows: list[dict[str, Any]]) 
 
 
 def test_a_row_that_failed_names_the_error_and_not_what_was_printed_after_it() -> None:
-    import conversion_peers as driver
-
     log = "loading\nTraceback (most recent call last):\nValueError: no such operator\nDone. Bye\n"
     assert driver.reason(log, driver.TOOLS["nncf"]) == "did not run: ValueError: no such operator"
     assert driver.reason("", driver.TOOLS["nncf"]) == "did not run: it said nothing"
 
 
 def test_the_driver_stays_small_because_its_peak_memory_is_inherited() -> None:
-    program = "import conversion_peers, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], cwd=BENCHMARKS).returncode == 0
+    program = (
+        "import benchmarks.claims.conversion_peers, sys; sys.exit('torch' in sys.modules or 'numpy' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", program], cwd=ROOT).returncode == 0
 
 
 def test_the_plot_has_a_line_for_each_row_and_a_dash_for_what_is_unknown(rows: list[dict[str, Any]]) -> None:
-    from peers.plot import plotted
-
     texts = [element.text for element in ElementTree.fromstring(str(plotted([_as_read(row) for row in rows]))).iter()]
     for row in rows:
         assert f"{row['tool']}, {row['mode']}, {row['format']}" in texts
@@ -102,14 +101,10 @@ def test_the_plot_has_a_line_for_each_row_and_a_dash_for_what_is_unknown(rows: l
 
 
 def test_almost_all_is_not_drawn_as_all() -> None:
-    from peers.plot import percent
-
     assert (percent(99.9999), percent(100.0)) == ("99.99 %", "100.00 %")
 
 
 def test_outputs_are_compared_in_steps() -> None:
-    from peers.worker import steps_apart
-
     simulated = np.array([[0.0, 1.0, 25.5]])
     assert steps_apart(np.array([[0.0, 1.5, 24.5]]), simulated, 0.5).tolist() == [[0, 1, 2]]
     # A float output has no step of its own: 25.5 / 255 stands for it, and less than half of one is none.
@@ -117,8 +112,6 @@ def test_outputs_are_compared_in_steps() -> None:
 
 
 def test_a_file_takes_codes_in_its_own_order_and_saturates() -> None:
-    from peers.files import End
-
     x = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
     taken = End((2, 2, 3), np.dtype(np.int8), 0.05, -128)
     codes = taken.encode(x)
@@ -131,10 +124,6 @@ def test_a_file_takes_codes_in_its_own_order_and_saturates() -> None:
 
 
 def test_folding_leaves_no_batch_norm_and_computes_the_same() -> None:
-    from peers.folding import folded
-
-    from edgekd import catalog
-
     model = catalog.load("model", "mobilenetv2")(classes=4, input_shape=(1, 8, 8), width=0.1)
     x = torch.randn(8, 1, 8, 8)
     with torch.no_grad():
@@ -146,8 +135,6 @@ def test_folding_leaves_no_batch_norm_and_computes_the_same() -> None:
 
 
 def test_no_voice_is_heard_in_two_parts(tmp_path: Path) -> None:
-    from peers.students import by_speaker
-
     speaker = np.array(["anna", "ben", "cem", "dora", "eli", "fay", "", "", "", ""] * 5)
     number = np.unique(speaker, return_inverse=True)[1]
     x = np.where(speaker == "", -1, number)[:, None, None] * np.ones((1, 2, 3))

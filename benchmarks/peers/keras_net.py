@@ -7,7 +7,7 @@ import numpy as np
 from torch import fx, nn
 from torch.nn import functional as F
 
-from peers.folding import folded
+from benchmarks.peers.folding import folded
 
 
 def rebuilt(student: nn.Module, input_shape: tuple[int, ...]) -> keras.Model:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 
+from benchmarks.support.paths import RESULTS
 from edgekd.report.svg import Drawing, text_width
 
-RESULTS = Path(__file__).parents[1] / "results"
 WIDTH, LINE, NAMES, GAP = 900.0, 18.0, 250.0, 22.0
 STYLE = """
 svg { background: #ffffff; font: 12px system-ui, sans-serif; }

@@ -1,4 +1,7 @@
-"""Times one file in a fresh process: `python -m peers.stopwatch FILE SECONDS` prints the median inference in us."""
+"""Times one file in a fresh process, and prints the median inference in us.
+
+python -m benchmarks.peers.stopwatch FILE SECONDS
+"""
 
 import statistics
 import sys
@@ -8,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from peers.files import End, opened
+from benchmarks.peers.files import End, opened
 
 WARM_UP_SECONDS = 0.05
 FEWEST_RUNS = 5

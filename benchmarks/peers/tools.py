@@ -24,7 +24,7 @@ NNCF_ENVIRONMENT = {"NNCF_CI": "1", "NNCF_EXTENSION_LOAD_TIMEOUT": "0"}
 """It sends no telemetry then, and does not wait for another process's compiler."""
 
 TOOLS = {
-    "edgekd": Tool("ours", (("qat", "tflite"), ("ptq", "tflite"), ("qat", "onnx"), ("ptq", "onnx"))),
+    "edgekd": Tool("with_edgekd", (("qat", "tflite"), ("ptq", "tflite"), ("qat", "onnx"), ("ptq", "onnx"))),
     "litert-torch": Tool("with_litert_torch", (("qat", "tflite"), ("ptq", "tflite")), ("litert-torch", "torchao")),
     "ai-edge-quantizer": Tool("with_ai_edge_quantizer", (("ptq", "tflite"),), ("ai-edge-quantizer", "litert-torch")),
     "tensorflow": Tool("with_tensorflow", (("ptq", "tflite"),), ("tensorflow-cpu", "keras"), extra="tensorflow"),

@@ -9,13 +9,13 @@ from collections.abc import Callable
 import torch
 from torch import nn
 
+from benchmarks.peers.job import Job
 from edgekd.config import Compute
 from edgekd.data.batches import Batch
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import frozen
 from edgekd.nn.outputs import answer
 from edgekd.training.fit import fit
-from peers.job import Job
 
 Settle = Callable[[nn.Module], None]
 

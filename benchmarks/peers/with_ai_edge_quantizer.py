@@ -5,8 +5,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer, recipe
 
-from peers.folding import folded
-from peers.job import Converted, Job
+from benchmarks.peers.folding import folded
+from benchmarks.peers.job import Converted, Job
 
 SIGNATURE = "serving_default"
 

@@ -12,9 +12,9 @@ from litert_torch.quantize.quant_config import QuantConfig
 from torchao.quantization.pt2e import allow_exported_model_train_eval, disable_observer
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e, prepare_qat_pt2e
 
-from peers.folding import folded
-from peers.job import Converted, Job, in_torch
-from peers.training import train
+from benchmarks.peers.folding import folded
+from benchmarks.peers.job import Converted, Job, in_torch
+from benchmarks.peers.training import train
 
 
 def convert(job: Job) -> Converted:

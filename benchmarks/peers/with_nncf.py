@@ -17,9 +17,9 @@ from nncf.quantization.advanced_parameters import (
 from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from nncf.torch.extensions import force_build_cpu_extensions
 
-from peers.folding import folded
-from peers.job import Converted, Job, in_torch
-from peers.training import train
+from benchmarks.peers.folding import folded
+from benchmarks.peers.job import Converted, Job, in_torch
+from benchmarks.peers.training import train
 
 OPSET = 17  # as edgekd's files
 

@@ -11,8 +11,8 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from peers.job import Converted, Job
-from peers.ours import write_float
+from benchmarks.peers.job import Converted, Job
+from benchmarks.peers.with_edgekd import write_float
 
 
 class Samples(CalibrationDataReader):  # type: ignore[misc]

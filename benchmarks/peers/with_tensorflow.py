@@ -6,8 +6,8 @@ import numpy as np
 import tensorflow as tf
 import torch
 
-from peers.job import Converted, Job
-from peers.keras_net import rebuilt
+from benchmarks.peers.job import Converted, Job
+from benchmarks.peers.keras_net import rebuilt
 
 TOLERANCE = 1e-3
 """Of the largest logit: by how much the Keras network may differ from the student."""

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.peers.files import float_operators, opened
+from benchmarks.peers.job import Converted, Job
+from benchmarks.peers.tools import TOOLS
 from edgekd.config import Augment, Quantize
 from edgekd.data.batches import normalise
 from edgekd.training.evaluate import accuracy, logits
-from peers.files import float_operators, opened
-from peers.job import Converted, Job
-from peers.tools import TOOLS
 
 
 def main() -> None:
@@ -34,7 +34,7 @@ def main() -> None:
     tool = TOOLS[asked.tool]
     quantize, augment = Quantize(**asked.quantize), Augment(**asked.augment)
     job = Job(asked.student, asked.out, asked.mode, asked.format, quantize, augment)
-    converted: Converted = importlib.import_module(f"peers.{tool.module}").convert(job)
+    converted: Converted = importlib.import_module(f"benchmarks.peers.{tool.module}").convert(job)
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     answer = {
         "file": str(converted.file),

@@ -27,7 +27,7 @@ def typed(kind: str, name: str, options: Mapping[str, Any], section: str) -> dic
     }
     model = create_model(name, __config__=ConfigDict(arbitrary_types_allowed=True, protected_namespaces=()), **fields)
     try:
-        found = model(**{option: value for option, value in options.items() if option in fields})
+        checked = model(**{option: value for option, value in options.items() if option in fields})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         option = str(first["loc"][0])
@@ -36,4 +36,4 @@ def typed(kind: str, name: str, options: Mapping[str, Any], section: str) -> dic
             f"{section}.{option}: {first['msg']}, not {options.get(option)!r} ({kind} {name!r})",
             f"{section}.{option} = {default!r} is the default" if default is not ... else f"{section}.{option} = ...",
         ) from error
-    return {option: getattr(found, option, value) for option, value in options.items()}
+    return {option: getattr(checked, option, value) for option, value in options.items()}

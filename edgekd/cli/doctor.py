@@ -1,6 +1,7 @@
 """What in this environment may stand in the way of a build: versions, processor, disk and runtimes."""
 
 import importlib
+import importlib.util
 import os
 import platform
 import shutil
@@ -9,9 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edgekd.pipeline.versions import library_versions
+from edgekd.catalog.formats import FORMATS
+from edgekd.catalog.libraries import library_versions
+from edgekd.catalog.runtimes import RUNTIMES
 
-RUNTIMES = {"torch": "torch", "LiteRT": "ai_edge_litert.interpreter", "onnxruntime": "onnxruntime", "onnx": "onnx"}
 ROOM = 2 * 10**9  # bytes: a build on CIFAR-10 with its data, checkpoints and models takes about 0.5 GB
 
 
@@ -34,8 +36,11 @@ def examine(store: Path) -> Iterator[Symptom]:
     yield _threads()
     yield _disk(store)
     yield _store(store)
-    for name, module in RUNTIMES.items():
-        yield _runtime(name, module)
+    yield _package("torch", "torch")
+    for row in FORMATS.values():
+        yield _package(row.title, row.package)
+    for runtime in RUNTIMES.values():
+        yield _package(runtime.title, runtime.package, runtime.extra)
 
 
 def _python() -> Symptom:
@@ -97,7 +102,10 @@ def _store(store: Path) -> Symptom:
     return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {kept} pieces{unfinished}")
 
 
-def _runtime(name: str, module: str) -> Symptom:
+def _package(name: str, module: str, extra: str = "") -> Symptom:
+    """Whether a library loads; one that an extra of edgekd installs need not be there."""
+    if extra and importlib.util.find_spec(module.partition(".")[0]) is None:
+        return Symptom(name, "ok", f"is not installed; pip install 'edgekd[{extra}]' brings it")
     try:
         importlib.import_module(module)
     except (ImportError, OSError, AttributeError) as error:

@@ -1,10 +1,30 @@
 """What every section of a config is made of."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic_core import PydanticKnownError
 
+from edgekd.catalog.formats import FORMATS
+from edgekd.catalog.runtimes import RUNTIMES
+
+
+def _one_of(table: Mapping[str, Any]) -> AfterValidator:
+    """A validator of names in a table, with the words that pydantic has for a Literal."""
+
+    def check(name: str) -> str:
+        if name not in table:
+            *others, last = (repr(known) for known in table)
+            raise PydanticKnownError("literal_error", {"expected": f"{', '.join(others)} or {last}"})
+        return name
+
+    return AfterValidator(check)
+
+
+FormatName = Annotated[str, _one_of(FORMATS)]
+RuntimeName = Annotated[str, _one_of(RUNTIMES)]
 UserPath = Annotated[Path, AfterValidator(Path.expanduser)]
 
 

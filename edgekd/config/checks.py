@@ -35,11 +35,11 @@ def check_parts(config: Config, sources: Mapping[str, str]) -> None:
 def check_teachers(config: Config) -> None:
     """Each teacher comes from one place, and several come together where that means something."""
     for section, source in teachers(config):
-        given = [name for name in ("checkpoint", "file", "call", "answers") if getattr(source, name) is not None]
-        if len(given) > 1:
+        sources = [name for name in ("checkpoint", "file", "call", "answers") if getattr(source, name) is not None]
+        if len(sources) > 1:
             raise ConfigError(
-                f"{section} has {' and '.join(given)}: a teacher comes from one of them",
-                f"leave out {section}.{given[-1]}",
+                f"{section} has {' and '.join(sources)}: a teacher comes from one of them",
+                f"leave out {section}.{sources[-1]}",
             )
     first = config.teacher
     if first.members > 1 and (first.foreign or first.checkpoint is not None):

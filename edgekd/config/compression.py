@@ -10,14 +10,16 @@ from edgekd.config.training import Training
 
 class Prune(Training, Part):
     """Attributes:
-    criterion: of the catalog, or "package.module:function"; "none" leaves the student as it is.
-    keep: the share that is to remain...
-    of: ...of the student's MACs or of its parameters.
-    until: "share" stops there; "limits" goes on until the int8 student fits the target's size and RAM, and not beyond.
-    per_cost: rank a channel by its score for each of the MACs or parameters (`of`) that go with it, as a knapsack is
-        packed (HALP: Shen et al., 2022, arXiv:2110.10811), not by its score alone.
-    steps: cuts, each followed by `epochs` of recovery under the teacher.
-    channel_multiple: channels that remain are rounded to it; the target says what its kernels like.
+    criterion: a criterion of the catalog, or "package.module:function"; "none" leaves the student as it is.
+    keep: the share of the cost that remains.
+    of: the cost that `keep` counts: the student's MACs or its parameters.
+    until: "share" cuts down to `keep`; "limits" cuts until the int8 student fits the target's size and RAM, and not
+        beyond.
+    per_cost: rank a channel by its score divided by the cost that goes with it, as a knapsack is packed (HALP: Shen et
+        al., 2022, arXiv:2110.10811), not by its score alone.
+    steps: how many cuts are made; `epochs` of recovery under the teacher follow each.
+    channel_multiple: the number of channels that remain is rounded to a multiple of this, which the target chooses for
+        its kernels.
     """
 
     criterion: str = "magnitude"
@@ -33,19 +35,21 @@ class Prune(Training, Part):
 
 class Quantize(Training):
     """Attributes:
-    kernels: whose rounding the student is calibrated and trained to: "xnnpack" (LiteRT), "tflm" (TFLite Micro) or
-        "onnxruntime"; "auto" takes those of the first exported format.
-    method: "qat" trains in the deployed arithmetic, from what calibration gives; "ptq" ships that as it is.
-    calibration: training samples whose activations set the (first) ranges.
-    calibrate: the values that codes cover: "minmax" all, "percentile" all but a few, "mse" for the least squared error.
-    percentile: of an activation's values, in percent, lie below its highest code and above its lowest.
-    equalise: make channels of consecutive layers equally strong before; the float network computes the same.
-    correct_bias: take what rounding adds to a channel on average off its bias.
+    kernels: the kernels whose rounding the student is calibrated and trained to: "xnnpack" (LiteRT), "tflm" (TFLite
+        Micro) or "onnxruntime"; "auto" takes those of the first exported format.
+    method: "qat" trains in the deployed arithmetic, from the calibrated ranges; "ptq" ships the calibrated network.
+    calibration: the number of training samples whose activations set the ranges, or their start with "qat".
+    calibrate: the values that the codes cover: "minmax" all of them, "percentile" all but a few, "mse" those with the
+        least squared error.
+    percentile: the percentage of an activation's values that lie below its highest code, and above its lowest.
+    equalise: scale the channels of consecutive layers to equal ranges first (cross-layer equalisation); the float
+        network computes the same.
+    correct_bias: subtract from a channel's bias what rounding adds to the channel on average.
     baseline: with "qat", also measure what "ptq" would give.
-    sensitivity: weigh the noise that each layer's rounding alone makes; it takes as many runs as there are layers.
+    sensitivity: measure the noise that rounding each layer alone makes; this takes as many runs as there are layers.
     float_layers: operators kept in float, by name (edgekd check --layers) or pattern: "head.*".
     int16_layers: operators with 16-bit activations, named in the same way; only TFLite has kernels for them.
-    observe: share of the training in which ranges still follow the activations; then they stand still.
+    observe: the share of the training in which ranges still follow the activations; then they are fixed.
     """
 
     kernels: Literal["auto", "xnnpack", "tflm", "onnxruntime"] = "auto"

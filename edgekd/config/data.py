@@ -9,9 +9,9 @@ class Augment(Settings):
     """Changes to training images alone.
 
     Attributes:
-        shift: up to this many pixels in each direction, the border filled with zeros (pad and crop).
-        flip: left to right, half of them.
-        patch: share of the images into which a patch of another one is pasted, of up to half the area (CutMix with the
+        shift: images move by up to this many pixels in each direction; the border is filled with zeros.
+        flip: half of the images are mirrored from left to right.
+        patch: the share of the images that get a patch of another image, of up to half their area (CutMix, with the
             label of the larger part).
     """
 
@@ -22,11 +22,12 @@ class Augment(Settings):
 
 class Data(Part):
     """Attributes:
-    name: of the catalog, or "package.module:factory".
+    name: a data set of the catalog, or "package.module:factory".
     root: the folder or file that holds the data.
-    validation: share of the training samples set aside, where the data set has no validation part of its own.
-    limit: use only so many training samples (after validation is set aside); for a quick look.
-    mean, std: per channel, of inputs scaled to [0, 1] where they are uint8; computed on the training split by default.
+    validation: the share of the training samples set aside for validation, where the data set has no such part.
+    limit: use only so many training samples, counted after validation is set aside; for a quick look.
+    mean, std: of each channel, for normalisation; uint8 inputs are scaled to [0, 1] first. By default they are computed
+        on the training split.
     """
 
     name: str = "digits"

@@ -1,19 +1,19 @@
-"""The device, and the contract with it."""
+"""The device and its limits."""
 
 from pydantic import ByteSize, Field, PositiveInt
 
-from edgekd.config.base import Settings
+from edgekd.config.base import RuntimeName, Settings
 
 
 class Limits(Settings):
-    """The contract with the device; a build that misses one exits 3. None: no limit.
+    """What the device allows; a build that misses a limit exits 3. None: no limit.
 
     Attributes:
-        size_bytes: of the int8 file.
-        peak_ram_bytes: activations at their widest, by the memory plan.
-        flash_bytes: what the device stores: the file, as far as edgekd knows it.
-        latency_ms: of one inference on the device.
-        accuracy_drop: points that the int8 student may lose against the teacher, on the test set.
+        size_bytes: the size of the int8 file.
+        peak_ram_bytes: the memory of the activations at their peak, by the memory plan.
+        flash_bytes: what the device stores of the model: the file, without the runtime's own code.
+        latency_ms: the time of one inference on the device.
+        accuracy_drop: the points that the int8 student may lose against the teacher, on the test set.
     """
 
     size_bytes: ByteSize | None = None
@@ -24,7 +24,19 @@ class Limits(Settings):
 
 
 class Device(Settings):
-    """What is known of the target's hardware; `targets/README.md` explains each field."""
+    """What is known of the target's hardware; `targets/README.md` says where to find each field.
+
+    Attributes:
+        name: the target's name; files go to `build/NAME/`.
+        title: the device's name in the report.
+        architecture: the instruction set: "aarch64", "armv7e-m".
+        core: the processor core.
+        cores: the number of cores.
+        clock_mhz: the highest clock.
+        ram_bytes: the memory of the device.
+        flash_bytes: the flash of a microcontroller.
+        runtime: the runtime that runs the files on the device, by the same names as `verify.runtimes`.
+    """
 
     name: str = "custom"
     title: str = ""
@@ -34,4 +46,4 @@ class Device(Settings):
     clock_mhz: PositiveInt | None = None
     ram_bytes: ByteSize | None = None
     flash_bytes: ByteSize | None = None
-    runtime: str = "LiteRT"
+    runtime: RuntimeName = "litert"

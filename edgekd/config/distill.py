@@ -1,4 +1,4 @@
-"""How the teacher teaches."""
+"""Knowledge distillation: losses, scheme and training."""
 
 from typing import Annotated, Literal
 
@@ -9,14 +9,23 @@ from edgekd.config.training import Training
 
 
 class Loss(Part):
-    """One term of the distillation loss."""
+    """One term of the distillation loss.
+
+    Attributes:
+        name: a loss of the catalog, or "package.module:Class".
+        weight: the factor of this term in the sum.
+    """
 
     name: str = "logits"
     weight: float = Field(1.0, ge=0)
 
 
 class Scheme(Part):
-    """How the teaching goes, by a name of the catalog; its options stand beside it."""
+    """A distillation scheme.
+
+    Attributes:
+        name: a scheme of the catalog, or "package.module:function"; its options stand beside it.
+    """
 
     name: str = "offline"
 
@@ -24,18 +33,19 @@ class Scheme(Part):
 class Distill(Training):
     """Attributes:
     epochs: passes over the training split; 0 takes `student.checkpoint` as it is.
-    scheme: how the teaching goes: a name, or {name = "...", option = ...}.
-    losses: the terms, summed by weight.
+    scheme: the order in which teacher and student learn: a name, or {name = "...", option = ...}.
+    losses: the terms of the loss, summed by weight.
     views: the teacher's answers are stored for so many augmentation views, and epoch e trains on view e % views. With
-        fewer epochs than views, those of prune and quantize counted, and with 0, each epoch is augmented afresh and the
-        teacher runs beside the student. Without augmentation one view is all there are.
-    combine: how several teachers answer as one: the mean of their probabilities, plain, weighted by each one's
-        confidence in the sample, or by its validation accuracy; or their geometric mean, the mean of their logits.
-    baseline: also train the same student without the teacher, so that the ledger can say what the teacher was worth.
-    clip_norm: as of any training; losses that look inside the networks begin with steep gradients.
-    baseline_epochs: of that; as many as `epochs` by default. What the teacher itself cost is not counted.
-    seeds: trainings of both, at seed, seed + 1, ...; the first one's student is shipped. Three or more tell a gain from
-        luck.
+        0, or with fewer epochs than views (those of prune and quantize count), each epoch is augmented afresh and the
+        teacher runs beside the student. Without augmentation there is one view.
+    combine: how several teachers answer as one: by the mean of their probabilities, plain, or weighted by each one's
+        confidence in the sample or its validation accuracy; or by their geometric mean, the mean of their logits.
+    baseline: also train the same student without the teacher, so that the report can say what the teacher was worth.
+    clip_norm: gradients are scaled down to this norm, because losses that compare layers begin with steep gradients; 0
+        leaves them as they are.
+    baseline_epochs: epochs of the training without the teacher; as many as `epochs` by default.
+    seeds: how often both are trained, at seed, seed + 1 and so on; the student of the first is shipped. Three or more
+        tell a gain from chance.
     """
 
     scheme: Annotated[Scheme, BeforeValidator(lambda found: {"name": found} if isinstance(found, str) else found)] = (

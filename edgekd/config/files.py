@@ -1,38 +1,39 @@
-"""The files, their proof and their measurement."""
+"""The files, their verification and their measurement."""
 
 from typing import Literal
 
 from pydantic import Field, PositiveInt
 
-from edgekd.config.base import Settings
+from edgekd.config.base import FormatName, RuntimeName, Settings
 
 
 class Export(Settings):
     """Attributes:
-    formats: files to write; the first one's kernels are those that the student is trained to.
-    input: "raw" lets the int8 files take what the sensor gives (pixels); "normalised" leaves that to the caller.
-    input_dtype: of TFLite's int8 file; "uint8" puts a QUANTIZE operator in front, which is exact.
+    formats: the files to write; the student is trained to the kernels of the first, unless `quantize.kernels` says
+        otherwise.
+    input: "raw" lets the int8 files take what the sensor gives, such as pixels; "normalised" leaves normalisation to
+        the caller.
+    input_dtype: the input type of TFLite's int8 file; "uint8" puts a QUANTIZE operator in front, which is exact.
     """
 
-    formats: tuple[Literal["tflite", "onnx"], ...] = Field(("tflite", "onnx"), min_length=1)
+    formats: tuple[FormatName, ...] = Field(("tflite", "onnx"), min_length=1)
     input: Literal["raw", "normalised"] = "raw"
     input_dtype: Literal["int8", "uint8"] = "int8"
 
 
 class Verify(Settings):
     """Attributes:
-    runtimes: that the int8 files are run in, as far as their format is exported; each against its own rounding.
-    layer_samples: test samples on which every layer is compared too; 0 compares outputs alone.
-    simulation_identical: share of the trained simulation's outputs that must equal the integer reference's.
-    simulation_steps: no output of it may be further off than this, in quantisation steps.
-    float_identical, float_steps: the same for the runtimes where layers are kept in float, whose sums each of them
-        orders in its own way; without such layers no output may differ.
+    runtimes: the runtimes that the int8 files are run in, as far as their format is exported; each is compared with
+        the integer reference in its own rounding.
+    layer_samples: the number of test samples on which every layer is compared too; 0 compares outputs alone.
+    simulation_identical: the share of the trained simulation's outputs that must equal those of the integer reference.
+    simulation_steps: the largest difference that an output of the simulation may have, in quantisation steps.
+    float_identical: the share of equal outputs where layers are kept in float, whose sums each runtime orders in its
+        own way; without such layers no output may differ.
+    float_steps: the largest difference of an output there, in quantisation steps.
     """
 
-    runtimes: tuple[Literal["litert", "onnxruntime", "tflite-micro", "litert-reference"], ...] = (
-        "litert",
-        "onnxruntime",
-    )
+    runtimes: tuple[RuntimeName, ...] = ("litert", "onnxruntime")
     layer_samples: int = Field(64, ge=0)
     simulation_identical: float = Field(0.9999, ge=0, le=1)
     simulation_steps: int = Field(1, ge=0)
@@ -42,9 +43,9 @@ class Verify(Settings):
 
 class Profile(Settings):
     """Attributes:
-    rounds: fresh processes for each file; files take turns.
-    seconds: measuring time of each process.
-    threads: of the runtime.
+    rounds: the number of fresh processes that time each file; files take turns.
+    seconds: the measuring time of each process.
+    threads: the number of threads of the runtime.
     """
 
     rounds: PositiveInt = 5

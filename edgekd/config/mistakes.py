@@ -43,7 +43,9 @@ def explain_error(error: ValidationError, sources: Mapping[str, str]) -> ConfigE
     what = f"{key} {expected}, not {_shown(first['input'])}{where}"
     if first["type"] == "literal_error":
         allowed = re.findall(r"'([^']*)'", expected)
-        guess = nearest(str(first["input"]), allowed) or allowed[0]
+        typed = str(first["input"]).casefold()
+        guess = next((word for word in allowed if typed.startswith(word)), None) or nearest(typed, allowed)
+        guess = guess or allowed[0]
         return ConfigError(what, f'{key} = "{guess}"')
     if first["type"].startswith("byte_size"):
         return ConfigError(what, f'{key} = "512 KiB"')

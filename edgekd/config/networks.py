@@ -12,16 +12,17 @@ class Source(Part):
     """One teacher: a torch model, or one of `file`, `call` and `answers`, from outside torch.
 
     Attributes:
-        model: of the catalog, or "package.module:factory".
-        checkpoint: a torch checkpoint, or a build's `student.pt`; given one, nothing is trained. It is read with
-            `weights_only`.
+        model: a model of the catalog, or "package.module:factory".
+        checkpoint: a torch checkpoint, or the `student.pt` of another build; with one, nothing is trained. It is read
+            with `weights_only`, so that no code in it runs.
         file: a network in a file: .onnx, .tflite, .keras, or the folder of a SavedModel.
-        call: "package.module:function", (N, ...) float32 in NumPy -> (N, classes).
-        answers: an .npz of a teacher's outputs for the training samples, in the data set's order: `logits` or
+        call: "package.module:function", which takes (N, ...) float32 in NumPy and returns (N, classes).
+        answers: an .npz with a teacher's outputs for the training samples, in the data set's order: `logits` or
             `probabilities` (N, classes), or `indices` and `probabilities` (N, k) of the k likeliest classes;
             `validation_...` and `test_...` for the other parts.
-        gives: what `file` and `call` give; probabilities become their logarithms.
-        input: what `file` and `call` take: normalised as torch models take it, or raw, as the data set has it.
+        gives: what `file` and `call` return; probabilities become their logarithms.
+        input: what `file` and `call` take: inputs normalised as torch models take them, or raw as the data set has
+            them.
     """
 
     model: str = "resnet20"
@@ -48,10 +49,10 @@ class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the
     """The teacher; several answer as one, as `distill.combine` says.
 
     Attributes:
-        members: networks of this model, trained from as many seeds.
+        members: how many networks of this model are trained, each from a seed of its own.
         also: further teachers, each with the settings of one: [[teacher.also]].
-        specialists: networks that tell apart classes which this one confuses, for as many clusters of classes
-            (Hinton et al., 2015, section 5); 0: none.
+        specialists: how many networks learn to tell apart the classes that this one confuses, one for each cluster of
+            classes (Hinton et al., 2015, section 5); 0 trains none.
     """
 
     members: PositiveInt = 1
@@ -66,9 +67,9 @@ class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the
 
 class Student(Part):
     """Attributes:
-    model: of the catalog, or "package.module:factory".
-    checkpoint: a torch checkpoint to start from, or another build's `student.pt`, whose layers may be pruned ones; read
-        with `weights_only`. With `distill.epochs = 0` it stays as it is.
+    model: a model of the catalog, or "package.module:factory".
+    checkpoint: a torch checkpoint to start from, or another build's `student.pt`, whose layers may be pruned already.
+        With `distill.epochs = 0` the student stays as the checkpoint has it.
     """
 
     model: str = "resnet8"

@@ -27,7 +27,7 @@ class Named:
 
 def parts(config: Config) -> tuple[Named, ...]:
     """Everything in a config that names a catalog entry."""
-    found = [
+    entries = [
         Named("", "task", "task", config.task, {}, ()),
         _named("data", "name", "data set", config.data),
         _named("teacher", "model", "model", config.teacher),
@@ -36,13 +36,13 @@ def parts(config: Config) -> tuple[Named, ...]:
         *(_named(f"distill.losses[{i}]", "name", "loss", loss) for i, loss in enumerate(config.distill.losses)),
     ]
     if config.prune.criterion != "none":
-        found.append(_named("prune", "criterion", "criterion", config.prune))
+        entries.append(_named("prune", "criterion", "criterion", config.prune))
     for i, other in enumerate(config.teacher.also):
-        found.append(_named(f"teacher.also[{i}]", "model", "model", other))
+        entries.append(_named(f"teacher.also[{i}]", "model", "model", other))
     for section, source in teachers(config):
         if source.call is not None:
-            found.append(Named(section, f"{section}.call", "teacher", source.call, {}, ()))
-    return tuple(found)
+            entries.append(Named(section, f"{section}.call", "teacher", source.call, {}, ()))
+    return tuple(entries)
 
 
 def teachers(config: Config) -> Iterator[tuple[str, Source]]:

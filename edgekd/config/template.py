@@ -20,44 +20,51 @@ LEFT_TO_TARGETS = ("device",)
 
 def template() -> str:
     """The text of the file."""
-    text, meanings = HEAD, _meanings(Config)
+    text, explained = HEAD, meanings(Config)
     for name in [name for name in Config.model_fields if name not in sections()]:
-        meaning = meanings[name]
+        meaning = explained[name]
         text += f"# {meaning[:1].upper()}{meaning[1:]}\n# {name} = {toml.value(getattr(Config(), name))}\n"
-    for name, model in sections().items():
+    for name in sections():
         if name not in LEFT_TO_TARGETS:
-            text += "\n" + _section(name, getattr(Config(), name), _meanings(model))
+            text += "\n" + _section(name, getattr(Config(), name))
     return text
 
 
-def _section(name: str, values: BaseModel, meanings: dict[str, str]) -> str:
+def _section(name: str, values: BaseModel) -> str:
     lines, below = [f"[{name}]"], ""
+    described = meanings(type(values))
     for field, value in values:
         if field == "options":
             continue
         if isinstance(value, BaseModel):
-            below += "\n" + _section(f"{name}.{field}", value, _meanings(type(value)))
+            below += "\n" + _section(f"{name}.{field}", value)
             continue
-        setting = f"# {field} = {'' if value is None else toml.value(_plain(value))}"
-        meaning = ("no default; " if value is None else "") + meanings.get(field, "")
+        setting = f"# {field} = {'' if value is None else toml.value(plain(value))}"
+        meaning = ("no default; " if value is None else "") + described.get(field, "")
         lines.append(f"{setting:28} # {meaning}" if meaning else setting)
     return "\n".join(lines) + "\n" + below
 
 
-def _meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Field -> meaning, from the Attributes in the docstrings of a settings class and of those it builds on."""
-    found: dict[str, str] = {}
+def meanings(model: type[BaseModel]) -> dict[str, str]:
+    """Field -> meaning, from the docstrings of a settings class and of those it builds on."""
+    fields: dict[str, str] = {}
     for base in reversed(model.__mro__):
-        if not issubclass(base, BaseModel) or base.__doc__ is None:
-            continue
-        listed = textwrap.dedent(inspect.cleandoc(base.__doc__).partition("Attributes:")[2].lstrip("\n"))
-        for names, meaning in re.findall(r"^([a-z_]+(?:, [a-z_]+)*): (.+(?:\n +.+)*)", listed, re.MULTILINE):
-            found |= dict.fromkeys(names.split(", "), " ".join(meaning.split()))
-    return found
+        if issubclass(base, BaseModel):
+            fields |= descriptions(base.__doc__, "Attributes:")
+    return fields
 
 
-def _plain(value: Any) -> Any:
+def descriptions(docstring: str | None, heading: str) -> dict[str, str]:
+    """Name -> meaning, of what a docstring lists under a heading: "Attributes:" or "Args:"."""
+    listed = textwrap.dedent(inspect.cleandoc(docstring or "").partition(heading)[2].lstrip("\n"))
+    names: dict[str, str] = {}
+    for together, meaning in re.findall(r"^(\w+(?:, \w+)*): (.+(?:\n +.+)*)", listed, re.MULTILINE):
+        names |= dict.fromkeys(together.split(", "), " ".join(meaning.split()))
+    return names
+
+
+def plain(value: Any) -> Any:
     """Sections inside a list as tables, without empty `options`."""
     if isinstance(value, BaseModel):
-        return {name: _plain(each) for name, each in value if name != "options"}
-    return [_plain(each) for each in value] if isinstance(value, tuple) else value
+        return {name: plain(each) for name, each in value if name != "options"}
+    return [plain(each) for each in value] if isinstance(value, tuple) else value

@@ -5,21 +5,21 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def value(found: Any) -> str:
+def value(setting: Any) -> str:
     """A value in one line, as it stands behind `name =` and after --set."""
-    if isinstance(found, bool):
-        return str(found).lower()
-    if isinstance(found, Mapping):
-        return "{ " + ", ".join(f"{name} = {value(each)}" for name, each in found.items()) + " }"
-    if isinstance(found, list | tuple):
-        return f"[{', '.join(map(value, found))}]"
-    return json.dumps(found, ensure_ascii=False) if isinstance(found, str) else str(found)
+    if isinstance(setting, bool):
+        return str(setting).lower()
+    if isinstance(setting, Mapping):
+        return "{ " + ", ".join(f"{name} = {value(each)}" for name, each in setting.items()) + " }"
+    if isinstance(setting, list | tuple):
+        return f"[{', '.join(map(value, setting))}]"
+    return json.dumps(setting, ensure_ascii=False) if isinstance(setting, str) else str(setting)
 
 
 def document(settings: Mapping[str, Any], name: str = "") -> str:
     """A file of nested tables; `name` is that of the table around them."""
     lines = [f"[{name}]"] if name else []
-    lines += [f"{key} = {value(found)}" for key, found in settings.items() if not isinstance(found, Mapping)]
-    tables = {key: found for key, found in settings.items() if isinstance(found, Mapping) and found}
-    below = [document(found, f"{name}.{key}" if name else key) for key, found in tables.items()]
+    lines += [f"{key} = {value(setting)}" for key, setting in settings.items() if not isinstance(setting, Mapping)]
+    tables = {key: setting for key, setting in settings.items() if isinstance(setting, Mapping) and setting}
+    below = [document(setting, f"{name}.{key}" if name else key) for key, setting in tables.items()]
     return "\n".join([*lines, *(f"\n{text}" for text in below)]).strip() + "\n"

@@ -13,11 +13,14 @@ class Training(Settings):
     Attributes:
         epochs: passes over the training split.
         batch_size: samples of a step, over all processes together.
-        learning_rate: its peak.
-        schedule: after the warm-up it follows one "cosine" to zero, or stays "constant".
-        warmup: share of the steps in which it rises from zero.
+        optimizer: stochastic gradient descent with Nesterov momentum, or AdamW.
+        learning_rate: the peak of the learning rate.
+        weight_decay: the optimizer's weight decay.
+        momentum: the momentum of "sgd"; "adamw" has none.
+        schedule: after the warm-up the learning rate falls to zero along a cosine, or stays constant.
+        warmup: the share of the steps in which the learning rate rises from zero.
         precision: "bf16" trains in mixed precision; the integer arithmetic of `quantize` always runs in float32.
-        clip_norm: gradients are scaled down to this norm; 0 leaves them.
+        clip_norm: gradients are scaled down to this norm; 0 leaves them as they are.
     """
 
     epochs: PositiveInt = 30
@@ -36,8 +39,8 @@ class Compute(Settings):
     """Where trainings run; it is recorded with the results, and is no part of what they are reused by.
 
     Attributes:
-        accelerator: Lightning Fabric's name of it.
-        threads: of torch, in each process; 0 takes one for small inputs, and torch's choice for others.
+        accelerator: lightning Fabric's name of the hardware.
+        threads: threads of torch in each process; 0 takes one for small inputs, and torch's own choice for others.
     """
 
     accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import edgekd.errors
+from edgekd.catalog.runtimes import host_runtime
 from edgekd.errors import EdgekdError, ModelError
 
 PATIENCE_SECONDS = 120.0
@@ -85,7 +86,8 @@ def ratio(one: Latency, other: Latency) -> tuple[float, float]:
 def time_once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
     """(median of one inference in microseconds, kernels), from one fresh process."""
     worker = (sys.executable, "-P", "-m", "edgekd.devices.worker")
-    command = (*worker, str(file), f"--threads={threads}", f"--seconds={seconds}")
+    opens = host_runtime(file.suffix.removeprefix(".")).opens
+    command = (*worker, str(file), opens, f"--threads={threads}", f"--seconds={seconds}")
     try:
         done = subprocess.run(
             command, env=_environment(), capture_output=True, text=True, timeout=seconds + PATIENCE_SECONDS, check=False

@@ -1,10 +1,10 @@
 """The process that `edgekd.devices.latency` starts: times one file, inference by inference, and prints the median.
 
-Run as `python -m edgekd.devices.worker FILE --threads 1 --seconds 0.2`. It starts in a moment: no torch, no pydantic.
+Run as `python -m edgekd.devices.worker FILE OPENS --threads 1 --seconds 0.2`, where OPENS is the "module:callable" of a
+runtime's row. It starts in a moment: no torch, no pydantic.
 """
 
 import argparse
-import importlib
 import json
 import statistics
 import sys
@@ -14,18 +14,17 @@ from pathlib import Path
 
 import numpy as np
 
-from edgekd.catalog import RUNNERS
+from edgekd.catalog.runtimes import open_file
 from edgekd.errors import EdgekdError
 
 WARM_UP_SECONDS = 0.05
 FEWEST_RUNS = 5
 
 
-def time_file(path: Path, threads: int, seconds: float) -> dict[str, object]:
+def time_file(path: Path, opens: str, threads: int, seconds: float) -> dict[str, object]:
     """The median time of one inference over `seconds`, after a warm-up."""
-    module, _, name = RUNNERS[path.suffix.removeprefix(".")].partition(":")
-    runner = getattr(importlib.import_module(module), name)(path, threads)
-    infer = runner.ready(*(_sample((1, *taken.shape), taken.dtype) for taken in runner.inputs))
+    runner = open_file(opens, path, threads)
+    infer = runner.ready(*(_sample((1, *tensor.shape), tensor.dtype) for tensor in runner.inputs))
     _times(infer, WARM_UP_SECONDS)
     times = _times(infer, seconds)
     return {"median_us": statistics.median(times) / 1e3, "inferences": len(times), "kernels": runner.kernels}
@@ -56,11 +55,12 @@ def main() -> int:
     """Parse the command line, time, print."""
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
+    parser.add_argument("opens")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=0.2)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     try:
-        print(json.dumps(time_file(asked.file, asked.threads, asked.seconds)))
+        print(json.dumps(time_file(arguments.file, arguments.opens, arguments.threads, arguments.seconds)))
     except EdgekdError as error:
         print(error.what, file=sys.stderr)
         return 1

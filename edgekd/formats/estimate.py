@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-from edgekd.formats import onnx, tflite
+from edgekd.catalog.formats import FORMATS, format_module, judged_format
 from edgekd.graph import cost, plan
 from edgekd.graph.capture import Example, capture
 from edgekd.graph.structure import Graph
@@ -19,7 +19,7 @@ from edgekd.quantization.simulate import Simulation
 @dataclass(frozen=True)
 class Forecast:
     """Attributes:
-    size_bytes: of the int8 TFLite file, which does not depend on what the weights are.
+    size_bytes: of the int8 file that the limits are held to; it does not depend on what the weights are.
     peak_ram_bytes: of the activations, by the memory plan.
     graph: the float graph.
     """
@@ -35,7 +35,7 @@ def forecast(
     model: nn.Module,
     example: Example,
     labels: Sequence[str] = (),
-    formats: Collection[str] = ("tflite",),
+    formats: Collection[str] = tuple(FORMATS),
     float_layers: Sequence[str] = (),
     int16_layers: Sequence[str] = (),
 ) -> Forecast:
@@ -56,7 +56,6 @@ def forecast(
         simulation.lows.fill_(-1.0)
         simulation.highs.fill_(1.0)
     int8 = simulation.quantized_graph()
-    size = len(tflite.serialize(int8, labels))
-    if "onnx" in formats:
-        onnx.serialize(int8, labels)
+    sizes = {name: len(format_module(name).serialize(int8, labels)) for name in formats}
+    size = sizes[judged_format(formats)]
     return Forecast(size, plan.peak_ram_bytes(int8), cost.macs(graph), cost.parameters(graph), graph)

@@ -22,14 +22,6 @@ Mode = Literal["xnnpack", "tflm", "onnxruntime", "litert-reference"]
 
 QMIN, QMAX = -128, 127
 
-KERNELS: dict[str, Kernels] = {"tflite": "xnnpack", "onnx": "onnxruntime"}
-"""The kernels that run each format: what a student for it is trained to, and its file verified against."""
-
-
-def kernels_for(asked: Kernels | Literal["auto"], formats: tuple[str, ...]) -> Kernels:
-    """The kernels that a student is trained to: those that are asked for, or those that run the first format."""
-    return KERNELS[formats[0]] if asked == "auto" else asked
-
 
 @dataclass(frozen=True)
 class Quantization:

@@ -1,4 +1,5 @@
-"""A fully convolutional network for time series (Wang et al., 2017, "Time series classification from scratch")."""
+"""A fully convolutional network for time series ("Time series classification from scratch": Wang et al., 2017,
+arXiv:1611.06455)."""
 
 from collections.abc import Sequence
 
@@ -18,7 +19,7 @@ class Conv1d(nn.Module):
 
     Args:
         width: channels of the first and the last block; the one between has twice as many.
-        pool: how many steps in time a max pool between blocks makes one of; 1 for none.
+        pool: number of time steps that a max pool between blocks turns into one; 1 for no pooling.
         dropout: share of the last features that training leaves out.
     """
 

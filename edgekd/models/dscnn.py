@@ -1,4 +1,5 @@
-"""DS-CNN, the keyword spotter of MLPerf Tiny (Zhang et al., 2017, "Hello Edge"): depthwise-separable convolutions."""
+"""DS-CNN: the keyword spotter of MLPerf Tiny, of depthwise-separable convolutions ("Hello Edge": Zhang et al., 2017,
+arXiv:1711.07128)."""
 
 from collections.abc import Sequence
 
@@ -34,8 +35,8 @@ class DSCNN(nn.Module):
     sides, and dropout before the classifier alone.
 
     Args:
-        width: channels throughout.
-        blocks: depthwise-separable blocks.
+        width: channels of every layer.
+        blocks: number of depthwise-separable blocks.
         stem: kernel of the first convolution, which halves both sides: (time, frequency) or (height, width).
         dropout: share of the pooled features that training leaves out.
     """

@@ -1,4 +1,5 @@
-"""EfficientNet-lite (Tan and Le, 2019, in the edition for devices): B0's blocks with ReLU6, no squeeze-and-excite."""
+"""EfficientNet-lite: the blocks of EfficientNet-B0 with ReLU6 and without squeeze-and-excite (Tan and Le, 2019,
+arXiv:1905.11946)."""
 
 from collections.abc import Sequence
 from math import ceil
@@ -30,7 +31,7 @@ class EfficientNetLite(nn.Module):
     Args:
         width: multiplier of the channels of each stage, which are rounded to multiples of 8.
         depth: multiplier of the blocks of each stage, rounded up.
-        small: leave out the first two halvings, so that images of 32x32 keep enough pixels to look at; None: where the
+        small: leave out the first two halvings, so that images of 32x32 keep enough resolution; by default where the
             shorter side has less than 96 pixels.
         dropout: share of the pooled features that training leaves out.
     """

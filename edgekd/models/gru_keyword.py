@@ -1,4 +1,5 @@
-"""A recurrent keyword spotter (Zhang et al., 2017, "Hello Edge"): a GRU or an LSTM over frames of MFCCs."""
+"""A recurrent keyword spotter: a GRU or an LSTM over frames of MFCCs ("Hello Edge": Zhang et al., 2017,
+arXiv:1711.07128)."""
 
 from collections.abc import Sequence
 
@@ -17,8 +18,8 @@ class GRUKeyword(nn.Module):
 
     Args:
         hidden: width of the state.
-        layers: recurrent layers, one on top of the other.
-        cell: "gru" or "lstm".
+        layers: number of recurrent layers.
+        cell: kind of the recurrent layers, "gru" or "lstm".
         dropout: share of the last state that training leaves out.
     """
 

@@ -1,4 +1,4 @@
-"""A multi-layer perceptron: takes inputs of any shape, flattened."""
+"""A multi-layer perceptron for inputs of any shape, which it flattens."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -17,9 +17,9 @@ class MLP(nn.Module):
     """Linear layers with an activation after each but the last.
 
     Args:
-        hidden: the width of each hidden layer; () makes a linear classifier.
+        hidden: width of each hidden layer; [] makes a linear classifier.
         dropout: share of each hidden layer's outputs that training leaves out.
-        activation: "relu" or "relu6".
+        activation: activation of the hidden layers, "relu" or "relu6".
         input_dropout: share of the inputs that training leaves out.
         max_norm: training keeps each unit's incoming weights within this length (the constraint of Hinton et al., 2012,
             "Improving neural networks by preventing co-adaptation of feature detectors"); 0 leaves them free.

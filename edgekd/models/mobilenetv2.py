@@ -1,4 +1,4 @@
-"""MobileNetV2 (Sandler et al., 2018): inverted residuals, with a width multiplier."""
+"""MobileNetV2: inverted residuals, with a width multiplier (Sandler et al., 2018, arXiv:1801.04381)."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3,
 class MobileNetV2(nn.Module):
     """Args:
     width: multiplier of the channels of every layer, which are rounded to multiples of 8.
-    small: leave out the first two halvings, so that images of 32x32 keep enough pixels to look at; None: where the
+    small: leave out the first two halvings, so that images of 32x32 keep enough resolution; by default where the
         shorter side has less than 96 pixels.
     dropout: share of the pooled features that training leaves out.
     """

@@ -1,4 +1,4 @@
-"""MobileNetV3-small (Howard et al., 2019): inverted residuals with squeeze-and-excite and hard-swish."""
+"""MobileNetV3-small: inverted residuals with squeeze-excite and hard-swish (Howard et al., 2019, arXiv:1905.02244)."""
 
 from collections.abc import Sequence
 
@@ -28,7 +28,7 @@ class MobileNetV3(nn.Module):
 
     Args:
         width: multiplier of the channels of every layer, which are rounded to multiples of 8.
-        small: leave out the first two halvings, so that images of 32x32 keep enough pixels to look at; None: where the
+        small: leave out the first two halvings, so that images of 32x32 keep enough resolution; by default where the
             shorter side has less than 96 pixels.
         dropout: share of the last features that training leaves out.
     """

@@ -1,4 +1,5 @@
-"""ResNet-8, the image classifier of MLPerf Tiny (Banbury et al., 2021): three residual blocks, 16-32-64 filters."""
+"""ResNet-8: the image classifier of MLPerf Tiny, three residual blocks of 16, 32 and 64 filters (Banbury et al., 2021,
+arXiv:2106.07597)."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""ResNet-20, 32, 44 and 56: the residual networks that He et al. (2015, section 4.2) made for CIFAR-10.
+"""ResNet-20, 32, 44 and 56: residual networks made for CIFAR-10 (He et al., 2015, section 4.2, arXiv:1512.03385).
 
 The names of their layers are those of the best-known public checkpoints, so that these load.
 """
@@ -113,7 +113,13 @@ class ResNetCifar(nn.Module):
 
 
 def resnet20(classes: int, input_shape: Sequence[int], shortcut: str = "pad", width: int = 16) -> ResNetCifar:
-    """3 blocks a stage; 269,722 parameters for 10 classes of 32x32x3 images."""
+    """3 blocks a stage; 269,722 parameters for 10 classes of 32x32x3 images. The other depths take the same options.
+
+    Args:
+        shortcut: how a stage begins: "pad" (option A, no parameters), "conv" (option B, 1x1 and batch norm), or
+            "project" (1x1 alone, which starts as "pad" and takes its checkpoints; for students that are to be pruned).
+        width: filters of the first stage; the second has twice, the third four times as many.
+    """
     return ResNetCifar(classes, input_shape, 3, shortcut, width)
 
 

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1 (Iandola et al., 2016): fire modules, whose two halves are concatenated."""
+"""SqueezeNet 1.1: fire modules, whose two halves are concatenated (Iandola et al., 2016, arXiv:1602.07360)."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ class SqueezeNet(nn.Module):
     Args:
         width: multiplier of the channels of every layer, which are rounded to multiples of 8.
         batch_norm: normalise after each convolution; the paper's own network does not, and trains with more care.
-        small: leave out the first two halvings, so that images of 32x32 keep enough pixels to look at; None: where the
+        small: leave out the first two halvings, so that images of 32x32 keep enough resolution; by default where the
             shorter side has less than 96 pixels.
         dropout: share of the last features that training leaves out.
     """

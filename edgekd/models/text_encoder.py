@@ -1,4 +1,5 @@
-"""A small text classifier in BERT's manner (Devlin et al., 2019): embeddings, self-attention, and a linear layer."""
+"""A small text classifier after BERT: embeddings, self-attention and a linear layer (Devlin et al., 2019,
+arXiv:1810.04805)."""
 
 from collections.abc import Sequence
 
@@ -56,9 +57,10 @@ class TextEncoder(nn.Module):
     Differs from BERT: ReLU for GELU, the mean over positions for the first token's vector, no masks, no segments.
 
     Args:
-        vocabulary: how many tokens there are; a data set that knows fills it in.
-        width: of each token's vector; `heads` must divide it.
-        layers: blocks of attention.
+        vocabulary: number of tokens; a data set that has a vocabulary sets it.
+        width: width of each token's vector; `heads` must divide it.
+        heads: number of attention heads.
+        layers: number of attention blocks.
         hidden: width between the two linear layers of a block.
         dropout: share of values that training leaves out, after the embedding and in each branch.
     """

@@ -54,12 +54,12 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) in, logits (N, classes, H, W) out."""
-        seen = []
+        shortcuts = []
         for down in self.down:
-            seen.append(down(x))
-            x = self.pool(seen[-1])
+            shortcuts.append(down(x))
+            x = self.pool(shortcuts[-1])
         x = self.bottom(x)
-        for up, merge, shortcut in zip(self.up, self.merge, reversed(seen), strict=True):
+        for up, merge, shortcut in zip(self.up, self.merge, reversed(shortcuts), strict=True):
             x = merge(torch.cat((shortcut, up(x)), dim=1))
         logits: Tensor = self.head(x)
         return logits

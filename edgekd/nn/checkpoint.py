@@ -54,21 +54,21 @@ def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
     notes: list[str] = []
     content, origin = tensors.read(path), "the network that the checkpoint was saved from"
     if isinstance(content, Mapping) and content.keys() >= blueprint.PARTS:
-        found = dict(content["weights"])
-        blueprint.resize(model, content["resized"], found)
+        weights = dict(content["weights"])
+        blueprint.resize(model, content["resized"], weights)
         origin = f"{content['factory']!r} with the options {json.dumps(content['options'])}"
     else:
-        found = _without_prefix(_unwrap(content, path, notes), model, notes)
+        weights = _without_prefix(_unwrap(content, path, notes), model, notes)
     expected = model.state_dict()
-    counters = [key for key in expected if key.endswith("num_batches_tracked") and key not in found]
+    counters = [key for key in expected if key.endswith("num_batches_tracked") and key not in weights]
     if counters:
         # Written before torch 0.4.1; only a batch norm without momentum reads them.
         notes.append(f"{len(counters)} batch counters were missing and start at 0")
-        found.update({key: expected[key] for key in counters})
+        weights.update({key: expected[key] for key in counters})
     if isinstance(model, Completing):
-        notes += model.complete(found)
-    _check(found, expected, path, origin)
-    model.load_state_dict(found)
+        notes += model.complete(weights)
+    _check(weights, expected, path, origin)
+    model.load_state_dict(weights)
     return notes
 
 
@@ -80,41 +80,41 @@ def _unwrap(content: Any, path: Path, notes: list[str]) -> dict[str, Tensor]:
             break
         notes.append(f"the weights were taken from {wrapped!r} inside the checkpoint")
         content = content[wrapped]
-    found = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
-    if not found:
+    weights = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
+    if not weights:
         held = ", ".join(map(str, list(content)[:NAMED])) if isinstance(content, Mapping) else type(content).__name__
         raise ModelError(f"{path} holds no weights, but {held}", "torch.save(model.state_dict(), …)")
-    return found
+    return weights
 
 
-def _without_prefix(found: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
+def _without_prefix(weights: dict[str, Tensor], model: nn.Module, notes: list[str]) -> dict[str, Tensor]:
     expected = model.state_dict()
-    while not any(key in expected for key in found):
-        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in found)), None)
+    while not any(key in expected for key in weights):
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in weights)), None)
         if prefix is None:
             break
         notes.append(f"the prefix {prefix!r} was taken off its keys")
-        found = {key.removeprefix(prefix): value for key, value in found.items()}
-    return found
+        weights = {key.removeprefix(prefix): value for key, value in weights.items()}
+    return weights
 
 
-def _check(found: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, origin: str) -> None:
-    missing = [key for key in expected if key not in found]
-    unexpected = [key for key in found if key not in expected]
+def _check(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: Path, origin: str) -> None:
+    missing = [key for key in expected if key not in weights]
+    unexpected = [key for key in weights if key not in expected]
     if missing or unexpected:
         parts = [f"lacks {_list(missing)}"] * bool(missing) + [f"has {_list(unexpected)}"] * bool(unexpected)
         raise ModelError(
             f"{path} does not fit the model: it {' and '.join(parts)}",
             f"teacher.model, or student.model, must be {origin}",
         )
-    misshapen = [key for key in expected if found[key].shape != expected[key].shape]
+    misshapen = [key for key in expected if weights[key].shape != expected[key].shape]
     if misshapen:
-        told = [f"{k} {tuple(found[k].shape)} instead of {tuple(expected[k].shape)}" for k in misshapen]
+        shapes = [f"{k} {tuple(weights[k].shape)} instead of {tuple(expected[k].shape)}" for k in misshapen]
         raise ModelError(
-            f"{path} does not fit the model: it has {_list(told)}",
+            f"{path} does not fit the model: it has {_list(shapes)}",
             "another number of classes, width or input? Set the model's options to those it was trained with",
         )
-    broken = [key for key, value in found.items() if not torch.isfinite(value).all()]
+    broken = [key for key, value in weights.items() if not torch.isfinite(value).all()]
     if broken:
         raise ModelError(f"{path} holds values that are not finite in {_list(broken)}", "train it again")
 

@@ -61,16 +61,16 @@ class Networks:
     classes: int
     samples: int
 
-    def pairs(self, asked: Sequence[str] | None, who: str, rank: int | None = None) -> tuple[Pair, ...]:
+    def pairs(self, names: Sequence[str] | None, who: str, rank: int | None = None) -> tuple[Pair, ...]:
         """The layers that were asked for, or else those of `stages`, matched by resolution or by depth.
 
         Args:
-            asked: "name" where it is the same in both, or "student's:teacher's"; None chooses.
+            names: "name" where it is the same in both, or "student's:teacher's"; None chooses.
             who: how errors call the loss.
             rank: of the shapes that the loss can take: 3 for maps (C, H, W), 2 for sequences; None takes all.
         """
-        if asked:
-            pairs = tuple(self._named(text, who) for text in _texts(asked, who))
+        if names:
+            pairs = tuple(self._named(text, who) for text in _texts(names, who))
         else:
             student, teacher = stages(self.student), stages(self.teacher)
             pairs = _by_resolution(student, teacher) or _by_depth(student, teacher)
@@ -89,21 +89,21 @@ class Networks:
             )
         return pairs
 
-    def embeddings(self, asked: Sequence[str] | None, who: str) -> tuple[Pair, ...]:
+    def embeddings(self, names: Sequence[str] | None, who: str) -> tuple[Pair, ...]:
         """As `pairs`; without names, what each network's last layer is given: one vector a sample."""
-        if asked:
-            return self.pairs(asked, who)
+        if names:
+            return self.pairs(names, who)
         return (Pair(embedding(self.student, who), embedding(self.teacher, who)),)
 
-    def attentions(self, asked: Sequence[str] | None, who: str, query: str, key: str) -> tuple[tuple[Pair, Pair], ...]:
+    def attentions(self, names: Sequence[str] | None, who: str, query: str, key: str) -> tuple[tuple[Pair, Pair], ...]:
         """The queries and keys of self-attentions, matched by depth.
 
         Args:
-            asked: the attentions, "student's:teacher's"; None takes all of the student's.
+            names: the attentions, "student's:teacher's"; None takes all of the student's.
             query, key: the names of the two modules in an attention.
         """
-        if asked:
-            texts = [(ours, theirs or ours) for ours, _, theirs in (text.partition(":") for text in _texts(asked, who))]
+        if names:
+            texts = [(ours, theirs or ours) for ours, _, theirs in (text.partition(":") for text in _texts(names, who))]
             queries = tuple(self._named(f"{ours}.{query}:{theirs}.{query}", who) for ours, theirs in texts)
         else:
             queries = _by_depth(_queries(self.student, query, key), _queries(self.teacher, query, key))
@@ -133,16 +133,16 @@ def survey(model: nn.Module, example: Example) -> tuple[Layer, ...]:
 
     A module that runs more than once (a ReLU that is used everywhere) is left out: its name says too little.
     """
-    seen: list[Layer] = []
+    layers: list[Layer] = []
     hooks = []
     for name, module in model.named_modules():
         if not name:
             continue
 
-        def note(module: nn.Module, _: object, given: object, name: str = name) -> None:
-            found = tensor_of(given)
-            if found is not None and found.ndim >= 2 and len(found) == 2:
-                seen.append(Layer(name, type(module).__name__, tuple(found.shape[1:]), _heads(model, name)))
+        def note(module: nn.Module, _: object, inputs: object, name: str = name) -> None:
+            tensor = tensor_of(inputs)
+            if tensor is not None and tensor.ndim >= 2 and len(tensor) == 2:
+                layers.append(Layer(name, type(module).__name__, tuple(tensor.shape[1:]), _heads(model, name)))
 
         hooks.append(module.register_forward_hook(note))
     was_training = model.training
@@ -153,8 +153,8 @@ def survey(model: nn.Module, example: Example) -> tuple[Layer, ...]:
         model.train(was_training)
         for hook in hooks:
             hook.remove()
-    times = Counter(layer.name for layer in seen)
-    return tuple(layer for layer in seen if times[layer.name] == 1)
+    times = Counter(layer.name for layer in layers)
+    return tuple(layer for layer in layers if times[layer.name] == 1)
 
 
 def stages(layers: Sequence[Layer]) -> tuple[Layer, ...]:
@@ -187,9 +187,9 @@ def _heads(model: nn.Module, name: str) -> int | None:
     """As the closest of the modules around `name` tells."""
     while name := name.rpartition(".")[0]:
         around = model.get_submodule(name)
-        told = next((getattr(around, attribute) for attribute in HEADS if hasattr(around, attribute)), None)
-        if isinstance(told, int):
-            return told
+        heads = next((getattr(around, attribute) for attribute in HEADS if hasattr(around, attribute)), None)
+        if isinstance(heads, int):
+            return heads
     return None
 
 
@@ -203,12 +203,12 @@ def _queries(layers: Sequence[Layer], query: str, key: str) -> tuple[Layer, ...]
     )
 
 
-def _texts(asked: object, who: str) -> list[str]:
+def _texts(names: object, who: str) -> list[str]:
     """A single name may stand without its brackets."""
-    texts = [asked] if isinstance(asked, str) else asked
+    texts = [names] if isinstance(names, str) else names
     if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
         return list(texts)
-    raise ConfigError(f"loss {who!r}: layers = {asked!r} are no names", 'layers = ["STUDENT:TEACHER"]')
+    raise ConfigError(f"loss {who!r}: layers = {names!r} are no names", 'layers = ["STUDENT:TEACHER"]')
 
 
 def _is_leaf(layer: Layer, layers: Sequence[Layer]) -> bool:

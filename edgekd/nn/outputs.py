@@ -33,9 +33,9 @@ def answer(model: nn.Module, x: Tensor, layers: Sequence[str] = (), index: Tenso
         layers: modules whose outputs are wanted as features, by name.
         index: the samples' positions in the training split, to be handed on.
     """
-    with _watched(model, layers) as seen:
+    with _watched(model, layers) as watched:
         result = model(x)
-    features = {name: value.float() for name, value in seen.items()}
+    features = {name: value.float() for name, value in watched.items()}
     if isinstance(result, Outputs):
         return Outputs(result.logits.float(), {**result.features, **features}, index)
     if isinstance(result, Tensor):
@@ -58,7 +58,7 @@ def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
     shape = tuple(batch.x.shape[1:])
     try:
         with torch.no_grad():
-            found = answer(model, batch.x).logits
+            logits = answer(model, batch.x).logits
     except (RuntimeError, ValueError, TypeError, IndexError, AssertionError) as error:
         first_line = str(error).partition("\n")[0]
         raise ModelError(
@@ -66,39 +66,40 @@ def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
             "choose a model for such inputs, or mind its options",
         ) from error
     model.train(was_training)
-    wanted = (len(batch.y), len(splits.classes))
-    if tuple(found.shape) != wanted:
+    expected = (len(batch.y), len(splits.classes))
+    if tuple(logits.shape) != expected:
         raise ModelError(
-            f"{who} gives logits of shape {tuple(found.shape)}; the data has {wanted[1]} classes and asks for {wanted}",
-            f"give it the option classes = {wanted[1]}",
+            f"{who} gives logits of shape {tuple(logits.shape)}; the data has {expected[1]} classes and asks for "
+            f"{expected}",
+            f"give it the option classes = {expected[1]}",
         )
-    if not torch.isfinite(found).all():
+    if not torch.isfinite(logits).all():
         raise ModelError(f"{who} gives logits that are not finite", "mind its weights, and data.mean and data.std")
 
 
-def tensor_of(given: object) -> Tensor | None:
+def tensor_of(result: object) -> Tensor | None:
     """The tensor that a module gave, alone or first of several (as attention layers and recurrent ones give it)."""
-    if isinstance(given, tuple) and given:
-        given = given[0]
-    return given if isinstance(given, Tensor) else None
+    if isinstance(result, tuple) and result:
+        result = result[0]
+    return result if isinstance(result, Tensor) else None
 
 
 @contextmanager
 def _watched(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
     """Hooks live for one run alone, so that a network can be copied and saved as if nobody had looked inside."""
-    seen: dict[str, Tensor] = {}
+    outputs: dict[str, Tensor] = {}
 
     def keep(name: str) -> RemovableHandle:
-        def hook(module: nn.Module, given: object, result: object) -> None:
+        def hook(module: nn.Module, inputs: object, result: object) -> None:
             value = tensor_of(result)
             if value is not None:
-                seen[name] = value
+                outputs[name] = value
 
         return model.get_submodule(name).register_forward_hook(hook)
 
     hooks = [keep(name) for name in layers]
     try:
-        yield seen
+        yield outputs
     finally:
         for hook in hooks:
             hook.remove()

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from edgekd import catalog
+from edgekd.catalog.forms import STUDENT, delivered_files
 from edgekd.config import Config
 from edgekd.config.mistakes import sections
 from edgekd.config.parts import parts
@@ -45,7 +46,7 @@ STAGES = (
         "prune",
         reads=("data", "teacher", "answers", "distill"),
         settings=("prune", "distill.losses", "distill.combine", "data.augment"),
-        limited=("limits.size_bytes", "limits.flash_bytes", "limits.peak_ram_bytes"),
+        limited=("limits.size_bytes", "limits.flash_bytes", "limits.peak_ram_bytes", "export.formats"),
         fingerprints=(fingerprints.criterion,),
         trains=True,
     ),
@@ -71,7 +72,6 @@ STAGES = (
     ),
 )
 
-MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx", "student.pt")
 REPORTS = ("report.json", "report.md", "report.html")
 
 
@@ -138,7 +138,7 @@ def make(
                 for later in stages:
                     later.precheck(config, made["data"])
             if stage.name == "export" and processes.main:
-                deliver(made["export"], out, MODELS)
+                deliver(made["export"], out, tuple(delivered_files()))
         if processes.main:
             _mention_differences(artifacts, log)
             deliver(made["report"], out, REPORTS)
@@ -199,7 +199,7 @@ def _prove_writable(folder: Path) -> None:
 def _prove_kept(config: Config, out: Path) -> None:
     """A build that overwrote what it starts from would be another one when it is run again."""
     for section in (config.teacher, config.student):
-        if section.checkpoint is not None and section.checkpoint.resolve() == (out / "student.pt").resolve():
+        if section.checkpoint is not None and section.checkpoint.resolve() == (out / STUDENT).resolve():
             raise ConfigError(f"this build would overwrite its own checkpoint {section.checkpoint}", "--out ANOTHER")
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
+from edgekd.catalog.forms import delivered_files
 from edgekd.config import Config
 from edgekd.config.resolve import SettingsLike, configure
 from edgekd.disk import file_sha256, writing
 from edgekd.errors import ParityError, StoreError
-from edgekd.pipeline.build import MODELS, STAGES, folders
+from edgekd.pipeline.build import STAGES, folders
 from edgekd.pipeline.stage import Stage, recipe, scratch_folder, view
 from edgekd.pipeline.store import Store
 from edgekd.report import sentences
@@ -93,7 +94,7 @@ def _as_delivered(export: Path, out: Path, scratch: Path, again: str) -> tuple[P
     changed = []
     with writing(scratch):
         shutil.copytree(export, candidate)
-        for name in MODELS:
+        for name in delivered_files():
             if not (candidate / name).exists():
                 continue
             if not (out / name).is_file():

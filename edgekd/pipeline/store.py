@@ -16,9 +16,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edgekd.catalog.libraries import LIBRARIES, library_versions
 from edgekd.disk import file_sha256, sync, writing
 from edgekd.errors import StoreError
-from edgekd.pipeline.versions import LIBRARIES, library_versions, source_hash
+from edgekd.pipeline.versions import source_hash
 
 HASH_AT_MOST = 64 * 2**20  # larger files are compared by size alone when they are reused
 RECORD, METRICS = "artifact.json", "metrics.json"

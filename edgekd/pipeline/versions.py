@@ -1,26 +1,8 @@
-"""What results depend on besides their settings: the versions of libraries, and edgekd's own source."""
+"""The version of edgekd's own source, as a hash: results depend on it besides settings and libraries."""
 
 import hashlib
-import importlib.metadata
 from functools import cache
 from pathlib import Path
-
-LIBRARIES = (
-    "edgekd", "torch", "numpy", "onnx", "onnxruntime", "ai-edge-litert", "flatbuffers", "torch-pruning",
-    "lightning-fabric", "scikit-learn",
-)  # fmt: skip
-
-
-@cache
-def library_versions() -> dict[str, str]:
-    """Of the libraries that results depend on; what is not installed is left out."""
-    versions = {}
-    for name in LIBRARIES:
-        try:
-            versions[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions
 
 
 @cache

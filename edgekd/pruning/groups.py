@@ -86,7 +86,7 @@ def find(model: nn.Module, example: Example) -> Channels:
     A group is also left out, with a note, where Torch-Pruning's description of it is wrong (it takes a channel pad for
     an element-wise operator), or where the cut network would not run.
     """
-    found: list[Group] = []
+    groups: list[Group] = []
     notes: list[str] = []
     for group in _trace(model, example):
         if _gives_the_output(group):
@@ -94,17 +94,17 @@ def find(model: nn.Module, example: Example) -> Channels:
         if obstacle := _obstacle(group):
             notes.append(f"{name_of(group)} and the layers tied to it keep their channels: {obstacle}")
         elif width(group) > 1:
-            found.append(group)
-    runs = _runs_after_cutting(model, example, [name_of(group) for group in found])
+            groups.append(group)
+    runs = _runs_after_cutting(model, example, [name_of(group) for group in groups])
     if not runs:
-        able = [_runs_after_cutting(model, example, [name_of(group)]) for group in found]
+        able = [_runs_after_cutting(model, example, [name_of(group)]) for group in groups]
         notes += [
             f"{name_of(group)} and the layers tied to it keep their channels: the network does not run with fewer"
-            for group, runs_alone in zip(found, able, strict=True)
+            for group, runs_alone in zip(groups, able, strict=True)
             if not runs_alone
         ]
-        found = [group for group, runs_alone in zip(found, able, strict=True) if runs_alone]
-    return Channels(tuple(found), tuple(notes))
+        groups = [group for group, runs_alone in zip(groups, able, strict=True) if runs_alone]
+    return Channels(tuple(groups), tuple(notes))
 
 
 def cut(groups: Sequence[Group], kept: Sequence[Sequence[int]]) -> None:
@@ -141,7 +141,7 @@ def score(
 
 def _trace(model: nn.Module, example: Example) -> list[Group]:
     """All groups by Torch-Pruning, in its order; it follows autograd's graph, so parameters must ask for gradients."""
-    asked = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    required = {parameter: parameter.requires_grad for parameter in model.parameters()}
     model.eval()
     try:
         with torch.enable_grad(), warnings.catch_warnings():
@@ -160,7 +160,7 @@ def _trace(model: nn.Module, example: Example) -> list[Group]:
             f"Torch-Pruning can't follow {type(model).__name__}: {type(error).__name__}: {error}", NO_PRUNING
         ) from error
     finally:
-        for parameter, asks in asked.items():
+        for parameter, asks in required.items():
             parameter.requires_grad_(asks)
 
 

@@ -59,8 +59,8 @@ class SaliencyData:
         total = {parameter: torch.zeros_like(parameter) for parameter in parameters}
         for batch in chosen:
             with torch.enable_grad():
-                found = torch.autograd.grad(self.loss(batch), parameters, allow_unused=True)
-            for parameter, gradient in zip(parameters, found, strict=True):
+                gradients = torch.autograd.grad(self.loss(batch), parameters, allow_unused=True)
+            for parameter, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None:
                     total[parameter] += gradient / len(chosen)
         return total

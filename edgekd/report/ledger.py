@@ -2,22 +2,15 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from edgekd.catalog.formats import judged_format
+from edgekd.catalog.forms import FORMS, Form, exported_formats
 from edgekd.report import verdicts
 from edgekd.report.verdicts import Verdict
-from edgekd.results import Boundary, Measurements, Quantity, StageRow, accuracy_on
+from edgekd.results import Boundary, FormName, Measurements, Quantity, StageRow, accuracy_on
 
 Metrics = Mapping[str, Any]
-Row = Literal["teacher", "distilled", "pruned", "int8"]
-
-# The name of each row, and the name under which its stage and its figures stand in the other stages' metrics.
-ROWS: tuple[tuple[Row, str], ...] = (
-    ("teacher", "teacher"),
-    ("distilled", "distill"),
-    ("pruned", "prune"),
-    ("int8", "int8"),
-)
 
 
 def rows(
@@ -25,40 +18,36 @@ def rows(
 ) -> tuple[StageRow, ...]:
     """The four rows, with what each stage changed and whether that paid."""
     samples = int(metrics["data"]["test"])
-    accuracies: dict[Row, Quantity] = {
+    accuracies: dict[FormName, Quantity] = {
         "teacher": _teacher_accuracy(metrics["teacher"], samples),
         "distilled": _accuracy(metrics["distill"]["accuracy"], "the torch model", samples),
         "pruned": _accuracy(metrics["prune"]["accuracy"], "the torch model", samples),
         "int8": _int8_accuracy(metrics, boundaries, samples),
     }
-    parameters = {stage: _parameters(metrics, name) for stage, name in ROWS}
-    brought = metrics["teacher"].get("size_bytes")
-    sizes = {
-        stage: _size(stage, brought if name == "teacher" else None, name, parameters[stage], export)
-        for stage, name in ROWS
-    }
+    parameters = {form.name: _parameters(metrics, form) for form in FORMS}
+    sizes = {form.name: _size(metrics, form, parameters[form.name], export) for form in FORMS}
     judged = _verdicts(metrics, accuracies, sizes, measured, samples)
-    found: list[StageRow] = []
-    for stage, name in ROWS:
-        before = found[-1] if found else None
-        paid, because = judged[stage]
-        found.append(
+    ledger: list[StageRow] = []
+    for form in FORMS:
+        before = ledger[-1] if ledger else None
+        paid, because = judged[form.name]
+        score = accuracies[form.name]
+        change = difference(score, before.accuracy, f"{form.name} less {before.stage}") if before else None
+        ledger.append(
             StageRow(
-                stage=stage,
-                accuracy=accuracies[stage],
-                change=difference(accuracies[stage], before.accuracy, f"{stage} less {before.stage}")
-                if before
-                else None,
-                size=sizes[stage],
-                macs=_of_graph(metrics["export"], "macs", name, "MACs", "the captured graph"),
-                parameters=parameters[stage],
-                peak_ram=_of_graph(metrics["export"], "peak_ram_bytes", name, "B", "memory plan"),
-                latency_ratio=measured.stage_latency[stage],
+                stage=form.name,
+                accuracy=score,
+                change=change,
+                size=sizes[form.name],
+                macs=_of_graph(metrics["export"], "macs", form, "MACs", "the captured graph"),
+                parameters=parameters[form.name],
+                peak_ram=_of_graph(metrics["export"], "peak_ram_bytes", form, "B", "memory plan"),
+                latency_ratio=measured.stage_latency[form.name],
                 paid=paid,
                 because=because,
             )
         )
-    return tuple(found)
+    return tuple(ledger)
 
 
 def difference(one: Quantity, other: Quantity, source: str) -> Quantity:
@@ -70,12 +59,12 @@ def difference(one: Quantity, other: Quantity, source: str) -> Quantity:
 
 def _verdicts(
     metrics: Mapping[str, Metrics],
-    accuracies: Mapping[Row, Quantity],
-    sizes: Mapping[Row, Quantity],
+    accuracies: Mapping[FormName, Quantity],
+    sizes: Mapping[FormName, Quantity],
     measured: Measurements,
     samples: int,
-) -> dict[Row, Verdict]:
-    distilled, pruned, int8 = (_value(accuracies[stage]) for stage, _ in ROWS[1:])
+) -> dict[FormName, Verdict]:
+    distilled, pruned, int8 = (_value(accuracies[form.name]) for form in FORMS[1:])
     macs = metrics["export"]["macs"]
     ratios = {row.file: row.ratio_to_float for row in measured.latencies if row.ratio_to_float is not None}
     shipped, unknown = sizes["int8"].source, Quantity(unit="x", remedy="its float baseline was not timed")
@@ -91,7 +80,7 @@ def _verdicts(
         ),
         "pruned": verdicts.pruned(
             skipped=bool(metrics["prune"].get("skipped")),
-            macs_ratio=macs["prune"] / macs["distill"] if macs.get("prune") and macs.get("distill") else None,
+            macs_ratio=macs["pruned"] / macs["distilled"] if macs.get("pruned") and macs.get("distilled") else None,
             size_ratio=_value(sizes["pruned"]) / _value(sizes["distilled"]),
             change=pruned - distilled,
             samples_error=verdicts.difference_error(pruned, distilled, samples),
@@ -145,35 +134,35 @@ def _int8_accuracy(metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary
     return _accuracy(metrics["quantize"]["accuracy"], "the trained simulation", samples)
 
 
-def _size(stage: str, brought: int | None, name: str, parameters: Quantity, export: Path) -> Quantity:
-    """Of the stage's file in the format that the target runs, or of its weights where it has none."""
-    kind = next(kind for kind in ("tflite", "onnx") if (export / f"model.{kind}").is_file())
-    files = {"pruned": f"model_float.{kind}", "int8": f"model.{kind}"}
-    file = files.get(stage, f"stages/{name}.{kind}")
+def _size(metrics: Mapping[str, Metrics], form: Form, parameters: Quantity, export: Path) -> Quantity:
+    """Of the form's file in the format that the limits are held to, or of its weights where it has none."""
+    file = form.file(judged_format(exported_formats(export)))
     if (export / file).is_file():
         return Quantity(value=(export / file).stat().st_size, unit="B", origin="counted", source=file)
-    if brought is not None:
-        return Quantity(value=brought, unit="B", origin="counted", source="the file that was brought along")
+    external = metrics[form.stage].get("size_bytes")
+    if external is not None:
+        return Quantity(value=external, unit="B", origin="counted", source="the file that was brought along")
     if parameters.value is None:
         return Quantity(unit="B", remedy="teacher.file or a torch model: there is nothing here to weigh")
     source = "4 bytes for each parameter: it has no file"
     return Quantity(value=4 * _value(parameters), unit="B", origin="counted", source=source)
 
 
-def _parameters(metrics: Mapping[str, Metrics], name: str) -> Quantity:
+def _parameters(metrics: Mapping[str, Metrics], form: Form) -> Quantity:
     """Of the captured graph, batch norm folded; of the torch model where its graph could not be captured."""
-    captured = metrics["export"]["parameters"].get(name)
+    captured = metrics["export"]["parameters"].get(form.name)
     if captured is not None:
         return Quantity(value=captured, unit="parameters", origin="counted", source="the captured graph")
-    if metrics[name]["parameters"] is None:
+    trained = metrics[form.stage]["parameters"]
+    if trained is None:
         return Quantity(unit="parameters", remedy="a torch model: what comes from outside is not looked into")
-    return Quantity(value=metrics[name]["parameters"], unit="parameters", origin="counted", source="the torch model")
+    return Quantity(value=trained, unit="parameters", origin="counted", source="the torch model")
 
 
-def _of_graph(exported: Metrics, what: str, name: str, unit: str, source: str) -> Quantity:
-    value = (exported.get(what) or {}).get(name)
+def _of_graph(exported: Metrics, what: str, form: Form, unit: str, source: str) -> Quantity:
+    value = (exported.get(what) or {}).get(form.name)
     if value is None:
-        return Quantity(unit=unit, remedy=f"the {name}'s graph could not be captured: see the notes of export")
+        return Quantity(unit=unit, remedy=f"the {form.name} graph could not be captured: see the notes of export")
     return Quantity(value=value, unit=unit, origin="predicted" if source == "memory plan" else "counted", source=source)
 
 

@@ -1,18 +1,8 @@
 """The report's few sentences, worded once for the terminal, the Markdown and the HTML page."""
 
+from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES
 from edgekd.report.units import UNKNOWN, amount, text
 from edgekd.results import Boundary, LimitRow, Quantity, Report
-
-NAMES = {
-    "litert": "LiteRT",
-    "onnxruntime": "onnxruntime",
-    "tflite-micro": "TFLite Micro",
-    "litert-reference": "LiteRT's reference kernels",
-    "simulation": "trained simulation",
-    "reference (xnnpack)": "reference as XNNPACK",
-    "reference (tflm)": "reference as TFLite Micro",
-    "reference (onnxruntime)": "reference as onnxruntime",
-}
 
 
 def title(report: Report) -> str:
@@ -22,7 +12,12 @@ def title(report: Report) -> str:
 
 def boundary_name(name: str) -> str:
     """A boundary's name with the runtimes written as their makers do."""
-    return NAMES.get(name, name)
+    if name == "simulation":
+        return "trained simulation"
+    if name in RUNTIMES:
+        return RUNTIMES[name].title
+    references = {f"reference ({mode})": f"reference as {rounding.title}" for mode, rounding in ROUNDINGS.items()}
+    return references.get(name, name)
 
 
 def parity(report: Report) -> str:

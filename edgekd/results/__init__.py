@@ -16,6 +16,7 @@ from edgekd.results.report import Report, schema
 from edgekd.results.rows import (
     Boundary,
     FileRow,
+    FormName,
     LatencyRow,
     LayerDifference,
     LimitRow,
@@ -26,7 +27,7 @@ from edgekd.results.rows import (
 from edgekd.results.task import TaskWords
 
 __all__ = [
-    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "LatencyRow",
+    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "FormName", "LatencyRow",
     "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Quantity", "Record",
     "Report", "Spread", "StageRow", "TaskWords", "accuracy_error",
     "accuracy_on", "schema",

@@ -4,11 +4,14 @@ from typing import Any, Literal
 
 from edgekd.results.quantity import Quantity, Record
 
+FormName = Literal["teacher", "distilled", "pruned", "int8"]
+"""The forms of the network, from the first to the one that is shipped."""
+
 
 class StageRow(Record):
     """What one stage did: a row of the ledger."""
 
-    stage: Literal["teacher", "distilled", "pruned", "int8"]
+    stage: FormName
 
     accuracy: Quantity
     """On the test set. For int8: of the integer reference, which the files reproduce."""
@@ -121,7 +124,7 @@ class Measurements(Record):
     operators: tuple[OperatorRow, ...]
     latencies: tuple[LatencyRow, ...]
 
-    stage_latency: dict[str, Quantity]
+    stage_latency: dict[FormName, Quantity]
     """For teacher, distilled, pruned and int8: time of one inference against the distilled student in float."""
 
     device_latency: Quantity

@@ -16,12 +16,12 @@ def stored_axes(content: bytes, role: str, ranks: list[int]) -> list[Axes]:
         ranks: how many axes each has, without the batch.
     """
     model = schema.Model.GetRootAs(content, 0)
-    told: dict[str, Axes] = {}
+    stored: dict[str, Axes] = {}
     for i in range(model.MetadataLength()):
         entry = model.Metadata(i)
         name = entry.Name().decode()
         if name.endswith("_axes"):
             text = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
-            told[name.removesuffix("_axes")] = tuple(json.loads(text))
+            stored[name.removesuffix("_axes")] = tuple(json.loads(text))
     usual = [(1, 2, 0) if rank == 3 else tuple(range(rank)) for rank in ranks]
-    return [told.get(f"{role}_{i}" if i else role, axes) for i, axes in enumerate(usual)]
+    return [stored.get(f"{role}_{i}" if i else role, axes) for i, axes in enumerate(usual)]

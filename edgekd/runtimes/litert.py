@@ -41,12 +41,12 @@ class LiteRTRunner:
                 f"{self.path.name} can't be read as TFLite: {str(error).strip()}",
                 "edgekd build, which writes the file anew",
             ) from error
-        taken, given = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         file = self.path.read_bytes()
-        self.inputs = tensor_infos(file, "input", [d["name"] for d in taken], taken)
-        self.outputs = tensor_infos(file, "output", [d["name"] for d in given], given)
+        self.inputs = tensor_infos(file, "input", [d["name"] for d in inputs], inputs)
+        self.outputs = tensor_infos(file, "output", [d["name"] for d in outputs], outputs)
         self.input, self.output = self.inputs[0], self.outputs[0]
-        self._taken, self._given = [d["index"] for d in taken], [d["index"] for d in given]
+        self._input_indices, self._output_indices = [d["index"] for d in inputs], [d["index"] for d in outputs]
         kind = "reference kernels" if reference else "default kernels (XNNPACK)"
         self.kernels = f"LiteRT {version('ai-edge-litert')} {kind}, {plural(threads, 'thread')}"
 
@@ -59,17 +59,17 @@ class LiteRTRunner:
         check_batches(x, self.inputs, self.path)
         results = tuple(np.empty((len(x[0]), *output.shape), output.dtype) for output in self.outputs)
         for position in range(len(x[0])):
-            for index, values in zip(self._taken, x, strict=True):
+            for index, values in zip(self._input_indices, x, strict=True):
                 self._interpreter.set_tensor(index, values[position : position + 1])
             self._interpreter.invoke()
-            for result, index in zip(results, self._given, strict=True):
+            for result, index in zip(results, self._output_indices, strict=True):
                 result[position] = self._interpreter.get_tensor(index)[0]
         return results
 
     def ready(self, *x: np.ndarray) -> Callable[[], object]:
         """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
         check_batches(x, self.inputs, self.path)
-        for index, values in zip(self._taken, x, strict=True):
+        for index, values in zip(self._input_indices, x, strict=True):
             self._interpreter.set_tensor(index, values)
         invoke: Callable[[], object] = self._interpreter.invoke
         return invoke

@@ -45,9 +45,9 @@ class OnnxRuntimeRunner:
                 f"{self.path.name} can't be read as ONNX: {str(error).splitlines()[0]}",
                 "edgekd build, which writes the file anew",
             ) from error
-        taken, given = self._session.get_inputs(), self._session.get_outputs()
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         metadata = self._session.get_modelmeta().custom_metadata_map
-        self.inputs, self.outputs = _infos(taken, "input", metadata), _infos(given, "output", metadata)
+        self.inputs, self.outputs = _infos(inputs, "input", metadata), _infos(outputs, "output", metadata)
         self.input, self.output = self.inputs[0], self.outputs[0]
         self.kernels = f"onnxruntime {onnxruntime.__version__} CPU kernels (exact on x64), {plural(threads, 'thread')}"
 

@@ -1,58 +1,19 @@
 """Bit for bit: a graph's file in a runtime against the integer reference in that runtime's mode, layer by layer.
 
-Kernel sets round differently, so exactness is always against one of them by name; `RUNTIMES` is the table.
+Kernel sets round differently, so exactness is always against one of them by name (`catalog.runtimes`).
 """
 
-import importlib.util
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from edgekd import catalog
-from edgekd.errors import MissingExtraError
+from edgekd.catalog.formats import format_module
+from edgekd.catalog.runtimes import Runtime, open_file
 from edgekd.graph import cost, integer
-from edgekd.graph.structure import Array, Graph, Mode
+from edgekd.graph.structure import Array, Graph
 from edgekd.results import LayerDifference
 from edgekd.runtimes.codes import from_file_codes, to_file_codes
-
-
-@dataclass(frozen=True)
-class Runtime:
-    """Something that runs files.
-
-    Attributes:
-        format: of the files.
-        runner: the catalog's name of it.
-        kernels: the mode of the integer reference that it is held against.
-        module: what has to be installed for it, as the import is called; `extra` is edgekd's extra that brings it.
-    """
-
-    title: str
-    format: str
-    runner: str
-    kernels: Mode
-    module: str
-    extra: str = ""
-
-
-RUNTIMES = {
-    "litert": Runtime("LiteRT", "tflite", "tflite", "xnnpack", "ai_edge_litert"),
-    "onnxruntime": Runtime("onnxruntime", "onnx", "onnx", "onnxruntime", "onnxruntime"),
-    "tflite-micro": Runtime("TFLite Micro", "tflite", "tflm", "tflm", "tflite_micro", "tflm"),
-    "litert-reference": Runtime(
-        "LiteRT's reference kernels", "tflite", "litert-reference", "litert-reference", "ai_edge_litert"
-    ),
-}
-
-
-def require(name: str) -> Runtime:
-    """A runtime that is installed; MissingExtraError otherwise."""
-    runtime = RUNTIMES[name]
-    if importlib.util.find_spec(runtime.module) is None:
-        raise MissingExtraError(f"{runtime.title} is not installed", f"pip install 'edgekd[{runtime.extra}]'")
-    return runtime
 
 
 class Session:
@@ -63,7 +24,7 @@ class Session:
     """
 
     def __init__(self, runtime: Runtime, path: Path) -> None:
-        self._runner = catalog.load("runner", runtime.runner)(path)
+        self._runner = open_file(runtime.opens, path)
         self.kernels: str = self._runner.kernels
 
     def run(self, *codes: Array) -> tuple[Array, ...]:
@@ -76,7 +37,7 @@ class Session:
 def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:
     """Codes of every output of the file that is written of a graph."""
     with tempfile.TemporaryDirectory() as folder:
-        path = catalog.load("exporter", runtime.format)(graph, Path(folder) / f"graph.{runtime.format}")
+        path = format_module(runtime.format).write(graph, Path(folder) / f"graph.{runtime.format}")
         return Session(runtime, path).run(*codes)
 
 
@@ -87,8 +48,8 @@ def layers(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[La
     return differences(graph, reference, dict(zip(shown, executed(runtime, graph.until(*shown), codes), strict=True)))
 
 
-def differences(graph: Graph, reference: dict[str, Array], found: dict[str, Array]) -> tuple[LayerDifference, ...]:
-    """One row for each operator whose output `found` has."""
+def differences(graph: Graph, reference: dict[str, Array], actual: dict[str, Array]) -> tuple[LayerDifference, ...]:
+    """One row for each operator whose output `actual` has."""
     return tuple(
         LayerDifference(
             layer=op.name,
@@ -98,8 +59,8 @@ def differences(graph: Graph, reference: dict[str, Array], found: dict[str, Arra
             largest_steps=int(steps.max(initial=0)),
         )
         for op in graph.operators
-        if op.output in found
-        for steps in [np.abs(found[op.output].astype(np.int32) - reference[op.output].astype(np.int32))]
+        if op.output in actual
+        for steps in [np.abs(actual[op.output].astype(np.int32) - reference[op.output].astype(np.int32))]
     )
 
 

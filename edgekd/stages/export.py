@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from edgekd import catalog
+from edgekd.catalog.formats import format_module, judged_format
+from edgekd.catalog.forms import DISTILLED, INT8, PRUNED, STUDENT, TEACHER, Form
 from edgekd.config import Config
 from edgekd.data.splits import Splits
 from edgekd.errors import ModelError, UnsupportedOperatorError
@@ -21,7 +22,7 @@ from edgekd.nn.checkpoint import untrained
 from edgekd.pruning.selection import narrowest
 from edgekd.quantization.prepare import without_boundaries
 
-VERSION = 5
+VERSION = 6
 
 
 def export(
@@ -33,14 +34,11 @@ def export(
     inputs: Preprocessing | None,
     input_dtype: DType = "int8",
 ) -> list[Path]:
-    """Write `folder`/`name`.tflite and .onnx, as far as `formats` asks for them; ONNX takes uint8 in any case."""
+    """Write `folder`/`name`.FORMAT for each of the formats."""
     folder.mkdir(parents=True, exist_ok=True)
-    written = []
-    for kind in formats:
-        asked = {"input_dtype": input_dtype} if kind == "tflite" else {}
-        path = folder / f"{name}.{kind}"
-        written.append(catalog.load("exporter", kind)(graph, path, labels, inputs, **asked))
-    return written
+    return [
+        format_module(kind).write(graph, folder / f"{name}.{kind}", labels, inputs, input_dtype) for kind in formats
+    ]
 
 
 def precheck(config: Config, data: Path) -> None:
@@ -55,7 +53,8 @@ def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     found = _weighed(config, student, splits)
     least = found
     if config.prune.criterion != "none":
-        least = weigh(narrowest(student, splits.example, config.prune.channel_multiple), splits.example)
+        narrow = narrowest(student, splits.example, config.prune.channel_multiple)
+        least = weigh(narrow, splits.example, formats=(judged_format(config.export.formats),))
     return {
         "operators": [f"{op.name} ({cost.describe(op)})" for op in found.graph.operators],
         "size_bytes": found.size_bytes,
@@ -72,41 +71,39 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     splits = Splits.load(read["data"])
     inputs = _preprocessing(splits)
     folded = _preprocessing(splits.seen_by(read["quantize"]))
-    graphs: dict[str, Graph | None] = {
-        "teacher": None,
-        "distill": _captured(read["distill"], splits),
-        "prune": without_boundaries(files.load(read["quantize"] / "float")),
-        "int8": files.load(read["quantize"] / "graph"),
+    graphs: dict[Form, Graph | None] = {
+        TEACHER: None,
+        DISTILLED: _captured(read["distill"], splits),
+        PRUNED: without_boundaries(files.load(read["quantize"] / "float")),
+        INT8: files.load(read["quantize"] / "graph"),
     }
     notes = []
     try:
-        graphs["teacher"] = _captured(read["teacher"], splits)
+        graphs[TEACHER] = _captured(read["teacher"], splits)
     except ModelError as error:
         notes.append(f"the teacher's float file is missing, so its latency is too: {error.what}")
-    places = {"teacher": ("stages", "teacher"), "distill": ("stages", "distill")}
-    places |= {"prune": ("", "model_float"), "int8": ("", "model")}
     written = [
         path
-        for stage, graph in graphs.items()
+        for form, graph in graphs.items()
         if graph is not None
         for path in export(
             graph,
-            out / places[stage][0],
-            places[stage][1],
+            out / form.folder,
+            form.stem,
             config.export.formats,
             splits.classes,
-            folded if stage in ("prune", "int8") else inputs,
+            folded if form in (PRUNED, INT8) else inputs,
             config.export.input_dtype,
         )
     ]
-    tensors.write(out / "student.pt", blueprint.as_checkpoint(read["prune"] / "model"))
+    tensors.write(out / STUDENT, blueprint.as_checkpoint(read["prune"] / "model"))
     return {
         "files": {str(path.relative_to(out)): path.stat().st_size for path in written},
-        "macs": {stage: cost.macs(graph) if graph else None for stage, graph in graphs.items()},
-        "parameters": {stage: cost.parameters(graph) if graph else None for stage, graph in graphs.items()},
+        "macs": {form.name: cost.macs(graph) if graph else None for form, graph in graphs.items()},
+        "parameters": {form.name: cost.parameters(graph) if graph else None for form, graph in graphs.items()},
         "peak_ram_bytes": {
-            stage: _peak_ram_bytes(graph, config.export.input_dtype) if graph else None
-            for stage, graph in graphs.items()
+            form.name: _peak_ram_bytes(graph, config.export.input_dtype) if graph else None
+            for form, graph in graphs.items()
         },
         "notes": notes,
     }

@@ -7,15 +7,17 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd.catalog.formats import judged_format
+from edgekd.catalog.forms import DISTILLED, FORMS, INT8, PRUNED, exported_formats
+from edgekd.catalog.runtimes import RUNTIMES, Runtime, host_runtime
 from edgekd.config import Config, Device
 from edgekd.devices import host as machine
 from edgekd.devices.latency import Latency, measure, ratio
 from edgekd.graph import cost, files
-from edgekd.results import LatencyRow, Measurements, Quantity
+from edgekd.results import FormName, LatencyRow, Measurements, Quantity
 from edgekd.training.progress import progress
 
 VERSION = 1
-FORMATS = ("tflite", "onnx")
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -27,10 +29,11 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         times = measure(timed, settings.rounds, settings.seconds, settings.threads, seed=config.seed, advance=advance)
     host = machine.describe()
     cpu = str(host["cpu"])
-    unmeasured = device_latency(config.device, stages["int8"].name)
+    file, runtime = device_file(config.device, export)
+    unmeasured = device_latency(file, runtime)
     result = Measurements(
         operators=cost.operators(files.load(read["quantize"] / "graph")),
-        latencies=(*latency_rows(export, times, cpu), device_row(config.device, stages["int8"].name, unmeasured)),
+        latencies=(*latency_rows(export, times, cpu), device_row(config.device, file, runtime, unmeasured)),
         stage_latency=stage_latency(stages, times, cpu),
         device_latency=unmeasured,
         machine=host,
@@ -42,20 +45,15 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     }
 
 
-def stage_files(export: Path) -> dict[str, Path]:
+def stage_files(export: Path) -> dict[FormName, Path]:
     """The file that stands for each row of the ledger, all in one format; some may be missing."""
-    kind = next(kind for kind in FORMATS if (export / f"model.{kind}").is_file())
-    return {
-        "teacher": export / "stages" / f"teacher.{kind}",
-        "distilled": export / "stages" / f"distill.{kind}",
-        "pruned": export / f"model_float.{kind}",
-        "int8": export / f"model.{kind}",
-    }
+    kind = judged_format(exported_formats(export))
+    return {form.name: export / form.file(kind) for form in FORMS}
 
 
-def to_time(export: Path, stages: Mapping[str, Path]) -> list[Path]:
+def to_time(export: Path, stages: Mapping[FormName, Path]) -> list[Path]:
     """The ledger's files, and int8 with its float baseline in every format that was exported."""
-    baselines = (export / f"{name}.{kind}" for kind in FORMATS for name in ("model_float", "model"))
+    baselines = (export / form.file(kind) for kind in exported_formats(export) for form in (PRUNED, INT8))
     return [file for file in dict.fromkeys((*stages.values(), *baselines)) if file.is_file()]
 
 
@@ -64,7 +62,7 @@ def latency_rows(export: Path, times: Sequence[Latency], cpu: str) -> tuple[Late
     by_file = {time.file: time for time in times}
     rows = []
     for time in times:
-        baseline = by_file.get(time.file.with_stem("model_float")) if time.file.stem == "model" else None
+        baseline = by_file.get(time.file.with_stem(PRUNED.stem)) if time.file.stem == INT8.stem else None
         rows.append(
             LatencyRow(
                 file=time.file.relative_to(export).as_posix(),
@@ -91,31 +89,34 @@ def ratio_figure(time: Latency, other: Latency, cpu: str) -> Quantity:
     return Quantity(value=value, unit="x", origin="measured-host", source=source, error=error)
 
 
-def stage_latency(stages: Mapping[str, Path], times: Sequence[Latency], cpu: str) -> dict[str, Quantity]:
+def stage_latency(stages: Mapping[FormName, Path], times: Sequence[Latency], cpu: str) -> dict[FormName, Quantity]:
     """Each stage's time against the distilled student's; an empty figure where a file is missing."""
     by_file = {time.file: time for time in times}
-    distilled = by_file.get(stages["distilled"])
-    figures = {}
+    distilled = by_file.get(stages[DISTILLED.name])
+    figures: dict[FormName, Quantity] = {}
     for stage, file in stages.items():
         if file in by_file and distilled:
             figures[stage] = ratio_figure(by_file[file], distilled, cpu)
         else:
-            missing = file if file not in by_file else stages["distilled"]
+            missing = file if file not in by_file else stages[DISTILLED.name]
             figures[stage] = Quantity(unit="x", remedy=f"{missing.name} could not be written: see the notes of export")
     return figures
 
 
-def device_latency(device: Device, file: str) -> Quantity:
+def device_file(device: Device, export: Path) -> tuple[str, Runtime]:
+    """(int8 file, runtime) on the device: its own runtime's, or those of the first format that was exported."""
+    exported, runtime = exported_formats(export), RUNTIMES[device.runtime]
+    if runtime.format in exported:
+        return INT8.file(runtime.format), runtime
+    kind = judged_format(exported)
+    return INT8.file(kind), host_runtime(kind)
+
+
+def device_latency(file: str, runtime: Runtime) -> Quantity:
     """Empty: this version measures no device, and a host's time is not one's."""
-    if "micro" in device.runtime.lower():
-        how = f"time one inference of {file} in your firmware under {device.runtime}"
-    elif file.endswith(".tflite"):
-        how = f"copy {file} there and run LiteRT's benchmark_model --graph={file} --num_threads=1"
-    else:
-        how = f"copy {file} there and time it under {device.runtime}"
-    return Quantity(unit="ms", remedy=f"edgekd does not measure devices yet: {how}")
+    return Quantity(unit="ms", remedy=f"edgekd does not measure devices yet: {runtime.on_device.format(file=file)}")
 
 
-def device_row(device: Device, file: str, latency: Quantity) -> LatencyRow:
+def device_row(device: Device, file: str, runtime: Runtime, latency: Quantity) -> LatencyRow:
     """The row that waits for the device."""
-    return LatencyRow(file=file, runtime=f"{device.runtime} on {device.title or device.name}", latency=latency)
+    return LatencyRow(file=file, runtime=f"{runtime.title} on {device.title or device.name}", latency=latency)

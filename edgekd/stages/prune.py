@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from edgekd import catalog
+from edgekd.catalog.formats import judged_format
 from edgekd.config import Augment, Compute, Config, Limits, Prune
 from edgekd.data.batches import Batch, Views
 from edgekd.data.splits import Splits
@@ -172,7 +173,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             compute=config.compute,
             augment=config.data.augment,
             views=views_of(answers),
-            budget=_budget(config.limits, splits) if settings.until == "limits" else None,
+            budget=_budget(config.limits, splits, config.export.formats) if settings.until == "limits" else None,
             resume=_finished(out),
             checkpoint=out / "recovery.ckpt",
             after_step=lambda so_far: _set_aside(so_far, plan, out),
@@ -206,7 +207,7 @@ def _fresh_loss(config: Config) -> nn.Module:
         return response_loss(config.distill.losses)
 
 
-def _budget(limits: Limits, splits: Splits) -> Budget:
+def _budget(limits: Limits, splits: Splits, formats: tuple[str, ...]) -> Budget:
     """Size and RAM as the exporter and the memory plan will have them, against the target's limits."""
     forecasts = {
         "size_bytes": lambda found: found.size_bytes,
@@ -221,7 +222,7 @@ def _budget(limits: Limits, splits: Splits) -> Budget:
         )
 
     def misses(model: nn.Module) -> list[Miss]:
-        found = forecast(model, splits.example, splits.classes)
+        found = forecast(model, splits.example, splits.classes, (judged_format(formats),))
         reached = {name: int(forecasts[name](found)) for name in allowed}
         return [Miss(name, allowed[name], reached[name]) for name in allowed if reached[name] > allowed[name]]
 

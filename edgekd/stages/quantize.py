@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from edgekd.catalog.formats import kernels_for
 from edgekd.config import Config, Quantize
 from edgekd.data.batches import converted, normalise
 from edgekd.data.splits import Splits
@@ -15,7 +16,7 @@ from edgekd.distillation.losses.total import response_loss
 from edgekd.distillation.teachers.answers import views_of
 from edgekd.distillation.teachers.load import open_teacher
 from edgekd.graph import files
-from edgekd.graph.structure import Graph, kernels_for
+from edgekd.graph.structure import Graph
 from edgekd.nn import blueprint
 from edgekd.quantization import inputs
 from edgekd.quantization.islands import RealPart, real_part

@@ -8,13 +8,14 @@ import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from pydantic import TypeAdapter
 
 from edgekd import __version__
+from edgekd.catalog.forms import delivered_files
+from edgekd.catalog.libraries import library_versions
 from edgekd.config import Config
 from edgekd.disk import file_sha256
 from edgekd.report import ledger, limits
@@ -26,23 +27,6 @@ from edgekd.results import Boundary, Distillation, FileRow, Measurements, Report
 __all__ = ["compose", "html", "markdown", "run", "summary"]
 
 VERSION = 1
-LIBRARIES = (
-    "torch",
-    "numpy",
-    "onnx",
-    "onnxruntime",
-    "ai-edge-litert",
-    "torch-pruning",
-    "lightning-fabric",
-    "scikit-learn",
-)
-FILES = {
-    "model.tflite": "int8, for LiteRT and TFLite Micro",
-    "model.onnx": "int8 (QDQ, uint8 activations), for onnxruntime",
-    "model_float.tflite": "the pruned student in float, as a baseline",
-    "model_float.onnx": "the pruned student in float, as a baseline",
-    "student.pt": "the pruned student in torch, before int8; student.checkpoint takes it",
-}
 DATA_FIELDS = ("train", "validation", "test", "classes", "input_shape")
 TRAINING_FIELDS = (
     "processes",
@@ -116,13 +100,13 @@ def compose(
         notes=tuple(f"{stage}: {note}" for stage, found in metrics.items() for note in found.get("notes") or ()),
         training={stage: training for stage, found in metrics.items() if (training := _training(found))},
         machine=measured.machine,
-        versions={"python": sys.version.split()[0], **{name: _version(name) for name in LIBRARIES}},
+        versions={"python": sys.version.split()[0], **_libraries()},
     )
 
 
 def file_rows(export: Path) -> tuple[FileRow, ...]:
     """The files that a build hands out."""
-    present = [(export / name, what) for name, what in FILES.items() if (export / name).is_file()]
+    present = [(export / name, what) for name, what in delivered_files().items() if (export / name).is_file()]
     return tuple(
         FileRow(path=file.name, size_bytes=file.stat().st_size, sha256=file_sha256(file), what=what)
         for file, what in present
@@ -159,8 +143,6 @@ def _shorten(argument: str) -> str:
     return f"{name}{equals}…/{Path(value).name}" if value.startswith(("/", "~")) else argument
 
 
-def _version(name: str) -> str:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return "not installed"
+def _libraries() -> dict[str, str]:
+    """Library -> version, without edgekd, whose version has a field of its own."""
+    return {name: version for name, version in library_versions().items() if name != "edgekd"}

@@ -14,28 +14,25 @@ from typing import Any
 import numpy as np
 import torch
 
+from edgekd.catalog.formats import kernels_for
+from edgekd.catalog.forms import DISTILLED, INT8, PRUNED, TEACHER
+from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES, Runtime, require
 from edgekd.config import Config, Verify
 from edgekd.data.batches import normalise
 from edgekd.data.splits import Splits
 from edgekd.distillation.teachers.load import logits_on
 from edgekd.graph import files, integer
 from edgekd.graph.ops import Dequantize
-from edgekd.graph.structure import Array, Graph, Kernels, Mode, kernels_for
+from edgekd.graph.structure import Array, Graph, Kernels, Mode
 from edgekd.nn import blueprint
 from edgekd.quantization.simulate import Simulation
 from edgekd.results import Boundary, Quantity
-from edgekd.runtimes.parity import RUNTIMES, Runtime, Session, codes_of_operators, differences, layers, require
+from edgekd.runtimes.parity import Session, codes_of_operators, differences, layers
 from edgekd.training.evaluate import accuracy, logits
 from edgekd.training.progress import progress
 
 VERSION = 3
 
-ROUNDING = {
-    "xnnpack": "integer accumulation, float32 rescaling half to even, fixed-point ADD",
-    "tflm": "integer accumulation, fixed-point rescaling with gemmlowp's two roundings",
-    "litert-reference": "as tflm, but for linear layers, which round once, half away from zero",
-    "onnxruntime": "integer accumulation, float32 rescaling half to even, ADD by float32 fused multiply-adds (x86)",
-}
 BATCH = 256
 
 
@@ -137,15 +134,16 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     floats = []
     told = logits_on(read["teacher"], splits, "test", config.distill.combine)
     if told is not None:
-        floats.append(Answers("teacher", told, "torch, float32" if (read["teacher"] / "model").is_dir() else ""))
-    for name, stage in (("distilled", "distill"), ("pruned", "prune")):
-        model, _ = blueprint.load(read[stage] / "model")
-        floats.append(Answers(name, logits(model, splits.test, splits, title=f"verify: {name}"), "torch, float32"))
+        floats.append(Answers(TEACHER.name, told, "torch, float32" if (read["teacher"] / "model").is_dir() else ""))
+    for form in (DISTILLED, PRUNED):
+        model, _ = blueprint.load(read[form.stage] / "model")
+        answers = logits(model, splits.test, splits, title=f"verify: {form.name}")
+        floats.append(Answers(form.name, answers, "torch, float32"))
     rows = verify(
         floats,
         _simulation(read["quantize"], kernels_for(config.quantize.kernels, config.export.formats)),
         files.load(read["quantize"] / "graph"),
-        {kind: read["export"] / f"model.{kind}" for kind in config.export.formats},
+        {kind: read["export"] / INT8.file(kind) for kind in config.export.formats},
         splits.seen_by(read["quantize"]),
         config.verify,
     )
@@ -201,7 +199,7 @@ def _reference(graph: Graph, codes: Array, kernels: Mode) -> Answers:
         for start in range(0, len(codes), BATCH):
             parts.append(integer.run(graph, codes[start : start + BATCH], kernels=kernels))
             advance(len(parts[-1]), "")
-    return Answers(f"reference ({kernels})", np.concatenate(parts), f"NumPy, as {kernels}: {ROUNDING[kernels]}")
+    return Answers(f"reference ({kernels})", np.concatenate(parts), f"NumPy, as {kernels}: {ROUNDINGS[kernels].rule}")
 
 
 def _must_vary(row: Boundary, codes: Array) -> Boundary:

@@ -19,7 +19,7 @@ from edgekd.errors import ConfigError
 from edgekd.training import distributed
 from edgekd.training.evaluate import channels_last
 
-SMALL_BATCH = 2**14  # input numbers in a batch; the digits have a quarter of it (benchmarks/small_batches.py)
+SMALL_BATCH = 2**14  # input numbers in a batch; the digits have a quarter of it (benchmarks/claims/small_batches.py)
 
 
 def fabric(settings: Training, compute: Compute, unused: bool) -> Fabric:

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from support.commands import PATIENCE
 
 import edgekd
 from edgekd import cli
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError, OverBudgetError, ParityError, StoreError
 from edgekd.pipeline import build
 from edgekd.report import pages
@@ -165,11 +167,13 @@ def test_the_doctor_looks_at_runtimes_and_disk(capsys: pytest.CaptureFixture[str
 def test_the_doctor_fails_where_a_runtime_does_not_load(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from edgekd.cli import doctor
-
-    monkeypatch.setattr(doctor, "RUNTIMES", {"LiteRT": "no_such_runtime"})
+    for name, row in RUNTIMES.items():
+        monkeypatch.setitem(RUNTIMES, name, replace(row, package="no_such_runtime"))
     assert run("doctor") == 4
-    assert "try: pip install" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "fail  LiteRT       does not load: No module named 'no_such_runtime'" in shown
+    assert "try: pip install" in shown
+    assert "ok    TFLite Micro is not installed; pip install 'edgekd[tflm]' brings it" in shown
 
 
 def test_a_mistyped_command_exits_2() -> None:

@@ -71,6 +71,8 @@ def test_a_users_own_target_is_named_by_its_path() -> None:
         ("[settings.prun]\nkeep = 0.3", "can't set prun", "[settings.prune]"),
         ("[limits]\nsize = 1", "unknown setting limits.size (mine.toml)", "limits.size_bytes"),
         ("[device]\ncores = 0", "device.cores", "1"),
+        ("[device]\nruntime = 'LiteRT (XNNPACK)'", "'litert', 'onnxruntime'", 'device.runtime = "litert"'),
+        ("[device]\nruntime = 'TFLite Micro'", "'tflite-micro'", 'device.runtime = "tflite-micro"'),
         ("[device", "is not TOML", "mend"),
     ],
 )

@@ -5,13 +5,14 @@ import pytest
 import torch
 from torch import nn
 
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.formats import onnx, tflite
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
 from edgekd.graph.structure import Graph
 from edgekd.quantization.islands import with_islands
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import RUNTIMES, layers
+from edgekd.runtimes.parity import layers
 
 
 def network() -> nn.Module:

@@ -15,6 +15,7 @@ from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import number_types
 from support.networks import Everything, lived_in
 
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.formats import onnx, tflite
 from edgekd.formats.metadata import Preprocessing, RawCodes
 from edgekd.formats.tflite.task_metadata import IDENTIFIER, NAME
@@ -23,7 +24,7 @@ from edgekd.graph.capture import capture
 from edgekd.graph.structure import Graph, Quantization
 from edgekd.quantization.inputs import Normalisation, fold, of_pixels
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import RUNTIMES, Session
+from edgekd.runtimes.parity import Session
 
 TRAINED = Preprocessing(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LABELS = ("cat", "dög", *map(str, range(8)))

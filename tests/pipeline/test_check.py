@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.errors import MissingExtraError
 from edgekd.pipeline import check
-from edgekd.runtimes import parity
 
 
 def test_it_says_how_the_student_is_to_learn() -> None:
@@ -15,6 +15,6 @@ def test_it_says_how_the_student_is_to_learn() -> None:
 
 
 def test_a_runtime_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(parity.RUNTIMES, "litert", replace(parity.RUNTIMES["litert"], module="no_such_runtime"))
+    monkeypatch.setitem(RUNTIMES, "litert", replace(RUNTIMES["litert"], package="no_such_runtime"))
     with pytest.raises(MissingExtraError, match="LiteRT is not installed"):
         check.check("rpi4")

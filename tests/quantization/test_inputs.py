@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
+from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.graph import integer
 from edgekd.graph.capture import capture
 from edgekd.graph.ops import Conv2d, Linear
@@ -16,7 +17,7 @@ from edgekd.graph.structure import Graph
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization.inputs import Normalisation, View, fold, of_pixels, of_samples, resolves
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import RUNTIMES, layers
+from edgekd.runtimes.parity import layers
 
 RGB = Normalisation(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 3, 8, 8)).astype(np.uint8)

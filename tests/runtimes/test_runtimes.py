@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from support.exported import codes, image, linear, write
 
-from edgekd import catalog
+from edgekd.catalog.runtimes import host_runtime, open_file
 from edgekd.errors import ModelError
 
 KINDS = pytest.mark.parametrize("kind", ["tflite", "onnx"])
 
 
 def runner(path: Path):
-    return catalog.load("runner", path.suffix[1:])(path)
+    return open_file(host_runtime(path.suffix[1:]).opens, path)
 
 
 @KINDS

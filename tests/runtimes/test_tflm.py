@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from support.exported import codes, image, linear, write
 
-from edgekd import catalog
+from edgekd.catalog.runtimes import RUNTIMES, open_file
 from edgekd.errors import MissingExtraError, ModelError
 from edgekd.formats.tflite.packing import Code, Parts
 from edgekd.runtimes.tflm import TFLMRunner
@@ -31,12 +31,12 @@ def test_integer_codes_round_half_up_and_then_away_from_zero(tmp_path: Path) -> 
 def test_tensors_are_described_as_litert_describes_them(tmp_path: Path) -> None:
     for graph in (codes(), image()):
         path = write(graph, tmp_path, "tflite")
-        one, other = TFLMRunner(path), catalog.load("runner", "tflite")(path)
+        one, other = TFLMRunner(path), open_file(RUNTIMES["litert"].opens, path)
         assert one.inputs == other.inputs and one.outputs == other.outputs
 
 
 def test_litert_runs_its_reference_kernels_on_request(tmp_path: Path) -> None:
-    runner = catalog.load("runner", "litert-reference")(write(codes(), tmp_path, "tflite"))
+    runner = open_file(RUNTIMES["litert-reference"].opens, write(codes(), tmp_path, "tflite"))
     assert "reference kernels" in runner.kernels
     assert runner.run(np.array([[1, 0]], np.int8)).tolist() == [[4]]  # 0.5 away from zero; the default kernels say 3
 

@@ -143,8 +143,8 @@ def test_all_files_are_written_and_weighed(made):
     }
     for name, size in found["files"].items():
         assert (made["export"] / name).stat().st_size == size
-    assert found["macs"]["int8"] == found["macs"]["prune"] > 0
-    assert found["peak_ram_bytes"]["prune"] == pytest.approx(4 * found["peak_ram_bytes"]["int8"], rel=0.05)
+    assert found["macs"]["int8"] == found["macs"]["pruned"] > 0
+    assert found["peak_ram_bytes"]["pruned"] == pytest.approx(4 * found["peak_ram_bytes"]["int8"], rel=0.05)
 
 
 def test_a_teacher_that_can_not_be_captured_is_a_note(made, tmp_path):

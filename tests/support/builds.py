@@ -53,9 +53,9 @@ def metrics() -> dict[str, dict[str, Any]]:
         "prune": {"accuracy": 98.7, "parameters": 8_000, "skipped": False, "processes": 1, "notes": []},
         "quantize": {"accuracy": 98.6, "processes": 1, "notes": []},
         "export": {
-            "macs": {"teacher": 3_100_000, "distill": 900_000, "prune": 400_000, "int8": 400_000},
-            "parameters": {"teacher": 103_000, "distill": 15_000, "prune": 8_000, "int8": 8_000},
-            "peak_ram_bytes": {"teacher": 65_536, "distill": 32_768, "prune": 24_576, "int8": 6_144},
+            "macs": {"teacher": 3_100_000, "distilled": 900_000, "pruned": 400_000, "int8": 400_000},
+            "parameters": {"teacher": 103_000, "distilled": 15_000, "pruned": 8_000, "int8": 8_000},
+            "peak_ram_bytes": {"teacher": 65_536, "distilled": 32_768, "pruned": 24_576, "int8": 6_144},
             "notes": [],
         },
         "verify": {"passed": True},

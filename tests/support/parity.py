@@ -7,18 +7,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from edgekd.catalog import RUNNERS
+from edgekd.catalog import runtimes
+from edgekd.catalog.runtimes import Runtime
 from edgekd.graph import integer
 from edgekd.graph.capture import Example, capture
 from edgekd.graph.structure import Graph
 from edgekd.runtimes import parity
-from edgekd.runtimes.parity import Runtime, executed
+from edgekd.runtimes.parity import executed
 from support.networks import quantized
 
 RUNTIMES = {
-    name: runtime
-    for name, runtime in parity.RUNTIMES.items()
-    if find_spec(runtime.module) and runtime.runner in RUNNERS
+    name: runtime for name, runtime in runtimes.RUNTIMES.items() if find_spec(runtime.package.partition(".")[0])
 }
 
 

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from edgekd.catalog.runtimes import Runtime
 from edgekd.graph import fake_quant, integer
 from edgekd.graph.structure import Array, Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.runtimes import parity
-from edgekd.runtimes.parity import Runtime
 
 CODES = np.arange(-128, 128).astype(np.int8)
 PAIRS = np.stack(np.meshgrid(CODES, CODES)).reshape(2, 1, -1)

@@ -1,4 +1,4 @@
-"""CIFAR-10 (Krizhevsky, 2009), its "binary version": a label byte and 3 x 32 x 32 pixels per image."""
+"""CIFAR-10 in its binary version: a label byte and 3 x 32 x 32 pixels per image (Krizhevsky, 2009)."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""The files of the MNIST family (MNIST, Fashion-MNIST, KMNIST, ...): idx, gzipped or not."""
+"""The files of the MNIST family (MNIST, Fashion-MNIST, KMNIST): idx, gzipped or not."""
 
 import gzip
 import zlib

@@ -23,9 +23,9 @@ def images(
     """Images (N, channels, H, W), uint8; classes are the names of the folders, in order.
 
     Args:
-        size: [height, width], or one number for both; larger and smaller images are scaled to it. None: as they are.
+        size: [height, width], or one number for both, to which images are scaled; by default they stay as they are.
         channels: 3 for colour, 1 for grey.
-        test: share of each class set aside as the test part, the same for every seed, where there is no test folder.
+        test: share of each class that becomes the test part, the same for every seed, where there is no test folder.
     """
     if channels not in MODES:
         raise ConfigError(f"data.channels = {channels}: images have 1 channel or 3", "data.channels = 3")

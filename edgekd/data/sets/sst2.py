@@ -20,8 +20,8 @@ def sst2(root: Path | None = None, words: int = 8000, length: int = 32) -> dict[
 
     Args:
         root: the folder that holds SST-2, or SST-2 itself.
-        words: size of the vocabulary, the most frequent lower-case words of train.tsv; two of them are the padding and
-            whatever else there is.
+        words: size of the vocabulary, the most frequent lower-case words of train.tsv; two of them stand for
+            the padding and for all other words.
         length: tokens of an input.
     """
     if words < 3 or length < 1:

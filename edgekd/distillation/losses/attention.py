@@ -1,4 +1,5 @@
-"""Attention transfer: the student looks where the teacher looks (Zagoruyko and Komodakis, 2017)."""
+"""Attention transfer: the student's feature maps are strong where the teacher's are (Zagoruyko and Komodakis, 2017,
+arXiv:1612.03928)."""
 
 from collections.abc import Sequence
 
@@ -17,7 +18,7 @@ class AttentionTransfer(nn.Module):
 
     Args:
         layers: pairs of layers with maps (C, H, W), "student's:teacher's"; by default the last at each resolution.
-        power: of the activations; the paper's is 2.
+        power: exponent of the activations; the paper's is 2.
     """
 
     def __init__(self, layers: Sequence[str] | None = None, power: float = 2.0) -> None:

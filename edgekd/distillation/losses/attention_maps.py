@@ -1,4 +1,5 @@
-"""Attention maps: each token attends to the others as much as in the teacher (Jiao et al., 2020)."""
+"""Attention maps: each token attends to the others as much as in the teacher (TinyBERT: Jiao et al., 2020,
+arXiv:1909.10351)."""
 
 import math
 from collections.abc import Sequence
@@ -22,9 +23,9 @@ class AttentionMaps(nn.Module):
 
     Args:
         layers: pairs of attention modules, "student's:teacher's"; by default all of the student's, matched by depth.
-        student_heads, teacher_heads: for networks whose attention modules do not tell (by an attribute `heads`,
-            `num_heads`, `num_attention_heads` or `n_heads`).
-        query, key: how the two modules are called within an attention.
+        student_heads, teacher_heads: number of heads, where the attention modules do not have it as an attribute
+            `heads`, `num_heads`, `num_attention_heads` or `n_heads`.
+        query, key: names of the two modules within an attention.
     """
 
     def __init__(

@@ -1,4 +1,5 @@
-"""Correlation congruence: any two samples are as close, by a Gaussian kernel, as to the teacher (Peng et al., 2019)."""
+"""Correlation congruence: any two samples are as similar, by a Gaussian kernel, as they are to the teacher (Peng et
+al., 2019, arXiv:1904.01802)."""
 
 import math
 from collections.abc import Sequence
@@ -21,9 +22,9 @@ class CorrelationCongruence(nn.Module):
     weight: C differs by little, and the loss starts at about 0.05 for a ResNet-8 under a ResNet-56.
 
     Args:
-        layers: pairs of layers, "student's:teacher's"; by default what the classifiers are given.
-        gamma: of the kernel; large ones look at near neighbours alone.
-        order: of the expansion, 1 or more.
+        layers: pairs of layers, "student's:teacher's"; by default the inputs of the classifiers.
+        gamma: the kernel falls with gamma times the squared distance; where it is large, only near neighbours count.
+        order: order of the expansion, 1 or more.
     """
 
     def __init__(self, layers: Sequence[str] | None = None, gamma: float = 0.4, order: int = 2) -> None:

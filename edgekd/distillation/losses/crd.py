@@ -1,4 +1,5 @@
-"""Contrastive representations: the student's vector tells the teacher's of the same sample from others (Tian, 2020)."""
+"""Contrastive representation distillation: the student's vector of a sample tells the teacher's vector of the same
+sample from those of other samples (CRD: Tian et al., 2020, arXiv:1910.10699)."""
 
 import math
 from collections.abc import Sequence
@@ -33,10 +34,10 @@ class ContrastiveRepresentation(nn.Module):
     others what it put into its banks, so that they stay one.
 
     Args:
-        layers: one pair of layers, "student's:teacher's"; by default what the classifiers are given.
-        width: of the projections.
-        negatives: K; never more than there are training samples.
-        temperature: of the similarities, as in the authors' code.
+        layers: one pair of layers, "student's:teacher's"; by default the inputs of the classifiers.
+        width: width of the projections.
+        negatives: K, the number of negatives; never more than there are training samples.
+        temperature: temperature of the similarities, as in the authors' code.
         momentum: share of a bank's vector that stays when its sample is seen again.
     """
 

@@ -1,4 +1,5 @@
-"""Correlation in place of equality: what the student prefers, and in which samples, as the teacher (Huang, 2022)."""
+"""Correlated probabilities: the student's probabilities correlate with the teacher's, within a sample and within a
+class, and need not be equal to them (DIST: Huang et al., 2022, arXiv:2205.10536)."""
 
 from torch import Tensor, nn
 

@@ -1,4 +1,5 @@
-"""Decoupled distillation: how sure the teacher is, and what it sees beside the label, weighed apart (Zhao, 2022)."""
+"""Decoupled distillation: how sure the teacher is of the labelled class, and what it thinks of the other classes, have
+weights of their own (DKD: Zhao et al., 2022, arXiv:2203.08679)."""
 
 import torch
 from torch import Tensor, nn

@@ -1,4 +1,5 @@
-"""Embeddings: the student's table of token vectors is to be, through a learnt matrix, the teacher's (Jiao, 2020)."""
+"""Embeddings: the student's token vectors match the teacher's through a learnt matrix (TinyBERT: Jiao et al., 2020,
+arXiv:1909.10351)."""
 
 from collections.abc import Sequence
 
@@ -21,7 +22,7 @@ class Embeddings(nn.Module):
     it is a matrix of its own, and there is none where the networks are equally wide.
 
     Args:
-        layers: pairs of layers with sequences (length, width), "student's:teacher's".
+        layers: pairs of layers with sequences (length, width), "student's:teacher's"; by default the first embeddings.
     """
 
     def __init__(self, layers: Sequence[str] | None = None) -> None:

@@ -1,4 +1,5 @@
-"""The flow of the solution: how one stage's channels go with the next one's (FSP matrices; Yim et al., 2017)."""
+"""FSP matrices: the products between the channels of two consecutive stages match the teacher's (Yim et al., 2017, "A
+gift from knowledge distillation")."""
 
 from collections.abc import Sequence
 from itertools import pairwise

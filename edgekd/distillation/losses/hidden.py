@@ -1,4 +1,5 @@
-"""Hidden states: what a transformer's blocks give is to be, through a learnt matrix, what the teacher's give."""
+"""Hidden states: the outputs of the student's transformer blocks match the teacher's through a learnt matrix (TinyBERT:
+Jiao et al., 2020, arXiv:1909.10351)."""
 
 from collections.abc import Sequence
 
@@ -20,8 +21,8 @@ class HiddenStates(nn.Module):
     matrix W serves all layers, as there; where the networks are equally wide there is none.
 
     Args:
-        layers: pairs of layers with sequences (length, width), "student's:teacher's".
-        shared: one matrix for all layers; false gives each its own.
+        layers: pairs of layers with sequences (length, width), "student's:teacher's"; by default matched by depth.
+        shared: use one matrix for all layers; false gives each its own.
     """
 
     def __init__(self, layers: Sequence[str] | None = None, shared: bool = True) -> None:

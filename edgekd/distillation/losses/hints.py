@@ -1,4 +1,5 @@
-"""Hints: a layer of the student, through a learnt regressor, predicts one of the teacher's (Romero et al., 2015)."""
+"""Hints: a layer of the student predicts a layer of the teacher through a learnt regressor (FitNets: Romero et al.,
+2015, arXiv:1412.6550)."""
 
 from collections.abc import Sequence
 

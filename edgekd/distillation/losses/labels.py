@@ -1,4 +1,5 @@
-"""The labels alone: cross-entropy, for sums with losses that do not look at them."""
+"""Labels: cross-entropy with the labels, to be added to losses that do not look at them; labels may be smoothed
+(Szegedy et al., 2016, arXiv:1512.00567)."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F

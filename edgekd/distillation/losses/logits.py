@@ -1,4 +1,4 @@
-"""Soft targets: the student matches the teacher's softened class probabilities (Hinton et al., 2015)."""
+"""Soft targets: the student matches the teacher's softened probabilities (Hinton et al., 2015, arXiv:1503.02531)."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F

@@ -1,4 +1,5 @@
-"""Patient distillation: the student follows the teacher's sentence vectors through the layers (Sun et al., 2019)."""
+"""Patient distillation: the student's sentence vectors follow the teacher's through the layers (PKD: Sun et al., 2019,
+arXiv:1908.09355)."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -22,8 +23,8 @@ class PatientStates(nn.Module):
     last pair is left out, as there: the answers come from it anyway. Weights of 10 to 1000 are the paper's.
 
     Args:
-        layers: pairs of layers, "student's:teacher's".
-        vector: how a sequence is summed up: by the "mean" of its positions, or by its "first".
+        layers: pairs of layers, "student's:teacher's"; by default all but the last, matched by depth.
+        vector: what stands for a sequence: the "mean" of its positions, or the "first" of them.
     """
 
     def __init__(self, layers: Sequence[str] | None = None, vector: Literal["mean", "first"] = "mean") -> None:

@@ -1,4 +1,5 @@
-"""Relations between samples: their distances and angles are to be as the teacher's (RKD; Park et al., 2019)."""
+"""Relations between samples: the distances and angles between the student's vectors match the teacher's (RKD: Park et
+al., 2019, arXiv:1904.05068)."""
 
 from collections.abc import Sequence
 
@@ -20,7 +21,7 @@ class RelationalDistances(nn.Module):
     be of any widths: only relations are compared. Angles take N^3 numbers for a batch of N, and N^2 vectors.
 
     Args:
-        layers: pairs of layers, "student's:teacher's"; by default what the classifiers are given.
+        layers: pairs of layers, "student's:teacher's"; by default the inputs of the classifiers.
         distance: weight of the distances.
         angle: weight of the angles.
     """

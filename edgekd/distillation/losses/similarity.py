@@ -1,4 +1,5 @@
-"""Similarity preservation: samples alike to the teacher's layer are alike to the student's (Tung and Mori, 2019)."""
+"""Similarity preservation: samples that are similar in the teacher's layer are similar in the student's (Tung and Mori,
+2019, arXiv:1907.09682)."""
 
 from collections.abc import Sequence
 

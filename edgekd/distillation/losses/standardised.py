@@ -1,4 +1,5 @@
-"""Standardised logits: the student keeps to the teacher's order and proportions, at a scale of its own (Sun, 2024)."""
+"""Standardised logits: the student matches the teacher's logits after each sample's are standardised, at a scale of its
+own (Sun et al., 2024, arXiv:2403.01427)."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +19,7 @@ class StandardisedLogits(nn.Module):
     confidence: nothing tells it how far apart its logits should be.
 
     Args:
-        temperature: T; the paper's is 2.
+        temperature: T, the factor of each sample's standard deviation; the paper's is 2.
     """
 
     def __init__(self, temperature: float = 2.0) -> None:

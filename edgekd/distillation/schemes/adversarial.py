@@ -45,12 +45,14 @@ def adversarial(
 
     Args:
         data: "mixed" learns from the data too; "none" looks at no sample of it: an epoch is as many steps as it gives.
-        weight: of the disagreement.
-        every: steps of the student for each of the generator's; DFAD's is 5, and learnt less in as many on the digits.
+        weight: weight of the disagreement in the student's loss.
+        every: steps of the student for each step of the generator; DFAD has 5, with which the student learnt less of
+            the digits in the same number of steps.
         one_hot, balance: weights of the two terms; DAFL's for MNIST by default, 0 for DFAD alone.
-        statistics: weight of that last term: without it, images of MNIST's teacher were none that MNIST has.
-        learning_rate: of the generator, by an Adam of its own.
-        latent, width: numbers in its noise, and its channels.
+        statistics: weight of that last term; without it the images for MNIST's teacher did not look like MNIST's.
+        learning_rate: learning rate of the generator, which has an Adam of its own.
+        latent: length of the generator's noise.
+        width: channels of the generator.
     """
     if data not in ("mixed", "none") or every < 1 or weight <= 0:
         raise ConfigError(

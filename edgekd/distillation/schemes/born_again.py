@@ -25,10 +25,10 @@ def born_again(
     starts from weights of its own and trains for all epochs, so K generations cost K trainings; the last is kept.
 
     Args:
-        generations: K, in all.
-        first: what the first one learns from.
+        generations: K, the number of generations.
+        first: what the first generation learns from.
         ensemble: generation k learns from the mean of the probabilities of all that were before it, where the paper
-            averages its generations when they are used. Losses that look inside see the one before it.
+            averages its generations when they are used. Losses that compare layers look at the one before it.
     """
     if generations < 1 or first not in ("teacher", "labels"):
         raise ConfigError(

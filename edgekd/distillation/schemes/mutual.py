@@ -25,10 +25,10 @@ def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_
     the best one of several, for which it would have to be chosen.
 
     Args:
-        peers: K, the student among them.
+        peers: K, the number of networks, the student among them.
         temperature: softens what peers compare; the paper's is 1.
         with_teacher: peers also learn from the teacher: `distill.losses` take the place of the cross-entropy, and each
-            peer has adapters of its own. Without, teacher and losses are left aside.
+            peer has adapters of its own. Otherwise neither the teacher nor the losses are used.
     """
     if peers < 2 or temperature <= 0:
         raise ConfigError(

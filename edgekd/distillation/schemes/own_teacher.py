@@ -1,5 +1,5 @@
-"""Be your own teacher: the deepest layers of a student teach classifiers that stand at its intermediate depths
-(Zhang et al., 2019, arXiv:1905.08094), which look through attention (SCAN: Zhang et al., 2019, arXiv:1906.03951)."""
+"""Self-distillation: the deepest layers of a student teach classifiers that stand at its intermediate depths and look
+through attention (Zhang et al., 2019, arXiv:1905.08094; SCAN: Zhang et al., 2019, arXiv:1906.03951)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -37,8 +37,8 @@ def own_teacher(
     validation split stand in the report.
 
     Args:
-        layers: where the heads stand, by name; None takes the last at each resolution, or each repeated block, but for
-            the deepest, which teaches.
+        layers: names of the layers where the heads stand; by default the last at each resolution, or each repeated
+            block, except the deepest, which teaches.
         soft: share of what a head learns from the deepest classifier, in [0, 1].
         hint: weight of the distance to the deepest features.
         temperature: softens what is compared.

@@ -35,8 +35,8 @@ def robust(
 
     Args:
         eps: how far inputs are moved, in raw units: of a pixel's 255 steps.
-        steps: of the attack, from a random start nearby.
-        step: of each, as a share of eps.
+        steps: steps of the attack, which starts at random nearby.
+        step: size of each step, as a share of eps.
         clean: share of the loss on inputs as they are, in [0, 1].
     """
     teacher, loss = run.required_teacher("robust")

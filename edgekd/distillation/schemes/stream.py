@@ -29,8 +29,8 @@ def stream(run: DistillationRun, windows: int = 20, teacher_learns: bool = True)
     what is kept.
 
     Args:
-        windows: into which the stream is cut.
-        teacher_learns: False leaves the teacher as it came, for comparison.
+        windows: number of windows that the stream is cut into.
+        teacher_learns: false leaves the teacher as it is, for comparison.
     """
     _, loss = run.required_teacher("stream")
     batch_size, samples = run.settings.batch_size, len(run.splits.train)

@@ -11,7 +11,7 @@ from pathlib import Path
 from onnx import helper
 
 from edgekd.errors import UnsupportedOperatorError
-from edgekd.formats.metadata import FileInput, Preprocessing, describe
+from edgekd.formats.metadata import DType, FileInput, Preprocessing, describe
 from edgekd.formats.onnx import elementwise, islands, movement, pooling, resize, sequence, tables, weighted
 from edgekd.formats.onnx.model import OnnxFile, Writer
 from edgekd.graph.structure import Graph, Operator
@@ -25,8 +25,17 @@ RUN = 'from onnxruntime import InferenceSession; answer = InferenceSession(path)
 """Of a file with one input and one output; `{}` is a sample, `%s` the input."""
 
 
-def write(graph: Graph, path: Path, labels: Sequence[str] = (), preprocessing: Preprocessing | None = None) -> Path:
-    """Write `graph` to `path` with a free batch; the input and output of a quantised graph are uint8.
+def write(
+    graph: Graph,
+    path: Path,
+    labels: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    input_dtype: DType = "uint8",
+) -> Path:
+    """Write `graph` to `path` with a free batch.
+
+    Args:
+        input_dtype: whatever it is, the input and output of a quantised graph are uint8 in ONNX.
 
     Raises:
         UnsupportedOperatorError: naming the operator that has no ONNX form here.

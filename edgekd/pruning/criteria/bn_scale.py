@@ -1,4 +1,5 @@
-"""Batch-norm scale: channels that batch norm scales towards zero matter least (Liu et al., network slimming, 2017)."""
+"""Batch-norm scale: channels that batch norm scales towards zero matter least (network slimming: Liu et al., 2017,
+arXiv:1708.06519)."""
 
 import torch
 from torch import Tensor

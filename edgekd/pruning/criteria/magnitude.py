@@ -1,4 +1,5 @@
-"""Magnitude: channels whose weights are small matter least (Li et al., 2017; Fang et al., 2023)."""
+"""Magnitude: channels whose weights are small matter least (Li et al., 2017, arXiv:1608.08710; DepGraph: Fang et al.,
+2023, arXiv:2301.12900)."""
 
 import torch
 from torch import Tensor
@@ -15,7 +16,7 @@ def magnitude(
     """(sum |w|^norm)^(1/norm) over the weights that would go with a channel: (channels,).
 
     Args:
-        norm: 2 by default; Li et al. used 1.
+        norm: order of the norm; Li et al. used 1.
         coupled: count the weights that read the channel too, in every layer of the group (Fang et al.); otherwise only
             the filters that make it (Li et al.).
         normalise: divide by the group's mean, so that groups of different sizes can be ranked together (Fang et al.).

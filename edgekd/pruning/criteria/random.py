@@ -1,4 +1,4 @@
-"""Random scores: the yardstick that every other criterion has to beat."""
+"""Random scores: the baseline that every other criterion has to beat."""
 
 import hashlib
 

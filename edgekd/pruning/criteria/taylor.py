@@ -1,4 +1,5 @@
-"""First-order Taylor: channels without which the loss would change least (Molchanov et al., 2019)."""
+"""First-order Taylor expansion: channels without which the loss would change least matter least (Molchanov et al.,
+2019, arXiv:1906.10771)."""
 
 import torch
 from torch import Tensor
@@ -16,8 +17,8 @@ def taylor(group: Group, data: SaliencyData, *, batches: int = 8, normalise: boo
     compare as they are.
 
     Args:
-        batches: how many training batches the gradient is the mean of.
-        normalise: divide by the group's mean all the same.
+        batches: number of training batches over which the gradient is averaged.
+        normalise: divide by the group's mean nevertheless.
     """
     gradients = data.gradients(batches)
     scores = torch.zeros(width(group))

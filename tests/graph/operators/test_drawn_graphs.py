@@ -11,6 +11,7 @@ from support.parity import RUNTIMES
 from support.random_graphs import Drawn
 from support.random_operators import STROKES, graphs
 
+from edgekd.catalog.runtimes import Runtime
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import integer
 from edgekd.graph.capture.simplify import simplified
@@ -18,7 +19,6 @@ from edgekd.graph.ops import Unary
 from edgekd.graph.structure import Array, Graph, Kernels
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes import parity
-from edgekd.runtimes.parity import Runtime
 
 QUICK = settings(
     max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

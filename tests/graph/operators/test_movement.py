@@ -12,13 +12,14 @@ from support.parity import RUNTIMES, assert_exact
 from support.single_operator import CODES, beside_each_other, differing, differing_simulation, quantization
 from torch import Tensor, nn
 
+from edgekd.catalog.runtimes import Runtime
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import files
 from edgekd.graph.capture import capture
 from edgekd.graph.ops import Add, Concat, Mul, Requantize, Slice, Sub, Take, Transpose
 from edgekd.graph.structure import Graph, Kernels
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import Runtime, executed
+from edgekd.runtimes.parity import executed
 
 Moves = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 

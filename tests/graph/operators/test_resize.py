@@ -9,6 +9,7 @@ from support.parity import RUNTIMES, assert_exact
 from support.single_operator import differing, differing_simulation
 from torch import Tensor, nn
 
+from edgekd.catalog.runtimes import Runtime
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph.capture import capture
 from edgekd.graph.integer.resize import onnx_scale
@@ -16,7 +17,7 @@ from edgekd.graph.ops import Resize, Take
 from edgekd.graph.structure import Array, Graph, Kernels, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import Runtime, executed
+from edgekd.runtimes.parity import executed
 
 
 class Resized(nn.Module):

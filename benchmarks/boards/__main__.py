@@ -1,0 +1,38 @@
+"""Writes the tables of the README pages and of docs/ from the CSVs: python -m benchmarks.boards [--check]
+
+A table stands between `<!-- board: NAME -->` and `<!-- /board -->`. --check only says whether they are up to date.
+"""
+
+import argparse
+import re
+import sys
+
+from benchmarks.boards import builds, distillation, house, quantization
+from benchmarks.support.paths import BENCHMARKS, REPOSITORY
+
+PAGES = (REPOSITORY / "README.md", BENCHMARKS / "README.md", *sorted((REPOSITORY / "docs").glob("*.md")))
+BLOCK = re.compile(r"(<!-- board: (\w+) -->\n)(.*?)(<!-- /board -->)", re.DOTALL)
+TABLES = builds.TABLES | quantization.TABLES | distillation.TABLES | house.TABLES
+
+
+def written(text: str) -> str:
+    """A page with its tables filled in."""
+    return BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[4], text)
+
+
+def main() -> None:
+    """Write the pages, or say which are behind their CSVs."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true")
+    asked = parser.parse_args()
+    for page in PAGES:
+        text = page.read_text(encoding="utf-8")
+        if written(text) == text:
+            continue
+        if asked.check:
+            sys.exit(f"{page.relative_to(REPOSITORY)} is behind its CSVs: python -m benchmarks.boards")
+        page.write_text(written(text), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What the scripts of claims share: rows, builds, networks, comparisons, commits."""

@@ -1,0 +1,29 @@
+"""The libraries that results depend on, and their versions here: for the store's records and for reports."""
+
+import importlib.metadata
+from functools import cache
+
+from edgekd.catalog.formats import FORMATS
+from edgekd.catalog.runtimes import RUNTIMES
+
+_DISTRIBUTIONS = {
+    *(row.distribution for row in FORMATS.values()),
+    *(row.distribution for row in RUNTIMES.values() if not row.extra),
+}
+
+LIBRARIES = (
+    "edgekd", "torch", "numpy", *sorted(_DISTRIBUTIONS), "torch-pruning",
+    "lightning-fabric", "scikit-learn",
+)  # fmt: skip
+
+
+@cache
+def library_versions() -> dict[str, str]:
+    """Library -> version; what is not installed is left out."""
+    versions = {}
+    for name in LIBRARIES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
