@@ -108,14 +108,15 @@ def verify(
     Exits 5 if they do not.
     """
     from edgekd.pipeline.reverify import verify as prove
+    from edgekd.report.units import in_full
 
     for row in prove(_named(target, "verify"), config, set_ or (), out, store):
         differ = (
             "" if row.outputs is None else f"{row.differing:,} of {row.outputs:,} outputs differ from {row.against}"
         )
-        accuracy = "" if row.accuracy.value is None else f"{row.accuracy.value:.2f} %"
+        score = "" if row.score.value is None else in_full(row.score.value, row.score.unit)
         gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
-        print(f"{row.name:24} {accuracy:>9}  {gate:6}  {differ}".rstrip())
+        print(f"{row.name:24} {score:>9}  {gate:6}  {differ}".rstrip())
         for layer in row.layers:
             if layers or layer.differing:
                 steps = f", by up to {layer.largest_steps} steps" if layer.differing else ""
@@ -198,7 +199,7 @@ def targets(
     print(f"{'target':12} {'device':38} {'size':>8} {'RAM':>8}  drop")
     for known in shelf.names():
         found = shelf.load(known)
-        drop = found.limits.get("accuracy_drop")
+        drop = found.limits.get("score_drop")
         print(
             f"{known:12} {found.device.get('title', ''):38} {found.limits.get('size_bytes', '-'):>8} "
             f"{found.limits.get('peak_ram_bytes', '-'):>8}  {'-' if drop is None else f'{drop} points'}"

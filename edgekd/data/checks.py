@@ -8,7 +8,7 @@ from edgekd.data.loading import Raw
 from edgekd.data.splits import PARTS, Split
 from edgekd.errors import DataError
 from edgekd.tasks.task import Task
-from edgekd.tasks.words import named
+from edgekd.tasks.words import describe_dtype
 
 CHUNK_BYTES = 8 * 2**20  # of inputs that are looked at together; in float64 it is up to eight times as much
 
@@ -76,7 +76,7 @@ def _parts_exist(raw: Raw) -> None:
 
 def _inputs(x: np.ndarray, part: str, notes: list[str]) -> np.ndarray:
     if x.dtype.kind not in "iufb":
-        raise DataError(f"{part}: inputs are {named(x.dtype)}, not numbers", "an array of uint8 or float32")
+        raise DataError(f"{part}: inputs are {describe_dtype(x.dtype)}, not numbers", "an array of uint8 or float32")
     if x.ndim < 2 or 0 in x.shape[1:]:
         raise DataError(f"{part}: inputs have shape {x.shape}", "(N, ...), images as (N, channels, height, width)")
     if x.dtype in (np.uint8, np.float32):
@@ -92,7 +92,9 @@ def _inputs(x: np.ndarray, part: str, notes: list[str]) -> np.ndarray:
 
 def _tokens(x: np.ndarray, part: str, words: int) -> np.ndarray:
     if x.dtype.kind not in "iu":
-        raise DataError(f"{part}: inputs are {named(x.dtype)}, and the data set has a vocabulary", "integer tokens")
+        raise DataError(
+            f"{part}: inputs are {describe_dtype(x.dtype)}, and the data set has a vocabulary", "integer tokens"
+        )
     if x.ndim != 2 or not x.shape[1]:
         raise DataError(f"{part}: tokens have shape {x.shape}", "(N, length), padded to one length")
     if x.size and not 0 <= int(x.min()) <= int(x.max()) < words:

@@ -26,7 +26,7 @@ def open_task(name: str) -> Task:
     found = catalog.load("task", name)
     if not isinstance(found, Task):
         raise ConfigError(f"task {name!r} is a {type(found).__name__}", "name an edgekd.tasks.task.Task")
-    return replace(found, words=found.words.model_copy(update={"name": name}))
+    return found.called(name)
 
 
 def load_positions(folder: Path) -> Positions:

@@ -216,6 +216,6 @@ def _mention_differences(artifacts: Sequence[Artifact], log: Log) -> None:
 def _cheaper(report: Report) -> str:
     """What to type when a limit is missed."""
     missed = {row.limit for row in report.missed}
-    if missed <= {"accuracy drop"}:
+    if missed <= {"score drop"}:
         return "train longer (--set distill.epochs=..., --set quantize.epochs=...) or keep more: --set prune.keep=..."
     return "--set prune.until=limits, a smaller student.model, or a higher limit: --set limits.NAME=..."

@@ -10,7 +10,7 @@ class TaskWords(Record):
     """As a config names the task: "classification"."""
 
     score: str
-    """What the score is called within a sentence: "accuracy"."""
+    """What the score is called within a sentence."""
 
     unit: str
     """Of the score: "%", or the unit of the targets."""
@@ -37,7 +37,3 @@ class TaskWords(Record):
     def gain(self, score: float, other: float) -> float:
         """By how much a score is better than another one; below 0 where it is worse."""
         return score - other if self.higher_is_better else other - score
-
-    def in_full(self, score: float) -> str:
-        """98.52 %; four digits in other units."""
-        return f"{score:.2f} %" if self.unit == "%" else f"{score:.4g} {self.unit}"

@@ -1,13 +1,14 @@
 """A task as a value: what its targets are, what a network answers, and how answers are learnt from and judged."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
 from edgekd.errors import ConfigError
-from edgekd.results import Quantity, TaskWords
+from edgekd.results import ClassTransfer, Measure, Quantity, TaskWords
+from edgekd.tasks.spread import host_quantity
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -32,7 +33,7 @@ class Score(NamedTuple):
     error: float
 
 
-class Stored(NamedTuple):
+class AnswerArray(NamedTuple):
     """Answers that were found in a file.
 
     Attributes:
@@ -44,6 +45,18 @@ class Stored(NamedTuple):
     numbers: Array
     gives: str
     name: str
+
+
+class Transfer(NamedTuple):
+    """What students took over from their teacher, beside score and agreement.
+
+    Attributes:
+        measures: rows of the report's comparison.
+        classes: class by class, in a task that has classes.
+    """
+
+    measures: tuple[Measure, ...]
+    classes: tuple[ClassTransfer, ...] = ()
 
 
 class LabelLoss(Protocol):
@@ -89,9 +102,9 @@ class Answers:
         form: that shape -> what it is in words, "10 classes".
         read: (numbers from outside torch, `teacher.gives`, who gave them) -> answers; ModelError where they are none.
             Shape and finiteness are checked before.
-        stored: (arrays of an .npz, prefix of their names, answer shape, the file's name) -> the answers among them;
-            None where none begin so.
-        stored_form: the arrays that there may be, for a remedy.
+        from_archive: (arrays of an .npz, prefix of their names, answer shape, the file's name) -> the answers among
+            them; None where no name begins so.
+        archive_names: what such arrays are called; `archive_form` has their shapes too, for a remedy.
         doubt: (answers of a teacher from outside, `teacher.gives`) -> what looks wrong about them, or "".
         combine: (answers of all teachers, (teachers, N, *answer shape), how, each one's score on validation) -> those
             of all as one; None where several teachers can't answer as one.
@@ -105,8 +118,9 @@ class Answers:
     shape: Callable[[Classes, Array], tuple[int, ...]]
     form: Callable[[tuple[int, ...]], str]
     read: Callable[[Array, str, str], Array]
-    stored: Callable[[Mapping[str, Array], str, tuple[int, ...], str], Stored | None]
-    stored_form: str
+    from_archive: Callable[[Mapping[str, Array], str, tuple[int, ...], str], AnswerArray | None]
+    archive_names: tuple[str, ...]
+    archive_form: str
     doubt: Callable[[Array, str], str]
     combine: "Callable[[Tensor, Combine, Sequence[float | None]], Tensor] | None"
     decoding: str
@@ -119,14 +133,19 @@ class Scoring:
     Attributes:
         score: (answers, y) -> how good they are.
         agreement: (answers, other answers to the same samples) -> how alike they are, in `agreement_unit`.
-        changed: (answers before a change of the network, after it, of which samples) -> what it did, in words.
+        describe_change: (answers before a change of the network, after it, of which samples) -> what it did, in words.
         chance: (Classes, y) -> about the score of one answer to everything, which looks at no input.
+        barely_better: so many times as good as chance; a teacher whose score is not has next to nothing to teach.
+        transfer: (each student's answers, each one's without its teacher, the teacher's or None, y, Classes) -> what
+            was passed on; what can't be known without the teacher is left empty.
     """
 
     score: Callable[[Array, Array], Score]
     agreement: Callable[[Array, Array], float]
-    changed: Callable[[Array, Array, str], str]
+    describe_change: Callable[[Array, Array, str], str]
     chance: Callable[[Classes, Array], float]
+    barely_better: float
+    transfer: Callable[[Sequence[Array], Sequence[Array], Array | None, Array, Classes], Transfer]
 
 
 @dataclass(frozen=True)
@@ -143,11 +162,13 @@ class Task:
         """As a config names it."""
         return self.words.name
 
+    def called(self, name: str) -> "Task":
+        """The same task under the name by which a config knows it."""
+        return replace(self, words=self.words.model_copy(update={"name": name}))
+
     def quantity(self, score: Score, source: str) -> Quantity:
         """A score as the report has it, found by this machine on what `source` says."""
-        return Quantity(
-            value=score.value, unit=self.words.unit, origin="measured-host", source=source, error=score.error
-        )
+        return host_quantity(score.value, self.words.unit, source, score.error)
 
     def require(self, kind: str, who: str, remedy: str) -> None:
         """ConfigError where `who` is made for another kind of answers than the task's."""

@@ -10,13 +10,14 @@ from edgekd.data.batches import batches
 from edgekd.distillation.ensemble import as_one
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.classification import CLASSIFICATION
 
 SURE, TORN = [0.9, 0.1], [0.5, 0.5]
 
 
-def test_weights_by_accuracies_that_are_not_known_are_refused():
+def test_weights_by_scores_that_are_not_known_are_refused():
     with pytest.raises(ConfigError, match="validation accuracy of a teacher is not known"):
-        as_one([], "validation", [90.0, None])
+        as_one([], CLASSIFICATION, "validation", [90.0, None])
 
 
 def test_all_teachers_are_asked_about_the_same_batch():
@@ -30,12 +31,13 @@ def test_all_teachers_are_asked_about_the_same_batch():
         return ask
 
     batch = next(batches(splits.train, splits, 3))
-    found = as_one([teacher(SURE), teacher(TORN)], "mean", [None, None])(batch)
+    found = as_one([teacher(SURE), teacher(TORN)], CLASSIFICATION, "mean", [None, None])(batch)
     assert asked == [batch, batch] and found.logits.exp()[2].tolist() == pytest.approx([0.7, 0.3])
 
 
 def test_it_hands_on_the_features_of_the_last():
     even, sure = torch.zeros(1, 2), torch.tensor([[math.log(3.0), 0.0]])
-    answers = as_one([lambda batch: Outputs(even), lambda batch: Outputs(sure, {"body": sure})], "mean")(None)
+    teachers = [lambda batch: Outputs(even), lambda batch: Outputs(sure, {"body": sure})]
+    answers = as_one(teachers, CLASSIFICATION, "mean")(None)
     assert answers.logits.exp().tolist() == [pytest.approx([0.625, 0.375])]
     assert set(answers.features) == {"body"}

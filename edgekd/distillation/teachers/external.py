@@ -39,7 +39,7 @@ def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: 
                 f"{who} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {first_line}",
                 "try it alone on such an array, float32",
             ) from error
-        answers = checked(np.asarray(found), len(batch.y), splits, gives, who)
+        answers = check_answers(np.asarray(found), len(batch.y), splits, gives, who)
         return Outputs(torch.from_numpy(answers).to(batch.x.device), index=batch.index)
 
     return ask
@@ -55,7 +55,7 @@ def raw(x: Tensor, splits: Splits) -> Tensor:
     return found.round() if splits.train.x.dtype == np.uint8 else found
 
 
-def checked(found: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
+def check_answers(found: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
     """Answers (N, *answer shape), float32, of what was found; axes of 1 behind them are dropped.
 
     Raises:

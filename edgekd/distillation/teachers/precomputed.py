@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from edgekd.data.splits import PARTS, Positions, Splits
-from edgekd.distillation.teachers.external import checked
+from edgekd.distillation.teachers.external import check_answers
 from edgekd.errors import ModelError
 
 
@@ -36,7 +36,7 @@ def read_answers(path: Path, splits: Splits, positions: Positions) -> dict[str, 
     if "train" not in found:
         raise ModelError(
             f"teacher.answers: {path.name} has {', '.join(arrays) or 'nothing'}, and no answers to training samples",
-            f"arrays {splits.task.answers.stored_form}",
+            f"arrays {splits.task.answers.archive_form}",
         )
     found = _divided(found.pop("train"), splits, positions, path.name) | found
     for part in ("validation", "test"):
@@ -67,7 +67,7 @@ def _wrong_count(who: str, part: str, found: int, wanted: str) -> ModelError:
 
 def _answers(arrays: dict[str, np.ndarray], prefix: str, splits: Splits, name: str) -> np.ndarray | None:
     who = f"teacher.answers: {name}"
-    found = splits.task.answers.stored(arrays, prefix, splits.answer_shape, who)
+    found = splits.task.answers.from_archive(arrays, prefix, splits.answer_shape, who)
     if found is None:
         return None
-    return checked(found.numbers, len(found.numbers), splits, found.gives, f"{who}: {found.name}")
+    return check_answers(found.numbers, len(found.numbers), splits, found.gives, f"{who}: {found.name}")

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from edgekd.errors import ModelError
-from edgekd.tasks.classification.learning import combined, label_loss
-from edgekd.tasks.task import Answers, Array, Classes, Stored
+from edgekd.tasks.classification.learning import combine, label_loss
+from edgekd.tasks.task import AnswerArray, Answers, Array, Classes
 
 LEAST = 1e-8
 """A probability's logarithm is taken of no less: -18.4, which float16 can keep."""
 SUM_TOLERANCE = 0.02
 """Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
-STORED_FORM = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
+ARCHIVE_FORM = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
 
 
 def read(numbers: Array, gives: str, who: str) -> Array:
@@ -49,16 +49,16 @@ def doubt(logits: Array, gives: str) -> str:
     return ""
 
 
-def stored(arrays: Mapping[str, Array], prefix: str, shape: tuple[int, ...], file: str) -> Stored | None:
-    """The answers among the arrays of an .npz whose names begin with `prefix`, as `STORED_FORM` says."""
+def from_archive(arrays: Mapping[str, Array], prefix: str, shape: tuple[int, ...], file: str) -> AnswerArray | None:
+    """The answers among the arrays of an .npz whose names begin with `prefix`, as `ARCHIVE_FORM` says."""
     logits, probabilities, indices = (arrays.get(f"{prefix}{what}") for what in ("logits", "probabilities", "indices"))
     if logits is not None:
-        return Stored(logits, "logits", f"{prefix}logits")
+        return AnswerArray(logits, "logits", f"{prefix}logits")
     if probabilities is None:
         return None
     if indices is not None:
         probabilities = of_all_classes(indices, probabilities, shape[0], f"{file}: {prefix}indices")
-    return Stored(probabilities, "probabilities", f"{prefix}probabilities")
+    return AnswerArray(probabilities, "probabilities", f"{prefix}probabilities")
 
 
 def of_all_classes(indices: np.ndarray, probabilities: np.ndarray, classes: int, who: str) -> np.ndarray:
@@ -103,9 +103,10 @@ LOGITS = Answers(
     shape=count_classes,
     form=classes_in_words,
     read=read,
-    stored=stored,
-    stored_form=STORED_FORM,
+    from_archive=from_archive,
+    archive_names=("logits", "probabilities"),
+    archive_form=ARCHIVE_FORM,
     doubt=doubt,
-    combine=combined,
+    combine=combine,
     decoding="label = labels[answer.argmax()]",
 )

@@ -35,17 +35,17 @@ def count_right(logits: "Tensor", labels: "Tensor") -> "Tensor":
     return (likeliest(logits) == labels).sum()
 
 
-def combined(logits: "Tensor", combine: Combine, validation: Sequence[float | None]) -> "Tensor":
+def combine(logits: "Tensor", way: Combine, validation: Sequence[float | None]) -> "Tensor":
     """(teachers, N, classes) logits -> (N, classes): the logarithm of their mean probabilities, up to a constant."""
     import torch
     from torch.nn import functional as F
 
-    if combine == "geometric":
+    if way == "geometric":
         return logits.mean(dim=0)
     log_probabilities = F.log_softmax(logits, dim=2)
-    if combine == "mean":
+    if way == "mean":
         weights = torch.ones(logits.shape[:2])
-    elif combine == "confidence":
+    elif way == "confidence":
         entropy = -(log_probabilities.exp() * log_probabilities).sum(dim=2)
         weights = torch.exp(-entropy)
     else:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edgekd.tasks.classification.measures import agreement, share
+from edgekd.tasks.classification.transfer import transfer
 from edgekd.tasks.task import Array, Score, Scoring
 
 
@@ -34,7 +35,7 @@ def same_class(logits: Array, others: Array) -> float:
     return float("nan") if found is None else found
 
 
-def kept_class(before: Array, after: Array, samples: str) -> str:
+def class_changes(before: Array, after: Array, samples: str) -> str:
     """97.9 % of 512 validation samples keep their class."""
     return f"{same_class(before, after):.1f} % of {samples} keep their class"
 
@@ -44,4 +45,11 @@ def chance(classes: Sequence[str], y: Array) -> float:
     return 100 / len(classes)
 
 
-ACCURACY = Scoring(score=accuracy, agreement=same_class, changed=kept_class, chance=chance)
+ACCURACY = Scoring(
+    score=accuracy,
+    agreement=same_class,
+    describe_change=class_changes,
+    chance=chance,
+    barely_better=1.5,
+    transfer=transfer,
+)

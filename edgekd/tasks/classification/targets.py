@@ -7,7 +7,7 @@ import numpy as np
 from edgekd.errors import DataError
 from edgekd.tasks.division import stratified
 from edgekd.tasks.task import Array, Classes, Targets
-from edgekd.tasks.words import named
+from edgekd.tasks.words import describe_dtype
 
 
 def label(value: Array) -> Array | None:
@@ -29,7 +29,7 @@ def check_labels(y: Array, part: str) -> Array:
         raise DataError(f"{part}: labels have shape {y.shape}, not (N,)", "one class index per sample: y.reshape(-1)")
     if y.dtype.kind not in "iub":
         raise DataError(
-            f"{part}: labels are {named(y.dtype)}, not class indices", "whole numbers 0, 1, ...: y.astype(int)"
+            f"{part}: labels are {describe_dtype(y.dtype)}, not class indices", "whole numbers 0, 1, ...: y.astype(int)"
         )
     if len(y) and int(y.min()) < 0:
         raise DataError(f"{part}: there is a label {int(y.min())}, and classes count from 0", "labels 0, 1, ...")

@@ -12,8 +12,8 @@ from edgekd.config import Source
 from edgekd.data.batches import batches, normalise
 from edgekd.data.splits import Split
 from edgekd.distillation.teachers.external import (
+    check_answers,
     check_file,
-    checked,
     external_teacher,
     open_external,
     raw,
@@ -206,7 +206,7 @@ def test_probabilities_become_their_logarithms():
 )
 def test_outputs_that_can_not_be_learned_from_are_refused(outputs, gives, told):
     with pytest.raises(ModelError, match=told):
-        checked(outputs, 2, SPLITS, gives, "it")
+        check_answers(outputs, 2, SPLITS, gives, "it")
 
 
 def test_a_function_that_fails_is_named():
