@@ -9,7 +9,8 @@ from torch import Tensor
 
 from edgekd.catalog.formats import format_module
 from edgekd.catalog.runtimes import Runtime
-from edgekd.graph import integer
+from edgekd.graph import reference
+from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.structure import Array, Graph
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes.parity import Session, codes_of_operators
@@ -59,21 +60,21 @@ def compare(runtime: Runtime, simulation: Simulation, graph: Graph, inputs: Tens
     found = Comparison()
     for part in inputs.split(BATCH):
         codes = (_codes(part, graph),)
-        reference = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+        expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
         for name, values in zip(shown, layered.run(*codes), strict=True):
-            found.layer(name).add(values, reference[name])
+            found.layer(name).add(values, expected[name])
         for name, values in zip(graph.outputs, plain.run(*codes), strict=True):
-            found.outputs.add(values, reference[name])
+            found.outputs.add(values, expected[name])
             found.distinct.update(sample.tobytes() for sample in values)
         if simulation.kernels == runtime.kernels:
             with torch.no_grad():
                 simulated = simulation.trace_codes(part)
             for name in graph.outputs:
-                found.simulation.add(simulated[name].numpy(), reference[name])
+                found.simulation.add(simulated[name].numpy(), expected[name])
     return found
 
 
 def _codes(x: Tensor, graph: Graph) -> Array:
     if graph.tensors[graph.input].quantization is None:
         return x.numpy()
-    return integer.quantize(x.numpy(), graph.quantization(graph.input))
+    return quantize(x.numpy(), graph.quantization(graph.input))

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from edgekd.graph import cost
-from edgekd.graph.floating import FLOAT
+from edgekd.graph.operators.training import in_float
 from edgekd.graph.structure import Operator, Weighted
 from edgekd.quantization.bias_correction import deployed
 from edgekd.quantization.simulate import Simulation
@@ -61,7 +61,7 @@ def _answers(simulation: Simulation, given: tuple[Tensor, ...], rounded: str) ->
         if not isinstance(op, Weighted):
             return _rounded(simulation, op.output, simulation.in_float(op, *inputs))
         parameters = (torch.from_numpy(values) for values in deployed(simulation, op))
-        found = FLOAT[type(op)](op, *inputs, *parameters, shape=simulation.tensors[op.output].shape)
+        found = in_float(op, *inputs, *parameters, shape=simulation.tensors[op.output].shape)
         return _rounded(simulation, op.output, found)
 
     values = dict(zip(simulation.graph.inputs, given, strict=True))

@@ -10,7 +10,7 @@ import numpy as np
 
 from edgekd.catalog.formats import format_module
 from edgekd.catalog.runtimes import Runtime, open_file
-from edgekd.graph import cost, integer
+from edgekd.graph import cost, reference
 from edgekd.graph.structure import Array, Graph
 from edgekd.results import LayerDifference
 from edgekd.runtimes.codes import from_file_codes, to_file_codes
@@ -44,11 +44,11 @@ def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[
 def layers(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[LayerDifference, ...]:
     """Each operator's codes in the runtime against the reference's: from a file that gives out every tensor."""
     shown = codes_of_operators(graph)
-    reference = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
-    return differences(graph, reference, dict(zip(shown, executed(runtime, graph.until(*shown), codes), strict=True)))
+    expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
+    return differences(graph, expected, dict(zip(shown, executed(runtime, graph.until(*shown), codes), strict=True)))
 
 
-def differences(graph: Graph, reference: dict[str, Array], actual: dict[str, Array]) -> tuple[LayerDifference, ...]:
+def differences(graph: Graph, expected: dict[str, Array], actual: dict[str, Array]) -> tuple[LayerDifference, ...]:
     """One row for each operator whose output `actual` has."""
     return tuple(
         LayerDifference(
@@ -60,7 +60,7 @@ def differences(graph: Graph, reference: dict[str, Array], actual: dict[str, Arr
         )
         for op in graph.operators
         if op.output in actual
-        for steps in [np.abs(actual[op.output].astype(np.int32) - reference[op.output].astype(np.int32))]
+        for steps in [np.abs(actual[op.output].astype(np.int32) - expected[op.output].astype(np.int32))]
     )
 
 

@@ -21,7 +21,7 @@ from edgekd.config import Config, Verify
 from edgekd.data.batches import normalise
 from edgekd.data.splits import Splits
 from edgekd.distillation.teachers.load import answers_on
-from edgekd.graph import files, integer
+from edgekd.graph import files, reference
 from edgekd.graph.ops import Dequantize
 from edgekd.graph.structure import Array, Graph, Kernels, Mode, Quantization
 from edgekd.nn import blueprint
@@ -118,7 +118,7 @@ def verify(
     for found in floats:
         rows.append(compare(found, splits, before))
         before = found
-    codes = np.concatenate([integer.input_codes(graph, graph.input, x) for x in _inputs(splits)])
+    codes = np.concatenate([reference.input_codes(graph, graph.input, x) for x in _inputs(splits)])
     modes = dict.fromkeys([simulation.kernels, *(runtime.kernels for runtime in runtimes.values())])
     references = {kernels: _reference(graph, codes, kernels) for kernels in modes}
     trained_to = references[simulation.kernels]
@@ -190,19 +190,19 @@ def _simulated(simulation: Simulation, splits: Splits) -> Array:
 
 
 def _simulation_row(
-    simulation: Simulation, graph: Graph, splits: Splits, codes: Array, reference: Answers, settings: Verify
+    simulation: Simulation, graph: Graph, splits: Splits, codes: Array, expected: Answers, settings: Verify
 ) -> Boundary:
     """The trained simulation against the reference in its mode; where it fails, the first layer that does."""
     gate = Gate(settings.simulation_identical, settings.simulation_steps)
     codes_of_simulation, by = _simulated(simulation, splits), f"torch, trained to {simulation.kernels}"
-    row = compare(Answers("simulation", codes_of_simulation, by, _scale(graph)), splits, reference, gate)
+    row = compare(Answers("simulation", codes_of_simulation, by, _scale(graph)), splits, expected, gate)
     if row.passed:
         return row
     with torch.no_grad():
         traced = simulation.trace_codes(torch.from_numpy(next(_inputs(splits))))
     found = {name: traced[name].numpy().astype(np.int32) for name in codes_of_operators(graph)}
-    expected = dict(integer.trace(graph, codes[:BATCH], kernels=simulation.kernels))
-    first = next((layer for layer in differences(graph, expected, found) if layer.differing), None)
+    values = dict(reference.trace(graph, codes[:BATCH], kernels=simulation.kernels))
+    first = next((layer for layer in differences(graph, values, found) if layer.differing), None)
     return row.model_copy(update={"first_difference": first})
 
 
@@ -210,7 +210,7 @@ def _reference(graph: Graph, codes: Array, kernels: Mode) -> Answers:
     parts = []
     with progress(f"verify: integer reference ({kernels})", len(codes)) as advance:
         for start in range(0, len(codes), BATCH):
-            parts.append(integer.run(graph, codes[start : start + BATCH], kernels=kernels))
+            parts.append(reference.run(graph, codes[start : start + BATCH], kernels=kernels))
             advance(len(parts[-1]), "")
     by = f"NumPy, as {kernels}: {ROUNDINGS[kernels].rule}"
     return Answers(f"reference ({kernels})", np.concatenate(parts), by, _scale(graph))

@@ -8,7 +8,7 @@ from support.networks import Perceptron, lived_in, quantized
 
 from edgekd.catalog.formats import FORMATS, format_module
 from edgekd.catalog.runtimes import RUNTIMES, host_runtime
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.runtimes.parity import Session
 
 
@@ -20,7 +20,7 @@ def test_a_format_writes_what_its_runtime_runs(name: str, tmp_path: Path) -> Non
     assert path.read_bytes() == format_module(name).serialize(graph)
     session = Session(host_runtime(name), path)
     assert session.kernels
-    assert np.array_equal(session.run(codes)[0], integer.run(graph, codes, kernels=FORMATS[name].kernels))
+    assert np.array_equal(session.run(codes)[0], reference.run(graph, codes, kernels=FORMATS[name].kernels))
 
 
 @pytest.mark.parametrize("name", RUNTIMES)

@@ -7,8 +7,8 @@ from torch import nn
 
 from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.formats import onnx, tflite
-from edgekd.graph import integer
 from edgekd.graph.capture import capture
+from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.structure import Graph
 from edgekd.quantization.islands import with_islands
 from edgekd.quantization.simulate import Simulation
@@ -33,7 +33,7 @@ def quantized(kept: list[str], kernels: str) -> tuple[Graph, np.ndarray]:
     x = torch.randn(64, 3, 8, 8)
     simulation.calibrate([x])
     graph = simulation.quantized_graph()
-    return graph, integer.quantize(x.numpy(), graph.quantization("input"))
+    return graph, quantize(x.numpy(), graph.quantization("input"))
 
 
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])

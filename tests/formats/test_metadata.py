@@ -19,7 +19,7 @@ from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.formats import onnx, tflite
 from edgekd.formats.metadata import Preprocessing, RawCodes
 from edgekd.formats.tflite.task_metadata import IDENTIFIER, NAME
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import capture
 from edgekd.graph.structure import Graph, Quantization
 from edgekd.quantization.inputs import Normalisation, fold, of_pixels
@@ -69,7 +69,7 @@ def test_the_usage_line_of_every_file_gives_the_label(
 ) -> None:
     int8, folded = raw
     codes = RAW.astype(int) - 128
-    expected = [LABELS[i] for i in integer.run(int8, codes.astype(np.int8)).argmax(axis=1)]
+    expected = [LABELS[i] for i in reference.run(int8, codes.astype(np.int8)).argmax(axis=1)]
     with torch.no_grad():
         x = torch.from_numpy(RAW).float() / 255
         mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (TRAINED.mean, TRAINED.std))
@@ -96,10 +96,10 @@ def test_the_usage_line_gives_an_answer_in_real_numbers_where_the_task_asks_for_
             tflite.write(graph, tmp_path / "m.tflite", (), inputs, decoding=decoding),
             np.moveaxis(RAW[0], 0, 2),
         )
-        usage, answer = entries(file.read_bytes())["usage"].decode(), integer.run(graph, codes, kernels="xnnpack")
+        usage, answer = entries(file.read_bytes())["usage"].decode(), reference.run(graph, codes, kernels="xnnpack")
     else:
         file, sample = onnx.write(graph, tmp_path / "m.onnx", (), inputs, decoding=decoding), RAW[0]
-        usage, answer = properties(file.read_bytes())["usage"], integer.run(graph, codes, kernels="onnxruntime")
+        usage, answer = properties(file.read_bytes())["usage"], reference.run(graph, codes, kernels="onnxruntime")
     names: dict[str, Any] = {"raw": sample, "path": str(file), "numpy": np}
     exec(usage, names)
     np.testing.assert_allclose(names["label"], q.scale * (answer.astype(float) - q.zero_point))
@@ -139,7 +139,7 @@ def test_a_file_that_takes_uint8_answers_as_the_one_that_takes_int8(
         answers.append(session.run(codes)[0])
     assert answers[0].std() > 0
     np.testing.assert_array_equal(*answers)
-    np.testing.assert_array_equal(answers[1], integer.run(raw[0], codes, kernels=RUNTIMES[runtime].kernels))
+    np.testing.assert_array_equal(answers[1], reference.run(raw[0], codes, kernels=RUNTIMES[runtime].kernels))
 
 
 class Reader:

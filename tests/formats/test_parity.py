@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from edgekd import catalog
 from edgekd.formats import onnx, tflite
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import capture
+from edgekd.graph.operators.arithmetic import dequantize
 from edgekd.models.autoencoder import Autoencoder
 from edgekd.models.unet import UPSAMPLINGS, UNet
 from edgekd.runtimes.litert import LiteRTRunner
@@ -140,9 +141,9 @@ def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: fl
             simulation.highs[i] = scale * (127 - zero_point)
     graph = simulation.quantized_graph()
     codes = np.random.default_rng(0).integers(-128, 128, (512, 16)).astype(np.int8)
-    x = torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input)))
+    x = torch.from_numpy(dequantize(codes, graph.quantization(graph.input)))
     for name, runtime in RUNTIMES.items():
-        expected = integer.run(graph, codes, kernels=runtime.kernels)
+        expected = reference.run(graph, codes, kernels=runtime.kernels)
         assert_same(executed(runtime, graph, (codes,)), [expected], name)
         simulation.kernels = runtime.kernels
         assert_same([simulation.trace_codes(x)[graph.output].detach().numpy()], [expected], "simulation")

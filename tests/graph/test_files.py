@@ -7,7 +7,7 @@ import pytest
 from support.networks import Everything, lived_in, quantized
 
 from edgekd.errors import ModelError
-from edgekd.graph import files, integer
+from edgekd.graph import files, reference
 from edgekd.graph.capture import capture
 
 
@@ -16,7 +16,7 @@ def test_a_graph_comes_back_with_the_same_answers(tmp_path: Path) -> None:
     files.save(graph, tmp_path / "graph")
     found = files.load(tmp_path / "graph")
     assert found.tensors == graph.tensors
-    assert np.array_equal(integer.run(found, codes), integer.run(graph, codes))
+    assert np.array_equal(reference.run(found, codes), reference.run(graph, codes))
 
 
 def test_the_same_graph_gives_the_same_files(tmp_path: Path) -> None:

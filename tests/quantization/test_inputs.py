@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from edgekd.catalog.runtimes import RUNTIMES
-from edgekd.graph import integer
 from edgekd.graph.capture import capture
+from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.ops import Conv2d, Linear
 from edgekd.graph.structure import Graph
 from edgekd.graph.structure import Tensor as GraphTensor
@@ -43,7 +43,7 @@ def test_codes_of_pixels_are_the_pixels() -> None:
     view = of_pixels(RGB)
     assert view.step == 1.0
     every = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=1)
-    codes = integer.quantize(normalised(every, view).numpy(), view.quantization)
+    codes = quantize(normalised(every, view).numpy(), view.quantization)
     np.testing.assert_array_equal(codes, every.astype(int) - 128)
 
 
@@ -51,7 +51,7 @@ def test_codes_of_pixels_are_the_pixels() -> None:
 def test_pixels_stay_pixels_under_any_normalisation(mean: float, std: float, channels: int) -> None:
     view = of_pixels(Normalisation(1 / 255, (mean,) * channels, (std,) * channels))
     every = np.arange(256, dtype=np.uint8).reshape(-1, 1)
-    codes = integer.quantize(normalised(every, view).numpy(), view.quantization)
+    codes = quantize(normalised(every, view).numpy(), view.quantization)
     np.testing.assert_array_equal(codes, every.astype(int) - 128)
 
 

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from support.networks import Everything, Perceptron, lived_in, quantized
 from torch import nn
 
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import capture
-from edgekd.graph.fake_quant.weighted import BIAS_CODES, weight_scale
+from edgekd.graph.operators.arithmetic import dequantize
+from edgekd.graph.operators.weighted_training import BIAS_CODES, weight_scale
 from edgekd.graph.structure import Quantization
 from edgekd.quantization.simulate import Simulation, from_range, scale_owners
 
@@ -21,9 +22,9 @@ from edgekd.quantization.simulate import Simulation, from_range, scale_owners
 @pytest.mark.parametrize(("model", "shape"), [(Everything(), (3, 16, 16)), (Perceptron(), (3, 4, 4))])
 def test_the_trained_codes_are_the_integer_references(model: nn.Module, shape: tuple[int, ...], kernels: str) -> None:
     simulation, graph, (codes,) = quantized(lived_in(model, shape), shape, kernels=kernels)
-    x = torch.from_numpy(integer.dequantize(codes, graph.quantization(graph.input)))
+    x = torch.from_numpy(dequantize(codes, graph.quantization(graph.input)))
     found = simulation.trace_codes(x)
-    for name, expected in integer.trace(graph, codes, kernels=kernels):
+    for name, expected in reference.trace(graph, codes, kernels=kernels):
         assert expected.std() > 0
         assert np.array_equal(found[name].detach().numpy(), expected), name
 
@@ -110,7 +111,7 @@ def test_a_channel_of_zero_weights_still_gives_its_bias() -> None:
         model[0].weight.copy_(torch.tensor([[0.0, 0.0, 0.0], [1.0, -1.0, 0.5]]))
         model[0].bias.copy_(torch.tensor([2.0, 0.0]))
     _, graph, (codes,) = quantized(model, (3,))
-    values = integer.dequantize(integer.run(graph, codes), graph.quantization(graph.output))
+    values = dequantize(reference.run(graph, codes), graph.quantization(graph.output))
     assert np.abs(values[:, 0] - 2.0).max() <= graph.quantization(graph.output).scale
 
 

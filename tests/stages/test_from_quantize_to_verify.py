@@ -16,8 +16,9 @@ from edgekd.config import Compute, Config, Quantize
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.errors import ModelError
 from edgekd.formats.estimate import forecast
-from edgekd.graph import files, integer
+from edgekd.graph import files, reference
 from edgekd.graph.capture import capture
+from edgekd.graph.operators import arithmetic
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.outputs import Outputs
@@ -113,7 +114,7 @@ def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
         found = train.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
         int8 = found.simulation.quantized_graph()
         x = next(verify._inputs(splits))
-        codes = integer.run(int8, integer.quantize(x, int8.quantization(int8.input)))
+        codes = reference.run(int8, arithmetic.quantize(x, int8.quantization(int8.input)))
         return float((codes.argmax(axis=1) == splits.test.y[: len(x)]).mean())
 
     assert right(3e-3) > 0.9 > right(1e-9)
@@ -216,7 +217,7 @@ def test_a_tampered_weight_fails_the_gate_and_names_its_layer(made, tmp_path):
 def test_the_first_diverging_layer_is_named(made):
     graph = files.load(made["quantize"] / "graph")
     codes = np.random.default_rng(0).integers(-128, 128, (8, 1, 8, 8)).astype(np.int8)
-    values = dict(integer.trace(graph, codes))
+    values = dict(reference.trace(graph, codes))
     wrong = {op.output: values[op.output] for op in graph.operators[:3]}
     wrong |= {op.output: np.roll(values[op.output], 1, axis=0) for op in graph.operators[3:]}
     rows = parity.differences(graph, values, wrong)

@@ -15,7 +15,8 @@ from edgekd.data.batches import Batch, converted, normalise
 from edgekd.data.splits import Split, Splits
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.errors import ConfigError
-from edgekd.graph import files, integer
+from edgekd.graph import files
+from edgekd.graph.operators import arithmetic
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.outputs import Outputs
@@ -88,7 +89,7 @@ def test_ptq_ships_what_was_calibrated_and_its_files_take_raw_values(kind: str, 
     shift = q.zero_point - seen.mean[0] / seen.scale / metrics["input"]["step"]
     assert shift == pytest.approx(round(shift), abs=1e-3)
     by_hand = np.rint(splits.test.x.astype(np.float64) / metrics["input"]["step"]) + round(shift)
-    codes = integer.quantize(normalise(splits.test.x, seen).numpy(), q)
+    codes = arithmetic.quantize(normalise(splits.test.x, seen).numpy(), q)
     off = np.abs(codes - np.clip(by_hand, -128, 127))
     assert off.max() <= 1 and (off > 0).mean() < 0.02  # where a value is in the middle of two codes
     if kind == "pixels":

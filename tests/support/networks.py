@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import Example, capture
 from edgekd.graph.structure import Array, Graph
 from edgekd.quantization.simulate import Simulation
@@ -65,7 +65,7 @@ def quantized(
     simulation.calibrate([x])
     simulation.fake_quantized = True
     graph = simulation.quantized_graph()
-    codes = (integer.input_codes(graph, name, values.numpy()) for values, name in zip(x, graph.inputs, strict=True))
+    codes = (reference.input_codes(graph, name, values.numpy()) for values, name in zip(x, graph.inputs, strict=True))
     return simulation, graph, tuple(codes)
 
 

@@ -9,8 +9,9 @@ from torch import nn
 
 from edgekd.catalog import runtimes
 from edgekd.catalog.runtimes import Runtime
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import Example, capture
+from edgekd.graph.operators.arithmetic import dequantize
 from edgekd.graph.structure import Graph
 from edgekd.runtimes import parity
 from edgekd.runtimes.parity import executed
@@ -34,7 +35,7 @@ def assert_exact(
     for name, runtime in runtimes.items():
         trained_to = "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
         simulation, graph, codes = quantized(captured, *shapes, samples=samples, kernels=trained_to)
-        values = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+        values = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
         for output in graph.outputs:
             assert not varies or values[output].std() > 0, "a constant network passes any parity test"
         assert_same(executed(runtime, graph, codes), [values[output] for output in graph.outputs], name)
@@ -42,12 +43,12 @@ def assert_exact(
             assert not row.differing, f"{name}: {row}"
         layers = parity.codes_of_operators(graph)
         inputs = [
-            torch.from_numpy(integer.dequantize(c, graph.quantization(i)) if graph.tensors[i].quantization else c)
+            torch.from_numpy(dequantize(c, graph.quantization(i)) if graph.tensors[i].quantization else c)
             for c, i in zip(codes, graph.inputs, strict=True)
         ]
         with torch.no_grad():
             simulated = simulation.trace_codes(*inputs)
-        values = dict(integer.trace(graph, *codes, kernels=simulation.kernels))
+        values = dict(reference.trace(graph, *codes, kernels=simulation.kernels))
         assert_same(
             [simulated[layer].numpy() for layer in layers], [values[layer] for layer in layers], "simulation", layers
         )

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from edgekd.graph.capture.affine import BatchNorm
-from edgekd.graph.floating import FLOAT
+from edgekd.graph.operators.training import in_float
 from edgekd.graph.ops import Constant
 from edgekd.graph.structure import Graph, Operator, Weighted
 from edgekd.graph.structure import Tensor as GraphTensor
@@ -111,7 +111,7 @@ class Sketch:
             scale, shift = (torch.tensor(v.reshape(-1, *[1] * (inputs[0].ndim - 2))) for v in (op.scale, op.shift))
             return inputs[0] * scale + shift
         parameters = [torch.tensor(getattr(op, field)) for field in op.parameters]
-        values: Tensor = FLOAT[type(op)](op, *inputs, *parameters, shape=shape)
+        values: Tensor = in_float(op, *inputs, *parameters, shape=shape)
         return values if op.inputs else values.expand(SAMPLES, *values.shape[1:])
 
     def weights(self, *shape: int) -> dict[str, np.ndarray]:

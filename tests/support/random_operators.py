@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgekd.graph import ops
 from edgekd.graph.capture.affine import BatchNorm
-from edgekd.graph.functions import FUNCTIONS
+from edgekd.graph.operators.unary import FUNCTIONS
 from support.random_graphs import ACTIVATIONS, Drawn, Sketch
 
 Stroke = Callable[[Sketch], None]

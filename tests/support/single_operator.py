@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from edgekd.catalog.runtimes import Runtime
-from edgekd.graph import fake_quant, integer
+from edgekd.graph import reference, simulated
 from edgekd.graph.structure import Array, Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.runtimes import parity
@@ -46,7 +46,7 @@ def beside_each_other(made: Sequence[Made], length: int) -> Graph:
 
 def differing(runtime: Runtime, graph: Graph, codes: Sequence[Array]) -> list[str]:
     """What a runtime computes otherwise than the reference in its mode."""
-    expected = integer.run_all(graph, *codes, kernels=runtime.kernels)
+    expected = reference.run_all(graph, *codes, kernels=runtime.kernels)
     assert any(output.std() > 0 for output in expected)
     found = parity.executed(runtime, graph, tuple(codes))
     return _differences(graph, found, expected)
@@ -59,8 +59,8 @@ def differing_simulation(kernels: Kernels, graph: Graph, codes: Sequence[Array])
     found = []
     for op in graph.operators:
         less = (torch.from_numpy(values[n].astype(np.float32)) - scales.quantization(n).zero_point for n in op.inputs)
-        found.append(fake_quant.codes(scales, op, *less).numpy() + scales.quantization(op.output).zero_point)
-    return _differences(graph, found, integer.run_all(graph, *codes, kernels=kernels))
+        found.append(simulated.codes(scales, op, *less).numpy() + scales.quantization(op.output).zero_point)
+    return _differences(graph, found, reference.run_all(graph, *codes, kernels=kernels))
 
 
 def _differences(graph: Graph, found: Sequence[Array], expected: Sequence[Array]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from edgekd.graph import files, integer
+from edgekd.graph import files, reference
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes.tensors import TensorInfo
 
@@ -29,7 +29,7 @@ class ThrowAwayRunner:
     def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
         """(N, ...) of every input -> (N, ...) of every output."""
         if self.graph.quantized:
-            return integer.run_all(self.graph, *x, kernels="xnnpack")
+            return reference.run_all(self.graph, *x, kernels="xnnpack")
         with torch.no_grad():
             return (Simulation(self.graph)(*map(torch.from_numpy, x)).numpy(),)
 

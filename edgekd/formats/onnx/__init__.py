@@ -12,11 +12,24 @@ from onnx import helper
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.metadata import DType, FileInput, Preprocessing, describe
-from edgekd.formats.onnx import elementwise, islands, movement, pooling, resize, sequence, tables, weighted
+from edgekd.formats.onnx import (
+    attention,
+    boundaries,
+    elementwise,
+    embedding,
+    movement,
+    normalisation,
+    pooling,
+    resize,
+    unary,
+    weighted,
+)
 from edgekd.formats.onnx.model import OnnxFile, Writer
 from edgekd.graph.structure import Graph, Operator
 
-FAMILIES = (weighted, elementwise, tables, pooling, movement, islands, sequence, resize)
+FAMILIES = (
+    weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
+)  # fmt: skip
 
 WRITERS: dict[type[Operator], Writer] = {kind: write for family in FAMILIES for kind, write in family.WRITERS.items()}
 

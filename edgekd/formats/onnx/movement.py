@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from edgekd.formats.onnx.model import SHIFT, OnnxFile, Writer
-from edgekd.graph.integer.arithmetic import quantize
+from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.positions import repeated
 from edgekd.graph.structure import Operator

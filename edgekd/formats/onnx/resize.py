@@ -3,7 +3,7 @@
 import numpy as np
 
 from edgekd.formats.onnx.model import OnnxFile, Writer
-from edgekd.graph.integer.resize import onnx_scale
+from edgekd.graph.operators.resize import onnx_scale
 from edgekd.graph.ops import Resize, Transpose
 from edgekd.graph.structure import Operator
 

@@ -9,13 +9,26 @@ from pathlib import Path
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.metadata import DType, FileInput, Preprocessing, describe
-from edgekd.formats.tflite import elementwise, islands, movement, pooling, resize, sequence, tables, weighted
+from edgekd.formats.tflite import (
+    attention,
+    boundaries,
+    elementwise,
+    embedding,
+    movement,
+    normalisation,
+    pooling,
+    resize,
+    unary,
+    weighted,
+)
 from edgekd.formats.tflite.flatbuffer import FlatbufferFile, Writer
 from edgekd.formats.tflite.layout import Order
 from edgekd.formats.tflite.task_metadata import NAME, task_metadata, with_labels
 from edgekd.graph.structure import Graph, Operator
 
-FAMILIES = (weighted, elementwise, tables, pooling, movement, islands, sequence, resize)
+FAMILIES = (
+    weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
+)  # fmt: skip
 
 WRITERS: dict[type[Operator], Writer] = {kind: write for family in FAMILIES for kind, write in family.WRITERS.items()}
 

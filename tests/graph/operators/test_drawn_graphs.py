@@ -13,8 +13,9 @@ from support.random_operators import STROKES, graphs
 
 from edgekd.catalog.runtimes import Runtime
 from edgekd.errors import UnsupportedOperatorError
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture.simplify import simplified
+from edgekd.graph.operators.arithmetic import dequantize
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import Array, Graph, Kernels
 from edgekd.quantization.simulate import Simulation
@@ -52,7 +53,7 @@ def quantised(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[
 
 
 def _codes(graph: Graph, name: str, x: torch.Tensor) -> Array:
-    codes = integer.input_codes(graph, name, x.numpy())
+    codes = reference.input_codes(graph, name, x.numpy())
     if graph.tensors[name].kind == "index":
         return codes
     ends = np.random.default_rng(0).choice(np.array([-128, 127], np.int8), codes[:1].shape)
@@ -66,8 +67,8 @@ def compare(drawn: Drawn, seen: Seen) -> None:
         if not runtimes:
             continue
         simulation, graph, codes = quantised(drawn, kernels)
-        reference = dict(integer.trace(graph, *codes, kernels=kernels))
-        assert_none_differ(f"simulation of {kernels}", graph, reference, _simulated(simulation, graph, codes))
+        values = dict(reference.trace(graph, *codes, kernels=kernels))
+        assert_none_differ(f"simulation of {kernels}", graph, values, _simulated(simulation, graph, codes))
         for name, runtime in runtimes.items():
             if name == "litert-reference" and _has_elu(graph):
                 continue  # LiteRT's reference kernels have none
@@ -78,12 +79,12 @@ def compare(drawn: Drawn, seen: Seen) -> None:
                 seen.refused += 1
                 continue
             seen.files += 1
-            expected = dict(integer.trace(graph, *codes, kernels=runtime.kernels))
+            expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
             assert_none_differ(name, graph, expected, dict(zip(graph.outputs, outputs, strict=True)))
             off = [row for row in rows if row.differing]
             assert not off, f"{name}: {off}"
     # A graph whose ranges cut its answers off was compared like any other, but another one is drawn in its place.
-    assume(any((reference[name] != reference[name][:1]).any() for name in graph.outputs))
+    assume(any((values[name] != values[name][:1]).any() for name in graph.outputs))
     seen.graphs += 1
 
 
@@ -97,7 +98,7 @@ def _trained_to(runtime: Runtime) -> Kernels:
 
 def _simulated(simulation: Simulation, graph: Graph, codes: tuple[Array, ...]) -> dict[str, Array]:
     inputs = (
-        torch.from_numpy(integer.dequantize(c, graph.quantization(name)) if graph.tensors[name].quantization else c)
+        torch.from_numpy(dequantize(c, graph.quantization(name)) if graph.tensors[name].quantization else c)
         for c, name in zip(codes, graph.inputs, strict=True)
     )
     with torch.no_grad():
@@ -105,8 +106,8 @@ def _simulated(simulation: Simulation, graph: Graph, codes: tuple[Array, ...]) -
     return {layer: found[layer].numpy() for layer in parity.codes_of_operators(graph)}
 
 
-def assert_none_differ(who: str, graph: Graph, reference: dict[str, Array], found: dict[str, Array]) -> None:
-    rows = [row for row in parity.differences(graph, reference, found) if row.differing]
+def assert_none_differ(who: str, graph: Graph, expected: dict[str, Array], found: dict[str, Array]) -> None:
+    rows = [row for row in parity.differences(graph, expected, found) if row.differing]
     assert not rows, f"{who}: {rows}"
 
 

@@ -12,7 +12,7 @@ from support.single_operator import PAIRS, beside_each_other, differing, differi
 from torch import Tensor, nn
 
 from edgekd.formats import onnx, tflite
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import attempt, capture
 from edgekd.graph.ops import Add, Constant, Conv2d, Linear, Mul, Sub
 from edgekd.graph.structure import Graph, Operator, Quantization
@@ -69,7 +69,7 @@ def test_a_sum_rounds_a_half_as_the_named_kernels_do(kernels: str, expected: lis
     half, one = Quantization(0.5, 0), Quantization(1.0, 0)
     graph = beside_each_other([(Add("", (), ""), (half, half), one)], 2)
     codes = np.array([[1, -1]], np.int8), np.array([[0, 0]], np.int8)
-    assert integer.run(graph, *codes, kernels=kernels).tolist() == [expected]  # type: ignore[arg-type]
+    assert reference.run(graph, *codes, kernels=kernels).tolist() == [expected]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("kernels", "expected"), [("xnnpack", 3), ("tflm", 4), ("onnxruntime", 4)])
@@ -78,7 +78,7 @@ def test_a_product_rounds_a_half_as_the_named_kernels_do(kernels: str, expected:
     unit, two = Quantization(1.0, 0), Quantization(2.0, 3)
     graph = beside_each_other([(Mul("", (), ""), (unit, unit), two)], 1)
     codes = np.array([[1]], np.int8)
-    assert integer.run(graph, codes, codes, kernels=kernels).item() == expected  # type: ignore[arg-type]
+    assert reference.run(graph, codes, codes, kernels=kernels).item() == expected  # type: ignore[arg-type]
 
 
 class Written(nn.Module):

@@ -9,10 +9,10 @@ from support.networks import quantized
 from support.parity import RUNTIMES, assert_exact
 from torch import nn
 
-from edgekd.graph import integer
-from edgekd.graph.ops import Mul, Prelu, Softmax
+from edgekd.graph import reference
+from edgekd.graph.operators.arithmetic import dequantize
+from edgekd.graph.ops import LEAST_SOFTMAX_STEP, Mul, Prelu, Softmax
 from edgekd.graph.structure import Array, Graph, Operator, Quantization, Tensor
-from edgekd.quantization.least_range import LEAST_SOFTMAX_STEP
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes import parity
 
@@ -38,7 +38,7 @@ def test_litert_divides_the_scales_of_a_prelu_in_float32() -> None:
     source, output = Quantization(0.0007102249655872583, -128), Quantization(0.0002840899978764355, -128)
     graph = on_codes(op, source, output, (1, 16, 16))
     codes = CODES.reshape(1, 1, 16, 16)
-    of_21 = [integer.run(graph, codes, kernels=kernels).ravel()[21] for kernels in ("xnnpack", "tflm")]
+    of_21 = [reference.run(graph, codes, kernels=kernels).ravel()[21] for kernels in ("xnnpack", "tflm")]
     assert of_21 == [53 - 128, 52 - 128]
     assert_same(graph, codes)
 
@@ -47,7 +47,7 @@ def test_xnnpack_takes_a_tensor_times_itself_for_a_square() -> None:
     """51 * 51 steps are 25.499998 of the output's as a product, and 25.5 as a square with the zero point added."""
     source, output = Quantization(0.00027325935661792755, -128), Quantization(7.616409220645437e-06, -128)
     graph = on_codes(Mul("y", ("x", "x"), "y"), source, output, (256,))
-    assert integer.run(graph, CODES[None])[0, 51] == -102
+    assert reference.run(graph, CODES[None])[0, 51] == -102
     assert_same(graph, CODES[None])
 
 
@@ -60,8 +60,8 @@ def test_a_square_is_simulated_as_it_is_computed(kernels: Any) -> None:
     )
     simulation = Simulation(graph, kernels).eval()
     simulation.fake_quantized = True
-    found = simulation.trace_codes(torch.from_numpy(integer.dequantize(CODES[None], source)))["y"]
-    assert (found.numpy() == integer.run(simulation.quantized_graph(), CODES[None], kernels=kernels)).all()
+    found = simulation.trace_codes(torch.from_numpy(dequantize(CODES[None], source)))["y"]
+    assert (found.numpy() == reference.run(simulation.quantized_graph(), CODES[None], kernels=kernels)).all()
 
 
 class Still(nn.Module):
@@ -109,6 +109,6 @@ def test_softmaxes_that_share_an_input_each_get_the_steps_they_need() -> None:
 
 def test_a_layer_norm_narrower_than_a_vector_register_is_simulated() -> None:
     simulation, graph, codes = quantized(nn.LayerNorm(6), (3, 6), kernels="onnxruntime")
-    found = simulation(torch.from_numpy(integer.dequantize(codes[0], graph.quantization(graph.input))))
-    expected = integer.run(graph, *codes, kernels="onnxruntime")
-    torch.testing.assert_close(found, torch.from_numpy(integer.dequantize(expected, graph.quantization(graph.output))))
+    found = simulation(torch.from_numpy(dequantize(codes[0], graph.quantization(graph.input))))
+    expected = reference.run(graph, *codes, kernels="onnxruntime")
+    torch.testing.assert_close(found, torch.from_numpy(dequantize(expected, graph.quantization(graph.output))))

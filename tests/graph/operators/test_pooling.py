@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats import tflite
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import capture
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, Mean
 from edgekd.graph.structure import Graph, Operator, Quantization
@@ -104,7 +104,7 @@ def test_means_half_way_between_two_codes_round_as_the_kernels_do(name):
         scales, zeros = (step, step * chance.integers(1, 20) / chance.integers(1, 20)), chance.integers(-128, 128, 2)
         graph = of_one(GlobalAveragePool("mean", ("x",), "y"), (64, height, width), (64,), scales, zeros)
         codes = chance.integers(-128, 128, (2, 64, height, width)).astype(np.int8)
-        expected = integer.run(graph, codes, kernels=RUNTIMES[name].kernels)
+        expected = reference.run(graph, codes, kernels=RUNTIMES[name].kernels)
         (found,) = executed(RUNTIMES[name], graph, (codes,))
         assert np.array_equal(found, expected), (height, width, scales, zeros)
 
@@ -114,14 +114,14 @@ def test_one_window_over_everything_is_exact_too(name):
     graph = of_one(AveragePool2d("pool", ("x",), "y", (4, 5), (1, 1)), (64, 4, 5), (64, 1, 1), (0.35, 0.35), (81, 81))
     codes = np.random.default_rng(0).integers(-128, 128, (16, 64, 4, 5)).astype(np.int8)
     (found,) = executed(RUNTIMES[name], graph, (codes,))
-    assert np.array_equal(found, integer.run(graph, codes, kernels=RUNTIMES[name].kernels))
+    assert np.array_equal(found, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
 
 
 def test_an_average_over_what_padding_leaves_by_hand():
     # Windows of 3 around 1, 4, 10: (1 + 4) / 2 = 2.5 -> 3, (1 + 4 + 10) / 3 = 5, (4 + 10) / 2 = 7.
     pool = AveragePool2d("pool", ("x",), "y", (1, 3), (1, 1), (0, 0, 1, 1))
     graph = of_one(pool, (1, 1, 3), (1, 1, 3), (1.0, 1.0), (0, 0))
-    assert integer.run(graph, np.array([[[[1, 4, 10]]]], np.int8)).ravel().tolist() == [3, 5, 7]
+    assert reference.run(graph, np.array([[[[1, 4, 10]]]], np.int8)).ravel().tolist() == [3, 5, 7]
 
 
 def test_padding_that_tflite_cannot_leave_out_of_the_count_is_refused_by_name(tmp_path):

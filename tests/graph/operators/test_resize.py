@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from edgekd.catalog.runtimes import Runtime
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph.capture import capture
-from edgekd.graph.integer.resize import onnx_scale
+from edgekd.graph.operators.resize import onnx_scale
 from edgekd.graph.ops import Resize, Take
 from edgekd.graph.structure import Array, Graph, Kernels, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor

@@ -8,10 +8,10 @@ from support.networks import lived_in, quantized
 from support.parity import RUNTIMES, assert_exact
 from torch import Tensor, nn
 
-from edgekd.graph import integer
+from edgekd.graph import reference
 from edgekd.graph.capture import capture
-from edgekd.graph.fake_quant.arithmetic import FixedPoint
-from edgekd.graph.integer.arithmetic import fixed_point, twice_rounded
+from edgekd.graph.operators.arithmetic import fixed_point, multiplier, round_twice
+from edgekd.graph.operators.arithmetic_training import FixedPoint
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Graph, Quantization, activation_range
 from edgekd.graph.structure import Tensor as GraphTensor
@@ -140,7 +140,7 @@ def near_ties(kind: type, seed: int) -> tuple[Graph, np.ndarray]:
 def test_accumulators_half_way_between_two_codes_round_as_the_kernels_do(kind, name):
     for seed in range(6):
         graph, codes = near_ties(kind, seed)
-        expected = integer.run(graph, codes, kernels=RUNTIMES[name].kernels)
+        expected = reference.run(graph, codes, kernels=RUNTIMES[name].kernels)
         (found,) = executed(RUNTIMES[name], graph, (codes,))
         assert np.array_equal(found, expected), seed
 
@@ -148,7 +148,7 @@ def test_accumulators_half_way_between_two_codes_round_as_the_kernels_do(kind, n
 def test_the_modes_differ_where_accumulators_lie_half_way():
     graph, codes = near_ties(Linear, 3)
     modes = ("xnnpack", "tflm", "litert-reference")
-    found = [integer.run(graph, codes, kernels=mode).tobytes() for mode in modes]
+    found = [reference.run(graph, codes, kernels=mode).tobytes() for mode in modes]
     assert len(set(found)) == len(modes)
 
 
@@ -162,7 +162,7 @@ def test_relu6_ends_where_the_kernels_say_when_six_lies_between_two_codes(name, 
     layer = Linear("layer", ("x",), "y", weight=np.zeros((1, 1), np.int8), **fields)
     graph, codes = Graph(("x",), ("y",), tensors, (layer,)), np.zeros((1, 1), np.int8)
     (found,) = executed(RUNTIMES[name], graph, (codes,))
-    assert np.array_equal(found, integer.run(graph, codes, kernels=RUNTIMES[name].kernels))
+    assert np.array_equal(found, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
 
 
 def test_gemmlowp_rounds_twice_by_hand():
@@ -172,7 +172,7 @@ def test_gemmlowp_rounds_twice_by_hand():
     """
     mantissa, exponent = fixed_point(np.asarray(0.25))
     assert (int(mantissa), int(exponent)) == (2**30, -1)
-    assert twice_rounded(np.array([1023, -1023, 2, -2, 1, -1]), mantissa, exponent).tolist() == [256, -256, 1, -1, 1, 0]
+    assert round_twice(np.array([1023, -1023, 2, -2, 1, -1]), mantissa, exponent).tolist() == [256, -256, 1, -1, 1, 0]
 
 
 def test_the_top_code_of_relu6_by_hand():
@@ -200,7 +200,7 @@ def test_a_layer_that_is_always_silent_is_exact_and_its_file_loads():
     assert_exact(model, (6,), samples=8)
     graph = quantized(model, (6,))[1]
     layer = graph.operators[0]
-    assert integer.multiplier(layer, graph.quantization("input"), graph.quantization(layer.output)).max() <= 33
+    assert multiplier(layer, graph.quantization("input"), graph.quantization(layer.output)).max() <= 33
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -210,11 +210,11 @@ def test_the_simulation_rounds_twice_in_any_order_of_memory(layout):
     acc = np.rint((chance.integers(-150, 150, (4, 16, 5, 6)) + 0.5) / ratio.reshape(-1, 1, 1))
     acc = np.clip(acc + chance.integers(-1, 2, acc.shape), -(2**24), 2**24)
     mantissa, exponent = fixed_point(ratio)
-    expected = twice_rounded(acc, mantissa.reshape(-1, 1, 1), exponent.reshape(-1, 1, 1))
+    expected = round_twice(acc, mantissa.reshape(-1, 1, 1), exponent.reshape(-1, 1, 1))
     values = torch.from_numpy(acc.astype(np.float32)).to(memory_format=layout)
     twice = FixedPoint.of(mantissa, exponent, (1, -1, 1, 1), values.device)
     product = values * torch.from_numpy(ratio.astype(np.float32)).reshape(1, -1, 1, 1)
-    found = twice.rounded(values, product)
+    found = twice.round(values, product)
     assert found.is_contiguous(memory_format=layout)
     assert np.array_equal(found.numpy(), expected)
     assert not np.array_equal(np.rint(acc * ratio.reshape(-1, 1, 1)), expected)

@@ -1,18 +1,22 @@
 """How each of torch's operators is written as operators of the graph: a file for each family, with its table."""
 
 from edgekd.graph.capture.lowerings import (
+    attention,
     elementwise,
+    embedding,
     movement,
+    normalisation,
     pooling,
     recurrent,
     resize,
-    sequence,
-    tables,
+    unary,
     weighted,
 )
 from edgekd.graph.capture.reader import Lowering
 
-FAMILIES = (weighted, elementwise, tables, pooling, movement, sequence, recurrent, resize)
+FAMILIES = (
+    weighted, elementwise, unary, pooling, movement, attention, normalisation, embedding, recurrent, resize,
+)  # fmt: skip
 
 LOWERINGS: dict[str, Lowering] = {
     **{kind: lower for family in FAMILIES for kind, lower in family.LOWERINGS.items()},

@@ -1,4 +1,4 @@
-"""Sums, differences and products of two tensors or of one with stored values; activations that clamp."""
+"""Sums, differences and products of two tensors or of one with stored values; activations that clamp or bend."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from torch import fx
 
 from edgekd.graph.capture.affine import BatchNorm
 from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments, kind_of
-from edgekd.graph.ops import Add, Mul, Relu, Sub
+from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import Array, Operator
 
 
@@ -146,6 +146,13 @@ def _lower_hard_sigmoid(reader: Reader, node: fx.Node) -> None:
     clamped(reader, node, reader.name(node.args[0]), (-3, 3), (0, 1))
 
 
+def _lower_prelu(reader: Reader, node: fx.Node) -> None:
+    x, weight = arguments(node, "self", "weight")
+    slope = reader.value(weight)
+    assert slope is not None
+    reader.emit(node, Prelu, (reader.name(x),), slope=np.broadcast_to(slope, reader.shape(x)[:1]).copy())
+
+
 LOWERINGS: dict[str, Lowering] = {
     "add": _lower_sum,
     "sub": _lower_sum,
@@ -160,4 +167,5 @@ LOWERINGS: dict[str, Lowering] = {
     "hardtanh": _lower_clamp,
     "clamp": _lower_clamp,
     "hardsigmoid": _lower_hard_sigmoid,
+    "prelu": _lower_prelu,
 }

@@ -1,0 +1,98 @@
+"""The integer reference: executes a quantised graph in NumPy, bit for bit as a named runtime's kernels do.
+
+Accumulators are exact integers. Rescaling is in float32 and rounds half to even, as XNNPACK and onnxruntime do, or in
+gemmlowp's fixed point with its two roundings, as TFLite Micro does; `Kernels` names the one to follow. Each family of
+operators has a file in `operators/`, with a table of its kernels. Inside a float island the float form is executed.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from edgekd.graph.operators import (
+    attention,
+    boundaries,
+    elementwise,
+    embedding,
+    movement,
+    normalisation,
+    pooling,
+    resize,
+    unary,
+    weighted,
+)
+from edgekd.graph.operators.arithmetic import quantize
+from edgekd.graph.operators.forms import ReferenceForm
+from edgekd.graph.structure import Array, Graph, Mode, Operator
+
+FAMILIES = (
+    weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
+)  # fmt: skip
+
+REFERENCE: dict[type[Operator], ReferenceForm] = {
+    kind: form for family in FAMILIES for kind, form in family.REFERENCE.items()
+}
+
+LITERT_REFERENCE = REFERENCE | weighted.LITERT_REFERENCE | elementwise.LITERT_REFERENCE | unary.LITERT_REFERENCE
+
+
+def input_codes(graph: Graph, name: str, values: Array) -> Array:
+    """An input's real values as int8 codes; indices as they are."""
+    return values if graph.tensors[name].kind == "index" else quantize(values, graph.quantization(name))
+
+
+def run(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: int = 64) -> Array:
+    """Codes of every input (N, *input shape) to codes of the output (N, *output shape), or of the first."""
+    return run_all(graph, *codes, kernels=kernels, batch_size=batch_size)[0]
+
+
+def run_all(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: int = 64) -> tuple[Array, ...]:
+    """Codes of every input (N, *input shape) to codes of every output (N, *output shape)."""
+    parts = []
+    for i in range(0, len(codes[0]), batch_size):
+        values = {}
+        for name, value in trace(graph, *(c[i : i + batch_size] for c in codes), kernels=kernels):
+            if name in graph.outputs:
+                values[name] = value
+        parts.append([values[name] for name in graph.outputs])
+    return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
+
+
+def trace(graph: Graph, *codes: Array, kernels: Mode = "xnnpack") -> Iterator[tuple[str, Array]]:
+    """Every tensor's name and codes (values in a float island, indices as they are), in order of execution."""
+    values = dict(zip(graph.inputs, codes, strict=True))
+    yield from values.items()
+    left = {name: len(graph.consumers(name)) for name in graph.tensors}
+    for op in graph.operators:
+        inputs = [values[name] for name in op.inputs]
+        values[op.output] = _execute(op, graph, inputs, kernels)
+        yield op.output, values[op.output]
+        for name in set(op.inputs):
+            left[name] -= 1
+            if not left[name]:
+                values.pop(name, None)
+
+
+def _execute(op: Operator, graph: Graph, inputs: list[Array], mode: Mode) -> Array:
+    if real(op, graph):
+        return _in_float(op, graph, inputs)
+    if mode == "litert-reference":
+        return LITERT_REFERENCE[type(op)](op, graph, inputs, "tflm")
+    return REFERENCE[type(op)](op, graph, inputs, mode)
+
+
+def _in_float(op: Operator, graph: Graph, inputs: list[Array]) -> Array:
+    """An operator of a float island: the only one for which torch is loaded."""
+    import torch
+
+    from edgekd.graph.operators.training import in_float
+
+    values = [torch.from_numpy(array) for array in (*inputs, *(getattr(op, name) for name in op.parameters))]
+    output: Array = in_float(op, *values, shape=graph.tensors[op.output].shape).numpy()
+    return output
+
+
+def real(op: Operator, graph: Graph) -> bool:
+    """Does the operator compute on real values in a quantised graph: is it inside a float island?"""
+    ends = [graph.tensors[name] for name in (*op.inputs, op.output)]
+    return all(tensor.quantization is None for tensor in ends) and any(tensor.kind == "real" for tensor in ends)
