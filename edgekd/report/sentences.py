@@ -47,8 +47,10 @@ def _layers(proof: list[Boundary]) -> str:
 
 
 def limit_name(limit: str, words: TaskWords) -> str:
-    """A limit as people read it, with what the task calls its score."""
-    return f"{words.score} drop" if limit == "score drop" else limit
+    """A limit as people read it, with what the task calls its score, and where that goes as it becomes worse."""
+    if limit != "score drop":
+        return limit
+    return f"{words.score} {'drop' if words.higher_is_better else 'rise'}"
 
 
 def limit(row: LimitRow, words: TaskWords) -> str:

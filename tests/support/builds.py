@@ -17,6 +17,7 @@ from edgekd.results import (
     Quantity,
     Report,
     Spread,
+    TaskWords,
 )  # fmt: skip
 from edgekd.stages.report import compose
 from edgekd.tasks.classification import WORDS
@@ -235,7 +236,7 @@ def config(**limits: Any) -> Config:
     return Config.model_validate({"device": {"name": "rpi4", "title": "Raspberry Pi 4"}, "limits": allowed})
 
 
-def report(folder: Path, **changes: Any) -> Report:
+def report(folder: Path, words: TaskWords = WORDS, **changes: Any) -> Report:
     """A composed report; `changes` replace arguments of `compose`."""
     arguments: dict[str, Any] = {
         "metrics": metrics(),
@@ -245,4 +246,4 @@ def report(folder: Path, **changes: Any) -> Report:
         "command": "edgekd build --target rpi4",
         "created": "2026-11-21T12:00:00+00:00",
     }
-    return compose(config(), WORDS, **{**arguments, **changes})
+    return compose(config(), words, **{**arguments, **changes})

@@ -54,6 +54,7 @@ def adversarial(
         latent: length of the generator's noise.
         width: channels of the generator.
     """
+    run.require("logits", "adversarial")
     if data not in ("mixed", "none") or every < 1 or weight <= 0:
         raise ConfigError(
             f"scheme 'adversarial': data = {data!r} must be 'mixed' or 'none', every = {every} 1 or more, and "
@@ -66,7 +67,6 @@ def adversarial(
             f"scheme 'adversarial' makes images (C, H, W); these inputs have shape {shape}",
             'distill.scheme = "offline"',
         )
-    run.require("logits", "adversarial")
     _, loss = run.required_teacher("adversarial")
     teacher = run.open_teacher_network("adversarial").eval().requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
