@@ -128,7 +128,7 @@ def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
     count = len(dataset)
     if count == 0:
         return Split(np.empty((0, 1), np.float32), np.empty(0, np.int64))
-    found: list[np.ndarray] = []
+    ys: list[np.ndarray] = []
     inputs: np.ndarray | None = None
     for number in range(count):
         sample = _call(dataset.__getitem__, name, number)
@@ -137,7 +137,7 @@ def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
                 f"data set {name!r}: sample {number} of {key} is {_kind(sample)}, not (x, y)", "return x, y"
             )
         x, y = _input(sample[0], name, f"{key}[{number}]"), targets.one(np.asarray(sample[1]))
-        if y is None or (found and y.shape != found[0].shape):
+        if y is None or (ys and y.shape != ys[0].shape):
             raise DataError(f"data set {name!r}: the label of {key}[{number}] is {sample[1]!r}", targets.form)
         if inputs is None:
             inputs = np.empty((count, *x.shape), x.dtype)
@@ -148,9 +148,9 @@ def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
                 "samples of one shape and type",
             )
         inputs[number] = x
-        found.append(y)
+        ys.append(y)
     assert inputs is not None
-    return Split(inputs, np.stack(found))
+    return Split(inputs, np.stack(ys))
 
 
 def _input(x: Any, name: str, where: str) -> np.ndarray:

@@ -23,10 +23,10 @@ Positions = Mapping[str, np.ndarray]
 
 def open_task(name: str) -> Task:
     """The task that `name` stands for in the catalog, or the user's own; ConfigError where it is none."""
-    found = catalog.load("task", name)
-    if not isinstance(found, Task):
-        raise ConfigError(f"task {name!r} is a {type(found).__name__}", "name an edgekd.tasks.task.Task")
-    return found.called(name)
+    task = catalog.load("task", name)
+    if not isinstance(task, Task):
+        raise ConfigError(f"task {name!r} is a {type(task).__name__}", "name an edgekd.tasks.task.Task")
+    return task.called(name)
 
 
 def load_positions(folder: Path) -> Positions:

@@ -25,6 +25,7 @@ Array = np.ndarray
 COMPARED = 1_024  # test samples on which layers are compared, evenly spread over the set
 BATCH, FEWEST = 256, 32  # of them at once: as many as the widest layer allows
 NUMBERS = 2**24  # that a layer may hold for a batch: 64 MB
+ANSWERS_ALONE = "the teacher can't be asked about the test set: only stored answers exist"
 
 
 @dataclass(frozen=True)
@@ -52,18 +53,18 @@ def analyse(
     """
     task, y = splits.task, np.asarray(splits.test.y)
     both = {"": taught.answers, "_alone": alone.answers}
-    found: dict[str, Any] = {**facts, "samples": len(y), "gain": _gain(taught.answers, alone.answers, y, task)}
+    record: dict[str, Any] = {**facts, "samples": len(y), "gain": _gain(taught.answers, alone.answers, y, task)}
     for name, group in both.items():
         scores = [task.scoring.score(answers, y) for answers in group]
         error = scores[0].error if scores else None
-        found[f"score{name}"] = spread([score.value for score in scores], task.words.unit, error)
-    found |= task.scoring.transfer(taught.answers, alone.answers, teacher, y, splits.classes)._asdict()
+        record[f"score{name}"] = spread([score.value for score in scores], task.words.unit, error)
+    record |= task.scoring.transfer(taught.answers, alone.answers, teacher, y, splits.classes)._asdict()
     if teacher is None:
-        return Distillation(**found, unknown="the teacher can't be asked about the test set: only stored answers exist")
+        return Distillation(**record, unknown=ANSWERS_ALONE)
     for name, group in both.items():
-        same = [task.scoring.agreement(answers, teacher) for answers in group]
-        found[f"agreement{name}"] = spread(same, task.words.agreement_unit)
-    return Distillation(**found, score_teacher=host_quantity(task.scoring.score(teacher, y).value, task.words.unit))
+        alike = [task.scoring.agreement(answers, teacher) for answers in group]
+        record[f"agreement{name}"] = spread(alike, task.words.agreement_unit)
+    return Distillation(**record, score_teacher=host_quantity(task.scoring.score(teacher, y).value, task.words.unit))
 
 
 def similarities(
@@ -102,8 +103,8 @@ def _gain(taught: Sequence[Array], alone: Sequence[Array], y: Array, task: Task)
         return None
     score = task.scoring.score
     gains = [task.words.gain(score(a, y).value, score(b, y).value) for a, b in zip(taught, alone, strict=True)]
-    found = spread(gains, task.words.difference)
-    return found.mean if found else None
+    gain = spread(gains, task.words.difference)
+    return gain.mean if gain else None
 
 
 @torch.no_grad()

@@ -112,12 +112,12 @@ def roles(role: str, tensors: Sequence[str]) -> list[tuple[str, str]]:
     return [(f"{role}_{i}" if i else role, name) for i, name in enumerate(tensors)]
 
 
-def _real_answer(graph: Graph, given: DType) -> str:
+def _real_answer(graph: Graph, dtype: DType) -> str:
     """Python that turns `answer`, of the first output, into real numbers."""
     q = graph.tensors[graph.outputs[0]].quantization
     if q is None:
         return "answer"
-    return f"({q.scale!r} * (answer.astype(float) - {q.zero_point + (128 if given == 'uint8' else 0)}))"
+    return f"({q.scale!r} * (answer.astype(float) - {q.zero_point + (128 if dtype == 'uint8' else 0)}))"
 
 
 def _raw_codes(graph: Graph, preprocessing: Preprocessing, taken: FileInput) -> RawCodes | None:

@@ -72,15 +72,15 @@ def _cost(record: Distillation, *, skipped: bool) -> list[str]:
     count = len(record.seeds)
     each = "" if count == 1 else f" from each of the seeds {', '.join(map(str, record.seeds))}"
     if record.baseline_epochs is None:
-        told = [f"The student was trained for {_epochs(record.epochs)}{each}."]
+        lengths = [f"The student was trained for {_epochs(record.epochs)}{each}."]
     elif record.baseline_epochs == record.epochs:
-        told = [f"Both were trained for {_epochs(record.epochs)}{each}; the teacher's own training is not counted."]
+        lengths = [f"Both were trained for {_epochs(record.epochs)}{each}; the teacher's own training is not counted."]
     else:
-        lengths = f"{_epochs(record.epochs)} under the teacher and {_epochs(record.baseline_epochs)} alone"
-        told = [f"The student had {lengths}{each}; the teacher's own training is not counted."]
+        both = f"{_epochs(record.epochs)} under the teacher and {_epochs(record.baseline_epochs)} alone"
+        lengths = [f"The student had {both}{each}; the teacher's own training is not counted."]
     if count == 1:
-        return [*told, "One seed can't tell a gain from luck: --set distill.seeds=3 trains more."]
-    return [*told, f"The student of seed {record.seeds[0]}, the config's own, is shipped."]
+        return [*lengths, "One seed can't tell a gain from luck: --set distill.seeds=3 trains more."]
+    return [*lengths, f"The student of seed {record.seeds[0]}, the config's own, is shipped."]
 
 
 def _inheritance(record: Distillation) -> list[str]:

@@ -4,9 +4,9 @@ import numpy as np
 
 
 def plain(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take `count` samples, each as likely as any other: the positions (left, taken), in order. One is left."""
+    """Take `count` samples, each as likely as any other, but never all: the positions (left, taken), in order."""
     if not 0 <= count < len(y):
-        raise ValueError(f"{count} of {len(y)} samples can't be taken and one be left")
+        raise ValueError(f"{count} of {len(y)} samples can't be taken: one is left at least")
     return _positions(len(y), np.random.default_rng(seed).permutation(len(y))[:count])
 
 

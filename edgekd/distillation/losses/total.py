@@ -115,9 +115,9 @@ def fits(term: Any, task: Task) -> bool:
 
 def response_based(task: Task) -> tuple[str, ...]:
     """Names of the losses that compare answers alone and fit the task: of the catalog, and the task's own."""
-    known = dict.fromkeys((*catalog.LOSSES, task.answers.loss))
-    found = {name: catalog.load("loss", name) for name in known}
-    return tuple(name for name, loss in found.items() if not hasattr(loss, "connect") and fits(loss, task))
+    names = dict.fromkeys((*catalog.LOSSES, task.answers.loss))
+    entries = {name: catalog.load("loss", name) for name in names}
+    return tuple(name for name, loss in entries.items() if not hasattr(loss, "connect") and fits(loss, task))
 
 
 def _sum(losses: Sequence[Loss]) -> TotalLoss:

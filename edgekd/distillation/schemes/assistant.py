@@ -29,7 +29,7 @@ def assistant(run: DistillationRun, assistant: Wanted | Sequence[Wanted] = "resn
 
     Section 3 of the paper; its best path leads through networks of every size in between. Losses that look inside
     find their layers anew for each pair, so layers that the config names must be there in all of them. The assistants'
-    scores are kept as figures.
+    scores stand in the report.
 
     Args:
         assistant: a model of the catalog or "package.module:factory"; or {model = "...", epochs = ...} with options of

@@ -111,18 +111,18 @@ def score_under_pgd(
         for batch in batches(chosen, splits, batch_size, device=device):
             start = (2 * torch.rand(batch.x.shape, generator=generator) - 1).to(batch.x.device)
             wrong = partial(splits.task.answers.label_loss, targets=batch.y, reduction="sum")
-            given = attacked(model, channels_last(batch.x), wrong, within, steps, step or 2.5 / steps, start)
-            answers.append(_evaluated(model, given))
+            moved = attacked(model, channels_last(batch.x), wrong, within, steps, step or 2.5 / steps, start)
+            answers.append(_evaluated(model, moved))
             advance(len(batch.y), "")
     model.to("cpu")
-    found = np.concatenate(answers) if answers else np.zeros((0, *splits.answer_shape), np.float32)
-    return splits.task.scoring.score(found, np.asarray(chosen.y))
+    whole = np.concatenate(answers) if answers else np.zeros((0, *splits.answer_shape), np.float32)
+    return splits.task.scoring.score(whole, np.asarray(chosen.y))
 
 
 def _evaluated(model: nn.Module, x: Tensor) -> np.ndarray:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        found: np.ndarray = answer(model, x).logits.cpu().numpy()
+        answers: np.ndarray = answer(model, x).logits.cpu().numpy()
     model.train(was_training)
-    return found
+    return answers

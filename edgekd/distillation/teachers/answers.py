@@ -64,12 +64,12 @@ def load_index(folder: Path) -> Index:
         ) from error
 
 
-def check_shape(found: tuple[int, ...], wanted: tuple[int, ...], splits: Splits) -> None:
+def check_shape(shape: tuple[int, ...], expected: tuple[int, ...], splits: Splits) -> None:
     """ModelError where a teacher's answers, (N, ...), have another shape than the student's."""
-    if found != wanted:
+    if shape != expected:
         answers = splits.task.answers
         raise ModelError(
-            f"the teacher gives {answers.kind} of shape {found}, the student of shape {wanted}",
+            f"the teacher gives {answers.kind} of shape {shape}, the student of shape {expected}",
             f"a teacher for the data's {answers.form(splits.answer_shape)}",
         )
 
@@ -87,12 +87,12 @@ class Stored:
 
     def __init__(self, folder: Path, splits: Splits) -> None:
         self.folder, self.index = folder, load_index(folder)
-        found, wanted = (self.index.samples, self.index.answer_shape), (len(splits.train), splits.answer_shape)
-        if found != wanted:
+        stored, expected = (self.index.samples, self.index.answer_shape), (len(splits.train), splits.answer_shape)
+        if stored != expected:
             form = splits.task.answers.form
             raise ModelError(
-                f"stored answers for {found[0]:,} samples and {form(found[1])}, where the data has {wanted[0]:,} and "
-                f"{form(wanted[1])}",
+                f"stored answers for {stored[0]:,} samples and {form(stored[1])}, where the data has {expected[0]:,} "
+                f"and {form(expected[1])}",
                 f"rm -r {folder}, and build again",
             )
         self._view, self._shards = -1, dict[int, np.ndarray]()

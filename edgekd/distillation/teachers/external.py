@@ -30,7 +30,7 @@ def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: 
     def ask(batch: Batch) -> Outputs:
         x = raw(batch.x, splits) if takes == "raw" else batch.x
         try:
-            found = run(x.cpu().numpy())
+            result = run(x.cpu().numpy())
         except ModelError:
             raise
         except Exception as error:  # a user's function, or a runtime's own kind of refusal
@@ -39,7 +39,7 @@ def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: 
                 f"{who} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {first_line}",
                 "try it alone on such an array, float32",
             ) from error
-        answers = check_answers(np.asarray(found), len(batch.y), splits, gives, who)
+        answers = check_answers(np.asarray(result), len(batch.y), splits, gives, who)
         return Outputs(torch.from_numpy(answers).to(batch.x.device), index=batch.index)
 
     return ask
@@ -55,24 +55,24 @@ def raw(x: Tensor, splits: Splits) -> Tensor:
     return found.round() if splits.train.x.dtype == np.uint8 else found
 
 
-def check_answers(found: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
-    """Answers (N, *answer shape), float32, of what was found; axes of 1 behind them are dropped.
+def check_answers(numbers: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
+    """Answers (N, *answer shape), float32, of what came from outside; axes of 1 behind them are dropped.
 
     Raises:
         ModelError: they are of another shape, not finite, or not what `gives` says.
     """
-    answers, wanted = splits.task.answers, (samples, *splits.answer_shape)
-    if found.size == math.prod(wanted) and found.shape[: len(wanted)] == wanted:
-        found = found.reshape(wanted)
-    if found.shape != wanted:
+    answers, expected = splits.task.answers, (samples, *splits.answer_shape)
+    if numbers.size == math.prod(expected) and numbers.shape[: len(expected)] == expected:
+        numbers = numbers.reshape(expected)
+    if numbers.shape != expected:
         form = answers.form(splits.answer_shape)
         raise ModelError(
-            f"{who} gives {found.shape} for {samples} samples; the data has {form} and asks for {wanted}",
+            f"{who} gives {numbers.shape} for {samples} samples; the data has {form} and asks for {expected}",
             f"a teacher for the data's {form}",
         )
-    if not np.issubdtype(found.dtype, np.number) or not np.isfinite(found).all():
+    if not np.issubdtype(numbers.dtype, np.number) or not np.isfinite(numbers).all():
         raise ModelError(f"{who} gives outputs that are not finite numbers", "mind what it is given: teacher.input")
-    return answers.read(found, gives, who)
+    return answers.read(numbers, gives, who)
 
 
 def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:

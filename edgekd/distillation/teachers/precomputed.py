@@ -67,7 +67,7 @@ def _wrong_count(who: str, part: str, found: int, wanted: str) -> ModelError:
 
 def _answers(arrays: dict[str, np.ndarray], prefix: str, splits: Splits, name: str) -> np.ndarray | None:
     who = f"teacher.answers: {name}"
-    found = splits.task.answers.from_archive(arrays, prefix, splits.answer_shape, who)
-    if found is None:
+    array = splits.task.answers.from_archive(arrays, prefix, splits.answer_shape, who)
+    if array is None:
         return None
-    return check_answers(found.numbers, len(found.numbers), splits, found.gives, f"{who}: {found.name}")
+    return check_answers(array.numbers, len(array.numbers), splits, array.gives, f"{who}: {array.name}")

@@ -63,8 +63,8 @@ def _check_specialists(settings: Settings) -> None:
 
 def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
     """The clusters of classes that a generalist confuses on the validation split."""
-    found = answers_of(model, splits.validation, splits, title="teacher: what it confuses")
-    return specialists.clusters(found, settings.specialists, seed)
+    answers = answers_of(model, splits.validation, splits, title="teacher: what it confuses")
+    return specialists.clusters(answers, settings.specialists, seed)
 
 
 def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str) -> dict[str, Any]:

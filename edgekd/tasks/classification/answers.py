@@ -24,16 +24,17 @@ def read(numbers: Array, gives: str, who: str) -> Array:
     return log_probabilities(numbers, who) if gives == "probabilities" else numbers.astype(np.float32)
 
 
-def log_probabilities(found: np.ndarray, who: str) -> np.ndarray:
+def log_probabilities(probabilities: np.ndarray, who: str) -> np.ndarray:
     """Rows of probabilities as logits: their logarithms."""
-    sums = found.sum(axis=1)
+    sums = probabilities.sum(axis=1)
     worst = float(sums[np.abs(sums - 1).argmax()]) if len(sums) else 1.0
-    if found.size and (found.min() < -SUM_TOLERANCE or abs(worst - 1) > SUM_TOLERANCE):
+    least = float(probabilities.min()) if probabilities.size else 0.0
+    if least < -SUM_TOLERANCE or abs(worst - 1) > SUM_TOLERANCE:
         raise ModelError(
-            f"{who} was to give probabilities; a row adds up to {worst:.3g}, and the least value is {found.min():.3g}",
+            f"{who} was to give probabilities; a row adds up to {worst:.3g}, and the least value is {least:.3g}",
             'gives = "logits" beside it, where it gives those',
         )
-    logits: np.ndarray = np.log(np.maximum(found, LEAST)).astype(np.float32)
+    logits: np.ndarray = np.log(np.maximum(probabilities, LEAST)).astype(np.float32)
     return logits
 
 
@@ -80,13 +81,13 @@ def of_all_classes(indices: np.ndarray, probabilities: np.ndarray, classes: int,
         raise ModelError(f"{who}: their probabilities are not between 0 and 1, or add up to more", "shares of 1")
     others = classes - indices.shape[1]
     rest = np.maximum(1 - sums, 0) / others if others else np.zeros_like(sums)
-    found = np.repeat(rest, classes, axis=1)
-    np.put_along_axis(found, indices.astype(np.int64), probabilities.astype(np.float64), axis=1)
-    found /= found.sum(axis=1, keepdims=True)
-    return found
+    completed = np.repeat(rest, classes, axis=1)
+    np.put_along_axis(completed, indices.astype(np.int64), probabilities.astype(np.float64), axis=1)
+    completed /= completed.sum(axis=1, keepdims=True)
+    return completed
 
 
-def count_classes(classes: Classes, y: Array) -> tuple[int]:
+def answer_shape(classes: Classes, y: Array) -> tuple[int]:
     """The shape of an answer: a number a class."""
     return (len(classes),)
 
@@ -100,7 +101,7 @@ LOGITS = Answers(
     kind="logits",
     loss="logits",
     label_loss=label_loss,
-    shape=count_classes,
+    shape=answer_shape,
     form=classes_in_words,
     read=read,
     from_archive=from_archive,

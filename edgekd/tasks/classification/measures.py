@@ -98,9 +98,9 @@ def repeated(student: Array, teacher: Array, y: Array) -> Repeated:
     expected = variance = 0.0
     for label in np.unique(y):
         n = int((y == label).sum())
-        given, codes = np.unique(np.concatenate([ours[y == label], theirs[y == label]]), return_inverse=True)
-        s, t = (np.bincount(part, minlength=len(given)) for part in (codes[:n], codes[n:]))
-        same = np.diag((given != label).astype(float))  # a right answer is no mistake
+        answers, codes = np.unique(np.concatenate([ours[y == label], theirs[y == label]]), return_inverse=True)
+        s, t = (np.bincount(part, minlength=len(answers)) for part in (codes[:n], codes[n:]))
+        same = np.diag((answers != label).astype(float))  # a right answer is no mistake
         expected += float(t @ same @ s) / n
         centred = same - (same @ s / n)[:, None] - (t @ same / n)[None, :] + float(t @ same @ s) / n**2
         variance += float(t @ centred**2 @ s) / (n - 1) if n > 1 else 0.0
@@ -119,7 +119,7 @@ def beyond(students: Sequence[Array], alone: Sequence[Array], teacher: Array, y:
     if wrong.sum() < 2 or not students or not alone:
         return None
     repeats, without = (
-        np.mean([found.argmax(axis=1)[wrong] == theirs[wrong] for found in group], axis=0)
+        np.mean([logits.argmax(axis=1)[wrong] == theirs[wrong] for logits in group], axis=0)
         for group in (students, alone)
     )
     more = 100 * (repeats - without)

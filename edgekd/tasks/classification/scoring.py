@@ -31,8 +31,8 @@ def standard_error(accuracy: float, samples: int) -> float:
 
 def same_class(logits: Array, others: Array) -> float:
     """The share of samples to which both give the same top-1 class, in percent; NaN of no samples."""
-    found = share(agreement(logits, others))
-    return float("nan") if found is None else found
+    same = share(agreement(logits, others))
+    return float("nan") if same is None else same
 
 
 def class_changes(before: Array, after: Array, samples: str) -> str:

@@ -47,7 +47,7 @@ CONSISTENCY = Measure(
 
 
 def _calibration(taught: Sequence[Array], alone: Sequence[Array], teacher: Array | None, y: Array) -> Measure:
-    ours, others = ([measures.calibration_error(found, y) for found in group] for group in (taught, alone))
+    ours, others = ([measures.calibration_error(logits, y) for logits in group] for group in (taught, alone))
     return Measure(
         name="calibration error",
         remark=f"{measures.BINS} bins",
@@ -60,7 +60,7 @@ def _calibration(taught: Sequence[Array], alone: Sequence[Array], teacher: Array
 
 
 def _repeated(taught: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
-    counts = ([measures.repeated(found, teacher, y) for found in group] for group in (taught, alone))
+    counts = ([measures.repeated(logits, teacher, y) for logits in group] for group in (taught, alone))
     ours, others = ([100 * each.same / each.mistakes for each in group if each.mistakes] for group in counts)
     chance = _by_chance(taught, teacher, y)
     return REPEATED.model_copy(update={"student": spread(ours, "%"), "alone": spread(others, "%"), "by_chance": chance})
@@ -68,7 +68,7 @@ def _repeated(taught: Sequence[Array], alone: Sequence[Array], teacher: Array, y
 
 def _consistency(taught: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
     known = _right(teacher, y)
-    kappas = ([measures.error_consistency(_right(found, y), known) for found in group] for group in (taught, alone))
+    kappas = ([measures.error_consistency(_right(logits, y), known) for logits in group] for group in (taught, alone))
     ours, others = (spread([each.kappa for each in group if each], "kappa") for group in kappas)
     return CONSISTENCY.model_copy(update={"student": ours, "alone": others})
 
@@ -79,11 +79,11 @@ def _right(logits: Array, y: Array) -> Array:
 
 
 def _by_chance(taught: Sequence[Array], teacher: Array, y: Array) -> Quantity:
-    found = [measures.repeated(logits, teacher, y) for logits in taught]
-    mistakes = found[0].mistakes
+    counts = [measures.repeated(logits, teacher, y) for logits in taught]
+    mistakes = counts[0].mistakes
     if not mistakes:
         return host_quantity(None, "%")
-    expected, deviation = (float(np.mean([getattr(each, of) for each in found])) for of in ("expected", "deviation"))
+    expected, deviation = (float(np.mean([getattr(each, of) for each in counts])) for of in ("expected", "deviation"))
     return host_quantity(
         100 * expected / mistakes, "%", "answers in any order within a class", 100 * deviation / mistakes
     )
