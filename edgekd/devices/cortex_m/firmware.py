@@ -1,4 +1,4 @@
-"""Firmware of one model for one core: compiled, linked into the memory that a target allows, and measured by section."""
+"""Firmware of one model for one core: compiled, linked into the memory that a target allows, measured by section."""
 
 import re
 import subprocess

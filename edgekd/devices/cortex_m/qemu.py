@@ -99,7 +99,7 @@ def _failure(status: int, said: str, firmware: Firmware, folder: Path) -> Edgekd
     if status == ENDED_BY_STACK:
         left = firmware.ram_bytes - firmware.static_ram
         return OverBudgetError(
-            f"{what}: the stack outgrows the {left:,} B that data, bss and arena leave of {firmware.ram_bytes:,} B of RAM",
+            f"{what}: the stack outgrows the {left:,} of {firmware.ram_bytes:,} B of RAM beside variables and arena",
             "a smaller student, or a higher limit: --set limits.peak_ram_bytes=...",
         )
     if status == ENDED_BY_MODEL:

@@ -1,4 +1,4 @@
-"""The cross compiler and the emulator: where they are, which versions they have, and what to type where they are not."""
+"""The cross compiler and the emulator: whether they are here, in which versions, and what to type where not."""
 
 import functools
 import os

@@ -5,6 +5,9 @@
 
 #define CCR (*(volatile uint32_t *)0xE000ED14u)   /* Configuration and Control Register */
 #define CPACR (*(volatile uint32_t *)0xE000ED88u) /* Coprocessor Access Control Register */
+#define MPU_CTRL (*(volatile uint32_t *)0xE000ED94u)
+#define MPU_RBAR (*(volatile uint32_t *)0xE000ED9Cu)
+#define MPU_RASR (*(volatile uint32_t *)0xE000EDA0u)
 #define UNALIGN_TRP (1u << 3)
 #define CP10_AND_CP11 (0xFu << 20)
 
@@ -30,6 +33,13 @@ void harness_reset(void)
 #endif
 #if !defined(__ARM_FEATURE_UNALIGNED)
     CCR |= UNALIGN_TRP; /* Armv6-M faults on unaligned accesses; the Cortex-M3 that runs its code here shall too */
+    __asm__ volatile("dsb\n\tisb" ::: "memory");
+#endif
+#if __ARM_ARCH < 8
+    /* QEMU's boards ignore writes to the 256 MiB below the RAM, where a stack without end would run on: forbid them. */
+    MPU_RBAR = 0x10000000u | (1u << 4);            /* region 0 */
+    MPU_RASR = (1u << 28) | (27u << 1) | 1u;       /* never execute, no access, 2^28 bytes, enabled */
+    MPU_CTRL = (1u << 2) | 1u;                     /* all other memory as without an MPU */
     __asm__ volatile("dsb\n\tisb" ::: "memory");
 #endif
     for (uint32_t *to = data_start, *from = data_image; to < data_end;) {
