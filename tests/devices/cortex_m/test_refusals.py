@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from support import tiny_c
 
-from edgekd.devices.cortex_m import Budget, CortexM, EmulatedRun, core_named, emulate, missing_tools
+from edgekd.devices.cortex_m import Budget, CortexM, EmulatedRun, emulate, missing_tools
 from edgekd.devices.cortex_m.tools import INSTALL
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError, ModelError, OverBudgetError
 
@@ -103,16 +103,3 @@ def test_a_machine_without_the_tools_says_what_to_install(tmp_path: Path, monkey
     with pytest.raises(MissingExtraError, match="needs arm-none-eabi-gcc, qemu-system-arm") as refusal:
         run(tiny_c.write(tmp_path))
     assert refusal.value.remedy == INSTALL
-
-
-@pytest.mark.parametrize(
-    ("name", "title"), [("Cortex-M0+", "Cortex-M0+"), ("cortex-m55", "Cortex-M55 (DSP, FPU, MVE)")]
-)
-def test_a_core_is_known_by_its_key_and_as_arm_writes_it(name: str, title: str) -> None:
-    assert core_named(name).title == title
-
-
-def test_a_core_without_an_emulator_is_refused_with_a_guess() -> None:
-    with pytest.raises(ConfigError, match="no emulator of a core 'Cortex-M5'") as refusal:
-        core_named("Cortex-M5")
-    assert refusal.value.remedy == "cortex-m55"
