@@ -156,6 +156,14 @@ def test_targets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert run("targets", "cortex-m5") == 2
 
 
+def test_check_can_answer_for_all_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "--all-targets") == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["rp2040"].split()[-1] == "yes"
+    assert lines["cortex-m0plus"].endswith("if pruned: size")
+    assert run("check", "--all-targets", "--target", "rpi4") == 2
+
+
 def test_init_writes_a_config_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("init") == 0
     Path("edgekd.toml").write_text("seed = 5\n")
