@@ -4,8 +4,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import tiny_c
 
+from benchmarks.support import tiny_c
 from edgekd.devices.cortex_m import CORES, Budget, CortexM, EmulatedRun, counts, device, emulate, missing_tools
 
 pytestmark = pytest.mark.skipif(bool(missing_tools()), reason=f"not installed: {missing_tools()}")

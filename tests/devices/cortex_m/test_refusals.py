@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from support import tiny_c
 
+from benchmarks.support import tiny_c
 from edgekd.devices.cortex_m import Budget, CortexM, EmulatedRun, emulate, missing_tools
 from edgekd.devices.cortex_m.tools import INSTALL
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError, ModelError, OverBudgetError

@@ -1,7 +1,6 @@
 """A fully connected layer as hand-written C, in the form that edgekd's C has, and what it must answer.
 
-`write` lets a test put other C into it: beside the layer, at the start of an inference, or in place of the header's
-arena.
+`write` puts other C into it where a test asks for that: beside the layer, or at the start of an inference.
 """
 
 from pathlib import Path
