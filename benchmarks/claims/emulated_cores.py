@@ -1,9 +1,9 @@
 """A fully connected layer in C on every emulated Cortex-M: python -m benchmarks.claims.emulated_cores
 
-Builds the layer of benchmarks/support/tiny_c.py for each core, runs it in QEMU on 16 samples, compares its answers
-with the reference in NumPy, and counts what it takes. Writes results/emulated_cores.csv, a row for each core. The counts
-are of an emulator: they repeat to the instruction, and are no cycles. Needs arm-none-eabi-gcc, newlib and
-qemu-system-arm.
+Builds the layer of benchmarks/support/tiny_c.py for each core, runs it on 16 samples, compares its answers with the
+reference in NumPy, and counts what it takes. Writes results/emulated_cores.csv, a row for each core. The counts are of
+an emulator: they repeat to the instruction, and are no cycles. Takes GCC and QEMU where they are installed, and else
+what `pip install 'edgekd[mcu]'` installs.
 """
 
 import argparse

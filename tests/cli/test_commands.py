@@ -190,6 +190,14 @@ def test_the_doctor_looks_at_runtimes_and_disk(capsys: pytest.CaptureFixture[str
         assert what in shown
 
 
+def test_the_doctor_says_what_emulating_a_microcontroller_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgekd.devices.cortex_m.tools.missing_tools", lambda: "an emulator")
+    assert run("doctor") == 0
+    assert "can't be emulated without an emulator: apt-get install" in capsys.readouterr().out
+
+
 def test_the_doctor_fails_where_a_runtime_does_not_load(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

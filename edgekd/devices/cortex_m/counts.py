@@ -1,4 +1,4 @@
-"""Executed instructions, exactly: a plugin of QEMU is built on the spot and counts them at each address."""
+"""Executed instructions by function, from counts by address; and a plugin for QEMU, built on the spot, that counts."""
 
 import bisect
 import subprocess
@@ -33,8 +33,26 @@ class Counts:
     error: int = 0
 
 
+def counts_by_function(by_address: Mapping[int, int], firmware: Firmware, method: str) -> Counts:
+    """Counts of each address, summed up by function, without those of the harness."""
+    starts = [symbol.address for symbol in firmware.image.functions]
+    _, flash_origin, _ = firmware.core.origins
+    sums: Counter[str] = Counter()
+    for address, count in by_address.items():
+        if address >= flash_origin:
+            sums[firmware.image.functions[bisect.bisect_right(starts, address) - 1].name] += count
+    return Counts(sum(sums.values()), dict(sums.most_common()), method)
+
+
+def counts_of_ticks(ticks: int, inferences: int, firmware: Firmware) -> Counts:
+    """The instructions of so many ticks of SysTick under `-icount shift=0`; each inference may miss two ticks."""
+    tick = firmware.core.tick_instructions
+    method = f"SysTick under -icount, in steps of {tick:g} instructions"
+    return Counts(round(ticks * tick), {}, method, round(2 * tick * inferences))
+
+
 def build_plugin(folder: Path) -> Path | None:
-    """The plugin as a shared library in `folder`; None where this machine's compiler can't build it."""
+    """The plugin as a shared library in `folder`; None where this machine has no compiler that can build it."""
     compiler = host_compiler()
     if compiler is None:
         return None
@@ -46,30 +64,11 @@ def build_plugin(folder: Path) -> Path | None:
 
 def plugin_options(library: Path, firmware: Firmware, out: Path) -> tuple[str, ...]:
     """What QEMU is started with."""
-    start, stop = (firmware.function(marker).address for marker in (START, STOP))
+    start, stop = (firmware.image.labels[marker] & ~1 for marker in (START, STOP))
     return ("-plugin", f"{library},start={start:#x},stop={stop:#x},out={out}")
 
 
-def read_counts(file: Path, firmware: Firmware) -> Counts:
-    """What the plugin wrote."""
+def read_plugin(file: Path) -> dict[int, int]:
+    """What the plugin wrote: counts by address."""
     lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
-    by_function = functions_of({int(address, 16): int(count) for address, count in lines}, firmware)
-    return Counts(sum(by_function.values()), by_function, "TCG plugin, each address")
-
-
-def functions_of(counts: Mapping[int, int], firmware: Firmware) -> dict[str, int]:
-    """Counts by address as counts by function, the largest first, without the harness and its call of the model."""
-    starts = [symbol.address for symbol in firmware.functions]
-    _, flash_origin, _ = firmware.core.origins
-    sums: Counter[str] = Counter()
-    for address, count in counts.items():
-        if address >= flash_origin:
-            sums[firmware.functions[bisect.bisect_right(starts, address) - 1].name] += count
-    return dict(sums.most_common())
-
-
-def counts_of_ticks(ticks: int, inferences: int, firmware: Firmware) -> Counts:
-    """The instructions of so many ticks of SysTick under `-icount shift=0`; each inference may miss two ticks."""
-    tick = firmware.core.tick_instructions
-    method = f"SysTick under -icount, in steps of {tick:g} instructions"
-    return Counts(round(ticks * tick), {}, method, round(2 * tick * inferences))
+    return {int(address, 16): int(count) for address, count in lines}

@@ -8,15 +8,16 @@ from typing import Self
 
 import numpy as np
 
-from edgekd.devices.cortex_m import qemu
+from edgekd.devices.cortex_m import qemu, unicorn_cpu
 from edgekd.devices.cortex_m.cores import core_named
-from edgekd.devices.cortex_m.counts import Counts, build_plugin, counts_of_ticks, plugin_options, read_counts
+from edgekd.devices.cortex_m.counts import Counts
+from edgekd.devices.cortex_m.exchange import Answers, Sample
 from edgekd.devices.cortex_m.firmware import Budget, Firmware, build
-from edgekd.devices.cortex_m.tools import COMPILER, EMULATOR, require_tools, version
+from edgekd.devices.cortex_m.tools import COMPILERS, EMULATORS, choose_tools
 from edgekd.errors import EdgekdError, OverBudgetError
 
 SECONDS = 300.0
-ICOUNT = ("-icount", "shift=0")
+RUNS = {"qemu": qemu.run, "unicorn": unicorn_cpu.run}
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class EmulatedRun:
         stack_bytes: the high-water mark of the stack, over all samples.
         sections: bytes of ".text", ".rodata", ".data", ".bss" and ".arena".
         symbol_bytes: of each function and object that takes flash or RAM.
-        source: the core, the compiler and the emulator, for a figure of origin "emulated".
+        source: the core, the compiler, the emulator and the counter, for a figure of origin "emulated".
     """
 
     outputs: tuple[np.ndarray, ...]
@@ -62,15 +63,22 @@ class CortexM:
 
     Args:
         core: its key in `CORES`, or its name as Arm writes it.
+        compiler, emulator: by their names in `COMPILERS` and `EMULATORS`; by default the first that is installed.
         seconds: after which a run is ended.
-        plugin: whether to count by the plugin where it can be built; otherwise SysTick counts.
     """
 
-    def __init__(self, core: str, budget: Budget, *, seconds: float = SECONDS, plugin: bool = True) -> None:
+    def __init__(
+        self,
+        core: str,
+        budget: Budget,
+        *,
+        compiler: str | None = None,
+        emulator: str | None = None,
+        seconds: float = SECONDS,
+    ) -> None:
         self.core, self.budget, self.seconds = core_named(core), budget, seconds
-        require_tools()
+        self.compiler, self.emulator = choose_tools(self.core, compiler, emulator)
         self._folder = tempfile.TemporaryDirectory(prefix="edgekd-")
-        self._plugin = build_plugin(self.folder) if plugin else None
         self._firmware: Firmware | None = None
 
     @property
@@ -79,26 +87,29 @@ class CortexM:
         return Path(self._folder.name)
 
     def describe(self) -> dict[str, str]:
-        """{"core", "compiler", "emulator", "counted by"}, each with its version."""
-        counted = "TCG plugin" if self._plugin else "SysTick under -icount"
-        emulator = f"{version(EMULATOR)}, {self.core.machine} ({self.core.emulates})"
+        """{"core", "compiler", "emulator"}, with versions."""
         return {
-            "core": self.core.title, "compiler": version(COMPILER), "emulator": emulator, "counted by": counted,
-        }  # fmt: skip
+            "core": self.core.title,
+            "compiler": COMPILERS[self.compiler].version(),
+            "emulator": EMULATORS[self.emulator].describe(self.core),
+        }
 
     def put(self, files: Sequence[Path], optimise: str = "-O2") -> Firmware:
         """Build the firmware of a model's C files; OverBudgetError where it does not fit."""
-        self._firmware = build(files, self.core, self.budget, self.folder, optimise)
+        self._firmware = build(files, self.core, self.budget, self.folder, self.compiler, optimise)
         return self._firmware
 
-    def run(self, samples: Sequence[qemu.Sample], output_bytes: Sequence[int]) -> tuple[qemu.Answers, Counts | None]:
-        """Run the model on each sample, counting; OverBudgetError where the stack outgrows the RAM."""
+    def run(self, samples: Sequence[Sample], output_bytes: Sequence[int]) -> tuple[Answers, Counts | None]:
+        """Run the model on each sample, counting; OverBudgetError where the stack outgrows the RAM.
+
+        Args:
+            samples: of each the bytes of each input tensor.
+            output_bytes: of one sample, for each output tensor.
+        """
         firmware = self._firmware
         if firmware is None:
             raise EdgekdError("there is no model on the device yet", "put its C files there first")
-        counts_file = self.folder / "counts.txt"
-        options = plugin_options(self._plugin, firmware, counts_file) if self._plugin else ICOUNT
-        answers = qemu.run(firmware, samples, output_bytes, self.folder, self.seconds, options)
+        answers, counts = RUNS[self.emulator](firmware, list(samples), list(output_bytes), self.folder, self.seconds)
         used = firmware.static_ram + answers.stack_bytes
         if used > firmware.ram_bytes:
             raise OverBudgetError(
@@ -106,9 +117,7 @@ class CortexM:
                 f"overflows by {used - firmware.ram_bytes:,} of {firmware.ram_bytes:,} B",
                 "a smaller student, or a higher limit: --set limits.peak_ram_bytes=...",
             )
-        if self._plugin:
-            return answers, read_counts(counts_file, firmware)
-        return answers, None if answers.ticks is None else counts_of_ticks(answers.ticks, len(samples), firmware)
+        return answers, counts
 
     def close(self) -> None:
         """Remove the device's files."""
@@ -128,8 +137,9 @@ def emulate(
     inputs: Sequence[np.ndarray],
     output_bytes: Sequence[int],
     *,
+    compiler: str | None = None,
+    emulator: str | None = None,
     seconds: float = SECONDS,
-    plugin: bool = True,
 ) -> EmulatedRun:
     """Build a model's C files for a core, run them on samples, and count.
 
@@ -138,6 +148,7 @@ def emulate(
         core: its key in `CORES`, or its name as Arm writes it.
         inputs: of each input tensor the samples, `(N, ...)`, channels last, in the model's own integers.
         output_bytes: of one sample, for each output tensor.
+        compiler, emulator, seconds: as `CortexM` takes them.
 
     Raises:
         MissingExtraError: compiler or emulator are not installed.
@@ -145,10 +156,10 @@ def emulate(
         ModelError: the model does not compile, faults, refuses a sample or does not end.
     """
     samples = [tuple(tensor[index].tobytes() for tensor in inputs) for index in range(len(inputs[0]))]
-    with CortexM(core, budget, seconds=seconds, plugin=plugin) as device:
+    with CortexM(core, budget, compiler=compiler, emulator=emulator, seconds=seconds) as device:
         firmware = device.put(c_files)
         answers, counts = device.run(samples, output_bytes)
-        source = "; ".join(device.describe().values())
+        source = "; ".join((*device.describe().values(), *((counts.method,) if counts else ())))
     outputs = tuple(
         np.frombuffer(b"".join(sample[index] for sample in answers.outputs), np.int8).reshape(len(samples), -1)
         for index in range(len(output_bytes))
