@@ -1,6 +1,7 @@
 """The house rules that a machine can check: what may import what, what stays light, how a file opens."""
 
 import ast
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -100,6 +101,24 @@ def test_a_file_opens_with_a_sentence(file: Path) -> None:
     opening = ast.get_docstring(ast.parse(file.read_text(encoding="utf-8")))
     assert opening is not None
     assert opening.split("\n\n")[0].rstrip().endswith((".", ":", "`"))
+
+
+CLASSIFICATION = re.compile("argmax|accurac|cross.?entropy", re.IGNORECASE)
+MAY_SPEAK_OF_IT = {
+    "tasks/classification": "the task itself",
+    "distillation/losses": "its losses",
+    "graph/capture/alternatives.py": "argmax is an operator of torch there, and what to put in its place",
+}
+
+
+def test_classification_stands_behind_its_task_alone() -> None:
+    texts = {
+        file.relative_to(PACKAGE).as_posix(): file.read_text(encoding="utf-8")
+        for file in (*SOURCES, *PACKAGE.rglob("*.html"))
+    }
+    speaking = {name for name, text in texts.items() if CLASSIFICATION.search(text)}
+    assert {name for name in speaking if not name.startswith(tuple(MAY_SPEAK_OF_IT))} == set()
+    assert all(any(name.startswith(place) for name in speaking) for place in MAY_SPEAK_OF_IT)
 
 
 def test_nothing_is_left_to_do_for_nobody() -> None:

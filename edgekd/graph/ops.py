@@ -426,8 +426,8 @@ class Softmax(Operator):
 
 
 @dataclass(frozen=True)
-class LayerNorm(Operator):
-    """Over the last axis: (x - mean) / sqrt(variance + epsilon) * weight + bias; weight, bias: (width,).
+class Normalisation(Operator):
+    """(x - mean) / sqrt(variance + epsilon) * weight + bias.
 
     No runtime has an integer kernel for it: it takes codes and gives codes, and computes on real values in between.
     Weight and bias stay float32.
@@ -448,6 +448,20 @@ class LayerNorm(Operator):
     def scratch_bytes(self, tensors: Tensors) -> int:
         """Two tensors of real values at a time."""
         return 2 * 4 * tensors[self.output].elements
+
+
+@dataclass(frozen=True)
+class LayerNorm(Normalisation):
+    """Over the last axis; weight, bias: (width,)."""
+
+
+@dataclass(frozen=True)
+class GroupNorm(Normalisation, WithActivation):
+    """Over groups of neighbouring channels with all their places (Wu and He, 2018): (C, ...); weight, bias: (C,)."""
+
+    frames_as_images = True
+
+    groups: int = 1
 
 
 @dataclass(frozen=True)

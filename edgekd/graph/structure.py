@@ -65,6 +65,7 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """Of a sample."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -205,6 +206,7 @@ class Graph:
 
     @property
     def quantized(self) -> bool:
+        """Does any tensor hold codes?"""
         return any(tensor.quantization is not None for tensor in self.tensors.values())
 
     def weighted(self) -> Iterator[Weighted]:

@@ -1,6 +1,5 @@
 """Every operator of the graph: all its forms are there and agree; what has none is refused by name."""
 
-import importlib
 import typing
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,7 @@ from support.networks import quantized
 from support.operator_examples import EXAMPLES, MACS, REFUSED, shapes
 from support.parity import RUNTIMES, assert_same
 
-from edgekd import catalog
+from edgekd.catalog.formats import FORMATS, format_module
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import cost, files, ops, plan, reference
 from edgekd.graph.operators import training
@@ -28,7 +27,7 @@ DEFINED = [kind for kind in vars(ops).values() if isinstance(kind, type) and kin
 OPERATORS = [kind for kind in DEFINED if issubclass(kind, Operator) and not kind.__subclasses__()]
 KERNELS: tuple[Kernels, ...] = ("xnnpack", "tflm", "onnxruntime")
 MODES: tuple[Mode, ...] = (*KERNELS, "litert-reference")
-FORMATS = {name: importlib.import_module(entry.partition(":")[0]) for name, entry in catalog.EXPORTERS.items()}
+WRITING = {name: format_module(name) for name in FORMATS}
 NO_KERNELS: dict[tuple[type[Operator], str], str] = {}
 """(operator, format) -> what the refusal says, for operators of which a format has no form at all: none today."""
 
@@ -43,7 +42,7 @@ def missing_forms(kind: type[Operator]) -> list[str]:
     """A sentence for each form that an operator lacks: which, and the file that it belongs to."""
     tables = [(family, family.REFERENCE) for family in reference.FAMILIES]
     tables += [(family, family.TRAINING) for family in training.FAMILIES]
-    tables += [(family, family.WRITERS) for module in FORMATS.values() for family in module.FAMILIES]
+    tables += [(family, family.WRITERS) for module in WRITING.values() for family in module.FAMILIES]
     homes = [family.__name__.rpartition(".")[2].removesuffix("_training") for family, table in tables if kind in table]
     family = homes[0] if homes else "FAMILY"
     x, x_training = (f"edgekd/graph/operators/{family}{end}.py" for end in ("", "_training"))
@@ -54,7 +53,7 @@ def missing_forms(kind: type[Operator]) -> list[str]:
         lacks.append(f"no float form: add it to TRAINING in {x_training}")
     if kind.parameters and not (kind in TRAINING and TRAINING[kind].shipped):
         lacks.append(f"parameters, but no `shipped` form of them in {x_training}")
-    for name, module in FORMATS.items():
+    for name, module in WRITING.items():
         if kind not in module.WRITERS and (kind, name) not in NO_KERNELS:
             file = f"edgekd/formats/{name}/{family}.py"
             lacks.append(f"no {name} form: add it to WRITERS in {file}, or to NO_KERNELS here")
@@ -161,7 +160,7 @@ def test_its_file_computes_what_the_reference_computes(kind: type[Operator], nam
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_can_not_be_exact_is_refused_by_name(what: str, tmp_path: Path) -> None:
     refusal = REFUSED[what]
-    write = catalog.load("exporter", refusal.format)
+    write = format_module(refusal.format).write
     simulation = Simulation(refusal.graph)
     with pytest.raises(UnsupportedOperatorError) as caught:
         write(simulation.quantized_graph(), tmp_path / "graph")

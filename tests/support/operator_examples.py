@@ -91,6 +91,7 @@ EXAMPLES: dict[type[Operator], Graph] = {
     ops.MatMul: alone(ops.MatMul, MATRIX, MATRIX, to=(5, 5), transpose_b=True),
     ops.Softmax: alone(ops.Softmax, MATRIX, beta=0.5),
     ops.LayerNorm: alone(ops.LayerNorm, MATRIX, weight=normal(12), bias=normal(12)),
+    ops.GroupNorm: alone(ops.GroupNorm, IMAGE, weight=normal(6), bias=normal(6), groups=3, activation="relu6"),
     ops.Embedding: _embedding(),
     ops.Dequantize: _float_island(),
     ops.Quantize: _float_island(),
@@ -115,6 +116,7 @@ class Refusal:
     says: str
 
 
+TOO_LARGE = alone(ops.GroupNorm, (3, 43691), weight=normal(3), bias=normal(3))
 REFUSED: dict[str, Refusal] = {
     "a layer norm over more than 1024 values": Refusal(
         "tflite",
@@ -123,6 +125,11 @@ REFUSED: dict[str, Refusal] = {
     ),
     "a layer norm over fewer than 8 values": Refusal(
         "onnx", alone(ops.LayerNorm, (5, 4), weight=normal(4), bias=normal(4)), "kernel for 4 values is not exact"
+    ),
+    "a group norm over more than 2^17 values, in TFLite": Refusal("tflite", TOO_LARGE, "groups of 131073 codes"),
+    "a group norm over more than 2^17 values, in ONNX": Refusal("onnx", TOO_LARGE, "groups of 131073 codes"),
+    "a group norm over more than 1024 channels": Refusal(
+        "tflite", alone(ops.GroupNorm, (1025,), weight=normal(1025), bias=normal(1025)), "groups of 1025 channels"
     ),
     "an average of an even window whose padding is left out": Refusal(
         "tflite",

@@ -34,7 +34,7 @@ class OnnxFile:
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
-        """Add a node with one output, whose name comes back."""
+        """Write a node, and give the name of its output."""
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
         return output
 
@@ -114,7 +114,7 @@ class OnnxFile:
         self.constant(tensor, (values.astype(np.int16) + SHIFT).astype(np.uint8)[None] if quantized else values[None])
 
     def finish(self) -> Any:
-        """The ONNX model: what was added, between the graph's inputs and outputs, with a free batch."""
+        """The model, as onnx has it."""
         taken, given = ([self._end(name) for name in names] for names in (self.graph.inputs, self.graph.outputs))
         graph = helper.make_graph(self.nodes, "edgekd", taken, given, list(self.constants.values()))
         opset = [helper.make_opsetid("", OPSET)]

@@ -42,7 +42,7 @@ class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """A buffer whose data starts on ALIGNMENT bytes; the generated class does not see to it."""
 
     def Pack(self, builder: Any) -> int:
-        """Write the buffer; its offset in the file, from the end, comes back."""
+        """Write it, and give its offset."""
         data = None
         if self.data is not None:
             builder.StartVector(1, len(self.data), ALIGNMENT)
@@ -68,7 +68,7 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         self.written: dict[tuple[str, bytes], int] = {}
 
     def CreateNumpyVector(self, x: Array) -> int:
-        """Write a vector, or point to an equal one that is written already."""
+        """The offset of a vector: that of an equal one where there is one."""
         if x.dtype.kind == "f" or len(x) == 1:
             return int(super().CreateNumpyVector(x))
         key = (x.dtype.str, x.tobytes())
@@ -175,7 +175,7 @@ def _scale_bytes(quantization: Any) -> bytes:
 
 
 def quantization(quantization: Quantization) -> Any:
-    """The schema's form of one scale and zero point for a whole tensor."""
+    """One scale and zero point, as the schema has them."""
     parameters = schema.QuantizationParametersT()
     parameters.scale = np.array([quantization.scale], np.float32)
     parameters.zeroPoint = np.array([quantization.zero_point], np.int64)
@@ -183,7 +183,7 @@ def quantization(quantization: Quantization) -> Any:
 
 
 def per_channel(scale: Array, axis: int) -> Any:
-    """The schema's form of a scale for each channel along an axis of the stored weights; zero points are 0."""
+    """Scales along an axis, with zero points of 0."""
     parameters = schema.QuantizationParametersT()
     parameters.scale, parameters.quantizedDimension = scale, axis
     parameters.zeroPoint = np.zeros(len(scale), np.int64)
