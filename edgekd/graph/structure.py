@@ -83,9 +83,10 @@ class Operator:
 
 @dataclass(frozen=True)
 class Weighted(Operator):
-    """An operator with weights and a bias; `weight_scale` is None in a float graph.
+    """An operator with weights and a bias.
 
     Attributes:
+        weight_scale: (out,), or (1,) of a linear layer with one for all its weights; None in a float graph.
         shares: the operator whose parameters this one uses too (a recurrent net's next step); "" for its own.
     """
 
