@@ -86,7 +86,7 @@ class Weighted(Operator):
     """An operator with weights and a bias.
 
     Attributes:
-        weight_scale: (out,), or (1,) of a linear layer with one for all its weights; None in a float graph.
+        weight_scale: (out,), or (1,) where a file has one for all channels; None in a float graph.
         shares: the operator whose parameters this one uses too (a recurrent net's next step); "" for its own.
     """
 

@@ -96,17 +96,10 @@ def _rescale(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: i
 
 
 def ratio(op: Weighted, source: Quantization, output: Quantization) -> Array:
-    """input_scale * weight_scale / output_scale in double precision, for each output channel: (out,).
-
-    Of a linear layer with one scale for all its weights, TFLite's kernels multiply the first two in single precision.
-    """
+    """input_scale * weight_scale / output_scale in double precision, for each output channel: (out,)."""
     assert op.weight_scale is not None
-    scale = op.weight_scale.astype(np.float32)
-    if isinstance(op, Linear) and len(scale) == 1:
-        product = (np.float32(source.scale) * scale).astype(np.float64)
-    else:
-        product = source.scale * scale.astype(np.float64)
-    return np.broadcast_to(product / output.scale, len(op.bias))
+    exact = source.scale * op.weight_scale.astype(np.float32).astype(np.float64) / output.scale
+    return np.broadcast_to(exact, len(op.bias))
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {

@@ -62,10 +62,6 @@ def _centred(op: StoredOperator, weight: Array, zero_points: Array) -> Array:
     return wide.astype(np.int8)
 
 
-def _by_channel(scale: Array | None, channels: int) -> Array | None:
-    return None if scale is None else np.broadcast_to(scale, (channels,)).copy()
-
-
 def _key(op: StoredOperator, places: tuple[int, ...], extra: object = None) -> tuple[object, ...]:
     return (op.code, *(op.inputs[place] if place < len(op.inputs) else -1 for place in places), extra)
 
@@ -97,7 +93,7 @@ def _read_conv(net: Network, op: StoredOperator) -> None:
     net.output_shape(op, (1, *out, len(weight)))
     conv = Conv2d(
         "", (name,), "", np.ascontiguousarray(weight), p.bias, stride, padding, dilation, groups,
-        weight_scale=_by_channel(p.scale, len(weight)), activation=net.activation(op, options.fusedActivationFunction),
+        weight_scale=p.scale, activation=net.activation(op, options.fusedActivationFunction),
     )  # fmt: skip
     net.emit_weighted(op, conv, IMAGE, _key(op, (1, 2)))
 
@@ -118,7 +114,7 @@ def _read_transposed_conv(net: Network, op: StoredOperator) -> None:
     (top, more_below), (left, more_right) = (_cut(op, options.padding, *axis) for axis in axes)
     conv = ConvTranspose2d(
         "", (name,), "", weight, p.bias, stride, (top, left), (more_below, more_right),
-        weight_scale=_by_channel(p.scale, len(weight)), activation=net.activation(op, options.fusedActivationFunction),
+        weight_scale=p.scale, activation=net.activation(op, options.fusedActivationFunction),
     )  # fmt: skip
     net.emit_weighted(op, conv, IMAGE, _key(op, (1, 3)))
 
