@@ -23,7 +23,7 @@ ROOT = Path(edgekd.__file__).parent.parent
 
 def run(typed: str) -> int:
     with pytest.raises(SystemExit) as left:
-        cli.app(shlex.split(typed), prog_name="edgekd")
+        cli.main(shlex.split(typed))
     return int(left.value.code or 0)
 
 
@@ -96,7 +96,7 @@ for row in table.MISTYPED:
     pathlib.Path("edgekd.toml").touch()
     row.given()
     try:
-        cli.app(shlex.split(row.typed), prog_name="edgekd")
+        cli.main(shlex.split(row.typed))
     except SystemExit as left:
         assert left.code == row.code, row.title
     heavy = {"torch", "onnx", "sklearn"} & set(sys.modules)

@@ -13,9 +13,9 @@ PACKAGE = Path(edgekd.__file__).parent
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 LIGHT = [
     "edgekd", "edgekd.cli", "edgekd.cli.doctor", "edgekd.pipeline.build", "edgekd.pipeline.reverify",
-    "edgekd.pipeline.check", "edgekd.pipeline.store", "edgekd.report.pages", "edgekd.config.template",
-    "edgekd.config.targets", "edgekd.config.resolve", "edgekd.results", "edgekd.catalog", "edgekd.tuning.space",
-    "edgekd.tuning.storage", "edgekd.tuning.study", "edgekd.tuning.tune", "edgekd.disk",
+    "edgekd.pipeline.check", "edgekd.pipeline.explain", "edgekd.pipeline.store", "edgekd.report.pages",
+    "edgekd.config.template", "edgekd.config.targets", "edgekd.config.resolve", "edgekd.results", "edgekd.catalog",
+    "edgekd.tuning.space", "edgekd.tuning.storage", "edgekd.tuning.study", "edgekd.tuning.tune", "edgekd.disk",
 ]  # fmt: skip
 HEAVY = [
     "torch",

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from edgekd.catalog import source_of
@@ -32,10 +33,7 @@ def signature(kind: str, name: str) -> Signature | None:
     file, attribute = source_of(kind, name)
     if file is None:
         return None
-    try:
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-    except (SyntaxError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{kind} {name!r}: {file} can't be read as Python: {error}", "mend that file") from error
+    tree = syntax_tree(file, f"{kind} {name!r}")
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == attribute:
             return _arguments(statement.args, skip=GIVEN.get(kind, 0))
@@ -52,6 +50,18 @@ def signature(kind: str, name: str) -> Signature | None:
             f"'{name.partition(':')[0]}:{guess}'" if guess else f"name something that {file.name} defines",
         )
     return None
+
+
+def syntax_tree(file: Path, named: str) -> ast.Module:
+    """The source of a module; ConfigError where it is not Python.
+
+    Args:
+        named: what of the config needs the module, for the error.
+    """
+    try:
+        return ast.parse(file.read_text(encoding="utf-8"))
+    except (SyntaxError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{named}: {file} can't be read as Python: {error}", "mend that file") from error
 
 
 def check_options(kind: str, name: str, options: Mapping[str, Any], section: str, settings: Iterable[str]) -> None:

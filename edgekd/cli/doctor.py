@@ -1,4 +1,4 @@
-"""What in this environment may stand in the way of a build: versions, processor, disk and runtimes."""
+"""`edgekd doctor`: what in this environment may stand in the way of a build."""
 
 import importlib
 import importlib.util
@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import typer
+
 from edgekd.catalog.formats import FORMATS
 from edgekd.catalog.libraries import library_versions
 from edgekd.catalog.runtimes import RUNTIMES
+from edgekd.cli.options import Debug, StoreFolder
+from edgekd.errors import MissingExtraError
 
 ROOM = 2 * 10**9  # bytes: a build on CIFAR-10 with its data, checkpoints and models takes about 0.5 GB
 
@@ -25,6 +29,18 @@ class Symptom:
     verdict: Literal["ok", "warn", "fail"]
     says: str
     remedy: str = ""
+
+
+def doctor(store: StoreFolder = None, debug: Debug = False) -> None:
+    """Look at versions, processor, disk and runtimes."""
+    broken = False
+    for symptom in examine(store or Path(".edgekd")):
+        print(f"{symptom.verdict:5} {symptom.what:12} {symptom.says}", flush=True)
+        if symptom.remedy:
+            print(f"{'':18} try: {symptom.remedy}")
+        broken = broken or symptom.verdict == "fail"
+    if broken:
+        raise typer.Exit(MissingExtraError.exit_code)
 
 
 def examine(store: Path) -> Iterator[Symptom]:
@@ -53,9 +69,9 @@ def _processor() -> Symptom:
     if platform.machine() not in ("x86_64", "AMD64"):
         dots = "with" if "asimddp" in flags else "without"
         return Symptom("processor", "ok", f"{platform.machine()}, {dots} dot products")
-    found = sorted(flag for flag in flags if "vnni" in flag)
-    if found:
-        return Symptom("processor", "ok", f"x86-64 with {', '.join(found)}: int8 products are exact")
+    vnni = sorted(flag for flag in flags if "vnni" in flag)
+    if vnni:
+        return Symptom("processor", "ok", f"x86-64 with {', '.join(vnni)}: int8 products are exact")
     return Symptom(
         "processor",
         "warn",

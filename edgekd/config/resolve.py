@@ -10,8 +10,6 @@ from pydantic import ValidationError
 from edgekd.config import Config, targets
 from edgekd.config.checks import check_parts, check_paths, check_teachers
 from edgekd.config.mistakes import explain_error
-from edgekd.config.mistakes import sections as sections
-from edgekd.config.parts import parts as parts
 from edgekd.errors import ConfigError
 
 FILE = Path("edgekd.toml")

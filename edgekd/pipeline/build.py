@@ -111,10 +111,10 @@ def make(
     """`build` without the verdict: the report comes back even where a limit is missed."""
     processes = torchrun_processes()
     log = (log or to_stderr) if processes.main else _to_nobody
-    out, shelf = folders(config, out, store)
+    out, work_store = folders(config, out, store)
     _prove_kept(config, out)
     if processes.main:
-        for folder in (out, shelf.root):
+        for folder in (out, work_store.root):
             _prove_writable(folder)
     log(f"{config.device.name} · {config.device.title or 'a device without a title'} · seed {config.seed}")
     # What can't be imported is found out before the first training.
@@ -127,12 +127,14 @@ def make(
     with ExitStack() as cleanup:
         for stage in stages:
             if stage.cached and (stage.trains or processes.main):
-                artifacts.append(run_cached(stage, config, made, shelf, processes if stage.trains else ALONE, log))
+                together = processes if stage.trains else ALONE
+                rerun = [artifact.stage for artifact in artifacts if not artifact.reused]
+                artifacts.append(run_cached(stage, config, made, work_store, together, log, rerun))
                 made[stage.name] = artifacts[-1].folder
             elif stage.cached:  # the main process makes it; the first exchange before the next training waits for it
-                made[stage.name] = shelf.finished(recipe(stage, config, made))
+                made[stage.name] = work_store.finished(recipe(stage, config, made))
             elif processes.main:
-                scratch = cleanup.enter_context(scratch_folder(shelf, stage.name))
+                scratch = cleanup.enter_context(scratch_folder(work_store, stage.name))
                 made[stage.name] = run_uncached(stage, config, made, scratch, log)
             if stage.name == "data" and processes.main:
                 for later in stages:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from edgekd import catalog
+from edgekd.catalog.signatures import syntax_tree
 from edgekd.config import Config, Source
 from edgekd.disk import file_sha256
 
@@ -78,14 +79,18 @@ def folder(root: Path) -> str:
 
 
 def source(kind: str, name: str) -> str | None:
-    """16 hexadecimal digits of a module and of what it imports from beside it; None where there is no source."""
+    """16 hexadecimal digits of a module and of what it imports from beside it; None where there is no source.
+
+    Raises:
+        ConfigError: one of these files is not Python.
+    """
     file, _ = catalog.source_of(kind, name)
     if file is None:
         return None
     depth = name.partition(":")[0].count(".") + (file.name == "__init__.py")
     beside = file.parents[depth]
     digest = hashlib.sha256()
-    for imported in sorted(_closure(file, beside)):
+    for imported in sorted(_closure(file, beside, f"{kind} {name!r}")):
         digest.update(f"{imported.relative_to(beside)}\0".encode())
         digest.update(imported.read_bytes())
     return digest.hexdigest()[:16]
@@ -97,7 +102,7 @@ def _own_source(kind: str, name: str) -> dict[str, str]:
     return {} if found is None else {name: found}
 
 
-def _closure(file: Path, beside: Path) -> set[Path]:
+def _closure(file: Path, beside: Path, named: str) -> set[Path]:
     """A file and all that it imports, directly or not, from below the folder `beside`."""
     seen: set[Path] = set()
     waiting = [file]
@@ -106,12 +111,12 @@ def _closure(file: Path, beside: Path) -> set[Path]:
         if current in seen:
             continue
         seen.add(current)
-        waiting.extend(_imports(current, beside))
+        waiting.extend(_imports(current, beside, named))
     return seen
 
 
-def _imports(file: Path, beside: Path) -> Iterator[Path]:
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+def _imports(file: Path, beside: Path, named: str) -> Iterator[Path]:
+    for node in ast.walk(syntax_tree(file, named)):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield from _module_files(beside, alias.name.split("."))

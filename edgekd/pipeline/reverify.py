@@ -42,15 +42,15 @@ def verify_files(
     stages: tuple[Stage, ...] = STAGES,
 ) -> tuple[Boundary, ...]:
     """`verify` on a resolved config."""
-    out, shelf = folders(config, out, store)
+    out, work_store = folders(config, out, store)
     again = f"edgekd build --target {config.device.name}, with the same settings"
     stage = next(stage for stage in stages if stage.name == "verify")
-    finished = _finished(stages, config, shelf)
+    finished = _finished(stages, config, work_store)
     missing = [name for name in stage.reads if name not in finished]
     if missing:
-        raise StoreError(f"{shelf.root} holds no finished {missing[0]} of this build", again)
+        raise StoreError(f"{work_store.root} holds no finished {missing[0]} of this build", again)
     read = {name: finished[name] for name in stage.reads}
-    with scratch_folder(shelf, "verify") as scratch:
+    with scratch_folder(work_store, "verify") as scratch:
         read["export"], changed = _as_delivered(read["export"], out, scratch, again)
         result = scratch / "verify"
         result.mkdir()

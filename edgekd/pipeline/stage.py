@@ -6,22 +6,24 @@ import importlib
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from edgekd.config import Config
 from edgekd.disk import refused, writing
 from edgekd.errors import StoreError
+from edgekd.pipeline import reasons
 from edgekd.pipeline.fingerprints import Fingerprint
 from edgekd.pipeline.ranks import Processes
 from edgekd.pipeline.scope import as_json, scoped
 from edgekd.pipeline.store import METRICS, Artifact, Recipe, Store
+from edgekd.pipeline.versions import stage_version
 
 Log = Callable[[str], None]
 ASIDE = "aside-"  # begins the names of scratch folders whose work is not kept
@@ -50,9 +52,20 @@ class Stage:
     cached: bool = True
     module: str = ""
 
+    @property
+    def module_name(self) -> str:
+        """Where its code is."""
+        return self.module or f"edgekd.stages.{self.name}"
+
+    @property
+    def version(self) -> int:
+        """Of its code; nothing is imported for it."""
+        loaded = sys.modules.get(self.module_name)
+        return int(loaded.VERSION) if loaded else stage_version(self.module_name)
+
     def load(self) -> Any:
         """Its module; torch comes with it."""
-        return importlib.import_module(self.module or f"edgekd.stages.{self.name}")
+        return importlib.import_module(self.module_name)
 
     def precheck(self, config: Config, data: Path) -> None:
         """Let the stage refuse before anything trains what it would refuse later; most have nothing to say."""
@@ -75,13 +88,24 @@ def recipe(stage: Stage, config: Config, made: Mapping[str, Path]) -> Recipe:
     for fingerprint in stage.fingerprints:
         prints |= fingerprint(config)
     inputs = {name: made[name].name for name in stage.reads}
-    return Recipe(stage.name, stage.load().VERSION, as_json(config, stage.declares(config)), inputs, prints)
+    return Recipe(stage.name, stage.version, as_json(config, stage.declares(config)), inputs, prints)
 
 
 def run_cached(
-    stage: Stage, config: Config, made: Mapping[str, Path], store: Store, processes: Processes, log: Log
+    stage: Stage,
+    config: Config,
+    made: Mapping[str, Path],
+    store: Store,
+    processes: Processes,
+    log: Log,
+    rerun: Collection[str] = (),
 ) -> Artifact:
-    """One cached stage: reused, or run and published. The main process decides, so that all do the same."""
+    """One cached stage: reused, or run and published. The main process decides, so that all do the same.
+
+    Args:
+        made: stage -> folder of its finished work.
+        rerun: the earlier stages that this build has run, for the reason why this one runs again.
+    """
     wanted = recipe(stage, config, made)
     scratch = store.scratch(wanted)
     with ExitStack() as held:
@@ -92,13 +116,14 @@ def run_cached(
             held.enter_context(store.lock(wanted, lambda: log(f"{stage.name:9} another build is making it: waiting")))
             if store.find(wanted):
                 return True
+            if differences := reasons.compare_with_nearest(wanted, store.records(stage.name)):
+                log(f"{stage.name:9} {reasons.again(differences, rerun)}")
             store.open_scratch(wanted)
             return False
 
         if processes.from_main(is_finished):
-            artifact = _found(store, wanted)
-            finished = datetime.fromisoformat(artifact.created).strftime("%d %b %H:%M")
-            took = f"reused {wanted.key[:8]} (finished {finished})"
+            artifact = _artifact(store, wanted)
+            outcome = reasons.reuse(artifact)
         else:
             if not scratch.is_dir():
                 raise StoreError(
@@ -111,10 +136,10 @@ def run_cached(
             if processes.main:
                 store.publish(wanted, metrics, time.perf_counter() - started)
             processes.from_main(lambda: None)  # now it is published
-            artifact = replace(_found(store, wanted), reused=False)
-            took = f"ran {artifact.seconds:.1f} s"
+            artifact = replace(_artifact(store, wanted), reused=False)
+            outcome = f"ran {artifact.seconds:.1f} s"
     if processes.main:
-        log(f"{stage.name:9} {took:34} {headline(artifact.metrics)}".rstrip())
+        log(f"{stage.name:9} {outcome:34} {headline(artifact.metrics)}".rstrip())
         for note in artifact.metrics.get("notes", ()):
             log(f"          note: {note}")
     return artifact
@@ -178,7 +203,7 @@ def _clear_abandoned(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def _found(store: Store, wanted: Recipe) -> Artifact:
+def _artifact(store: Store, wanted: Recipe) -> Artifact:
     artifact = store.find(wanted)
     if artifact is None:
         raise StoreError(

@@ -10,8 +10,8 @@ import json
 import os
 import shlex
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -47,6 +47,14 @@ class Recipe:
         """16 hexadecimal digits."""
         canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Record:
+    """What a finished piece of work was made from, and when it was finished: the time in ISO 8601."""
+
+    recipe: Recipe
+    created: str
 
 
 @dataclass(frozen=True)
@@ -96,6 +104,20 @@ class Store:
             folder, recipe.stage, recipe.key, metrics, record["created"], record["seconds"], record["versions"],
             record["source_hash"], reused=True,
         )  # fmt: skip
+
+    def records(self, stage: str) -> tuple[Record, ...]:
+        """Of all finished work of a stage. What can't be read is left out: `find` reports it to whoever wants it."""
+        records = []
+        for file in sorted((self.root / stage).glob(f"*/{RECORD}")):
+            with suppress(OSError, ValueError, KeyError, TypeError):
+                record = json.loads(file.read_text(encoding="utf-8"))
+                recipe = Recipe(**{field.name: record[field.name] for field in fields(Recipe)})
+                records.append(Record(recipe, record["created"]))
+        return tuple(records)
+
+    def has_unfinished(self, recipe: Recipe) -> bool:
+        """Whether an earlier try at this recipe left files in the scratch folder, or a running one is writing them."""
+        return any(path.is_file() for path in self.scratch(recipe).rglob("*"))
 
     @contextmanager
     def lock(self, recipe: Recipe, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:

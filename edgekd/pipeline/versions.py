@@ -1,6 +1,8 @@
 """The version of edgekd's own source, as a hash: results depend on it besides settings and libraries."""
 
+import ast
 import hashlib
+import importlib.util
 from functools import cache
 from pathlib import Path
 
@@ -14,3 +16,14 @@ def source_hash() -> str:
         digest.update(f"{file.relative_to(package)}\0".encode())
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
+
+
+def stage_version(module: str) -> int:
+    """The VERSION that the module of a stage assigns, read from its source: to import it would load torch."""
+    spec = importlib.util.find_spec(module)
+    if spec is None or spec.origin is None:
+        raise ModuleNotFoundError(f"the stage's module {module} has no source", name=module)
+    for statement in ast.parse(Path(spec.origin).read_text(encoding="utf-8")).body:
+        if isinstance(statement, ast.Assign) and [ast.unparse(target) for target in statement.targets] == ["VERSION"]:
+            return int(ast.literal_eval(statement.value))
+    raise AttributeError(f"{module} assigns no VERSION")

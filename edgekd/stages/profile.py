@@ -11,7 +11,7 @@ from edgekd.catalog.formats import judged_format
 from edgekd.catalog.forms import DISTILLED, FORMS, INT8, PRUNED, exported_formats
 from edgekd.catalog.runtimes import RUNTIMES, Runtime, host_runtime
 from edgekd.config import Config, Device
-from edgekd.devices import host as machine
+from edgekd.devices import host
 from edgekd.devices.latency import Latency, measure, ratio
 from edgekd.graph import cost, files
 from edgekd.results import FormName, LatencyRow, Measurements, Quantity
@@ -27,8 +27,8 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     timed = to_time(export, stages)
     with progress("profile", settings.rounds * len(timed)) as advance:
         times = measure(timed, settings.rounds, settings.seconds, settings.threads, seed=config.seed, advance=advance)
-    host = machine.describe()
-    cpu = str(host["cpu"])
+    machine = host.describe()
+    cpu = str(machine["cpu"])
     file, runtime = device_file(config.device, export)
     unmeasured = device_latency(file, runtime)
     result = Measurements(
@@ -36,7 +36,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         latencies=(*latency_rows(export, times, cpu), device_row(config.device, file, runtime, unmeasured)),
         stage_latency=stage_latency(stages, times, cpu),
         device_latency=unmeasured,
-        machine=host,
+        machine=machine,
     )
     (out / "profile.json").write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return {

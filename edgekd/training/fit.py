@@ -18,8 +18,7 @@ from edgekd.data.batches import Batch, Views, applicable, batches, count_steps, 
 from edgekd.data.splits import Splits
 from edgekd.errors import TrainingError
 from edgekd.results import AlongTheWay
-from edgekd.training import distributed as processes
-from edgekd.training import resume, runtime
+from edgekd.training import distributed, resume, runtime
 from edgekd.training.evaluate import channels_last
 from edgekd.training.optimizer import learning_rate, optimizer_for
 from edgekd.training.progress import progress, say
@@ -111,7 +110,7 @@ class _Fit:
         self.checkpoint, self.title, self.order = checkpoint, title, order
         self.section = re.split(r"\W", title)[0]
         self.notes: list[str] = []
-        self.world = processes.world()
+        self.world = distributed.world()
         self.batch_size = self._batch_size()
         self.steps = count_steps(len(order(0)), self.batch_size)
         self.step = _Step(module, step)
@@ -148,7 +147,7 @@ class _Fit:
 
     def _epoch(self, epoch: int, advance: Callable[[int, str], None]) -> float:
         """One pass over the training split; its mean loss comes back."""
-        torch.manual_seed(_chance(self.seed, epoch, processes.rank()))  # dropout and the like
+        torch.manual_seed(_chance(self.seed, epoch, distributed.rank()))  # dropout and the like
         view = None if self.views is None else epoch % self.views.count
         drawn_from = (self.seed, epoch) if self.views is None else (self.views.seed, epoch % self.views.count)
         draws = draw(len(self.splits.train), self.augment, *drawn_from)
@@ -157,7 +156,7 @@ class _Fit:
         losses: list[float] = []
         cut = batches(
             self.splits.train, self.splits, self.batch_size, order=self.order(epoch), augment=self.augment,
-            draws=draws, view=view, rank=processes.rank(), processes=self.world, device=self.fabric.device,
+            draws=draws, view=view, rank=distributed.rank(), processes=self.world, device=self.fabric.device,
         )  # fmt: skip
         with self._memory_error_explained():
             for number, batch in enumerate(cut):

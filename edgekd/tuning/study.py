@@ -13,7 +13,7 @@ from typing import Any
 from edgekd import catalog
 from edgekd.config import Config, toml
 from edgekd.errors import ConfigError, TrainingError
-from edgekd.tuning import space as search
+from edgekd.tuning import space
 from edgekd.tuning.page import Parameter, Study, Trial
 from edgekd.tuning.space import Dimension, Range
 
@@ -82,12 +82,12 @@ def _as_configured(task: Task) -> dict[str, Any]:
 
 def _now(config: Config, losses: Sequence[Any], dimension: Dimension) -> Any:
     """A setting's value, or its default where it is an option of a loss that the config leaves out."""
-    if not dimension.key.startswith(f"{search.LOSSES}."):
+    if not dimension.key.startswith(f"{space.LOSSES}."):
         value: Any = config
         for step in dimension.key.split("."):
             value = getattr(value, step)
         return value
-    name, _, option = dimension.key.removeprefix(f"{search.LOSSES}.").partition(".")
+    name, _, option = dimension.key.removeprefix(f"{space.LOSSES}.").partition(".")
     loss = losses[int(name)] if name.isdigit() else next(loss for loss in losses if loss.name == name)
     written = {"weight": loss.weight, **loss.entry_options()}
     if option in written:
@@ -99,8 +99,8 @@ def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
     """One training. What is tried depends on the seed, the trial's number and the trials before it alone."""
     seed = int.from_bytes(hashlib.sha256(f"{task.config.seed} {trial.number}".encode()).digest()[:4], "big")
     study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
-    values = {dimension.key: search.rounded(_suggested(trial, dimension)) for dimension in task.space}
-    settings = search.overrides(task.config, values)
+    values = {dimension.key: space.rounded(_suggested(trial, dimension)) for dimension in task.space}
+    settings = space.overrides(task.config, values)
     trial.set_user_attr("settings", json.dumps(settings))
 
     def watch(accuracy: float, epochs: int) -> None:
@@ -155,7 +155,7 @@ def read(trial: Any) -> Trial:
         state=_state(trial) or trial.state.name.lower(),
         value=value,
         epochs=steps[-1] if steps else 0,
-        values={key: search.rounded(value) for key, value in trial.params.items()},
+        values={key: space.rounded(value) for key, value in trial.params.items()},
         configured=bool(trial.user_attrs.get("configured")),
         why=str(trial.user_attrs.get("failed", "")),
     )
@@ -182,8 +182,8 @@ def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
         parameters=parameters,
         importances=_importances(optuna, task, study, complete),
         settings=settings,
-        assignments=tuple(search.assignments(settings)),
-        at_edge=tuple(d.short for d in task.space if best and search.at_edge(d, best.params[d.key])),
+        assignments=tuple(space.assignments(settings)),
+        at_edge=tuple(d.short for d in task.space if best and space.at_edge(d, best.params[d.key])),
     )
 
 

@@ -24,7 +24,7 @@ from edgekd.pipeline.build import STAGES, folders, to_stderr
 from edgekd.pipeline.ranks import ALONE, torchrun_processes
 from edgekd.pipeline.stage import Log, recipe, run_cached, view
 from edgekd.pipeline.store import Store
-from edgekd.tuning import space as search
+from edgekd.tuning import space
 from edgekd.tuning.page import Study, page
 from edgekd.tuning.storage import hidden, optuna_or_remedy, storage_at
 from edgekd.tuning.study import Task, finished, open_study, read, run_trial, summed_up
@@ -52,7 +52,7 @@ def tune(
     Args:
         trials: in all, of every process and every call; several processes may make one more each.
         timeout: seconds after which no further trial begins.
-        searched: texts as after --search; without any, what `search.usual` finds in the config.
+        searched: texts as after --search; without any, what `space.usual` finds in the config.
         storage: a database's URL, or journal:///FILE; by default SQLite in the store.
         study: its name; by default one that follows from what is searched.
 
@@ -62,11 +62,11 @@ def tune(
     optuna = optuna_or_remedy()
     if torchrun_processes().world > 1:
         raise ConfigError("edgekd tune trains in one process", "start it several times; they share the study")
-    resolved = search.configured(target, config, settings)
-    folder, shelf = folders(resolved, out, store)
-    url = storage or f"sqlite:///{shelf.root / 'tune.db'}"
+    resolved = space.configured(target, config, settings)
+    folder, work_store = folders(resolved, out, store)
+    url = storage or f"sqlite:///{work_store.root / 'tune.db'}"
     kept = storage_at(optuna, url)
-    task = _task(target, config, settings, shelf, searched, log)
+    task = _task(target, config, settings, work_store, searched, log)
     opened = open_study(optuna, task, kept, study or f"{task.config.device.name}-{task.key}")
     log(f"study {opened.study_name} in {hidden(url)}: {finished(opened)} of {trials} trials are done")
     begun: list[int] = []
@@ -104,40 +104,40 @@ def summary(found: Study, folder: Path) -> str:
 
 
 def _task(
-    target: str, config: Path | None, settings: SettingsLike, shelf: Store, searched: Sequence[str], log: Log
+    target: str, config: Path | None, settings: SettingsLike, store: Store, searched: Sequence[str], log: Log
 ) -> Task:
     """Everything before the first trial: the config and the space are checked, data and teacher are made or reused."""
 
     def configured(more: Mapping[str, Any]) -> Config:
-        return search.configured(target, config, settings, more)
+        return space.configured(target, config, settings, more)
 
     resolved = configured({})
-    space = tuple(search.parse(text) for text in searched)
-    for dimension in space:
+    dimensions = tuple(space.parse(text) for text in searched)
+    for dimension in dimensions:
         if not dimension.key.startswith(SEARCHED):
             raise ConfigError(
                 f"--search {dimension.key}: data and teacher are made once for all trials",
-                f"search what begins with {' or '.join(SEARCHED)}, as in {search.EXAMPLE}",
+                f"search what begins with {' or '.join(SEARCHED)}, as in {space.EXAMPLE}",
             )
-        for value in search.ends(dimension):
-            configured(search.overrides(resolved, {dimension.key: value}))
+        for value in space.ends(dimension):
+            configured(space.overrides(resolved, {dimension.key: value}))
     if not resolved.distill.epochs:
         raise ConfigError("distill.epochs = 0 trains nothing that could be tuned", "--set distill.epochs=40")
     made: dict[str, Path] = {}
     place = [stage.name for stage in STAGES].index("distill")
     before, distill = STAGES[:place], STAGES[place]
     for stage in before:
-        made[stage.name] = run_cached(stage, resolved, made, shelf, ALONE, log).folder
+        made[stage.name] = run_cached(stage, resolved, made, store, ALONE, log).folder
         if stage.name == "data":
             for later in (*before, distill):
                 later.precheck(resolved, made["data"])
-    if not space:
-        space = search.usual(
+    if not dimensions:
+        dimensions = space.usual(
             resolved, importlib.import_module("edgekd.distillation.setup").layer_choices(view(distill, resolved), made)
         )
-    said = json.dumps([recipe(distill, resolved, made).key, [repr(dimension) for dimension in space]])
+    said = json.dumps([recipe(distill, resolved, made).key, [repr(dimension) for dimension in dimensions]])
     key = hashlib.sha256(said.encode()).hexdigest()[:8]
-    return Task(resolved, configured, made, lambda found: view(distill, found), space, key)
+    return Task(resolved, configured, made, lambda changed: view(distill, changed), dimensions, key)
 
 
 def _line(task: Task, trial: Any) -> str:
@@ -150,16 +150,16 @@ def _line(task: Task, trial: Any) -> str:
 
 
 def _short(value: Any) -> str:
-    return f"{value:.{search.DIGITS}g}" if isinstance(value, float) else str(value)
+    return f"{value:.{space.DIGITS}g}" if isinstance(value, float) else str(value)
 
 
 def _write(found: Study, task: Task, target: str, folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
         if found.best is not None:
-            base = search.configured(target, Path(os.devnull), ())
+            base = space.configured(target, Path(os.devnull), ())
             chosen = task.configured(found.settings)
-            differing = search.changes(chosen.model_dump(mode="json"), base.model_dump(mode="json"))
+            differing = space.changes(chosen.model_dump(mode="json"), base.model_dump(mode="json"))
             opening = f"# {found.title}, trial {found.best.number}: {found.best.value:.2f} % on validation data.\n"
             how = f"# Use it as edgekd.toml: edgekd build --target {target} --config {folder / 'tuned.toml'}\n\n"
             (folder / "tuned.toml").write_text(opening + how + toml.document(differing), encoding="utf-8")

@@ -1,6 +1,6 @@
 """What is typed: settings, targets, names, options."""
 
-from support.faults import file, module
+from support.faults import both, file, module
 
 from bad_inputs.row import BUILD, CHECK, bad, config
 
@@ -55,6 +55,11 @@ MISTYPED = (
     bad("a module that is not there", f"{CHECK} {OWN}", "there is no module named 'mine'", 2),
     bad("a module without the name", f"{CHECK} {OWN}", "has no 'Net'", 2, module("class Nets(nn.Module): pass")),
     bad("a module that is no Python", f"{CHECK} {OWN}", "mine.py can't be read as Python", 2, module("def Net(:")),
+    bad(
+        "a module that imports what is no Python", f"explain --target rpi4 {OWN}",
+        "layers.py can't be read as Python", 2,
+        both(module("import layers\n\ndef Net(hidden): ..."), file("layers.py", "def")),
+    ),
     bad(
         "an option that its factory needs", SETS, "data.length is missing: data set 'mine:waves' needs it", 2,
         module("def waves(length): ..."),

@@ -26,6 +26,10 @@ PLACES = (
         damage(".edgekd/teacher/*/model/weights.pt", b"abc"),
     ),
     bad(
+        "damaged work that would be reused", "explain --target rpi4", "weights.pt has 3 bytes instead of", 1,
+        damage(".edgekd/teacher/*/model/weights.pt", b"abc"),
+    ),
+    bad(
         "damaged work in a folder with a space", f"{BUILD} --store 'my store'", "try: rm -r '/", 1,
         both(faults.spaced_store, damage("my store/teacher/*/model/weights.pt", b"abc")),
     ),

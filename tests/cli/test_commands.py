@@ -15,7 +15,7 @@ import edgekd
 from edgekd import cli
 from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError, OverBudgetError, ParityError, StoreError
-from edgekd.pipeline import build
+from edgekd.pipeline import build, explain
 from edgekd.report import pages
 
 ROOT = Path(edgekd.__file__).parent.parent
@@ -24,7 +24,7 @@ ROOT = Path(edgekd.__file__).parent.parent
 def run(*arguments: str) -> int:
     """The exit code of a command, in this process."""
     with pytest.raises(SystemExit) as left:
-        cli.app(list(arguments), prog_name="edgekd")
+        cli.main(list(arguments))
     return int(left.value.code or 0)
 
 
@@ -32,8 +32,9 @@ def run(*arguments: str) -> int:
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
     """The command line on the fake pipeline."""
     table = fakes.stages()
-    make = build.make
+    make, outcomes = build.make, explain.outcomes
     monkeypatch.setattr(build, "make", lambda config, out, store: make(config, out, store, stages=table))
+    monkeypatch.setattr(explain, "outcomes", lambda config, store: outcomes(config, store, stages=table))
     monkeypatch.setattr(pages, "summary", lambda report, folder: f"the table of {report.target['name']}\n")
 
 
@@ -52,6 +53,23 @@ def test_build_shows_progress_on_stderr_and_the_table_on_stdout(capsys: pytest.C
     assert "teacher   ran" in shown.err
     assert run("build", "--target", "rpi4") == 0
     assert "teacher   reused" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("fake")
+def test_explain_shows_what_a_build_would_do_and_does_nothing(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("build", "--target", "rpi4", "--store", "kept") == 0
+    runs.unlink()
+    capsys.readouterr()
+    assert run("explain", "--target", "rpi4", "--store", "kept", "--set", "teacher.model=resnet32") == 0
+    data, *others = capsys.readouterr().out.splitlines()
+    assert data.startswith("data      reused ")
+    assert others == [
+        'teacher   would run because teacher.model was "resnet20", is "resnet32"',
+        "export    would run because teacher is another: it runs again",
+        "verify    would run because teacher is another: it runs again",
+        "report    would run: its work is never kept",
+    ]
+    assert not runs.exists()
 
 
 @pytest.mark.usefixtures("fake")
@@ -122,7 +140,7 @@ def test_only_the_main_process_complains_of_a_config(
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("command", ["build", "check", "verify", "report", "tune"])
+@pytest.mark.parametrize("command", ["build", "check", "explain", "verify", "report", "tune"])
 def test_a_missing_target_is_asked_for(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run(command) == 2
     assert f"edgekd {command} --target rpi4" in capsys.readouterr().err
@@ -212,6 +230,9 @@ except SystemExit as left:
         ("targets", 0),
         ("targets rpi4", 0),
         ("init", 0),
+        ("explain --target rpi4", 0),
+        ("explain", 2),
+        ("explain --target rpi4 --set distill.epoch=3", 2),
         ("build", 2),
         ("build --target rpi5", 2),
         ("build --target rpi4 --set distill.epoch=3", 2),

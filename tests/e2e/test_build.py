@@ -75,6 +75,16 @@ def test_verify_and_report_read_a_finished_build(finished: Path) -> None:
     assert "pruned" in done.stdout
 
 
+def test_explain_reuses_what_a_build_has_made_and_names_what_a_setting_changes(finished: Path) -> None:
+    done = commands.run(finished, "explain", "--target", "rpi4")
+    assert (done.returncode, done.stderr) == (0, "")
+    reused = [line.split()[0] for line in done.stdout.splitlines() if line.split()[1] == "reused"]
+    assert reused == list(commands.CACHED)
+    done = commands.run(finished, "explain", "--target", "rpi4", "--set", "quantize.epochs=3")
+    assert "\nquantize  would run because quantize.epochs was 2, is 3\n" in done.stdout
+    assert "\nexport    would run because quantize is another: it runs again\n" in done.stdout
+
+
 def test_two_processes_train_together_and_the_report_says_so(tmp_path: Path) -> None:
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")

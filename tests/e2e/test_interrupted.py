@@ -64,6 +64,8 @@ def test_an_interrupted_training_goes_on_from_its_last_epoch(finished: Path, tmp
     assert code == 130
     assert told.splitlines()[-1] == "interrupted; the same command goes on from here"
     assert "Traceback" not in told
+    explained = commands.run(tmp_path, "explain", "--target", "rpi4")
+    assert "\nteacher   would go on from unfinished work\n" in explained.stdout
     code, told = stop_in_training(tmp_path, signal.SIGKILL, epochs=3)
     assert code == -signal.SIGKILL
     done = commands.run(tmp_path, *commands.BUILD)

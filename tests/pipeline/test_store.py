@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edgekd import disk as writing_module
+from edgekd import disk
 from edgekd.disk import copy, refused, writing
 from edgekd.errors import StoreError
 from edgekd.pipeline.store import Recipe, Store, differences
@@ -171,7 +171,7 @@ def test_a_copy_replaces_the_old_file_or_leaves_it(tmp_path: Path, monkeypatch: 
     copy(source, destination)
     assert destination.read_text() == "new"
     source.write_text("newer")
-    monkeypatch.setattr(writing_module, "sync", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
+    monkeypatch.setattr(disk, "sync", lambda path: (_ for _ in ()).throw(OSError(errno.ENOSPC, "full")))
     with pytest.raises(StoreError, match="no space"):
         copy(source, destination)
     assert destination.read_text() == "new"

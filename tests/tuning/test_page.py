@@ -6,8 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from edgekd.tuning import page as tuning
-from edgekd.tuning.page import Parameter, Study, Trial
+from edgekd.tuning.page import Parameter, Study, Trial, history, page, values
 
 RATE = Parameter("distill.learning_rate", "distill.learning_rate", log=True)
 KIND = Parameter("distill.optimizer", "distill.optimizer", of_numbers=False)
@@ -34,25 +33,25 @@ def study(trials: tuple[Trial, ...] = TRIALS, best: Trial | None = TRIALS[2], **
 
 
 def test_the_page_says_what_was_best_and_what_the_config_had_reached() -> None:
-    words = " ".join(tuning.page(study()).split())
+    words = " ".join(page(study()).split())
     assert "Trial 2 reached 94.50 % of the 200 validation samples; as configured, the student reached 90.00 %" in words
     assert "5 trials of up to 3 epochs, 1 of them pruned, 1 failed" in words and "The test set was not opened" in words
 
 
 def test_it_needs_no_network_and_escapes_what_a_user_wrote() -> None:
-    page = tuning.page(study())
-    assert "http://" not in page and "https://" not in page and "<script" not in page
-    assert "&lt;data&gt;" in page and "<data>" not in page
+    html = page(study())
+    assert "http://" not in html and "https://" not in html and "<script" not in html
+    assert "&lt;data&gt;" in html and "<data>" not in html
 
 
 def test_every_trial_with_an_accuracy_is_a_dot_in_every_plot() -> None:
-    plots = re.findall(r"<svg.*?</svg>", tuning.page(study()), re.S)
+    plots = re.findall(r"<svg.*?</svg>", page(study()), re.S)
     assert [plot.count("<circle") for plot in plots] == [4, 0, 4, 4]
 
 
 @pytest.mark.parametrize("trials", [TRIALS, TRIALS[:1], TRIALS[1:2]])
 def test_the_plots_keep_to_their_frames(trials: tuple[Trial, ...]) -> None:
-    for drawing in re.findall(r"<svg.*?</svg>", tuning.page(study(trials)), re.S):
+    for drawing in re.findall(r"<svg.*?</svg>", page(study(trials)), re.S):
         root = ElementTree.fromstring(drawing)
         _, _, width, height = map(float, root.get("viewBox", "").split())
         for shape in [*root.iter("circle"), *root.iter("text")]:
@@ -63,18 +62,18 @@ def test_the_plots_keep_to_their_frames(trials: tuple[Trial, ...]) -> None:
 def test_a_hopeless_trial_does_not_squeeze_the_good_ones_together() -> None:
     heights = [
         float(circle.get("cy") or 0)
-        for circle in ElementTree.fromstring(str(tuning.history([TRIALS[0], *TRIALS[1:3], TRIALS[4]]))).iter("circle")
+        for circle in ElementTree.fromstring(str(history([TRIALS[0], *TRIALS[1:3], TRIALS[4]]))).iter("circle")
     ]
     assert heights[1] == max(heights) and heights[0] - heights[2] > 15  # 4.5 points, beside one that is 82 below
 
 
 def test_without_a_finished_trial_the_page_says_so() -> None:
-    page = tuning.page(study((), None, importances={}))
-    assert "No trial was trained to its end yet" in page and "<svg" not in page
+    html = page(study((), None, importances={}))
+    assert "No trial was trained to its end yet" in html and "<svg" not in html
 
 
 def test_layers_that_were_tried_are_told_apart_on_their_axis() -> None:
     layers = Parameter("l", "l", of_numbers=False)
     tried = [Trial(i, "complete", 90.0 + i, 3, {"l": text}) for i, text in enumerate(('["a:b", "c:d"]', '["c:d"]'))]
-    words = [text.text for text in ElementTree.fromstring(str(tuning.values(tried, layers))).iter("text")]
+    words = [text.text for text in ElementTree.fromstring(str(values(tried, layers))).iter("text")]
     assert {"2 together", "c:d"} <= set(words)

@@ -205,7 +205,7 @@ def test_after_the_timeout_no_trial_begins() -> None:
 
 def left(*arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
-        cli.app(["tune", *arguments], prog_name="edgekd")
+        cli.main(["tune", *arguments])
     return int(ended.value.code or 0)
 
 

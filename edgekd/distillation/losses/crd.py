@@ -5,14 +5,14 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, distributed, nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.distillation.losses.directions import unit
 from edgekd.errors import ConfigError, TrainingError
 from edgekd.nn.layers import Networks, Pair
 from edgekd.nn.outputs import Outputs
-from edgekd.training import distributed as processes
+from edgekd.training import distributed
 
 BANK_SPREAD = math.sqrt(3)  # a bank starts evenly in +-spread / sqrt(width), so that vectors are about 1 long
 
@@ -118,9 +118,9 @@ class ContrastiveRepresentation(nn.Module):
 
 def _of_all_processes(x: Tensor) -> Tensor:
     """Their rows one after the other; all processes bring as many."""
-    if processes.world() == 1:
+    if distributed.world() == 1:
         return x
-    processes.connect()
-    rows = [torch.empty_like(x) for _ in range(processes.world())]
-    distributed.all_gather(rows, x.contiguous())
+    distributed.connect()
+    rows = [torch.empty_like(x) for _ in range(distributed.world())]
+    torch.distributed.all_gather(rows, x.contiguous())
     return torch.cat(rows)

@@ -13,7 +13,7 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.losses.total import total_loss
 from edgekd.distillation.run import frozen
 from edgekd.distillation.schemes.assistant import assistant
-from edgekd.distillation.teachers.load import precomputed_teacher as answering
+from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError, ModelError
 
 SPLITS = stripes()
@@ -23,7 +23,7 @@ TINY = {"model": "support.small_training:Tiny", "width": 5}
 def given(epochs=8, loss=None, teacher=None):
     answers = np.where(np.eye(2)[1 - SPLITS.train.y] > 0, 6, -6).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return small_run(tiny(0), teacher or answering(answers), loss or SoftTargets(hard=0), SPLITS, settings)
+    return small_run(tiny(0), teacher or precomputed_teacher(answers), loss or SoftTargets(hard=0), SPLITS, settings)
 
 
 def test_what_the_teacher_said_reaches_the_student_through_all_assistants():

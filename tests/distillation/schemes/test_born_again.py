@@ -11,7 +11,7 @@ from edgekd.config import Training
 from edgekd.data.batches import batches
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.schemes.born_again import born_again
-from edgekd.distillation.teachers.load import precomputed_teacher as answering
+from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError
 
 SPLITS = stripes()
@@ -19,7 +19,7 @@ SPLITS = stripes()
 
 def contrary():
     """Answers of a teacher that takes each class for the other."""
-    return answering(np.where(np.eye(2)[1 - SPLITS.train.y] > 0, 6, -6).astype(np.float32))
+    return precomputed_teacher(np.where(np.eye(2)[1 - SPLITS.train.y] > 0, 6, -6).astype(np.float32))
 
 
 def given(teacher=None, epochs=8, hard=0.0):

@@ -11,7 +11,7 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import learn
 from edgekd.distillation.schemes.robust import robust
 from edgekd.distillation.schemes.robustness import accuracy_under_pgd
-from edgekd.distillation.teachers.load import precomputed_teacher as answering
+from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError
 from edgekd.training.evaluate import accuracies
 
@@ -21,7 +21,7 @@ SPLITS = stripes()
 def given(student=None, loss=None, epochs=8):
     answers = np.where(np.eye(2)[SPLITS.train.y] > 0, 3, -3).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
-    return small_run(student or tiny(0), answering(answers), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
+    return small_run(student or tiny(0), precomputed_teacher(answers), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
 
 
 def strong_and_weak(count, seed):
@@ -40,9 +40,9 @@ def test_it_learns_what_can_not_be_taken_away_where_a_plain_student_learns_what_
     answers = np.where(np.eye(2)[splits.train.y] > 0, 3, -3).astype(np.float32)
     torch.manual_seed(0)
     plain, hardened = linear(input_shape=(65,)), linear(input_shape=(65,))
+    teacher, settings = precomputed_teacher(answers), Training(epochs=8, batch_size=16)
     distillations = [
-        small_run(student, answering(answers), SoftTargets(1.0, 0.0), splits, Training(epochs=8, batch_size=16))
-        for student in (plain, hardened)
+        small_run(student, teacher, SoftTargets(1.0, 0.0), splits, settings) for student in (plain, hardened)
     ]
     learn(distillations[0])
     result = robust(distillations[1], eps=0.6, steps=3, step=0.5, clean=0.0)

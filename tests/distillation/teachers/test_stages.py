@@ -15,7 +15,7 @@ from edgekd.data.splits import Split
 from edgekd.distillation.teachers.load import load_teacher, logits_on, open_network, parts_of
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint
-from edgekd.pipeline.fingerprints import teacher as fingerprint
+from edgekd.pipeline import fingerprints
 from edgekd.pipeline.scope import as_json
 from edgekd.stages import answers, distill, prune, quantize, teacher
 
@@ -188,9 +188,9 @@ def test_a_key_has_what_a_file_holds_and_not_where_it_lies(tmp_path):
         json.dumps(as_json(config({"also": [{"file": str(tmp_path / f"{name}.onnx")}]}), ("teacher",))) for name in "ab"
     ]
     assert prints[0] == prints[1] and str(tmp_path) not in prints[0]
-    one, other = (fingerprint(config({"file": str(tmp_path / f"{name}.onnx")})) for name in "ac")
+    one, other = (fingerprints.teacher(config({"file": str(tmp_path / f"{name}.onnx")})) for name in "ac")
     assert one["teacher.file"] != other["teacher.file"]
-    assert f"{HERE}:knowing" in fingerprint(config({"call": f"{HERE}:knowing"}))
+    assert f"{HERE}:knowing" in fingerprints.teacher(config({"call": f"{HERE}:knowing"}))
 
 
 def test_pruning_and_quantising_learn_from_the_stored_answers_too(read, tmp_path, monkeypatch):

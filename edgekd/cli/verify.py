@@ -1,0 +1,35 @@
+"""`edgekd verify`: the proof of a finished build once more, on the files that lie in its folder now."""
+
+from typing import Annotated
+
+import typer
+
+from edgekd.cli.options import ConfigFile, Debug, OutFolder, Settings, StoreFolder, TargetName, required_target
+
+
+def verify(
+    target: TargetName = None,
+    config: ConfigFile = None,
+    set_: Settings = None,
+    out: OutFolder = None,
+    store: StoreFolder = None,
+    layers: Annotated[bool, typer.Option("--layers", help="List every layer, not those alone that differ.")] = False,
+    debug: Debug = False,
+) -> None:
+    """Prove again that the files compute what was trained, layer by layer.
+
+    Exits 5 if they do not.
+    """
+    from edgekd.pipeline import reverify
+
+    for row in reverify.verify(required_target(target, "verify"), config, set_ or (), out, store):
+        differ = (
+            "" if row.outputs is None else f"{row.differing:,} of {row.outputs:,} outputs differ from {row.against}"
+        )
+        accuracy = "" if row.accuracy.value is None else f"{row.accuracy.value:.2f} %"
+        gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
+        print(f"{row.name:24} {accuracy:>9}  {gate:6}  {differ}".rstrip())
+        for layer in row.layers:
+            if layers or layer.differing:
+                steps = f", by up to {layer.largest_steps} steps" if layer.differing else ""
+                print(f"    {layer.layer} ({layer.operator}): {layer.differing:,} of {layer.outputs:,} differ{steps}")
