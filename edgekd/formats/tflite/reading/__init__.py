@@ -62,6 +62,11 @@ def read(path: Path) -> Graph:
 
 def deserialize(content: bytes) -> Graph:
     """The graph of a file's bytes; raises what `read` does."""
+    return follow(content)[0]
+
+
+def follow(content: bytes) -> tuple[Graph, Network]:
+    """The graph of a file's bytes, and which of the file's tensors its tensors hold."""
     with only_model_errors():
         file = parse(content)
         _check_codes(file)
@@ -75,7 +80,7 @@ def deserialize(content: bytes) -> Graph:
         for op in file.operators:
             if op.index not in net.skipped:
                 _read_operator(net, op)
-        return with_folded_padding(net.finish(outputs))
+        return with_folded_padding(net.finish(outputs)), net
 
 
 def _read_operator(net: Network, op: StoredOperator) -> None:
