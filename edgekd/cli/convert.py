@@ -54,9 +54,10 @@ def lines(result: "Conversion") -> Iterator[str]:
         for path in paths:
             yield f"{kind:11} {path}, {path.stat().st_size:,} B"
     for row in result.parity:
-        same = "identical" if not row.differing else f"{row.differing:,} differ, by up to {row.largest_steps} steps"
-        counted = "" if row.exact else " (other roundings)"
+        steps = f", by up to {row.largest_steps} steps" if row.differing else ""
+        rounding = "" if row.exact else " (another rounding)"
         parts = f", from {row.parts} on" if row.parts else ""
-        yield f"{'parity':11} {row.what}, {row.against}: {same} of {row.outputs:,} outputs{counted}{parts}"
+        counts = f"{row.differing:,} of {row.outputs:,} outputs differ{steps}{rounding}"
+        yield f"{'parity':11} {counts}: {row.what}, {row.against}{parts}"
     for note in result.notes:
         yield f"{'note':11} {note}"

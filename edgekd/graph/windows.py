@@ -73,7 +73,7 @@ def tflite_transposed_padding(op: ConvTranspose2d, size: tuple[int, int]) -> Lit
 
     SAME cuts a result down to `size * stride`. XNNPACK takes it only where there is something to cut.
     """
-    if not any(op.padding):
+    if not any(op.padding) and min(op.output_padding) >= 0:
         return "VALID"
     kernel = op.weight.shape[2:]
     cut = [same_padding(n * s, k, s) for n, s, k in zip(size, op.stride, kernel, strict=True)]

@@ -93,8 +93,8 @@ def _read_operator(net: Network, op: StoredOperator) -> None:
         return
     if op.code not in READERS:
         raise op.refused(
-            f"is none that edgekd reads; it reads {', '.join(sorted(CODE_NAMES[code] for code in READERS))}",
-            "leave it to the host, or build the network of those",
+            "has no form in edgekd's graph",
+            f"a network of {', '.join(sorted(CODE_NAMES[code] for code in READERS))}",
         )
     net.check_types(op)
     READERS[op.code](net, op)

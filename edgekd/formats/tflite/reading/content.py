@@ -26,6 +26,7 @@ IDENTIFIER = b"TFL3"
 MOST_ELEMENTS = 2**26
 """Of one tensor: an activation of more would need more memory than any device here has."""
 MOST_AXES = 8
+LONGEST_NAME = 100
 BUFFER_OFFSET, BUFFER_SIZE = 6, 8
 """Slots of a buffer whose data lies behind the flatbuffer, in files of more than 2 GB; the schema's classes have none
 for them."""
@@ -162,7 +163,8 @@ def _check_count(count: int, content: bytes) -> None:
 
 
 def _text(value: bytes | None) -> str:
-    return "" if value is None else " ".join(value.decode(errors="replace").split())
+    """At most LONGEST_NAME characters in one line."""
+    return "" if value is None else " ".join(value[: 4 * LONGEST_NAME].decode(errors="replace").split())[:LONGEST_NAME]
 
 
 def _vector(value: Any) -> Array:
@@ -184,7 +186,9 @@ def _tensor(model: Any, table: Any, index: int, content: bytes) -> StoredTensor:
     signature = signature if len(signature) == len(shape) else shape
     open_axes = tuple(axis for axis, n in enumerate(signature) if n == -1)
     shape = [1 if axis in open_axes and n < 1 else n for axis, n in enumerate(shape)]
-    if len(shape) > MOST_AXES or any(n < 1 for n in shape) or prod(shape) > MOST_ELEMENTS:
+    if len(shape) > MOST_AXES:
+        raise damaged(f"tensor {name} has {len(shape)} axes")
+    if any(n < 1 for n in shape) or prod(shape) > MOST_ELEMENTS:
         raise damaged(f"tensor {name} has the shape {tuple(shape)}")
     if table.IsVariable():
         raise UnsupportedOperatorError(f"tensor {name} keeps a state between inferences", "unroll the network in time")
