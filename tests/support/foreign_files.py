@@ -76,8 +76,10 @@ class ForeignFile:
         scale = self.random.uniform(0.001, 0.02, channels) if channels else 0.01
         return self.tensor(shape, scale, zero_point, values=self.random.integers(-100, 100, shape), axis=axis)
 
-    def bias(self, outputs: int) -> int:
-        return self.tensor((outputs,), 0.0005, 0, np.int32, self.random.integers(-2000, 2000, outputs))
+    def bias(self, source: int, weight: int, outputs: int) -> int:
+        """Random biases on the scales of the input times the weights."""
+        scales = self.tensors[source].quantization.scale * self.tensors[weight].quantization.scale
+        return self.tensor((outputs,), scales, 0, np.int32, self.random.integers(-2000, 2000, outputs))
 
     def operator(self, code: int, inputs: Sequence[int], outputs: Sequence[int] | int, options: Any = None) -> Any:
         """Add an operator; `options` None for none, as some converters write them. What it makes."""

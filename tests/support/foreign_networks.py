@@ -26,9 +26,8 @@ def conv(
     weight = f.weights((outputs, *kernel, inputs), channels, 0, zero_point)
     named = {"strideH": 1, "strideW": 1, "padding": SAME} | fields
     made = f.tensor(out, 0.04, -5)
-    f.operator(
-        Code.CONV_2D, [x, weight, *([f.bias(outputs)] if bias else [])], made, options(schema.Conv2DOptionsT, **named)
-    )
+    inputs = [x, weight, f.bias(x, weight, outputs)] if bias else [x, weight]
+    f.operator(Code.CONV_2D, inputs, made, options(schema.Conv2DOptionsT, **named))
     return made
 
 
@@ -38,7 +37,7 @@ def depthwise(f: ForeignFile, x: int, out: tuple[int, ...], channels: int | None
     made = f.tensor(out, 0.03, 4)
     f.operator(
         Code.DEPTHWISE_CONV_2D,
-        [x, weight, f.bias(out[-1])],
+        [x, weight, f.bias(x, weight, out[-1])],
         made,
         options(schema.DepthwiseConv2DOptionsT, **named | fields),
     )
@@ -47,7 +46,8 @@ def depthwise(f: ForeignFile, x: int, out: tuple[int, ...], channels: int | None
 
 def dense(f: ForeignFile, x: int, out: tuple[int, ...], width: int, bias: bool = True, **fields: Any) -> int:
     made = f.tensor(out, 0.06, 2)
-    inputs = [x, f.weights((out[-1], width)), f.bias(out[-1]) if bias else -1]
+    weight = f.weights((out[-1], width))
+    inputs = [x, weight, f.bias(x, weight, out[-1]) if bias else -1]
     f.operator(Code.FULLY_CONNECTED, inputs, made, options(schema.FullyConnectedOptionsT, **fields))
     return made
 
@@ -123,7 +123,7 @@ def stack(*layers: Callable[[ForeignFile, int], int], source: tuple[int, ...] = 
 def open_reshape(f: ForeignFile, x: int) -> int:
     """reshape(batch, -1) as a converter leaves it where the batch is open."""
     whole = f.tensor((4,), 0, dtype=np.int32)
-    f.operator(Code.SHAPE, [x], whole)
+    f.operator(Code.SHAPE, [x], whole, options(schema.ShapeOptionsT, outType=schema.TensorType.INT32))
     batch = f.tensor((), 0, dtype=np.int32)
     cut = options(schema.StridedSliceOptionsT, shrinkAxisMask=1)
     f.operator(Code.STRIDED_SLICE, [whole, f.numbers([0]), f.numbers([1]), f.numbers([1])], batch, cut)
@@ -169,7 +169,8 @@ def transposed_conv(size: int, kernel: int, stride: int, out: int, padding: int)
     def build(f: ForeignFile) -> tuple[int, ...]:
         x, made = f.input((1, size, size, 3)), f.tensor((1, out, out, 4), 0.04, -5)
         fields = {"strideH": stride, "strideW": stride, "padding": padding}
-        inputs = [f.numbers(1, out, out, 4), f.weights((4, kernel, kernel, 3), 4), x, f.bias(4)]
+        weight = f.weights((4, kernel, kernel, 3), 4)
+        inputs = [f.numbers(1, out, out, 4), weight, x, f.bias(x, weight, 4)]
         f.operator(Code.TRANSPOSE_CONV, inputs, made, options(schema.TransposeConvOptionsT, **fields))
         return (made,)
 
@@ -271,6 +272,9 @@ NETWORKS: dict[str, Build] = {
     "maximum with relu6": pool(Code.MAX_POOL_2D, (1, 2, 3, 4), padding=VALID, fusedActivationFunction=RELU6),
     "linear layer on an image": stack(lambda f, x: dense(f, x, (1, 7), 108, bias=False, fusedActivationFunction=RELU)),
     "linear layer on a reshaped image": stack(
+        lambda f, x: conv(f, x, (1, 6, 6, 4)), reshape(1, 144), lambda f, x: dense(f, x, (1, 7), 144)
+    ),
+    "reshape that says its shape nowhere": stack(
         lambda f, x: conv(f, x, (1, 6, 6, 4)), reshape(1, 144, says="output"), lambda f, x: dense(f, x, (1, 7), 144)
     ),
     "linear layer on rows, whose axes stay": stack(

@@ -9,7 +9,6 @@ from support.foreign_networks import NETWORKS, Build
 
 from edgekd.catalog.formats import format_module
 from edgekd.catalog.runtimes import RUNTIMES, Runtime, open_file
-from edgekd.errors import ModelError
 from edgekd.formats.tflite import read
 from edgekd.graph import reference
 from edgekd.graph.ops import Add, Conv2d, Linear, Reshape, Softmax
@@ -18,6 +17,12 @@ from edgekd.pipeline.foreign import drawn_codes, runtimes_of
 from edgekd.runtimes.codes import from_file_codes, to_file_codes
 
 SAMPLES = 6
+LACKING = {
+    (network, runtime)
+    for network in ("convolution without a bias", "reshape that says its shape nowhere")
+    for runtime in ("litert", "litert-reference")
+}
+"""LiteRT refuses these files, which TFLite Micro runs."""
 DIALECTS = {
     "open batch": {"open_batch": True},
     "old operator codes": {"old_codes": True},
@@ -48,19 +53,15 @@ def test_a_foreign_network_is_read_and_written_again_with_the_same_codes(network
     source = made(NETWORKS[network], tmp_path / "source.tflite")
     graph = read(source)
     codes = drawn_codes(graph, SAMPLES, seed=0)
-    compared = 0
     again = format_module("tflite").write(graph, tmp_path / "again.tflite")
     for name, runtime in runtimes_of("tflite").items():
         expected = reference.run_all(graph, *codes, kernels=runtime.kernels)
         assert any(len(np.unique(values)) > 2 for values in expected)
-        try:
-            found = answers(runtime, source, graph, codes)
-        except ModelError:  # a runtime that lacks the operator
+        if (network, name) in LACKING:
             continue
-        compared += 1
+        found = answers(runtime, source, graph, codes)
         assert differing(found, expected) == 0, name
         assert differing(answers(runtime, again, graph, codes), found) == 0, f"{name}, written again"
-    assert compared >= 1
     onnx = RUNTIMES["onnxruntime"]
     path = format_module("onnx").write(graph, tmp_path / "again.onnx")
     assert differing(answers(onnx, path, graph, codes), reference.run_all(graph, *codes, kernels=onnx.kernels)) == 0
