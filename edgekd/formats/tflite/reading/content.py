@@ -200,7 +200,7 @@ def _tensor(model: Any, table: Any, index: int, content: bytes) -> StoredTensor:
     if data is not None and dtype is not None:
         if len(data) != prod(shape) * dtype.itemsize:
             raise damaged(f"tensor {name} has {len(data):,} bytes, {prod(shape) * dtype.itemsize:,} by its shape")
-        values = np.frombuffer(data, dtype).reshape(shape)
+        values = np.frombuffer(data, dtype).reshape(shape).copy()
     scales, zero_points, axis = _scales(table, name)
     type_name = TYPE_NAMES.get(table.Type(), str(table.Type()))
     kept = tuple(axis for axis in open_axes if axis)
