@@ -52,7 +52,7 @@ def anchors(page: Path) -> set[str]:
 def commands(page: Path) -> list[str]:
     """The edgekd commands that a page shows, without "edgekd" and comments, from code blocks and from sentences."""
     lines = [line.partition(" #")[0] for code in blocks(page, "") for line in code.splitlines()]
-    shown = [re.split(r"\bedgekd ", line, maxsplit=1)[1] for line in lines if re.search(r"\bedgekd [a-z-]", line)]
+    shown = [match[1] for line in lines if (match := re.search(r"(?:^edgekd |\bedgekd (?=[a-z]))(.+)", line))]
     return [*shown, *(typed.removeprefix("edgekd ") for typed in TYPED.findall(prose(page)))]
 
 

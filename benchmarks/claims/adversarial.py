@@ -17,7 +17,7 @@ from typing import Any
 from benchmarks.support.first_stages import distill
 from benchmarks.support.record import append
 from edgekd.data.splits import Splits
-from edgekd.distillation.schemes.robustness import accuracy_under_pgd
+from edgekd.distillation.schemes.robustness import score_under_pgd
 from edgekd.nn import blueprint
 
 EPS = 25.0
@@ -70,13 +70,13 @@ def main() -> None:
                 taught["epochs"] = plan["distill"]["epochs"] * told.get("epochs", 1)
                 settings = {**plan, "seed": seed, "data": {**plan["data"], **root}, "distill": taught}
                 made = distill(settings, asked.store or Path(scratch))
-                found, by = made["distill"].metrics, made["teacher"].metrics["accuracy"]
+                found, by = made["distill"].metrics, made["teacher"].metrics["score"]
                 network, _ = blueprint.load(made["distill"].folder / "model")
                 splits = Splits.load(made["data"].folder)
-                attacked = accuracy_under_pgd(network.eval(), splits, EPS, 20, title=f"{name}: under attack")
+                attacked = score_under_pgd(network.eval(), splits, EPS, 20, title=f"{name}: under attack").value
                 row = {"student": name, "seed": seed, "epochs": taught["epochs"], "teacher_accuracy": round(by, 2)}
-                row |= {"accuracy": round(found["accuracy"], 2), "accuracy_under_pgd": round(attacked, 2), "eps": EPS}
-                row["alone"] = "" if found["baseline_accuracy"] is None else round(found["baseline_accuracy"], 2)
+                row |= {"accuracy": round(found["score"], 2), "accuracy_under_pgd": round(attacked, 2), "eps": EPS}
+                row["alone"] = "" if found["baseline_score"] is None else round(found["baseline_score"], 2)
                 append("adversarial", row, keep=not asked.quick)
 
 

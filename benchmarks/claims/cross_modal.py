@@ -22,7 +22,7 @@ from benchmarks.support.first_stages import distill
 from benchmarks.support.record import append
 from edgekd.data.splits import Split, Splits
 from edgekd.nn import blueprint
-from edgekd.training.evaluate import logits
+from edgekd.training.evaluate import answers_of
 
 RATE, LENGTH, WINDOW, HOP, BANDS = 8000, 6400, 256, 128, 20  # 0.8 s, in 49 frames of 32 ms
 PARTS = {"test": range(5), "val": range(5, 10), "train": range(10, 50)}
@@ -79,7 +79,7 @@ def run(images: dict[str, Any], sound: dict[str, np.ndarray], seed: int, epochs:
     network, _ = blueprint.load(eye["teacher"].folder / "model")
     seen = Splits.load(eye["data"].folder)
     answers = {
-        prefix: logits(network, paired(sound[f"y_{part}"], seen.test, seed), seen)
+        prefix: answers_of(network, paired(sound[f"y_{part}"], seen.test, seed), seen)
         for prefix, part in (("logits", "train"), ("validation_logits", "val"), ("test_logits", "test"))
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -96,10 +96,10 @@ def run(images: dict[str, Any], sound: dict[str, np.ndarray], seed: int, epochs:
                 "teacher": {"answers": str(told)}, "student": {"model": "dscnn", "width": 32}, "distill": asked,
             }  # fmt: skip
             found = distill(settings, store)["distill"].metrics
-            for name, accuracy in ((way, found["accuracy"]), ("labels alone", found["baseline_accuracy"])):
+            for name, accuracy in ((way, found["score"]), ("labels alone", found["baseline_score"])):
                 if accuracy is not None:
                     row = {"student": name, "seed": seed, "samples": len(sound["y_train"]), "images": images["name"]}
-                    by = round(eye["teacher"].metrics["accuracy"], 2)
+                    by = round(eye["teacher"].metrics["score"], 2)
                     row |= {"teacher_accuracy": by, "accuracy": round(accuracy, 2)}
                     append("cross_modal", row, keep=images["name"] == "idx")
 

@@ -79,7 +79,7 @@ def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> No
             COMPUTE, augment, title=f"distill: {change}, {way}", teacher_network=network,
         )  # fmt: skip
         for window, row in enumerate(stream(distillation, windows=windows, teacher_learns=learns).along_the_way):
-            assert row.accuracy_teacher
+            assert row.score_teacher
             append(
                 "drift",
                 {
@@ -89,8 +89,8 @@ def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> No
                     "window": window,
                     "of": windows,
                     "samples": count // windows // SETTINGS.batch_size * SETTINGS.batch_size,
-                    "student_accuracy": round(row.accuracy.value or 0, 2),
-                    "teacher_accuracy": round(row.accuracy_teacher.value or 0, 2),
+                    "student_accuracy": round(row.score.value or 0, 2),
+                    "teacher_accuracy": round(row.score_teacher.value or 0, 2),
                 },
                 keep=keep,
             )

@@ -34,13 +34,13 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import DistillationRun, Teacher, frozen, learn
 from edgekd.distillation.teachers.answer_cache import write
 from edgekd.distillation.teachers.answers import Stored, views_of
-from edgekd.distillation.teachers.load import teacher_logits
+from edgekd.distillation.teachers.load import teacher_answers
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.training.evaluate import count_parameters, logits
+from edgekd.training.evaluate import answers_of, count_parameters
 from edgekd.training.fit import FitResult
 
 MISSING = 3
@@ -94,7 +94,7 @@ class Bench:
     def errors(self, network: nn.Module, part: str = "test", raised: float = 0.0) -> int:
         """Wrong answers on a part, once `raised` is added to the logit of the missing class."""
         split: Split = getattr(self.splits, part)
-        found = logits(network, split, self.splits)
+        found = answers_of(network, split, self.splits)
         found[:, MISSING] += raised
         return int((found.argmax(1) != split.y).sum())
 
@@ -112,7 +112,7 @@ class Bench:
     def teacher(self) -> Teacher:
         """All of them as one."""
         nets = [self.load(self.big(seed), self.plan.big) for seed in TEACHERS]
-        return as_one([frozen(net, self.plan.distilling.precision) for net in nets], COMBINE)
+        return as_one([frozen(net, self.plan.distilling.precision) for net in nets], self.splits.task, COMBINE)
 
     def small(self, name: str, seed: int, teacher: Stored | None, splits: Splits) -> Path:
         """The student, with a teacher or without; "small" alone has its images as they are."""
@@ -159,13 +159,13 @@ class Bench:
             "distill.losses": [{"name": "logits", "temperature": plan.temperature, "hard": plan.hard}],
             "prune.of": "parameters", "prune.keep": plan.keep, "prune.batch_size": plan.distilling.batch_size,
             "quantize.batch_size": plan.distilling.batch_size,
-            "limits.accuracy_drop": 100.0,
+            "limits.score_drop": 100.0,
             "profile.rounds": 1, "seed": 0,
             **plan.build,
         }  # fmt: skip
         pairs = (f"{name}={toml.value(value)}" for name, value in settings.items())
         report, _ = built(None, pairs, self.work / f"build-{seed}", self.work / "store")
-        accuracy = {row.name: row.accuracy.value for row in report.boundaries}["litert"]
+        accuracy = {row.name: row.score.value for row in report.boundaries}["litert"]
         size = {row.path: row.size_bytes for row in report.files}["model.tflite"]
         errors = round((100 - (accuracy or 0.0)) / 100 * len(self.splits.test))
         differing = sum(row.differing or 0 for row in report.boundaries if row.name in ("litert", "onnxruntime"))
@@ -180,7 +180,7 @@ class Bench:
 
     def show_teacher(self) -> None:
         """Its row."""
-        found = teacher_logits(self.teacher(), self.splits.test, self.splits, "big-ensemble")
+        found = teacher_answers(self.teacher(), self.splits.test, self.splits, "big-ensemble")
         errors = int((found.argmax(1) != self.splits.test.y).sum())
         sizes = [4 * count_parameters(self.load(self.big(seed), self.plan.big)) for seed in TEACHERS]
         self.record(variant="big-ensemble", seed=0, test_errors=errors, size_bytes=sum(sizes))

@@ -36,7 +36,7 @@ def keep(asked: argparse.Namespace, method: str, seed: int, report: Report) -> N
     """A row of the CSV."""
     boundaries = {row.name: row for row in report.boundaries}
     proof = {name: row for name, row in boundaries.items() if row.outputs is not None and row.exact}
-    before, int8 = boundaries["pruned"].accuracy.value, boundaries["litert"].accuracy.value
+    before, int8 = boundaries["pruned"].score.value, boundaries["litert"].score.value
     assert before is not None and int8 is not None
     sizes = {row.path: row.size_bytes for row in report.files}
     append(

@@ -27,7 +27,7 @@ from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 
 METHODS = ("alone", "distilled", "unlabelled")
 
@@ -138,12 +138,12 @@ def main() -> None:
                     continue  # it takes all samples, whatever the share of labels
                 config = first.model_copy(update={"seed": seed})
                 trained = student(method, setting, asker, few, whole, config)
-                found = accuracies(trained.eval(), whole, title=method)
+                found = scores(trained.eval(), whole, title=method)
                 row = {
                     "data": data, "method": method,
                     "share": 0.0 if method == "unlabelled" else share, "seed": seed,
                     "samples": len(whole.train if method == "unlabelled" else few.train),
-                    "accuracy": round(found["accuracy"], 2), "test_samples": len(whole.test),
+                    "accuracy": round(found["score"], 2), "test_samples": len(whole.test),
                 }  # fmt: skip
                 append("less_data", row, keep=data != "digits")
 

@@ -50,7 +50,7 @@ def main() -> None:
         boundaries = {row.name: row for row in report.boundaries}
         stages = {row.stage: row for row in report.stages}
         sizes = {row.path: row.size_bytes for row in report.files}
-        teacher, int8 = boundaries["teacher"].accuracy.value, boundaries["litert"].accuracy.value
+        teacher, int8 = boundaries["teacher"].score.value, boundaries["litert"].score.value
         teacher_bytes = stages["teacher"].size.value
         assert teacher is not None and int8 is not None and teacher_bytes is not None
         append(
@@ -60,10 +60,10 @@ def main() -> None:
                 "target": arguments.target,
                 "seed": seed,
                 "teacher_accuracy": round(teacher, 2),
-                "distilled_accuracy": round(boundaries["distilled"].accuracy.value or 0, 2),
-                "pruned_accuracy": round(boundaries["pruned"].accuracy.value or 0, 2),
+                "distilled_accuracy": round(boundaries["distilled"].score.value or 0, 2),
+                "pruned_accuracy": round(boundaries["pruned"].score.value or 0, 2),
                 "tflite_accuracy": round(int8, 2),
-                "onnx_accuracy": round(boundaries["onnxruntime"].accuracy.value or 0, 2),
+                "onnx_accuracy": round(boundaries["onnxruntime"].score.value or 0, 2),
                 "points_lost": round(teacher - int8, 2),
                 "teacher_float_bytes": int(teacher_bytes),
                 "tflite_bytes": sizes["model.tflite"],

@@ -37,7 +37,7 @@ from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.training.evaluate import accuracies, count_parameters
+from edgekd.training.evaluate import count_parameters, scores
 
 CIFAR10 = CONFIGS / "cifar10.toml"
 LABELS = {"name": "labels"}
@@ -116,12 +116,8 @@ def run(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
     figures: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
     try:
         device = learn(distillation).device
-        figures = {
-            name: round(value, 2)
-            for name, value in accuracies(
-                distillation.student, distillation.splits, device=device, title="distill"
-            ).items()
-        }
+        found = scores(distillation.student, distillation.splits, device=device, title="distill")
+        figures = {"accuracy": round(found["score"], 2), "validation_accuracy": round(found["validation_score"], 2)}
     except TrainingError as error:
         print(error, file=sys.stderr)
     peak = torch.cuda.max_memory_allocated() if device != "cpu" else _resident()

@@ -61,9 +61,9 @@ def taught(
     made = distill({**settings, **sections}, store)
     learnt, by = made["distill"].metrics, made["teacher"].metrics
     shared = {"data": data, "seed": settings["seed"], "student": student["model"], "teacher": teacher["model"]}
-    for run, accuracy in ((name, learnt["accuracy"]), (f"{name}: labels alone", learnt["baseline_accuracy"])):
+    for run, accuracy in ((name, learnt["score"]), (f"{name}: labels alone", learnt["baseline_score"])):
         if accuracy is not None:
-            figures = {"teacher_accuracy": round(by["accuracy"], 2), "accuracy": round(accuracy, 2)}
+            figures = {"teacher_accuracy": round(by["score"], 2), "accuracy": round(accuracy, 2)}
             row = {"run": run, **shared, **figures, "parameters": learnt["parameters"]}
             append("schemes", row, keep=data != "digits")
     return made

@@ -68,8 +68,8 @@ def main() -> None:
                     },
                 }  # fmt: skip
                 made = distill(settings, store)
-                found, by = made["distill"].metrics, made["teacher"].metrics["accuracy"]
-                for student, accuracy in ((name, found["accuracy"]), ("labels alone", found["baseline_accuracy"])):
+                found, by = made["distill"].metrics, made["teacher"].metrics["score"]
+                for student, accuracy in ((name, found["score"]), ("labels alone", found["baseline_score"])):
                     if accuracy is not None:
                         row = {"student": student, "seed": seed, "samples": len(splits.train), "epochs": asked.epochs}
                         row |= {"teacher_accuracy": round(by, 2), "accuracy": round(accuracy, 2)}

@@ -35,10 +35,10 @@ def row(student: str, seed: int, report: Report) -> dict[str, Any]:
     teacher, distilled = stages["teacher"], stages["distilled"]
     boundaries = {boundary.name: boundary for boundary in report.boundaries}
     sizes = {file.path: file.size_bytes for file in report.files}
-    assert report.distillation and report.distillation.accuracy_alone
+    assert report.distillation and report.distillation.score_alone
 
     def percent(name: str) -> float:
-        return round(boundaries[name].accuracy.value or 0, 2)
+        return round(boundaries[name].score.value or 0, 2)
 
     speed = _ratio(teacher.latency_ratio.value, distilled.latency_ratio.value)
     return {
@@ -46,7 +46,7 @@ def row(student: str, seed: int, report: Report) -> dict[str, Any]:
         "seed": seed,
         "accuracy_teacher": percent("teacher"),
         "accuracy_float": percent("distilled"),
-        "accuracy_alone": round(report.distillation.accuracy_alone.each[0], 2),
+        "accuracy_alone": round(report.distillation.score_alone.each[0], 2),
         "accuracy_tflite": percent("litert"),
         "accuracy_onnx": percent("onnxruntime"),
         "kept_percent": round(100 * percent("distilled") / percent("teacher"), 2),

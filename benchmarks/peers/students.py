@@ -17,7 +17,7 @@ from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import load_checkpoint
 from edgekd.stages.data import examine
 from edgekd.stages.teacher import train
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 
 TEST_SPEAKERS, VALIDATION_SPEAKERS = 0.2, 0.1
 
@@ -111,7 +111,7 @@ def _train(name: str, recipe: Recipe, folder: Path, out: Path) -> None:
         student, splits, recipe.training, seed=0, compute=Compute(),
         augment=DATA[recipe.data]["augment"], checkpoint=folder / "training.ckpt", title=f"student: {name}",
     )  # fmt: skip
-    print(f"{name}: {accuracies(student.eval(), splits, title=name)}", file=sys.stderr, flush=True)
+    print(f"{name}: {scores(student.eval(), splits, title=name)}", file=sys.stderr, flush=True)
     blueprint.save(student, plan, out)
     (folder / "training.ckpt").unlink(missing_ok=True)
 

@@ -33,14 +33,14 @@ def convert(job: Job) -> Converted:
             samples = calibration_samples(splits, job.quantize.calibration, job.seed)
             simulation = calibrated(graph, samples, job.quantize, kernels)
     with job.clock.converting():
-        [file] = export(simulation.quantized_graph(), job.out, "model", (job.format,), splits.classes, _inputs(splits))
+        [file] = export(simulation.quantized_graph(), job.out, "model", (job.format,), splits, _inputs(splits))
     return Converted(file, in_torch(simulation.eval(), 64), f"simulated in {kernels}'s arithmetic")
 
 
 def write_float(model: nn.Module, splits: Splits, path: Path) -> None:
     """The float network as edgekd writes it, for tools that start from a file."""
     graph, kind = captured(model, splits), path.suffix.removeprefix(".")
-    export(graph, path.parent, path.stem, (kind,), splits.classes, _inputs(splits))
+    export(graph, path.parent, path.stem, (kind,), splits, _inputs(splits))
 
 
 def _inputs(splits: Splits) -> Preprocessing:

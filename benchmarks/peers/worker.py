@@ -17,7 +17,7 @@ from benchmarks.peers.job import Converted, Job
 from benchmarks.peers.tools import TOOLS
 from edgekd.config import Augment, Quantize
 from edgekd.data.batches import normalise
-from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.evaluate import answers_of
 
 
 def main() -> None:
@@ -58,7 +58,8 @@ def in_float(file: Path) -> str:
 def judged(job: Job, converted: Converted) -> dict[str, float | int | str]:
     """What the file answers on the test set, against labels, float network and the tool's own simulation."""
     splits, y = job.splits, np.asarray(job.splits.test.y)
-    wanted = logits(job.student(), splits.test, splits)
+    score = splits.task.scoring.score
+    wanted = answers_of(job.student(), splits.test, splits)
     inputs = normalise(splits.test.x, splits).numpy()
     file = opened(converted.file)
     found = file.logits(inputs)
@@ -66,8 +67,8 @@ def judged(job: Job, converted: Converted) -> dict[str, float | int | str]:
         raise RuntimeError("the file answers the same to every input")
     answer: dict[str, float | int | str] = {
         "samples": len(y),
-        "accuracy": round(accuracy(found, y), 2),
-        "accuracy_float": round(accuracy(wanted, y), 2),
+        "accuracy": round(score(found, y).value, 2),
+        "accuracy_float": round(score(wanted, y).value, 2),
         "same_class_share": round(float(np.mean(found.argmax(1) == wanted.argmax(1))), 4),
         "identical_share": "",
         "max_steps": "",

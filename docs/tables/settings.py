@@ -29,7 +29,17 @@ HEADINGS = ("setting", "type", "default", "meaning")
 
 def settings() -> str:
     """Every section with its settings."""
-    parts = [table(HEADINGS, [("`seed`", "integer, ≥ 0", f"`{Config().seed}`", cell(meanings(Config)["seed"]))])]
+    alone = {name: field for name, field in Config.model_fields.items() if name not in sections()}
+    rows = [
+        (
+            f"`{name}`",
+            _type(field.annotation, field.metadata),
+            f"`{toml.value(getattr(Config(), name))}`",
+            cell(meanings(Config)[name]),
+        )
+        for name, field in alone.items()
+    ]
+    parts = [table(HEADINGS, rows)]
     for name, model in sections().items():
         parts.append(f"### {name}\n\n" + table(HEADINGS, _rows(name, model, getattr(Config(), name))))
     return "\n\n".join(parts) + "\n"

@@ -7,6 +7,7 @@ from edgekd.catalog.entries import (
     LOSSES,
     MODELS,
     SCHEMES,
+    TASKS,
     TEACHERS,
     entry,
     load,
@@ -14,5 +15,6 @@ from edgekd.catalog.entries import (
 )
 
 __all__ = [
-    "CRITERIA", "DATASETS", "KINDS", "LOSSES", "MODELS", "SCHEMES", "TEACHERS", "entry", "load", "source_of",
+    "CRITERIA", "DATASETS", "KINDS", "LOSSES", "MODELS", "SCHEMES", "TASKS", "TEACHERS", "entry", "load",
+    "source_of",
 ]  # fmt: skip

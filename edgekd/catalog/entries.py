@@ -12,6 +12,9 @@ from typing import Any
 
 from edgekd.errors import ConfigError, nearest
 
+TASKS = {
+    "classification": "edgekd.tasks.classification:CLASSIFICATION",
+}
 MODELS = {
     "mlp": "edgekd.models.mlp:MLP",
     "resnet8": "edgekd.models.resnet8:ResNet8",
@@ -74,6 +77,7 @@ CRITERIA = {
     "random": "edgekd.pruning.criteria.random:random",
 }
 KINDS: dict[str, dict[str, str]] = {
+    "task": TASKS,
     "model": MODELS,
     "data set": DATASETS,
     "teacher": TEACHERS,

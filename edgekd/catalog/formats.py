@@ -18,7 +18,8 @@ class Format:
 
     Attributes:
         title: as its makers write it.
-        module: has `write(graph, path, labels, preprocessing, input_dtype) -> Path` and `serialize`, without the path.
+        module: has `write(graph, path, labels, preprocessing, input_dtype, decoding) -> Path` and `serialize`, without
+            the path.
         kernels: whose rounding a student for this format is trained to, where `quantize.kernels` does not say.
         runtime: of the runtimes' table, that times its files on the host.
         int8_file: what its int8 file is, in the report's list of files.

@@ -13,7 +13,6 @@ from typing import Literal
 import typer
 
 from edgekd.catalog.formats import FORMATS
-from edgekd.catalog.libraries import library_versions
 from edgekd.catalog.runtimes import RUNTIMES
 from edgekd.cli.options import Debug, StoreFolder
 from edgekd.errors import MissingExtraError
@@ -45,6 +44,8 @@ def doctor(store: StoreFolder = None, debug: Debug = False) -> None:
 
 def examine(store: Path) -> Iterator[Symptom]:
     """Everything that is looked at, one after the other."""
+    from edgekd.catalog.libraries import library_versions
+
     yield _python()
     versions = ", ".join(f"{name} {version}" for name, version in library_versions().items())
     yield Symptom("libraries", "ok", versions)

@@ -22,7 +22,7 @@ def targets(
     print(f"{'target':12} {'device':38} {'size':>8} {'RAM':>8}  drop")
     for known in names():
         target = load(known)
-        drop = target.limits.get("accuracy_drop")
+        drop = target.limits.get("score_drop")
         print(
             f"{known:12} {target.device.get('title', ''):38} {target.limits.get('size_bytes', '-'):>8} "
             f"{target.limits.get('peak_ram_bytes', '-'):>8}  {'-' if drop is None else f'{drop} points'}"

@@ -21,14 +21,15 @@ def verify(
     Exits 5 if they do not.
     """
     from edgekd.pipeline import reverify
+    from edgekd.report.units import in_full
 
     for row in reverify.verify(required_target(target, "verify"), config, set_ or (), out, store):
         differ = (
             "" if row.outputs is None else f"{row.differing:,} of {row.outputs:,} outputs differ from {row.against}"
         )
-        accuracy = "" if row.accuracy.value is None else f"{row.accuracy.value:.2f} %"
+        score = "" if row.score.value is None else in_full(row.score.value, row.score.unit)
         gate = {True: "passed", False: "FAILED", None: ""}[row.passed]
-        print(f"{row.name:24} {accuracy:>9}  {gate:6}  {differ}".rstrip())
+        print(f"{row.name:24} {score:>9}  {gate:6}  {differ}".rstrip())
         for layer in row.layers:
             if layers or layer.differing:
                 steps = f", by up to {layer.largest_steps} steps" if layer.differing else ""

@@ -27,9 +27,11 @@ class Config(Settings):
 
     Attributes:
         seed: the same seed gives the same files, byte for byte.
+        task: what is learnt: of the catalog, or "package.module:TASK".
     """
 
     seed: int = Field(0, ge=0)
+    task: str = "classification"
     data: Data = Data()
     teacher: Teacher = Teacher()
     student: Student = Student()

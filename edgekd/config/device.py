@@ -13,14 +13,15 @@ class Limits(Settings):
         peak_ram_bytes: the memory of the activations at their peak, by the memory plan.
         flash_bytes: what the device stores of the model: the file, without the runtime's own code.
         latency_ms: the time of one inference on the device.
-        accuracy_drop: the points that the int8 student may lose against the teacher, on the test set.
+        score_drop: by how much the int8 student's score may be worse than the teacher's, on the test set: points where
+            the score is in percent.
     """
 
     size_bytes: ByteSize | None = None
     peak_ram_bytes: ByteSize | None = None
     flash_bytes: ByteSize | None = None
     latency_ms: float | None = Field(None, gt=0)
-    accuracy_drop: float | None = Field(None, ge=0)
+    score_drop: float | None = Field(None, ge=0)
 
 
 class Device(Settings):

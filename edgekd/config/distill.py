@@ -39,7 +39,7 @@ class Distill(Training):
         0, or with fewer epochs than views (those of prune and quantize count), each epoch is augmented afresh and the
         teacher runs beside the student. Without augmentation there is one view.
     combine: how several teachers answer as one: by the mean of their probabilities, plain, or weighted by each one's
-        confidence in the sample or its validation accuracy; or by their geometric mean, the mean of their logits.
+        confidence in the sample or its validation score; or by their geometric mean, the mean of their logits.
     baseline: also train the same student without the teacher, so that the report can say what the teacher was worth.
     clip_norm: gradients are scaled down to this norm, because losses that compare layers begin with steep gradients; 0
         leaves them as they are.

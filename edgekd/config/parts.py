@@ -28,6 +28,7 @@ class Named:
 def parts(config: Config) -> tuple[Named, ...]:
     """Everything in a config that names a catalog entry."""
     entries = [
+        Named("", "task", "task", config.task, {}, ()),
         _named("data", "name", "data set", config.data),
         _named("teacher", "model", "model", config.teacher),
         _named("student", "model", "model", config.student),

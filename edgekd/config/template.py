@@ -20,7 +20,10 @@ LEFT_TO_TARGETS = ("device",)
 
 def template() -> str:
     """The text of the file."""
-    text = HEAD + f"# {meanings(Config)['seed'].capitalize()}\n# seed = {Config().seed}\n"
+    text, explained = HEAD, meanings(Config)
+    for name in [name for name in Config.model_fields if name not in sections()]:
+        meaning = explained[name]
+        text += f"# {meaning[:1].upper()}{meaning[1:]}\n# {name} = {toml.value(getattr(Config(), name))}\n"
     for name in sections():
         if name not in LEFT_TO_TARGETS:
             text += "\n" + _section(name, getattr(Config(), name))

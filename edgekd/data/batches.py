@@ -17,7 +17,7 @@ from edgekd.errors import ConfigError
 class Batch:
     """Attributes:
     x: normalised inputs, (N, ...), float32; or tokens, (N, length), int32.
-    y: class indices, (N,), int64.
+    y: targets, (N, ...), as `Split` has them.
     index: the samples' positions in their split, (N,), int64.
     view: which of `Views` the inputs are; None where they are as the data has them, or drawn afresh.
     """

@@ -7,12 +7,14 @@ import numpy as np
 from edgekd.data.loading import Raw
 from edgekd.data.splits import PARTS, Split
 from edgekd.errors import DataError
+from edgekd.tasks.task import Task
+from edgekd.tasks.words import describe_dtype
 
 CHUNK_BYTES = 8 * 2**20  # of inputs that are looked at together; in float64 it is up to eight times as much
 
 
-def checked(raw: Raw) -> Raw:
-    """The data set with uint8 or float32 inputs, or int32 tokens; int64 labels; named classes.
+def checked(raw: Raw, task: Task) -> Raw:
+    """The data set with uint8 or float32 inputs, or int32 tokens; the task's targets and the names of its classes.
 
     Raises:
         DataError: where it can't be used.
@@ -22,7 +24,7 @@ def checked(raw: Raw) -> Raw:
     parts = {}
     for part in PARTS:
         if part in raw.parts:
-            y = _labels(raw.parts[part].y, part)
+            y = task.targets.check(raw.parts[part].y, part)
             given = raw.parts[part].x
             x = _tokens(given, part, len(raw.vocabulary)) if raw.vocabulary else _inputs(given, part, notes)
             if len(x) != len(y):
@@ -31,10 +33,10 @@ def checked(raw: Raw) -> Raw:
                 raise DataError(f"{part} is empty", f"samples in {part}, or leave {part} out of the data set")
             parts[part] = Split(x, y)
     _parts_agree(parts)
-    classes = _classes(parts, raw.classes)
+    classes = task.targets.name_classes({part: split.y for part, split in parts.items()}, raw.classes)
     for part, split in parts.items():
         _finite(split.x, part)
-    notes += leaks(parts)
+    notes += leaks(parts, task.words.score)
     return Raw(parts, classes, raw.mean, raw.std, notes, raw.vocabulary)
 
 
@@ -44,8 +46,12 @@ def chunks(x: np.ndarray) -> list[slice]:
     return [slice(start, start + step) for start in range(0, len(x), step)]
 
 
-def leaks(parts: dict[str, Split]) -> list[str]:
-    """A note for each part held back whose inputs are partly the training's own, byte for byte."""
+def leaks(parts: dict[str, Split], score: str) -> list[str]:
+    """A note for each part held back whose inputs are partly the training's own, byte for byte.
+
+    Args:
+        score: what the task calls its own.
+    """
     notes = []
     train = _digests(parts["train"].x)
     for part in ("validation", "test"):
@@ -54,7 +60,7 @@ def leaks(parts: dict[str, Split]) -> list[str]:
         shared = sum(digest in train for digest in _digest_list(parts[part].x))
         if shared:
             share = 100 * shared / len(parts[part])
-            notes.append(f"{shared} inputs of {part} ({share:.1f} %) are in train too, so its accuracy flatters")
+            notes.append(f"{shared} inputs of {part} ({share:.1f} %) are in train too, so its {score} flatters")
     return notes
 
 
@@ -68,23 +74,9 @@ def _parts_exist(raw: Raw) -> None:
         )
 
 
-def _labels(y: np.ndarray, part: str) -> np.ndarray:
-    if y.ndim == 2 and y.shape[1] > 1:
-        raise DataError(f"{part}: labels have shape {y.shape}, as if one-hot", "class indices: y.argmax(axis=1)")
-    if y.ndim != 1:
-        raise DataError(f"{part}: labels have shape {y.shape}, not (N,)", "one class index per sample: y.reshape(-1)")
-    if y.dtype.kind not in "iub":
-        raise DataError(
-            f"{part}: labels are {_named(y.dtype)}, not class indices", "whole numbers 0, 1, ...: y.astype(int)"
-        )
-    if len(y) and int(y.min()) < 0:
-        raise DataError(f"{part}: there is a label {int(y.min())}, and classes count from 0", "labels 0, 1, ...")
-    return y.astype(np.int64)
-
-
 def _inputs(x: np.ndarray, part: str, notes: list[str]) -> np.ndarray:
     if x.dtype.kind not in "iufb":
-        raise DataError(f"{part}: inputs are {_named(x.dtype)}, not numbers", "an array of uint8 or float32")
+        raise DataError(f"{part}: inputs are {describe_dtype(x.dtype)}, not numbers", "an array of uint8 or float32")
     if x.ndim < 2 or 0 in x.shape[1:]:
         raise DataError(f"{part}: inputs have shape {x.shape}", "(N, ...), images as (N, channels, height, width)")
     if x.dtype in (np.uint8, np.float32):
@@ -100,7 +92,9 @@ def _inputs(x: np.ndarray, part: str, notes: list[str]) -> np.ndarray:
 
 def _tokens(x: np.ndarray, part: str, words: int) -> np.ndarray:
     if x.dtype.kind not in "iu":
-        raise DataError(f"{part}: inputs are {_named(x.dtype)}, and the data set has a vocabulary", "integer tokens")
+        raise DataError(
+            f"{part}: inputs are {describe_dtype(x.dtype)}, and the data set has a vocabulary", "integer tokens"
+        )
     if x.ndim != 2 or not x.shape[1]:
         raise DataError(f"{part}: tokens have shape {x.shape}", "(N, length), padded to one length")
     if x.size and not 0 <= int(x.min()) <= int(x.max()) < words:
@@ -126,41 +120,6 @@ def _parts_agree(parts: dict[str, Split]) -> None:
             )
 
 
-def _classes(parts: dict[str, Split], names: tuple[str, ...] | None) -> tuple[str, ...]:
-    highest = max(int(split.y.max()) for split in parts.values())
-    if names is None:
-        # Counted by the samples first, so that one stray label of a billion asks for no memory.
-        present = np.unique(np.concatenate([split.y for split in parts.values()]))
-        gaps = np.flatnonzero(present != np.arange(len(present)))
-        if len(gaps):
-            raise DataError(
-                f"labels go up to {highest}, and no sample has label {int(gaps[0])}",
-                "labels 0, 1, 2, ... without gaps: np.unique(y, return_inverse=True)[1]",
-            )
-        names = tuple(str(label) for label in present)
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(f"two classes are named {twice!r}", "a name of its own for each class")
-    for part, split in parts.items():
-        top = int(split.y.max())
-        if top >= len(names):
-            raise DataError(
-                f"{part}: there is a label {top}, and {len(names)} classes are named (0 ... {len(names) - 1})",
-                "a name for each class, or labels that count from 0",
-            )
-    if len(names) == 1:
-        raise DataError(
-            f"all samples are of one class, {names[0]!r}: there is nothing to tell apart", "two classes or more"
-        )
-    counts = np.bincount(parts["train"].y, minlength=len(names))
-    if not counts.all():
-        absent = names[int(np.flatnonzero(counts == 0)[0])]
-        raise DataError(
-            f"train has no sample of class {absent!r}", f"samples of {absent!r} in train, or a set without it"
-        )
-    return names
-
-
 def _finite(x: np.ndarray, part: str) -> None:
     if x.dtype != np.float32:
         return
@@ -178,8 +137,3 @@ def _digest_list(x: np.ndarray) -> list[bytes]:
 
 def _digests(x: np.ndarray) -> set[bytes]:
     return set(_digest_list(x))
-
-
-def _named(dtype: np.dtype) -> str:
-    kinds = {"O": "Python objects", "U": "text", "S": "text", "f": "fractions"}
-    return f"{kinds[dtype.kind]} ({dtype})" if dtype.kind in kinds else str(dtype)

@@ -13,6 +13,7 @@ from edgekd import catalog
 from edgekd.config import Data
 from edgekd.data.splits import PARTS, Split, Splits
 from edgekd.errors import ConfigError, DataError, EdgekdError, nearest
+from edgekd.tasks.task import Targets
 
 KEYS = (*PARTS, "classes", "vocabulary", "notes")
 SHAPE_OF_ANSWER = 'return {"train": (x, y), "test": (x, y)}, with "validation" and "classes" where you have them'
@@ -38,8 +39,12 @@ class Raw:
     vocabulary: tuple[str, ...] = ()
 
 
-def load(data: Data) -> Raw:
-    """Call the factory that `data.name` names, with `data.root` where its signature has `root`, and its options."""
+def load(data: Data, targets: Targets) -> Raw:
+    """Call the factory that `data.name` names, with `data.root` where its signature has `root`, and its options.
+
+    Args:
+        targets: of the task, for what a torch Dataset gives sample by sample.
+    """
     factory = catalog.load("data set", data.name)
     options = data.entry_options()
     arguments = _arguments(factory)
@@ -52,7 +57,7 @@ def load(data: Data) -> Raw:
     if missing:
         raise ConfigError(f"data set {data.name!r} needs data.{missing[0]}", f"--set data.{missing[0]}=...")
     answer = _call(factory, data.name, **options)
-    raw = from_splits(answer) if isinstance(answer, Splits) else from_mapping(answer, data.name)
+    raw = from_splits(answer) if isinstance(answer, Splits) else from_mapping(answer, data.name, targets)
     raw.notes[:0] = notes
     return raw
 
@@ -63,7 +68,7 @@ def from_splits(splits: Splits) -> Raw:
     return Raw(parts, splits.classes, splits.mean, splits.std, vocabulary=splits.vocabulary)
 
 
-def from_mapping(answer: Any, name: str) -> Raw:
+def from_mapping(answer: Any, name: str, targets: Targets) -> Raw:
     """What a factory gives: part by part a pair of arrays or tensors, or a torch Dataset of (x, y)."""
     if not isinstance(answer, Mapping):
         raise DataError(f"data set {name!r} gave {_kind(answer)}, not a dict of its parts", SHAPE_OF_ANSWER)
@@ -71,7 +76,7 @@ def from_mapping(answer: Any, name: str) -> Raw:
         if key not in KEYS:
             guess = nearest(str(key), KEYS)
             raise DataError(f"data set {name!r} gave a part {key!r}", f"{guess!r}" if guess else SHAPE_OF_ANSWER)
-    parts = {part: _split(answer[part], name, part) for part in PARTS if answer.get(part) is not None}
+    parts = {part: _split(answer[part], name, part, targets) for part in PARTS if answer.get(part) is not None}
     classes = answer.get("classes")
     return Raw(
         parts,
@@ -104,26 +109,26 @@ def _required(arguments: Mapping[str, inspect.Parameter] | None) -> list[str]:
     return [n for n, p in (arguments or {}).items() if p.default is p.empty and p.kind in named]
 
 
-def _split(part: Any, name: str, key: str) -> Split:
+def _split(part: Any, name: str, key: str, targets: Targets) -> Split:
     if isinstance(part, Split):
         return part
     if isinstance(part, tuple | list) and len(part) == 2:
         return Split(_array(part[0], name, f"{key} x"), _array(part[1], name, f"{key} y"))
     no_dataset = isinstance(part, np.ndarray | Tensor | str | Mapping)
     if hasattr(part, "__getitem__") and hasattr(part, "__len__") and not no_dataset:
-        return _from_dataset(part, name, key)
+        return _from_dataset(part, name, key, targets)
     raise DataError(
         f"data set {name!r}: {key} is {_kind(part)}, not a pair (x, y) or a torch Dataset with a length",
         SHAPE_OF_ANSWER,
     )
 
 
-def _from_dataset(dataset: Any, name: str, key: str) -> Split:
+def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
     """Every sample once, into one array: a Dataset that changes its images by chance is frozen as it comes."""
     count = len(dataset)
     if count == 0:
         return Split(np.empty((0, 1), np.float32), np.empty(0, np.int64))
-    labels = np.empty(count, np.int64)
+    ys: list[np.ndarray] = []
     inputs: np.ndarray | None = None
     for number in range(count):
         sample = _call(dataset.__getitem__, name, number)
@@ -131,11 +136,9 @@ def _from_dataset(dataset: Any, name: str, key: str) -> Split:
             raise DataError(
                 f"data set {name!r}: sample {number} of {key} is {_kind(sample)}, not (x, y)", "return x, y"
             )
-        x, y = _input(sample[0], name, f"{key}[{number}]"), np.asarray(sample[1])
-        if y.shape not in ((), (1,)) or y.dtype.kind not in "iu":
-            raise DataError(
-                f"data set {name!r}: the label of {key}[{number}] is {sample[1]!r}", "a class index: 0, 1, ..."
-            )
+        x, y = _input(sample[0], name, f"{key}[{number}]"), targets.one(np.asarray(sample[1]))
+        if y is None or (ys and y.shape != ys[0].shape):
+            raise DataError(f"data set {name!r}: the label of {key}[{number}] is {sample[1]!r}", targets.form)
         if inputs is None:
             inputs = np.empty((count, *x.shape), x.dtype)
         if x.shape != inputs.shape[1:] or x.dtype != inputs.dtype:
@@ -144,9 +147,10 @@ def _from_dataset(dataset: Any, name: str, key: str) -> Split:
                 f"and those before {inputs.shape[1:]} ({inputs.dtype})",
                 "samples of one shape and type",
             )
-        inputs[number], labels[number] = x, int(y.reshape(()))
+        inputs[number] = x
+        ys.append(y)
     assert inputs is not None
-    return Split(inputs, labels)
+    return Split(inputs, np.stack(ys))
 
 
 def _input(x: Any, name: str, where: str) -> np.ndarray:

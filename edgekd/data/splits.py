@@ -9,13 +9,24 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from edgekd.errors import StoreError
+from edgekd import catalog
+from edgekd.errors import ConfigError, StoreError
+from edgekd.tasks.classification import CLASSIFICATION
+from edgekd.tasks.task import Task
 
 PARTS = ("train", "validation", "test")
 UNITS = "units.json"
 POSITIONS = "positions.npz"
 Positions = Mapping[str, np.ndarray]
 """Where the samples of `train` and `validation` stand among the `total` that the data set calls training samples."""
+
+
+def open_task(name: str) -> Task:
+    """The task that `name` stands for in the catalog, or the user's own; ConfigError where it is none."""
+    task = catalog.load("task", name)
+    if not isinstance(task, Task):
+        raise ConfigError(f"task {name!r} is a {type(task).__name__}", "name an edgekd.tasks.task.Task")
+    return task.called(name)
 
 
 def load_positions(folder: Path) -> Positions:
@@ -32,7 +43,7 @@ class Split:
 
     Attributes:
         x: inputs, (N, C, H, W) or (N, ...), uint8 or float32, or tokens (N, length), int32; may be memory-mapped.
-        y: class indices, (N,), int64.
+        y: targets, (N, ...), as the task has them: class indices (N,), int64, in classification.
     """
 
     x: np.ndarray
@@ -47,9 +58,10 @@ class Splits:
     """A data set whose parts are kept apart: trained on `train`, chosen on `validation`, reported on `test`.
 
     Attributes:
-        classes: their names, in the order of the labels.
+        classes: their names, in the order of the labels; () in a task without classes.
         mean, std: per channel (axis 1 of `x`), of inputs on the scale [0, 1] where they are uint8; of tokens 0 and 1.
         vocabulary: where inputs are tokens, what each of them stands for; else empty.
+        task: what is learnt from them.
     """
 
     train: Split
@@ -59,6 +71,12 @@ class Splits:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     vocabulary: tuple[str, ...] = ()
+    task: Task = CLASSIFICATION
+
+    @property
+    def answer_shape(self) -> tuple[int, ...]:
+        """The shape of a network's answer to one input: (classes,) in classification."""
+        return self.task.answers.shape(self.classes, self.train.y)
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -95,7 +113,7 @@ class Splits:
             np.save(folder / f"{part}_x.npy", split.x, allow_pickle=False)
             np.save(folder / f"{part}_y.npy", split.y, allow_pickle=False)
         names = ("classes", "mean", "std", *(("vocabulary",) if self.vocabulary else ()))
-        facts = {name: list(getattr(self, name)) for name in names}
+        facts = {"task": self.task.name, **{name: list(getattr(self, name)) for name in names}}
         (folder / "splits.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
     @classmethod
@@ -119,32 +137,9 @@ class Splits:
             if not test:
                 parts["test"] = Split(parts["train"].x[:0], parts["train"].y[:0])
             classes, mean, std = (tuple(facts[name]) for name in ("classes", "mean", "std"))
-            vocabulary = tuple(facts.get("vocabulary", ()))
-            return cls(parts["train"], parts["validation"], parts["test"], classes, mean, std, vocabulary)
+            vocabulary, task = tuple(facts.get("vocabulary", ())), open_task(facts["task"])
+            return cls(parts["train"], parts["validation"], parts["test"], classes, mean, std, vocabulary, task)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise StoreError(
                 f"the data kept in {folder} can't be read: {error}", f"delete {folder} and build again"
             ) from error
-
-
-def divide(y: np.ndarray, count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Take `count` samples out of a set by chance, each class by its share: the positions (left, taken), in order.
-
-    At least one sample of every class is left, so at most len(y) - classes can be taken.
-    """
-    labels, members = np.unique(y, return_counts=True)
-    if not 0 <= count <= len(y) - len(labels):
-        raise ValueError(f"{count} of {len(y)} samples can't be taken and one of each of {len(labels)} classes be left")
-    wanted = count * members / len(y)
-    quotas = np.minimum(np.floor(wanted), members - 1).astype(int)
-    while quotas.sum() < count:
-        # Rounding left samples over: they come from the class that is furthest below its share.
-        behind = np.where(quotas < members - 1, wanted - quotas, -np.inf)
-        quotas[int(np.argmax(behind))] += 1
-    random = np.random.default_rng(seed)
-    taken = [
-        random.permutation(np.flatnonzero(y == label))[:quota] for label, quota in zip(labels, quotas, strict=True)
-    ]
-    chosen = np.zeros(len(y), bool)
-    chosen[np.concatenate(taken)] = True
-    return np.flatnonzero(~chosen), np.flatnonzero(chosen)

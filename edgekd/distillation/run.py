@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Training
 from edgekd.data.batches import Batch, Views
@@ -28,7 +27,7 @@ class DistillationRun:
     student: what is trained, in place.
     fresh: seed -> another student of the same kind, untrained.
     teacher: batch -> outputs; None trains on the labels alone.
-    loss: (student's outputs, teacher's, labels) -> a scalar; its own parameters learn too.
+    loss: (student's outputs, teacher's, targets) -> a scalar; its own parameters learn too.
     layers: of the student, that the loss compares.
     views: the augmentation views that the teacher's answers are stored for; None draws afresh for each epoch.
     checkpoint: the file that keeps the state of the training; a scheme of several trainings puts its own beside it.
@@ -63,6 +62,10 @@ class DistillationRun:
         """A checkpoint for a further training of this distillation."""
         return None if self.checkpoint is None else self.checkpoint.with_name(f"{self.checkpoint.stem}-{name}.ckpt")
 
+    def require(self, kind: str, scheme: str) -> None:
+        """ConfigError where the scheme is made for another kind of answers than the task's."""
+        self.splits.task.require(kind, f"scheme {scheme!r}", 'distill.scheme = "offline"')
+
     def required_teacher(self, scheme: str) -> tuple[Teacher, nn.Module]:
         """(teacher, loss) for a scheme that can't do without; ConfigError where there are none."""
         if self.teacher is None or self.loss is None:
@@ -80,7 +83,7 @@ class DistillationRun:
 
 
 def learn(run: DistillationRun, on_epoch: Callable[[nn.Module, int], None] | None = None) -> FitResult:
-    """Train the student under the teacher by the loss; without them on the labels alone, by cross-entropy."""
+    """Train the student under the teacher by the loss; without them on the labels alone, by the task's loss on them."""
 
     def between(module: nn.Module, epoch: int) -> None:
         if run.watch is not None and epoch > 0:
@@ -108,7 +111,7 @@ def student_loss(
     """(the student's outputs, the distillation's loss on them); `student` and `loss` are those under training."""
     answered = answer(student, batch.x, run.layers, batch.index)
     if run.teacher is None or loss is None:
-        return answered, F.cross_entropy(answered.logits, batch.y)
+        return answered, run.splits.task.answers.label_loss(answered.logits, batch.y)
     return answered, loss(answered, run.teacher(batch), batch.y)
 
 

@@ -20,13 +20,13 @@ from edgekd.data.splits import Positions, Splits
 from edgekd.distillation.losses.total import TotalLoss, total_loss
 from edgekd.distillation.run import DistillationRun, Teacher
 from edgekd.distillation.teachers import external, precomputed, several
-from edgekd.distillation.teachers.answers import views_of
+from edgekd.distillation.teachers.answers import check_shape, views_of
 from edgekd.distillation.teachers.load import open_network, open_teacher
-from edgekd.errors import ConfigError, ModelError, TrainingError
+from edgekd.errors import ConfigError, TrainingError
 from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import untrained
 from edgekd.nn.outputs import Outputs
-from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.evaluate import answers_of
 from edgekd.training.fit import FitResult
 
 MOST_LAYERS = 5  # pairs that tuning tries alone: the last ones
@@ -77,7 +77,7 @@ def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> Distill
     layers, settings = setup.loss.teacher_layers, config.distill
     answers = None if layers else read.get("answers")  # layers are not stored
     teacher = open_teacher(read["teacher"], splits, settings.precision, layers, answers, settings.combine)
-    _check_classes(teacher, splits)
+    _check_shape(teacher, splits)
     return replace(setup, teacher=teacher, views=views_of(answers))
 
 
@@ -93,8 +93,7 @@ def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
     scheme_options(config)
     settings = config.teacher
     networks = [_teacher_network(source, config.seed, splits, positions) for source in (settings, *settings.also)]
-    if settings.specialists:
-        several.check_specialists(settings)
+    several.check_several(settings, splits.task)
     run = _without_answers(config, splits, networks[0] if settings.single else None).at_seed(config.seed, Path())
     if config.distill.epochs and config.distill.scheme.name in catalog.SCHEMES:
         with suppress(_FirstTraining):
@@ -147,27 +146,27 @@ def scheme_options(config: Config) -> dict[str, Any]:
     return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
 
 
-def validation_accuracy(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
-    """Train the student once under the teacher: its accuracy on validation data, in percent. No test data is opened.
+def validation_score(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
+    """Train the student once under the teacher: its score on validation data. No test data is opened.
 
     Args:
-        watch: (validation accuracy, epochs done) is called between epochs, as far as the scheme trains by `learn`.
+        watch: (validation score, epochs done) is called between epochs, as far as the scheme trains by `learn`.
     """
     splits = Splits.load(read["data"], test=False)
     run = prepare(config, read, splits).at_seed(config.seed, Path())
-    title = "distill: validation set"
+    score, y, title = splits.task.scoring.score, splits.validation.y, "distill: validation set"
 
     def look(student: nn.Module, epochs: int) -> None:
         if student is run.student:  # and none that a scheme trains beside it
             device = next(student.parameters()).device
-            watch(accuracy(logits(student, splits.validation, splits, device=device, title=title), y), epochs)
+            watch(score(answers_of(student, splits.validation, splits, device=device, title=title), y).value, epochs)
 
-    y = splits.validation.y
     result = train_student(replace(run, checkpoint=None, watch=look), config)
-    answers = logits(run.student, splits.validation, splits, device=result.device, title=title)
+    answers = answers_of(run.student, splits.validation, splits, device=result.device, title=title)
     if not np.isfinite(answers).all():
-        raise TrainingError("distill: what was trained gives logits that are not finite", "a lower learning rate")
-    return accuracy(answers, y)
+        what = f"distill: what was trained gives {splits.task.answers.kind} that are not finite"
+        raise TrainingError(what, "a lower learning rate")
+    return score(answers, y).value
 
 
 def layer_choices(config: Config, read: Mapping[str, Path]) -> dict[int, list[list[str]]]:
@@ -210,14 +209,9 @@ def _connected(config: Config, seed: int, splits: Splits, student: nn.Module, te
     return loss
 
 
-def _check_classes(teacher: Teacher, splits: Splits) -> None:
-    """Before any training: the teacher answers for as many classes as the data has."""
+def _check_shape(teacher: Teacher, splits: Splits) -> None:
+    """Before any training: the teacher's answers have the shape of the student's."""
     batch = next(batches(splits.train, splits, 2))
     with torch.no_grad():
         shape = tuple(teacher(batch).logits.shape)
-    wanted = (len(batch.y), len(splits.classes))
-    if shape != wanted:
-        raise ModelError(
-            f"the teacher gives logits of shape {shape}, the student of shape {wanted}",
-            f"a teacher for the data's {wanted[1]} classes",
-        )
+    check_shape(shape, (len(batch.y), *splits.answer_shape), splits)

@@ -38,12 +38,14 @@ def forecast(
     formats: Collection[str] = tuple(FORMATS),
     float_layers: Sequence[str] = (),
     int16_layers: Sequence[str] = (),
+    decoding: str = "",
 ) -> Forecast:
     """Capture a model and weigh its int8 form.
 
     Args:
         formats: of the files that must be able to hold it.
         float_layers, int16_layers: names or patterns of operators that stay in float, or have 16-bit activations.
+        decoding: as the files will have it in their metadata.
 
     Raises:
         ConfigError: a float layer is none of the model's.
@@ -56,6 +58,6 @@ def forecast(
         simulation.lows.fill_(-1.0)
         simulation.highs.fill_(1.0)
     int8 = simulation.quantized_graph()
-    sizes = {name: len(format_module(name).serialize(int8, labels)) for name in formats}
+    sizes = {name: len(format_module(name).serialize(int8, labels, decoding=decoding)) for name in formats}
     size = sizes[judged_format(formats)]
     return Forecast(size, plan.peak_ram_bytes(int8), cost.macs(graph), cost.parameters(graph), graph)

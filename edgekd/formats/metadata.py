@@ -70,6 +70,7 @@ def describe(
     taken: FileInput,
     given: DType,
     run: str,
+    decoding: str = "",
 ) -> dict[str, str]:
     """Metadata by name; the same names in every format, labels and preprocessing as JSON texts.
 
@@ -77,13 +78,14 @@ def describe(
         taken: the input as the format has it.
         given: the dtype of outputs that are codes.
         run: a line of Python in which `{}` stands for one sample as the file takes it, without a batch.
+        decoding: Python that goes on from `answer`, as the task has it; `{real}` stands for it in real numbers.
     """
     found = {"labels": json.dumps(list(labels))} if labels else {}
     if preprocessing is not None:
         codes = _raw_codes(graph, preprocessing, taken)
         found["preprocessing"] = json.dumps(asdict(codes or preprocessing))
-    if (labels or preprocessing is not None) and len(graph.inputs) == 1:
-        found["usage"] = usage(graph, preprocessing, taken, run, bool(labels))
+    if (labels or decoding or preprocessing is not None) and len(graph.inputs) == 1:
+        found["usage"] = usage(graph, preprocessing, taken, run, decoding.format(real=_real_answer(graph, given)))
     for role, name in (*roles("input", graph.inputs), *roles("output", graph.outputs)):
         q = graph.tensors[name].quantization
         if q is not None:
@@ -93,17 +95,29 @@ def describe(
     return found
 
 
-def usage(graph: Graph, preprocessing: Preprocessing | None, taken: FileInput, run: str, labelled: bool) -> str:
-    """A line of Python from one sample, as the sensor gives it, to the answer; `raw` is the sample."""
+def usage(graph: Graph, preprocessing: Preprocessing | None, taken: FileInput, run: str, decoded: str) -> str:
+    """A line of Python from one sample, as the sensor gives it, to the answer; `raw` is the sample.
+
+    Args:
+        decoded: Python that goes on from `answer`, or "".
+    """
     pixels = preprocessing is not None and preprocessing.scale != 1.0
     kind = "int32 tokens" if graph.tensors[graph.input].kind == "index" else "uint8" if pixels else "float32"
-    label = "; label = labels[answer.argmax()]" if labelled else ""
-    return f"{run.format(_sample(graph, preprocessing, taken))}{label}  # raw: {kind} {taken.shape}"
+    more = f"; {decoded}" if decoded else ""
+    return f"{run.format(_sample(graph, preprocessing, taken))}{more}  # raw: {kind} {taken.shape}"
 
 
 def roles(role: str, tensors: Sequence[str]) -> list[tuple[str, str]]:
     """(role, tensor): "input" for the only or the first one, then "input_1", "input_2"; the names in every format."""
     return [(f"{role}_{i}" if i else role, name) for i, name in enumerate(tensors)]
+
+
+def _real_answer(graph: Graph, dtype: DType) -> str:
+    """Python that turns `answer`, of the first output, into real numbers."""
+    q = graph.tensors[graph.outputs[0]].quantization
+    if q is None:
+        return "answer"
+    return f"({q.scale!r} * (answer.astype(float) - {q.zero_point + (128 if dtype == 'uint8' else 0)}))"
 
 
 def _raw_codes(graph: Graph, preprocessing: Preprocessing, taken: FileInput) -> RawCodes | None:

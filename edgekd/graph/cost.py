@@ -1,15 +1,12 @@
 """What the graph costs: multiply-accumulates, parameters and bytes, operator by operator."""
 
-from math import prod
-
-from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear, MatMul, Unary
-from edgekd.graph.structure import Array, Graph, Operator
+from edgekd.graph.structure import Array, Graph, Operator, Weighted, WithActivation
 from edgekd.results import OperatorRow
 
 
 def macs(graph: Graph) -> int:
     """Multiply-accumulates of one inference, of convolutions and products of matrices (the field's custom)."""
-    return sum(operator_macs(op, graph) for op in graph.operators)
+    return sum(op.macs(graph.tensors) for op in graph.operators)
 
 
 def parameters(graph: Graph) -> int:
@@ -19,22 +16,7 @@ def parameters(graph: Graph) -> int:
 
 def own(op: Operator) -> list[Array]:
     """The trained arrays that an operator shares with none before it."""
-    return [] if getattr(op, "shares", "") else [getattr(op, name) for name in op.parameters]
-
-
-def operator_macs(op: Operator, graph: Graph) -> int:
-    """Multiply-accumulates of one operator at batch 1."""
-    shape = graph.tensors[op.output].shape
-    if isinstance(op, Conv2d):
-        return int(op.weight.size * shape[1] * shape[2])
-    if isinstance(op, ConvTranspose2d):  # each of the input's values meets every weight that reads its channel
-        channels, height, width = graph.tensors[op.inputs[0]].shape
-        return int(op.weight.size // op.weight.shape[1] // op.groups * channels * height * width)
-    if isinstance(op, Linear):
-        return int(op.weight.size) * prod(shape[:-1])
-    if isinstance(op, MatMul):
-        return prod(shape) * graph.tensors[op.inputs[0]].shape[-2 if op.transpose_a else -1]
-    return 0
+    return [] if isinstance(op, Weighted) and op.shares else [getattr(op, name) for name in op.parameters]
 
 
 def operators(graph: Graph) -> tuple[OperatorRow, ...]:
@@ -48,7 +30,7 @@ def operators(graph: Graph) -> tuple[OperatorRow, ...]:
                 name=op.name,
                 operator=describe(op),
                 output_shape=tensor.shape,
-                macs=operator_macs(op, graph),
+                macs=op.macs(graph.tensors),
                 parameters=sum(values.size for values in stored),
                 weight_bytes=sum(values.nbytes for values in stored),
                 output_bytes=tensor.elements * (tensor.bits // 8 if graph.quantized else 4),
@@ -58,15 +40,6 @@ def operators(graph: Graph) -> tuple[OperatorRow, ...]:
 
 
 def describe(op: Operator) -> str:
-    """conv2d 3x3, depthwise 3x3 /2, linear, add: an operator as a reader knows it."""
-    activation = getattr(op, "activation", "none")
-    suffix = f" + {activation}" if activation != "none" else ""
-    if isinstance(op, Conv2d):
-        kind = "depthwise" if op.depthwise else "conv2d"
-        height, width = op.weight.shape[2:]
-        stride = "" if op.stride == (1, 1) else f" /{op.stride[0]}"
-        return f"{kind} {height}x{width}{stride}{suffix}"
-    if isinstance(op, Unary):
-        return op.function.replace("_", " ")
-    name = "".join(f" {c.lower()}" if c.isupper() else c for c in type(op).__name__).strip()
-    return activation if name == "relu" else name + suffix
+    """conv2d 3x3, depthwise 3x3 /2 + relu, linear, add: an operator as a reader knows it."""
+    activation = op.activation if isinstance(op, WithActivation) else "none"
+    return op.title if activation == "none" else f"{op.title} + {activation}"

@@ -12,9 +12,6 @@ from edgekd.errors import ModelError
 from edgekd.graph import ops
 from edgekd.graph.structure import Graph, Operator, Quantization, Tensor
 
-ARRAYS = ("weight_scale", "table")
-"""Fields that hold arrays, beside an operator's parameters."""
-
 
 def save(graph: Graph, folder: Path) -> None:
     """Write the graph into `folder`, which is made."""
@@ -23,7 +20,7 @@ def save(graph: Graph, folder: Path) -> None:
     operators = []
     for i, op in enumerate(graph.operators):
         fields = {f.name: getattr(op, f.name) for f in dataclasses.fields(op)}
-        for name in (*op.parameters, *ARRAYS):
+        for name in (*op.parameters, *op.arrays):
             if fields.get(name) is not None:
                 arrays[f"{i}.{name}"] = fields[name]
             fields.pop(name, None)
@@ -49,8 +46,8 @@ def load(folder: Path) -> Graph:
 def _operator(index: int, fields: dict[str, Any], arrays: Any) -> Operator:
     kind = getattr(ops, fields.pop("type"))
     fields = {name: _tuples(value) for name, value in fields.items()}
-    found = {name: arrays[f"{index}.{name}"] for name in (*kind.parameters, *ARRAYS) if f"{index}.{name}" in arrays}
-    operator: Operator = kind(**fields, **found)
+    names = (name for name in (*kind.parameters, *kind.arrays) if f"{index}.{name}" in arrays)
+    operator: Operator = kind(**fields, **{name: arrays[f"{index}.{name}"] for name in names})
     return operator
 
 

@@ -6,9 +6,7 @@ lowest free offset (greedy by size; Pisarchyk and Lee, 2020), as TFLite Micro's 
 
 from dataclasses import dataclass
 
-from edgekd.graph.ops import Constant, LayerNorm, Reshape, Transpose, Unary
 from edgekd.graph.structure import Graph
-from edgekd.graph.windows import tflite_copy
 
 ALIGNMENT = 16
 """Bytes; TFLite Micro's buffer alignment."""
@@ -39,29 +37,27 @@ def lifetimes(graph: Graph, bytes_per_element: int = 1, explicit_padding: bool =
         explicit_padding: count the padded copy of an input (or uncut output) where TFLite has no name for a padding.
     """
     owner: dict[str, str] = {}
-    for op in graph.operators:  # a reshape is a view, and a transpose of channels-last values mostly too
-        if isinstance(op, (Reshape, Transpose)):
+    for op in graph.operators:
+        if op.view:
             owner[op.output] = owner.get(op.inputs[0], op.inputs[0])
     first, last = dict.fromkeys(graph.inputs, -1), dict.fromkeys(graph.inputs, -1)
-    padded: list[Lifetime] = []
+    beside: list[Lifetime] = []
     for i, op in enumerate(graph.operators):
-        if isinstance(op, Constant):  # it stays in the file
+        if not op.inputs:  # a constant stays in the file
             continue
         first.setdefault(owner.get(op.output, op.output), i)
         for name in (*op.inputs, op.output):
             last[owner.get(name, name)] = i
-        if explicit_padding and (size := tflite_copy(op, graph.tensors)):
+        if explicit_padding and (size := op.copied_elements(graph.tensors)):
             size *= _width(graph, op.output, bytes_per_element)
-            padded.append(Lifetime(f"{op.name} (padded input)", size, i, i))
-        if isinstance(op, Unary) and op.table is not None:  # codes, then rows of the table, as int32
-            padded.append(Lifetime(f"{op.name} (rows)", 2 * 4 * graph.tensors[op.output].elements, i, i))
-        if isinstance(op, LayerNorm):  # two tensors of real values at a time
-            padded.append(Lifetime(f"{op.name} (real values)", 2 * 4 * graph.tensors[op.output].elements, i, i))
+            beside.append(Lifetime(f"{op.name} (padded input)", size, i, i))
+        if size := op.scratch_bytes(graph.tensors):
+            beside.append(Lifetime(f"{op.name} (scratch)", size, i, i))
     for name in graph.outputs:
         last[owner.get(name, name)] = len(graph.operators)
     sizes = {n: graph.tensors[n].elements * _width(graph, n, bytes_per_element) for n in first}
     own = [Lifetime(n, sizes[n], first[n], last[n]) for n in first]
-    return own + padded
+    return own + beside
 
 
 def place(buffers: list[Lifetime]) -> Placement:

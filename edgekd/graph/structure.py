@@ -6,7 +6,7 @@ output channel, int32 biases on the scale `input_scale * weight_scale`, and a `Q
 of float islands and indices, after the TFLite 8-bit quantization specification.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
@@ -65,38 +65,125 @@ class Tensor:
 
     @property
     def elements(self) -> int:
+        """Of a sample."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class Operator:
-    """What all operators have. `name` is the module's path in the user's model, `source` their line of code."""
+    """What all operators have. `name` is the module's path in the user's model, `source` their line of code.
+
+    What others have to know of an operator, to count it, plan it or find scales for it, its class says: as an
+    attribute below where it holds for every setting, else by a method.
+    """
 
     parameters: ClassVar[tuple[str, ...]] = ()
     """Fields that hold trained arrays."""
+    arrays: ClassVar[tuple[str, ...]] = ()
+    """Fields that hold arrays beside the parameters, or None."""
+    same_scale: ClassVar[bool] = False
+    """The output has the scale and zero point of the inputs, so that no kernel has to rescale."""
+    stored: ClassVar[bool] = False
+    """The output holds values of the first parameter, and has the range of it."""
+    free_scale: ClassVar[bool] = False
+    """No step of an input limits how fine the output's steps may be."""
+    multiplies: ClassVar[bool] = False
+    """Codes of the inputs are multiplied with one another."""
+    symmetric_inputs: ClassVar[tuple[int, ...]] = ()
+    """The inputs, by place, whose zero point has to be code 0 for the fast kernels."""
+    int16: ClassVar[bool] = False
+    """Its kernels for int16 activations were reproduced bit for bit."""
+    boundary: ClassVar[bool] = False
+    """It takes codes to another scale, to real values or back; in a float graph it changes nothing."""
+    frames_as_images: ClassVar[bool] = False
+    """It does to frames (C, L) what it does to images (C, 1, L): it works value by value, or by channels."""
+    moves: ClassVar[bool] = False
+    """Each output is one of the inputs, or a mean of inputs of one channel."""
+    view: ClassVar[bool] = False
+    """The output is the input's memory under another shape or order, as long as channels stand last."""
 
     name: str
     inputs: tuple[str, ...]
     output: str
     source: str = field(default="", kw_only=True)
 
+    @property
+    def title(self) -> str:
+        """Its kind, as a reader knows it: "max pool2d"."""
+        return "".join(f" {c.lower()}" if c.isupper() else c for c in type(self).__name__).strip()
+
+    @property
+    def real_inside(self) -> bool:
+        """It takes codes and gives codes, but its file computes on real values in between."""
+        return False
+
+    @property
+    def fixed_output(self) -> Quantization | None:
+        """The scale and zero point that TFLite demands of the output."""
+        return None
+
+    @property
+    def own_values(self) -> tuple[float, ...]:
+        """Real values that stand in the output beside the inputs', and that its scale has to cover."""
+        return ()
+
+    @property
+    def least_input_span(self) -> float:
+        """How far apart the lowest and highest value of an input must be at least, for all kernels to take it."""
+        return 0.0
+
+    def macs(self, tensors: "Mapping[str, Tensor]") -> int:
+        """Multiply-accumulates at batch 1, of convolutions and products of matrices (the field's custom)."""
+        return 0
+
+    def scratch_bytes(self, tensors: "Mapping[str, Tensor]") -> int:
+        """Of what its file holds while it computes, beside input and output."""
+        return 0
+
+    def copied_elements(self, tensors: "Mapping[str, Tensor]") -> int:
+        """Of the padded input or uncut output in a TFLite file, where TFLite has no name for the padding."""
+        return 0
+
 
 @dataclass(frozen=True)
-class Weighted(Operator):
-    """An operator with weights and a bias.
+class WithActivation(Operator):
+    """An operator that a ReLU or ReLU6 behind it goes into."""
+
+    activation: Activation = field(default="none", kw_only=True)
+
+
+@dataclass(frozen=True)
+class Weighted(WithActivation):
+    """An operator with weights and a bias, whose weights can take in a factor for each channel of the input.
 
     Attributes:
-        weight_scale: (out,), or (1,) where a file has one for all channels; None in a float graph.
+        weight_scale: (out,), of the codes of `weight`, or (1,) where a file has one for all channels; None in a float
+            graph.
         shares: the operator whose parameters this one uses too (a recurrent net's next step); "" for its own.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
+    arrays: ClassVar[tuple[str, ...]] = ("weight_scale",)
+    int16: ClassVar[bool] = True
+    channel_axis: ClassVar[int] = 0
+    """Of the input and the output, without the batch: 0 or -1."""
+    absorbs_shift: ClassVar[bool] = False
+    """A shift of the input is a shift of the output, the same at every place but next to padding."""
 
     weight: Array
     bias: Array
     weight_scale: Array | None = field(default=None, kw_only=True)
-    activation: Activation = field(default="none", kw_only=True)
     shares: str = field(default="", kw_only=True)
+
+    @property
+    def groups(self) -> int:
+        """Parts of the channels; outputs of one part see inputs of that part alone."""
+        return 1
+
+    @property
+    def batched_channel_axis(self) -> int:
+        """The axis of the channels where the batch is counted."""
+        return self.channel_axis if self.channel_axis < 0 else self.channel_axis + 1
 
 
 @dataclass(frozen=True)
@@ -120,6 +207,7 @@ class Graph:
 
     @property
     def quantized(self) -> bool:
+        """Does any tensor hold codes?"""
         return any(tensor.quantization is not None for tensor in self.tensors.values())
 
     def weighted(self) -> Iterator[Weighted]:

@@ -1,7 +1,7 @@
 """The anomaly detector of MLPerf Tiny (Banbury et al., 2021; Koizumi et al., 2020): an autoencoder of linear layers.
 
 Its outputs are its inputs once more, no logits; so it is captured and exported like any network, but is no student of
-the pipeline, whose losses and accuracies are a classifier's.
+the pipeline, whose tasks have one answer a sample.
 """
 
 from itertools import pairwise

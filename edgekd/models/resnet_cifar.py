@@ -37,6 +37,7 @@ class Projection(nn.Conv2d):
         super().__init__(inputs, outputs, 1, stride, bias=False)
 
     def reset_parameters(self) -> None:
+        """Start as `PadShortcut` computes: the input's channels pass, those around them are zeros."""
         before = (self.out_channels - self.in_channels) // 2
         passed = torch.eye(self.in_channels)[:, :, None, None]
         with torch.no_grad():

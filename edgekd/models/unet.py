@@ -1,7 +1,7 @@
 """A small U-Net (Ronneberger et al., 2015): halves an image, doubles it again, and says a class for each pixel.
 
 Its logits are (N, classes, H, W); so it is captured and exported like any network, but is no student of the pipeline,
-whose losses and accuracies are those of one class per image.
+whose tasks have one answer a sample.
 """
 
 from collections.abc import Sequence

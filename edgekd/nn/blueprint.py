@@ -36,8 +36,11 @@ class Blueprint:
 
 
 def fill_options(factory: str, options: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
-    """`options`, with `classes`, `input_shape` and `vocabulary` of the data where the factory takes them."""
-    from_data = {"classes": len(splits.classes), "input_shape": list(splits.input_shape)}
+    """`options`, with `classes`, `input_shape` and `vocabulary` of the data where the factory takes them.
+
+    `classes` is how many numbers an answer has, in tasks without classes too.
+    """
+    from_data = {"classes": splits.answer_shape[0], "input_shape": list(splits.input_shape)}
     if splits.vocabulary:
         from_data["vocabulary"] = len(splits.vocabulary)
     takes = inspect.signature(load_entry("model", factory)).parameters

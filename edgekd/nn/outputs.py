@@ -16,7 +16,7 @@ from edgekd.errors import ModelError
 @dataclass
 class Outputs:
     """Attributes:
-    logits: (N, classes), float32.
+    logits: what the network answers, (N, *answer shape), float32: logits (N, classes) in classification.
     features: layer's name -> its output, (N, ...), float32; those that a loss asked for.
     index: the samples' positions in the training split, (N,), int64; None where they are no training samples.
     """
@@ -47,7 +47,7 @@ def answer(model: nn.Module, x: Tensor, layers: Sequence[str] = (), index: Tenso
 
 
 def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
-    """Run two training samples through: ModelError unless (2, classes) finite logits come back.
+    """Run two training samples through: ModelError unless (2, *answer shape) finite answers come back.
 
     Args:
         who: how errors call the model, "teacher resnet20" say.
@@ -66,15 +66,16 @@ def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
             "choose a model for such inputs, or mind its options",
         ) from error
     model.train(was_training)
-    expected = (len(batch.y), len(splits.classes))
+    answers, expected = splits.task.answers, (len(batch.y), *splits.answer_shape)
     if tuple(logits.shape) != expected:
         raise ModelError(
-            f"{who} gives logits of shape {tuple(logits.shape)}; the data has {expected[1]} classes and asks for "
-            f"{expected}",
+            f"{who} gives {answers.kind} of shape {tuple(logits.shape)}; the data has "
+            f"{answers.form(splits.answer_shape)} and asks for {expected}",
             f"give it the option classes = {expected[1]}",
         )
     if not torch.isfinite(logits).all():
-        raise ModelError(f"{who} gives logits that are not finite", "mind its weights, and data.mean and data.std")
+        what = f"{who} gives {answers.kind} that are not finite"
+        raise ModelError(what, "mind its weights, and data.mean and data.std")
 
 
 def tensor_of(result: object) -> Tensor | None:

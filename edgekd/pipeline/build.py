@@ -21,7 +21,7 @@ from edgekd.pipeline.store import Artifact, Store, differences
 from edgekd.results import Report
 
 STAGES = (
-    Stage("data", settings=("data",), fingerprints=(fingerprints.data,)),
+    Stage("data", settings=("data", "task"), fingerprints=(fingerprints.data,)),
     Stage(
         "teacher",
         reads=("data",),
@@ -67,7 +67,7 @@ STAGES = (
     Stage(
         "report",
         reads=("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify", "profile"),
-        settings=tuple(sections()),
+        settings=("task", *sections()),
         cached=False,
     ),
 )
@@ -218,6 +218,6 @@ def _mention_differences(artifacts: Sequence[Artifact], log: Log) -> None:
 def _cheaper(report: Report) -> str:
     """What to type when a limit is missed."""
     missed = {row.limit for row in report.missed}
-    if missed <= {"accuracy drop"}:
+    if missed <= {"score drop"}:
         return "train longer (--set distill.epochs=..., --set quantize.epochs=...) or keep more: --set prune.keep=..."
     return "--set prune.until=limits, a smaller student.model, or a higher limit: --set limits.NAME=..."

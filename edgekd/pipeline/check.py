@@ -27,7 +27,7 @@ class Forecast:
     """The answer of `check`.
 
     Attributes:
-        classes, input_shape, samples: of the data.
+        classes, input_shape, samples: of the data; 0 classes in a task without any.
         operators: of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
         size_bytes, peak_ram_bytes, macs, parameters: of the untrained student in int8, before pruning.
     """
@@ -67,10 +67,10 @@ def examine(config: Config) -> Forecast:
         require(runtime)
     samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
-    operators = tuple(student["operators"])
+    operators, form = tuple(student["operators"]), splits.task.answers.form(splits.answer_shape)
     findings = [
         Finding("config", "ok", f"{config.data.name} · {config.teacher.title} -> {config.student.model}"),
-        Finding("data", "ok", f"{counts}; {len(splits.classes)} classes of {tuple(splits.input_shape)}"),
+        Finding("data", "ok", f"{counts}; {form} of {tuple(splits.input_shape)}"),
         *(Finding("data", "note", note) for note in examined.notes),
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
         Finding("distilling", "ok", _taught_by(config)),

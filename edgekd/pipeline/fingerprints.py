@@ -20,9 +20,9 @@ Fingerprint = Callable[[Config], dict[str, str]]
 
 
 def data(config: Config) -> dict[str, str]:
-    """Of the data set: the files below `data.root`, and the user's own factory."""
+    """Of the data set: the files below `data.root`, the user's own factory and the user's own task."""
     found = {} if config.data.root is None else {"data.root": folder(config.data.root)}
-    return {**found, **_own_source("data set", config.data.name)}
+    return {**found, **_own_source("data set", config.data.name), **_own_source("task", config.task)}
 
 
 def teacher(config: Config) -> dict[str, str]:

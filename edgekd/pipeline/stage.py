@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from edgekd import catalog
 from edgekd.config import Config
 from edgekd.disk import refused, writing
 from edgekd.errors import StoreError
@@ -24,6 +25,7 @@ from edgekd.pipeline.ranks import Processes
 from edgekd.pipeline.scope import as_json, scoped
 from edgekd.pipeline.store import METRICS, Artifact, Recipe, Store
 from edgekd.pipeline.versions import stage_version
+from edgekd.report.units import in_full
 
 Log = Callable[[str], None]
 ASIDE = "aside-"  # begins the names of scratch folders whose work is not kept
@@ -139,7 +141,7 @@ def run_cached(
             artifact = replace(_artifact(store, wanted), reused=False)
             outcome = f"ran {artifact.seconds:.1f} s"
     if processes.main:
-        log(f"{stage.name:9} {outcome:34} {headline(artifact.metrics)}".rstrip())
+        log(f"{stage.name:9} {outcome:34} {headline(artifact.metrics, config.task)}".rstrip())
         for note in artifact.metrics.get("notes", ()):
             log(f"          note: {note}")
     return artifact
@@ -162,10 +164,11 @@ def view(stage: Stage, config: Config) -> Config:
     return scoped(config, stage.name, stage.declares(config))
 
 
-def headline(metrics: Mapping[str, Any]) -> str:
+def headline(metrics: Mapping[str, Any], task: str) -> str:
     """The figure of a stage that its log line shows."""
-    if metrics.get("accuracy") is not None:
-        return f"accuracy {metrics['accuracy']:.2f} %"
+    if metrics.get("score") is not None:
+        words = catalog.load("task", task).words
+        return f"{words.score} {in_full(metrics['score'], words.unit)}"
     if "passed" in metrics:
         return "parity passed" if metrics["passed"] else "parity FAILED"
     if {"train", "validation", "test"} <= set(metrics):

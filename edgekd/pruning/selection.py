@@ -51,6 +51,7 @@ class Goal:
     cuts_left: int
 
     def amount(self, cost: Cost) -> int:
+        """Of a cost, what `prune.of` counts: MACs or parameters."""
         return int(getattr(cost, self.settings.of))
 
     def worths(self, price: Prices, groups: int) -> list[int]:

@@ -14,9 +14,8 @@ from torch import Tensor
 
 from edgekd.graph import plan, simulated
 from edgekd.graph.operators.training import in_float
-from edgekd.graph.ops import Linear
 from edgekd.graph.structure import Weighted
-from edgekd.quantization.channels import SCALABLE, shared_parameters
+from edgekd.quantization.channels import shared_parameters
 from edgekd.quantization.simulate import Simulation
 
 MEMORY_BYTES = 2**28
@@ -48,7 +47,7 @@ def correct_biases(simulation: Simulation, batches: Iterable[Tensor | tuple[Tens
     left, shared = dict(simulation.readers), shared_parameters(simulation.graph)
     corrected: dict[str, float] = {}
     for op in simulation.graph.operators:
-        if isinstance(op, SCALABLE) and op.name not in shared and op.output in simulation.scale_owner:
+        if isinstance(op, Weighted) and op.name not in shared and op.output in simulation.scale_owner:
             shift = _mean_shift(simulation, op, [x[op.inputs[0]] for x in real], [x[op.inputs[0]] for x in coded])
             output = simulation.quantization(op.output)
             corrected[op.name] = float(shift.abs().max()) / (output.scale * (output.highest - output.lowest))
@@ -76,8 +75,7 @@ def _mean_shift(simulation: Simulation, op: Weighted, real: Sequence[Tensor], co
     for x, codes in zip(real, coded, strict=True):
         wanted = in_float(plain, x, *simulation.parameters_of(op), shape=shape)
         found = in_float(plain, codes * step, weight, bias, shape=shape)
-        channels = -1 if isinstance(op, Linear) else 1
-        total += (wanted - found).movedim(channels, 0).flatten(1).mean(1) * len(x)
+        total += (wanted - found).movedim(op.batched_channel_axis, 0).flatten(1).mean(1) * len(x)
     return total / sum(map(len, real))
 
 

@@ -34,6 +34,7 @@ class Histogram:
 
     @property
     def edges(self) -> Array:
+        """Of the bins, from `low` to `high`: one more than there are bins."""
         return np.linspace(self.low, self.high, len(self.counts) + 1)
 
 

@@ -4,42 +4,26 @@ import numpy as np
 import torch
 
 from edgekd.graph.operators.training import in_float
-from edgekd.graph.ops import (
-    AveragePool2d,
-    Conv2d,
-    ConvTranspose2d,
-    GlobalAveragePool,
-    Linear,
-    MaxPool2d,
-    Reshape,
-    Slice,
-    Transpose,
-)
 from edgekd.graph.structure import Array, Graph, Operator, Weighted
 
-MOVING = (Reshape, Transpose, Slice, MaxPool2d, AveragePool2d, GlobalAveragePool)
-"""Operators of which each output is one of the inputs, or a mean of inputs of one channel."""
 
-SCALABLE = (Conv2d, ConvTranspose2d, Linear)
-"""Weighted operators whose weights can take in a factor for each channel of their input."""
-
-
-def carried(op: Operator, values: Array, graph: Graph) -> Array:
-    """A value for each element of a MOVING operator's input, as it is on its output: both without a batch."""
+def carry(op: Operator, values: Array, graph: Graph) -> Array:
+    """A value for each element of the input, as it is on the output of an operator that `moves`; without a batch."""
     moved = in_float(op, torch.tensor(values)[None], shape=graph.tensors[op.output].shape)
-    found: Array = moved[0].numpy()
-    return found
+    on_output: Array = moved[0].numpy()
+    return on_output
 
 
 def at_input(op: Weighted, values: Array) -> Array | None:
     """(in channels,) of a value for each element of the operator's input; None where a channel has several."""
-    rows = values.reshape(-1, values.shape[-1]).T if isinstance(op, Linear) else values.reshape(len(values), -1)
+    channels = np.moveaxis(values, op.channel_axis, 0)
+    rows = channels.reshape(len(channels), -1)
     return rows[:, 0] if np.allclose(rows, rows[:, :1], rtol=1e-6, atol=0) else None
 
 
 def input_scaled(op: Weighted, by: Array) -> Array:
     """The weights, those that read channel i of the input times `by[i]`."""
-    scaled: Array = (by_input(op) * by.reshape(_groups(op), 1, -1, 1)).reshape(op.weight.shape)
+    scaled: Array = (by_input(op) * by.reshape(op.groups, 1, -1, 1)).reshape(op.weight.shape)
     return scaled.astype(np.float32)
 
 
@@ -57,9 +41,5 @@ def shared_parameters(graph: Graph) -> set[str]:
 def by_input(op: Weighted) -> Array:
     """The weights as (groups, out / groups, in / groups, taps): channels of the input are groups by in / groups."""
     out, into = op.weight.shape[:2]
-    shaped: Array = op.weight.reshape(_groups(op), out // _groups(op), into, -1)
+    shaped: Array = op.weight.reshape(op.groups, out // op.groups, into, -1)
     return shaped
-
-
-def _groups(op: Weighted) -> int:
-    return op.groups if isinstance(op, (Conv2d, ConvTranspose2d)) else 1

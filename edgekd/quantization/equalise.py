@@ -13,13 +13,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgekd.graph.ops import Linear, Relu
+from edgekd.graph.ops import Relu
 from edgekd.graph.structure import Array, Graph, Weighted
 from edgekd.quantization.channels import (
-    MOVING,
-    SCALABLE,
     at_input,
-    carried,
+    carry,
     input_scaled,
     largest_by_input,
     shared_parameters,
@@ -71,7 +69,7 @@ def equalised(graph: Graph) -> Graph:
 def pairs(graph: Graph) -> list[Pair]:
     """The layers that follow one another with nothing between them that a factor can't pass through."""
     shared = shared_parameters(graph)
-    firsts = (op for op in graph.weighted() if isinstance(op, SCALABLE) and op.name not in shared)
+    firsts = (op for op in graph.weighted() if op.name not in shared)
     found = (_followed(op, graph) for op in firsts if op.activation != "relu6")
     return [pair for pair in found if pair is not None and pair.second not in shared]
 
@@ -93,19 +91,20 @@ def _factors(first: Weighted, second: Weighted, channels: Array) -> Array:
 def _followed(op: Weighted, graph: Graph) -> Pair | None:
     """The pair that begins with `op`, if there is one."""
     shape = graph.tensors[op.output].shape
-    numbers = np.arange(len(op.weight), dtype=np.float32)
-    by_channel = numbers if isinstance(op, Linear) else numbers.reshape(-1, *[1] * (len(shape) - 1))
-    values, tensor = np.broadcast_to(by_channel, shape).copy(), op.output
+    by_channel = [1] * len(shape)
+    by_channel[op.channel_axis] = -1
+    numbers = np.arange(len(op.weight), dtype=np.float32).reshape(by_channel)
+    values, tensor = np.broadcast_to(numbers, shape).copy(), op.output
     while tensor not in graph.outputs:
         readers = graph.consumers(tensor)
         if len(readers) != 1 or readers[0].inputs.count(tensor) != 1:
             return None
         reader = readers[0]
-        if isinstance(reader, SCALABLE):
+        if isinstance(reader, Weighted):
             channels = at_input(reader, np.rint(values).astype(np.int64))
             return Pair(op.name, reader.name, channels) if channels is not None else None
-        if isinstance(reader, MOVING):
-            values = carried(reader, values, graph)
+        if reader.moves:
+            values = carry(reader, values, graph)
         elif not (isinstance(reader, Relu) and reader.activation == "relu"):
             return None
         tensor = reader.output

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from edgekd.graph.ops import Conv2d, Linear, Pad, Reshape
+from edgekd.graph.ops import Conv2d, Pad, Reshape
 from edgekd.graph.structure import QMAX, QMIN, Array, Graph, Operator, Quantization, Tensor, Weighted
-from edgekd.quantization.channels import MOVING, at_input, by_input, carried, input_scaled
+from edgekd.quantization.channels import at_input, by_input, carry, input_scaled
 
 WORTH = 2.0
 """Raw values may have steps so many times wider than normalised ones would have, in any channel."""
@@ -126,13 +126,13 @@ def _absorbed(graph: Graph, factor: Array, shift: Array) -> tuple[dict[str, Weig
         if op.inputs[0] not in reached or len(op.inputs) > 1 or op.inputs[0] in graph.outputs:
             return None
         known = reached[op.inputs[0]]
-        if isinstance(op, MOVING):
-            factor, shift = (carried(op, values, graph) for values in known)
+        if op.moves:
+            factor, shift = (carry(op, values, graph) for values in known)
             reached[op.output] = factor, shift
         elif isinstance(op, Pad) and len(op.amounts) == 3 and op.amounts[0] == (0, 0):
             factor, shift = (np.pad(values, op.amounts, mode="edge") for values in known)
             reached[op.output], padded = (factor, shift), True
-        elif isinstance(op, (Conv2d, Linear)):
+        elif isinstance(op, Weighted) and op.absorbs_shift:
             by_channel = [at_input(op, values) for values in known]
             if by_channel[0] is None or by_channel[1] is None:
                 return None

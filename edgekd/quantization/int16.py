@@ -7,34 +7,9 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from edgekd.errors import UnsupportedOperatorError
-from edgekd.graph.ops import (
-    Add,
-    AveragePool2d,
-    Concat,
-    Constant,
-    Conv2d,
-    ConvTranspose2d,
-    GlobalAveragePool,
-    Linear,
-    MaxPool2d,
-    Mean,
-    Mul,
-    Pad,
-    Relu,
-    Requantize,
-    Reshape,
-    Slice,
-    Sub,
-    Transpose,
-)
+from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import Graph, Operator, Tensor
 from edgekd.quantization.islands import real_tensors
-
-INT16: tuple[type[Operator], ...] = (
-    Add, AveragePool2d, Concat, Conv2d, ConvTranspose2d, GlobalAveragePool, Linear, MaxPool2d, Mean, Mul, Pad, Relu,
-    Reshape, Slice, Sub, Transpose,
-)  # fmt: skip
-"""Operators with kernels for int16 activations that were reproduced bit for bit."""
 
 
 def with_int16_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
@@ -50,7 +25,7 @@ def with_int16_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
                 f"layer {op.name} ({type(op).__name__}, {op.source}) is to be kept in float and to have 16 bits",
                 "name it in quantize.float_layers or in quantize.int16_layers",
             )
-        if op.name in inside and (not isinstance(op, INT16) or graph.tensors[op.output].like):
+        if op.name in inside and (not op.int16 or graph.tensors[op.output].like):
             raise UnsupportedOperatorError(
                 f"layer {op.name} ({type(op).__name__}, {op.source}) has no kernel for 16-bit activations",
                 "take it out of quantize.int16_layers, or name it in quantize.float_layers",
@@ -58,7 +33,7 @@ def with_int16_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
     tensors, operators = dict(graph.tensors), list[Operator]()
     wide: dict[str, str] = {}  # a tensor of 8 bits -> its form of 16
     for op in graph.operators:
-        if isinstance(op, Constant) and all(reader.name in inside for reader in graph.consumers(op.output)):
+        if not op.inputs and all(reader.name in inside for reader in graph.consumers(op.output)):
             tensors[op.output] = replace(tensors[op.output], bits=16)
             wide[op.output] = op.output
         if op.name not in inside:

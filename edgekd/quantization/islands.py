@@ -7,11 +7,8 @@ go in and come out, and what lies between is written so that it is exact (`graph
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 
-from edgekd.graph.ops import Dequantize, LayerNorm, Quantize, Unary
+from edgekd.graph.ops import Dequantize, Quantize
 from edgekd.graph.structure import Graph, Operator, Tensor
-
-REAL_INSIDE: tuple[type[Operator], ...] = (LayerNorm,)
-"""Operators from codes to codes for which no runtime has an integer kernel."""
 
 
 @dataclass(frozen=True)
@@ -30,16 +27,11 @@ class RealPart:
 def real_part(graph: Graph) -> RealPart:
     """The islands of a quantised graph, for a report."""
     real = real_tensors(graph)
-    turns = sum(isinstance(op, (Dequantize, Quantize)) for op in graph.operators)
+    turns = sum(op.boundary and not real.isdisjoint((*op.inputs, op.output)) for op in graph.operators)
     inside = [op for op in graph.operators if op.output in real and not isinstance(op, Dequantize)]
-    alone = [op for op in graph.operators if _is_real_inside(op) and op.output not in real]
+    alone = [op for op in graph.operators if op.real_inside and op.output not in real]
     names = {op.name for op in (*inside, *alone)}
     return RealPart(tuple(op for op in graph.operators if op.name in names), turns + 2 * len(alone))
-
-
-def _is_real_inside(op: Operator) -> bool:
-    """It takes codes and gives codes, and its file turns them into real values in between."""
-    return isinstance(op, REAL_INSIDE) or (isinstance(op, Unary) and op.real)
 
 
 def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:
@@ -76,6 +68,9 @@ def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:
 def real_tensors(graph: Graph) -> set[str]:
     """The tensors inside islands of a float graph: they will hold real values when the rest holds codes."""
     real: set[str] = set()
+    for op in reversed(graph.operators):  # an embedding gives real values that no Dequantize leads to
+        if isinstance(op, Quantize) or (op.output in real and not isinstance(op, Dequantize)):
+            real.update(name for name in op.inputs if graph.tensors[name].kind == "real")
     for op in graph.operators:
         if isinstance(op, Dequantize) or (not isinstance(op, Quantize) and any(name in real for name in op.inputs)):
             real.add(op.output)

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from edgekd.errors import ConfigError
-from edgekd.graph.ops import Dequantize, Quantize, Requantize
 from edgekd.graph.structure import Graph
 from edgekd.quantization.equalise import equalised, pairs
 from edgekd.quantization.inputs import Normalisation, View, fold
@@ -65,7 +64,7 @@ def without_boundaries(graph: Graph) -> Graph:
     operators = []
     for op in graph.operators:
         inputs = tuple(same.get(name, name) for name in op.inputs)
-        if isinstance(op, (Dequantize, Quantize, Requantize)):
+        if op.boundary:
             same[op.output] = inputs[0]
         else:
             operators.append(replace(op, inputs=inputs))

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from edgekd.graph.ops import SAME_SCALE, SATURATING, MatMul, Requantize, Softmax, Unary
+from edgekd.graph.ops import Requantize
 from edgekd.graph.structure import QMAX, QMIN, Bits, Graph, Operator, Quantization, Tensor
 from edgekd.quantization.islands import real_tensors
 
@@ -49,9 +49,9 @@ def with_requantize(graph: Graph) -> Graph:
         if not _coded(tensors[op.output], real):
             operators.append(op)
             continue
-        if not isinstance(op, SAME_SCALE):
+        if not op.same_scale:
             output = tensors[op.output]
-            tensors[op.output] = replace(output, fixed=output.fixed or _fixed(op))
+            tensors[op.output] = replace(output, fixed=output.fixed or op.fixed_output)
             groups.add(op.output, output.like)
             operators.append(op)
             continue
@@ -76,13 +76,6 @@ def _requantized(op: Operator, tensors: dict[str, Tensor], groups: Groups) -> di
     return found
 
 
-def _fixed(op: Operator) -> Quantization | None:
-    """The scale that TFLite demands of an operator's output."""
-    if isinstance(op, Softmax):
-        return Quantization(1 / 256, QMIN)
-    return SATURATING.get(op.function) if isinstance(op, Unary) else None
-
-
 def scale_owners(graph: Graph) -> dict[str, str]:
     """tensor -> the tensor that stands for its group, in a graph `with_requantize`.
 
@@ -94,17 +87,15 @@ def scale_owners(graph: Graph) -> dict[str, str]:
             groups.add(name)
     for op in graph.operators:
         if _coded(graph.tensors[op.output], real):
-            shared = groups.join(op.inputs) if isinstance(op, SAME_SCALE) else graph.tensors[op.output].like
+            shared = groups.join(op.inputs) if op.same_scale else graph.tensors[op.output].like
             groups.add(op.output, shared)
     return {name: groups.owner(name) for name in groups.parents}
 
 
 def symmetric(graph: Graph, owners: Mapping[str, str]) -> set[str]:
-    """The owners of groups whose zero point is code 0: what activations are multiplied by, matrix by matrix.
-
-    XNNPACK has kernels for no other; LiteRT's own take more than twice the time of a whole text encoder.
-    """
-    return {owners[op.inputs[1]] for op in graph.operators if isinstance(op, MatMul) and op.inputs[1] in owners}
+    """The owners of groups whose zero point is code 0, because an operator asks for that."""
+    inputs = (op.inputs[place] for op in graph.operators for place in op.symmetric_inputs)
+    return {owners[name] for name in inputs if name in owners}
 
 
 def _coded(tensor: Tensor, real: set[str]) -> bool:

@@ -2,7 +2,7 @@
 
 One layer at a time has its weights and its output rounded as they ship, the rest stays float, and the noise that this
 leaves in the logits is weighed against them: the signal-to-quantisation-noise ratio. (Nagel et al., 2021, "A white
-paper on neural network quantization", section 3.3, measure accuracy so, which needs far more samples.)
+paper on neural network quantization", section 3.3, measure the score so, which needs far more samples.)
 """
 
 import math

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from edgekd.graph import simulated
 from edgekd.graph.operators.arithmetic_training import input_codes
 from edgekd.graph.operators.training import in_float
-from edgekd.graph.ops import SAME_SCALE, STORED, Dequantize, Pad, Softmax
+from edgekd.graph.ops import Dequantize
 from edgekd.graph.structure import Graph, Kernels, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization import calibration
 from edgekd.quantization.islands import real_tensors
-from edgekd.quantization.least_range import least_span, read_by_softmax
+from edgekd.quantization.least_range import least_span
 from edgekd.quantization.scales import from_range, scale_owners, symmetric, with_requantize
 
 MOMENTUM = 0.05
@@ -58,18 +58,18 @@ class Simulation(nn.Module):
         for op in graph.operators:
             shared = getattr(op, "shares", "")
             self.index[op.name] = self.index[shared] if shared else [self._add(op, field) for field in op.parameters]
-        self.constants = {op.output: self.index[op.name][0] for op in graph.operators if isinstance(op, STORED)}
+        self.constants = {op.output: self.index[op.name][0] for op in graph.operators if op.stored}
         self.made_by = {op.output: op for op in graph.operators}
-        ranging = (name for name in self.scale_owner if not isinstance(self.made_by.get(name), SAME_SCALE))
+        ranging = (name for name in self.scale_owner if name not in self.made_by or not self.made_by[name].same_scale)
         self.ranged = {name: i for i, name in enumerate(ranging)}
         self.group: dict[str, list[str]] = {}
         for name in self.ranged:
             self.group.setdefault(self.scale_owner[name], []).append(name)
-        self.padding = [(op.output, op.value) for op in graph.operators if isinstance(op, Pad) and op.value]
+        self.own_values = [(op.output, value) for op in graph.operators for value in op.own_values]
         self.least_spans: dict[str, float] = {}
         for op in graph.operators:
-            if isinstance(op, Softmax) and (owner := self.scale_owner.get(op.inputs[0])):
-                self.least_spans[owner] = max(self.least_spans.get(owner, 0.0), read_by_softmax(op))
+            for owner in {self.scale_owner[name] for name in op.inputs if name in self.scale_owner}:
+                self.least_spans[owner] = max(self.least_spans.get(owner, 0.0), op.least_input_span)
         self.known: dict[str, Quantization] | None = None  # scales of this pass, while there is one
         self.readers = {name: len(graph.consumers(name)) for name in graph.tensors}
         self.lows: Tensor
@@ -121,7 +121,7 @@ class Simulation(nn.Module):
         owner = self.scale_owner[tensor]
         if known := self.graph.tensors[owner].fixed or (self.known and self.known.get(owner)):
             return known
-        ends = [value for name, value in self.padding if self.scale_owner.get(name) == owner]
+        ends = [value for name, value in self.own_values if self.scale_owner.get(name) == owner]
         measured = [self.ranged[name] for name in self.group[owner] if name not in self.constants]
         if measured:
             ends += [float(self.lows[measured].min()), float(self.highs[measured].max())]

@@ -25,7 +25,7 @@ from edgekd.quantization.bias_correction import affordable, correct_biases
 from edgekd.quantization.samples import BATCH, Samples, calibration_samples
 from edgekd.quantization.simulate import Simulation
 from edgekd.training import distributed
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 from edgekd.training.fit import FitResult, fit
 
 CAPTURE_TOLERANCE = 1e-3
@@ -37,7 +37,7 @@ class Quantized:
     """Attributes:
     simulation: trained, or calibrated alone.
     training: how that went; None without one.
-    before: what `accuracies` says of the calibrated simulation before training; None where nobody asked.
+    before: what `scores` says of the calibrated simulation before training; None where nobody asked.
     """
 
     simulation: Simulation
@@ -82,7 +82,7 @@ def quantize(
     simulation = calibrated(graph, calibration_samples(splits, settings.calibration, seed), settings, kernels)
     before = None
     if settings.baseline:
-        before = distributed.from_main(lambda: accuracies(simulation, splits, title="quantize: before training"))
+        before = distributed.from_main(lambda: scores(simulation, splits, title="quantize: before training"))
 
     def observe(module: nn.Module, epoch: int) -> None:
         simulation.observing = epoch < settings.observe * settings.epochs

@@ -5,7 +5,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from edgekd.report import distillation, plots, sentences, units
+from edgekd.report import classes, distillation, plots, sentences, units
 from edgekd.report.svg import Drawing
 from edgekd.results import Quantity, Report
 
@@ -34,12 +34,13 @@ def html(report: Report) -> str:
     return environment.get_template("page.html").render(
         report=report,
         sentences=sentences,
+        classes=classes,
         distillation=distillation,
         tiles=_tiles(report),
-        ledger_plot=_inline(plots.accuracy_against_size(report)),
-        seeds_plot=_inline(plots.accuracy_by_seed(report.distillation)) if report.distillation else "",
+        ledger_plot=_inline(plots.score_against_size(report)),
+        seeds_plot=_inline(plots.score_by_seed(report.distillation, report.task)) if report.distillation else "",
         way_plot=_way_plot(report),
-        boundary_plot=_inline(plots.boundaries(report.boundaries)) if report.boundaries else "",
+        boundary_plot=_inline(plots.boundaries(report.boundaries, report.task)) if report.boundaries else "",
         operator_plot=_inline(plots.operator_cost(report.operators)) if report.operators else "",
         latency_plot=_inline(plots.latency(timed)) if timed else "",
     )
@@ -48,23 +49,24 @@ def html(report: Report) -> str:
 def _way_plot(report: Report) -> str:
     """Of a stream, the scheme that measures student and teacher window by window."""
     rows = report.distillation.along_the_way if report.distillation else ()
-    both = [row for row in rows if row.accuracy_teacher is not None]
-    return _inline(plots.accuracy_along_the_way(both)) if len(both) > 1 else ""
+    both = [row for row in rows if row.score_teacher is not None]
+    return _inline(plots.score_along_the_way(both, report.task)) if len(both) > 1 else ""
 
 
 def _tiles(report: Report) -> list[tuple[str, str, str]]:
     """(heading, figure, remark): what someone wants to know first."""
     teacher, int8 = report.stages[0], report.stages[-1]
     against = "the teacher's is not known"
-    if teacher.accuracy.value is not None:
-        drop = teacher.accuracy.value - (int8.accuracy.value or 0.0)
-        against = f"{units.signed(-drop)} against the teacher's {units.text(teacher.accuracy)}"
+    if teacher.score.value is not None:
+        change = (int8.score.value or 0.0) - teacher.score.value
+        signed = units.signed(change, report.task.difference)
+        against = f"{signed} against the teacher's {units.text(teacher.score)}"
     weighed = "the teacher's is not known"
     if teacher.size.value is not None and int8.size.value:
         weighed = f"{teacher.size.value / int8.size.value:.1f}x smaller than the teacher's {units.text(teacher.size)}"
     ratio = next((row.ratio_to_float for row in report.latencies if row.ratio_to_float), None)
     tiles = [
-        ("int8 accuracy", units.text(int8.accuracy), against),
+        (f"int8 {report.task.score}", units.text(int8.score), against),
         ("int8 size", units.text(int8.size), weighed),
         ("int8 MACs", units.text(int8.macs), f"the teacher's: {units.text(teacher.macs)}"),
         ("int8 peak RAM", units.text(int8.peak_ram), "activations, by the memory plan"),

@@ -1,4 +1,4 @@
-"""The ledger: what each stage did to accuracy, size, MACs, memory and time, and whether that paid."""
+"""The ledger: what each stage did to score, size, MACs, memory and time, and whether that paid."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,35 +8,39 @@ from edgekd.catalog.formats import judged_format
 from edgekd.catalog.forms import FORMS, Form, exported_formats
 from edgekd.report import verdicts
 from edgekd.report.verdicts import Verdict
-from edgekd.results import Boundary, FormName, Measurements, Quantity, StageRow, accuracy_on
+from edgekd.results import Boundary, FormName, Measurements, Quantity, StageRow, TaskWords
 
 Metrics = Mapping[str, Any]
 
 
 def rows(
-    metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary], measured: Measurements, export: Path
+    words: TaskWords,
+    metrics: Mapping[str, Metrics],
+    boundaries: Sequence[Boundary],
+    measured: Measurements,
+    export: Path,
 ) -> tuple[StageRow, ...]:
     """The four rows, with what each stage changed and whether that paid."""
-    samples = int(metrics["data"]["test"])
-    accuracies: dict[FormName, Quantity] = {
-        "teacher": _teacher_accuracy(metrics["teacher"], samples),
-        "distilled": _accuracy(metrics["distill"]["accuracy"], "the torch model", samples),
-        "pruned": _accuracy(metrics["prune"]["accuracy"], "the torch model", samples),
-        "int8": _int8_accuracy(metrics, boundaries, samples),
+    test = f"{int(metrics['data']['test']):,} test samples"
+    scores: dict[FormName, Quantity] = {
+        "teacher": _teacher_score(words, metrics["teacher"], test),
+        "distilled": _score(words, metrics["distill"], f"the torch model on {test}"),
+        "pruned": _score(words, metrics["prune"], f"the torch model on {test}"),
+        "int8": _int8_score(words, metrics, boundaries, test),
     }
     parameters = {form.name: _parameters(metrics, form) for form in FORMS}
     sizes = {form.name: _size(metrics, form, parameters[form.name], export) for form in FORMS}
-    judged = _verdicts(metrics, accuracies, sizes, measured, samples)
+    judged = _verdicts(words, metrics, scores, sizes, measured)
     ledger: list[StageRow] = []
     for form in FORMS:
         before = ledger[-1] if ledger else None
         paid, because = judged[form.name]
-        score = accuracies[form.name]
-        change = difference(score, before.accuracy, f"{form.name} less {before.stage}") if before else None
+        score = scores[form.name]
+        change = difference(words, score, before.score, f"{form.name} less {before.stage}") if before else None
         ledger.append(
             StageRow(
                 stage=form.name,
-                accuracy=score,
+                score=score,
                 change=change,
                 size=sizes[form.name],
                 macs=_of_graph(metrics["export"], "macs", form, "MACs", "the captured graph"),
@@ -50,69 +54,97 @@ def rows(
     return tuple(ledger)
 
 
-def difference(one: Quantity, other: Quantity, source: str) -> Quantity:
-    """Accuracy points between two rows."""
+def difference(words: TaskWords, one: Quantity, other: Quantity, source: str) -> Quantity:
+    """One score less another one."""
     if one.value is None or other.value is None:
-        return Quantity(unit="points", remedy=one.remedy or other.remedy)
-    return Quantity(value=_value(one) - _value(other), unit="points", origin="measured-host", source=source)
+        return Quantity(unit=words.difference, remedy=one.remedy or other.remedy)
+    return Quantity(value=one.value - other.value, unit=words.difference, origin="measured-host", source=source)
+
+
+def drop(words: TaskWords, teacher: Quantity, int8: Quantity) -> Quantity:
+    """By how much the int8 network's score is worse than the teacher's."""
+    if words.higher_is_better:
+        return difference(words, teacher, int8, "teacher less int8")
+    return difference(words, int8, teacher, "int8 less teacher")
 
 
 def _verdicts(
+    words: TaskWords,
     metrics: Mapping[str, Metrics],
-    accuracies: Mapping[FormName, Quantity],
+    scores: Mapping[FormName, Quantity],
     sizes: Mapping[FormName, Quantity],
     measured: Measurements,
-    samples: int,
 ) -> dict[FormName, Verdict]:
-    distilled, pruned, int8 = (_value(accuracies[form.name]) for form in FORMS[1:])
-    macs = metrics["export"]["macs"]
+    distill, macs = metrics["distill"], metrics["export"]["macs"]
     ratios = {row.file: row.ratio_to_float for row in measured.latencies if row.ratio_to_float is not None}
     shipped, unknown = sizes["int8"].source, Quantity(unit="x", remedy="its float baseline was not timed")
+    alone = {key: distill.get(f"baseline_{key}") for key in ("score", "score_error")}
     return {
         "teacher": Verdict(None, _origin_of(metrics["teacher"])),
         "distilled": verdicts.distilled(
-            distilled,
-            metrics["distill"].get("baseline_accuracy"),
-            samples,
-            skipped=bool(metrics["distill"].get("skipped")),
-            each=metrics["distill"].get("each_accuracy") or (),
-            each_alone=metrics["distill"].get("each_baseline_accuracy") or (),
+            words,
+            scores["distilled"],
+            None if alone["score"] is None else _score(words, alone, "the same student alone"),
+            int(metrics["data"]["test"]),
+            skipped=bool(distill.get("skipped")),
+            each=distill.get("each_score") or (),
+            each_alone=distill.get("each_baseline_score") or (),
         ),
         "pruned": verdicts.pruned(
+            words,
             skipped=bool(metrics["prune"].get("skipped")),
             macs_ratio=macs["pruned"] / macs["distilled"] if macs.get("pruned") and macs.get("distilled") else None,
             size_ratio=_value(sizes["pruned"]) / _value(sizes["distilled"]),
-            change=pruned - distilled,
-            samples_error=verdicts.difference_error(pruned, distilled, samples),
+            gain=words.gain(_value(scores["pruned"]), _value(scores["distilled"])),
+            samples_error=verdicts.difference_error(scores["pruned"], scores["distilled"]),
             latency=measured.stage_latency["pruned"],
         ),
         "int8": verdicts.by_training(
+            words,
             verdicts.in_other_formats(
                 verdicts.int8(
+                    words,
                     size_ratio=_value(sizes["int8"]) / _value(sizes["pruned"]),
-                    change=int8 - pruned,
-                    samples_error=verdicts.difference_error(int8, pruned, samples),
+                    gain=words.gain(_value(scores["int8"]), _value(scores["pruned"])),
+                    samples_error=verdicts.difference_error(scores["int8"], scores["pruned"]),
                     latency=ratios.pop(shipped, unknown),
                 ),
                 ratios,
             ),
-            **_methods(metrics["quantize"]),
-            samples=samples,
+            **_methods(words, metrics["quantize"]),
         ),
     }
 
 
-def _methods(quantized: Metrics) -> dict[str, float | None]:
+def _methods(words: TaskWords, quantized: Metrics) -> dict[str, Quantity | None]:
     """What the simulation reached without training ("ptq") and with it ("qat"), as far as each was measured."""
-    ptq = (quantized.get("ptq") or {}).get("accuracy")
-    return {"ptq": ptq, "qat": None if quantized.get("method") == "ptq" else quantized["accuracy"]}
+    ptq, trained = quantized.get("ptq"), quantized.get("method") != "ptq"
+    return {
+        "ptq": _score(words, ptq, "the calibrated simulation") if ptq else None,
+        "qat": _score(words, quantized, "the trained simulation") if trained else None,
+    }
 
 
-def _teacher_accuracy(teacher: Metrics, samples: int) -> Quantity:
+def _teacher_score(words: TaskWords, teacher: Metrics, test: str) -> Quantity:
     """Of what answers: a network, or several teachers as one; unknown where only training samples were answered."""
-    if teacher["accuracy"] is None:
-        return Quantity(unit="%", remedy="test_logits or test_probabilities in the file of teacher.answers")
-    return _accuracy(teacher["accuracy"], "its answers" if teacher.get("members") else "the torch model", samples)
+    if teacher["score"] is None:
+        return Quantity(unit=words.unit, remedy=teacher["score_remedy"])
+    return _score(words, teacher, f"{'its answers' if teacher.get('members') else 'the torch model'} on {test}")
+
+
+def _score(words: TaskWords, metrics: Metrics, source: str) -> Quantity:
+    """The score that a stage's metrics have."""
+    value, error = metrics["score"], metrics["score_error"]
+    return Quantity(value=value, unit=words.unit, origin="measured-host", source=source, error=error)
+
+
+def _int8_score(
+    words: TaskWords, metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary], test: str
+) -> Quantity:
+    for boundary in boundaries:
+        if boundary.name.startswith("reference") and boundary.score.value is not None:
+            return boundary.score.model_copy(update={"source": f"the integer {boundary.name} on {test}"})
+    return _score(words, metrics["quantize"], f"the trained simulation on {test}")
 
 
 def _origin_of(teacher: Metrics) -> str:
@@ -121,17 +153,6 @@ def _origin_of(teacher: Metrics) -> str:
     if teacher.get("trained", True):
         return f"{several}trained here"
     return several + ("not trained here" if members else "from a checkpoint, not trained here")
-
-
-def _accuracy(value: float, of: str, samples: int) -> Quantity:
-    return accuracy_on(value, samples, f"{of} on {samples:,} test samples")
-
-
-def _int8_accuracy(metrics: Mapping[str, Metrics], boundaries: Sequence[Boundary], samples: int) -> Quantity:
-    for boundary in boundaries:
-        if boundary.name.startswith("reference") and boundary.accuracy.value is not None:
-            return _accuracy(boundary.accuracy.value, f"the integer {boundary.name}", samples)
-    return _accuracy(metrics["quantize"]["accuracy"], "the trained simulation", samples)
 
 
 def _size(metrics: Mapping[str, Metrics], form: Form, parameters: Quantity, export: Path) -> Quantity:

@@ -2,44 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 
-from edgekd.report import distillation, sentences, units
+from edgekd.report import classes, distillation, sentences, units
 from edgekd.results import Boundary, Distillation, Quantity, Report
 
-LEDGER = (
-    "stage",
-    ">accuracy",
-    ">change",
-    ">size",
-    ">MACs",
-    ">parameters",
-    ">peak RAM",
-    ">latency (measured-host)",
-    "paid?",
-)
-BOUNDARIES = (
-    "boundary",
-    ">accuracy",
-    "against",
-    ">same top-1",
-    ">outputs that differ",
-    ">largest, in steps",
-    "gate",
-    "kernels",
-)
+LEDGER = (">change", ">size", ">MACs", ">parameters", ">peak RAM", ">latency (measured-host)", "paid?")
+BOUNDARIES = (">outputs that differ", ">largest, in steps", "gate", "kernels")
 
 
 def markdown(report: Report) -> str:
     """The whole report as one Markdown page."""
+    words = report.task
     parts = [
         f"# {_escape(sentences.title(report))}",
         f"`{report.command.replace('`', '')}` · {report.created} · edgekd {report.edgekd_version}",
         "## The ledger",
         table(
-            LEDGER,
+            ("stage", f">{words.score}", *LEDGER),
             (
                 (
                     row.stage,
-                    _with_error(row.accuracy),
+                    _with_error(row.score),
                     units.change(row.change),
                     units.text(row.size),
                     units.text(row.macs),
@@ -51,13 +33,14 @@ def markdown(report: Report) -> str:
                 for row in report.stages
             ),
         ),
-        "Accuracy is of the test set, with one standard error. Latency is the time of one inference on this host"
-        " against the distilled student in float, with the furthest round; it says nothing about the device.",
+        f"{sentences.capital(words.score)} is of the test set, with one standard error. Latency is the time of one"
+        " inference on this host against the distilled student in float, with the furthest round; it says nothing about"
+        " the device.",
         *(_distillation(report, report.distillation) if report.distillation else ()),
         "## Parity",
         sentences.capital(_escape(sentences.parity(report))) + ".",
         table(
-            BOUNDARIES,
+            ("boundary", f">{words.score}", "against", f">{words.agreement}", *BOUNDARIES),
             (_boundary(row) for row in report.boundaries),
         ),
     ]
@@ -71,7 +54,7 @@ def markdown(report: Report) -> str:
                 ("limit", ">reached", ">allowed", "", "how it is known"),
                 (
                     (
-                        row.limit,
+                        sentences.limit_name(row.limit, words),
                         units.text(row.reached),
                         units.text(row.allowed),
                         sentences.standing(row) + (f": {_escape(row.miss)}" if row.miss else ""),
@@ -133,18 +116,18 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _distillation(report: Report, found: Distillation) -> Iterable[str]:
     yield "## Distillation"
     yield " ".join(_escape(sentence) for sentence in distillation.sentences(report, found))
-    yield table(distillation.COMPARISON, distillation.comparison(found))
-    yield distillation.CAPTION
+    yield table(distillation.COMPARISON, distillation.comparison(report.task, found))
+    yield distillation.caption(found)
     if found.along_the_way:
         rows = ([_escape(cell) for cell in row] for row in distillation.along_the_way(found))
-        yield table(distillation.ALONG_THE_WAY, rows)
+        yield table(distillation.along_the_way_headings(report.task), rows)
     if found.layers:
         yield table(distillation.LAYERS, ([_escape(cell) for cell in row] for row in distillation.layers(found)))
     elif found.layers_unknown:
         yield f"Layers were not compared: {_escape(found.layers_unknown)}."
     if found.classes:
-        yield table(distillation.CLASSES, ([_escape(cell) for cell in row] for row in distillation.classes(found)))
-        yield _escape(distillation.left_out(found) + distillation.CLASS_CAPTION)
+        yield table(classes.HEADINGS, ([_escape(cell) for cell in row] for row in classes.rows(found.classes)))
+        yield _escape(classes.left_out(found.classes) + classes.CAPTION)
 
 
 def _boundary(row: Boundary) -> tuple[str, ...]:
@@ -152,7 +135,7 @@ def _boundary(row: Boundary) -> tuple[str, ...]:
     layer = sentences.first_difference(row)
     return (
         sentences.boundary_name(row.name),
-        units.text(row.accuracy),
+        units.text(row.score),
         sentences.boundary_name(row.against) if row.against else "",
         units.text(row.agreement),
         f"{row.differing:,} of {row.outputs:,}" if row.outputs is not None and row.differing is not None else "",

@@ -1,12 +1,22 @@
-"""The report's plots: accuracy against size, by seed and at each boundary, cost of operators, time of files."""
+"""The report's plots: score against size, by seed and at each boundary, cost of operators, time of files."""
 
 import math
 from collections.abc import Callable, Sequence
 
 from edgekd.report import units
-from edgekd.report.sentences import boundary_name
+from edgekd.report.sentences import boundary_name, capital
 from edgekd.report.svg import Drawing, log_ticks, shorten, text_width, ticks
-from edgekd.results import AlongTheWay, Boundary, Distillation, LatencyRow, OperatorRow, Report, StageRow
+from edgekd.results import (
+    AlongTheWay,
+    Boundary,
+    Distillation,
+    LatencyRow,
+    OperatorRow,
+    Quantity,
+    Report,
+    StageRow,
+    TaskWords,
+)  # fmt: skip
 
 WIDTH = 720.0
 ROW = 24.0
@@ -15,54 +25,53 @@ FLOAT = ("teacher", "distilled", "pruned")  # boundaries that compute in float; 
 Scale = Callable[[float], float]
 
 
-def accuracy_against_size(report: Report) -> Drawing:
+def score_against_size(report: Report) -> Drawing:
     """The ledger as a path: each stage a point, its bar one standard error of the test set."""
-    rows = [row for row in report.stages if row.accuracy.value is not None and row.size.value is not None]
+    words = report.task
+    rows = [row for row in report.stages if row.score.value is not None and row.size.value is not None]
     left, right, top, bottom = 62.0, WIDTH - 24.0, 34.0, 344.0
-    drawing = Drawing(WIDTH, 400, "Accuracy against size of each stage")
-    ends = [_number(row.accuracy.value) + sign * (row.accuracy.error or 0.0) for row in rows for sign in (-1, 1)]
-    floor = _accuracy_floor(report)
-    ends += [floor] if floor is not None else []
-    low, high = _widen(min(ends), min(max(ends), 100.0), 0.22)
+    drawing = Drawing(WIDTH, 400, f"{capital(words.score)} against size of each stage")
+    worst = _worst_allowed(report)
+    low, high = _axis(words, [*_ends([row.score for row in rows]), *([] if worst is None else [worst])], 0.22)
     sizes = [_number(row.size.value) for row in rows]
     x = _logarithmic(min(sizes) / 1.9, max(sizes) * 1.9, left, right)
     y = _linear(low, high, bottom, top)
-    for tick in ticks(low, min(high, 100.0)):
+    for tick in _ticks(words, low, high):
         drawing.line(left, y(tick), right, y(tick), "grid")
-        drawing.text(left - 8, y(tick) + 4, f"{tick:g} %", "tick", "end")
+        drawing.text(left - 8, y(tick) + 4, f"{tick:g} {words.unit}", "tick", "end")
     for tick in log_ticks(min(sizes) / 1.9, max(sizes) * 1.9):
         drawing.line(x(tick), bottom, x(tick), bottom + 5, "axis")
         drawing.text(x(tick), bottom + 20, units.size(tick), "tick", "middle")
     drawing.line(left, bottom, right, bottom, "axis")
     drawing.text((left + right) / 2, bottom + 44, "size of the file (logarithmic)", "label", "middle")
-    drawing.text(left, top - 16, "accuracy on the test set", "label")
-    if floor is not None:
-        drawing.line(left, y(floor), right, y(floor), "limit")
-    points = [(x(_number(row.size.value)), y(_number(row.accuracy.value))) for row in rows]
+    drawing.text(left, top - 16, f"{words.score} on the test set", "label")
+    if worst is not None:
+        drawing.line(left, y(worst), right, y(worst), "limit")
+    points = [(x(_number(row.size.value)), y(_number(row.score.value))) for row in rows]
     drawing.path(points, "trail")
     for index, (row, (px, py)) in enumerate(zip(rows, points, strict=True)):
-        _stage_point(drawing, row, px, py, y, above=index % 2 == 0)
+        _stage_point(drawing, row, words, px, py, y, above=index % 2 == 0)
     return drawing
 
 
-def accuracy_by_seed(found: Distillation) -> Drawing:
+def score_by_seed(distillation: Distillation, words: TaskWords) -> Drawing:
     """A dot for each training, with its teacher and without; the upright stroke is their mean."""
     groups = [
-        ("under the teacher", found.accuracy, "distilled"),
-        ("the same student alone", found.accuracy_alone, "alone"),
+        ("under the teacher", distillation.score, "distilled"),
+        ("the same student alone", distillation.score_alone, "alone"),
     ]
     rows = [(name, group, kind) for name, group, kind in groups if group is not None]
-    teacher = found.accuracy_teacher.value if found.accuracy_teacher else None
+    teacher = distillation.score_teacher.value if distillation.score_teacher else None
     left, right, top = 190.0, WIDTH - 90.0, 30.0
     bottom = top + 30.0 * len(rows)
-    drawing = Drawing(WIDTH, bottom + 52, "Accuracy of each training")
+    drawing = Drawing(WIDTH, bottom + 52, f"{capital(words.score)} of each training")
     ends = [value for _, group, _ in rows for value in group.each] + ([] if teacher is None else [teacher])
-    low, high = _widen(min(ends), max(ends), 0.15)
+    low, high = _axis(words, ends, 0.15)
     x = _linear(low, high, left, right)
-    for tick in ticks(low, min(high, 100.0), 5):
+    for tick in _ticks(words, low, high, 5):
         drawing.line(x(tick), top, x(tick), bottom, "grid")
-        drawing.text(x(tick), bottom + 18, f"{tick:g} %", "tick", "middle")
-    drawing.text((left + right) / 2, bottom + 42, "accuracy on the test set", "label", "middle")
+        drawing.text(x(tick), bottom + 18, f"{tick:g} {words.unit}", "tick", "middle")
+    drawing.text((left + right) / 2, bottom + 42, f"{words.score} on the test set", "label", "middle")
     if teacher is not None:
         drawing.line(x(teacher), top - 8, x(teacher), bottom, "trail")
         drawing.text(x(teacher), top - 14, "teacher", "tick", "middle")
@@ -70,63 +79,63 @@ def accuracy_by_seed(found: Distillation) -> Drawing:
         middle = top + 30.0 * (index + 0.5)
         drawing.text(left - 12, middle + 4, name, "name", "end")
         drawing.line(x(_number(group.mean.value)), middle - 10, x(_number(group.mean.value)), middle + 10, "mean")
-        for seed, value in zip(found.seeds, group.each, strict=True):
-            drawing.circle(x(value), middle, 5, f"point {kind}", f"seed {seed}: {value:.2f} %")
+        for seed, value in zip(distillation.seeds, group.each, strict=True):
+            drawing.circle(x(value), middle, 5, f"point {kind}", f"seed {seed}: {units.in_full(value, words.unit)}")
         drawing.text(right + 12, middle + 4, units.text(group.mean), "tick")
     return drawing
 
 
-def accuracy_along_the_way(rows: Sequence[AlongTheWay]) -> Drawing:
+def score_along_the_way(rows: Sequence[AlongTheWay], words: TaskWords) -> Drawing:
     """Student and teacher, window by window of a stream: a drift shows as a dip."""
     left, right, top, bottom = 62.0, WIDTH - 90.0, 34.0, 244.0
-    drawing = Drawing(WIDTH, 290, "Accuracy in each window of the stream")
+    drawing = Drawing(WIDTH, 290, f"{capital(words.score)} in each window of the stream")
     lines = [
-        ("teacher", [_number(row.accuracy_teacher.value if row.accuracy_teacher else None) for row in rows]),
-        ("distilled", [_number(row.accuracy.value) for row in rows]),
+        ("teacher", [_number(row.score_teacher.value if row.score_teacher else None) for row in rows]),
+        ("distilled", [_number(row.score.value) for row in rows]),
     ]
-    low, high = _widen(min(map(min, (line for _, line in lines))), max(map(max, (line for _, line in lines))), 0.08)
+    low, high = _axis(words, [value for _, line in lines for value in line], 0.08)
     x, y = _linear(0, len(rows) - 1, left, right), _linear(low, high, bottom, top)
-    for tick in ticks(low, min(high, 100.0), 5):
+    for tick in _ticks(words, low, high, 5):
         drawing.line(left, y(tick), right, y(tick), "grid")
-        drawing.text(left - 8, y(tick) + 4, f"{tick:g} %", "tick", "end")
+        drawing.text(left - 8, y(tick) + 4, f"{tick:g} {words.unit}", "tick", "end")
     for kind, line in lines:
         drawing.path([(x(index), y(value)) for index, value in enumerate(line)], f"course {kind}")
         for index, (row, value) in enumerate(zip(rows, line, strict=True)):
-            drawing.circle(x(index), y(value), 3.5, f"point {kind}", f"{row.what}, {kind}: {value:.1f} %")
+            hint = f"{row.what}, {kind}: {units.amount(value, words.unit)}"
+            drawing.circle(x(index), y(value), 3.5, f"point {kind}", hint)
     apart = 14.0 if abs(y(lines[0][1][-1]) - y(lines[1][1][-1])) < 14 else 0.0
     above = -apart / 2 if lines[0][1][-1] >= lines[1][1][-1] else apart / 2
     drawing.text(right + 10, y(lines[0][1][-1]) + 4 + above, "teacher", "tick")
     drawing.text(right + 10, y(lines[1][1][-1]) + 4 - above, "student", "tick")
-    drawing.text(left, top - 16, "accuracy in each window, before it taught", "label")
+    drawing.text(left, top - 16, f"{words.score} in each window, before it taught", "label")
     drawing.text((left + right) / 2, bottom + 36, "windows of the stream", "label", "middle")
     return drawing
 
 
-def boundaries(rows: Sequence[Boundary]) -> Drawing:
-    """From the teacher to the shipped files: where accuracy changes, and where not one output may."""
+def boundaries(rows: Sequence[Boundary], words: TaskWords) -> Drawing:
+    """From the teacher to the shipped files: where the score changes, and where not one output may."""
     left, right, top = 190.0, WIDTH - 190.0, 34.0
     bottom = top + ROW * len(rows)
-    drawing = Drawing(WIDTH, bottom + 52, "Accuracy at each boundary")
-    ends = [_number(row.accuracy.value) + sign * (row.accuracy.error or 0.0) for row in rows for sign in (-1, 1)]
-    low, high = _widen(min(ends), min(max(ends), 100.0), 0.12)
+    drawing = Drawing(WIDTH, bottom + 52, f"{capital(words.score)} at each boundary")
+    low, high = _axis(words, _ends([row.score for row in rows]), 0.12)
     x = _linear(low, high, left, right)
-    for tick in ticks(low, min(high, 100.0), 4):
+    for tick in _ticks(words, low, high, 4):
         drawing.line(x(tick), top, x(tick), bottom, "grid")
-        drawing.text(x(tick), bottom + 18, f"{tick:g} %", "tick", "middle")
-    drawing.text((left + right) / 2, bottom + 42, "accuracy on the test set", "label", "middle")
+        drawing.text(x(tick), bottom + 18, f"{tick:g} {words.unit}", "tick", "middle")
+    drawing.text((left + right) / 2, bottom + 42, f"{words.score} on the test set", "label", "middle")
     drawing.text(right + 16, top - 12, "outputs that differ", "label")
     for index, row in enumerate(rows):
         middle = top + ROW * (index + 0.5)
-        value, error = _number(row.accuracy.value), row.accuracy.error or 0.0
+        value, error = _number(row.score.value), row.score.error or 0.0
         drawing.text(left - 12, middle + 4, shorten(boundary_name(row.name), left - 16), "name", "end")
         if error:
-            drawing.line(x(value - error), middle, x(min(value + error, 100.0)), middle, "whisker")
+            drawing.line(x(_within(words, value - error)), middle, x(_within(words, value + error)), middle, "whisker")
         kind = "point bad" if row.passed is False else "point" if row.name in FLOAT else "point integer"
-        drawing.circle(x(value), middle, 5, kind, f"{boundary_name(row.name)}: {units.text(row.accuracy)}")
+        drawing.circle(x(value), middle, 5, kind, f"{boundary_name(row.name)}: {units.text(row.score)}")
         if row.outputs is not None and row.differing is not None:
-            words = f"{row.differing:,} of {row.outputs:,}"
+            differing = f"{row.differing:,} of {row.outputs:,}"
             kind = "bad" if row.passed is False else "name" if row.exact else "tick"
-            drawing.text(right + 16, middle + 4, words, kind)
+            drawing.text(right + 16, middle + 4, differing, kind)
     return drawing
 
 
@@ -184,26 +193,50 @@ def latency(rows: Sequence[LatencyRow]) -> Drawing:
     return drawing
 
 
-def _stage_point(drawing: Drawing, row: StageRow, px: float, py: float, y: Scale, *, above: bool) -> None:
-    value, error = _number(row.accuracy.value), row.accuracy.error or 0.0
-    upper, lower = y(min(value + error, 100.0)), y(value - error)
+def _stage_point(
+    drawing: Drawing, row: StageRow, words: TaskWords, px: float, py: float, y: Scale, *, above: bool
+) -> None:
+    value, error = _number(row.score.value), row.score.error or 0.0
+    upper, lower = y(_within(words, value + error)), y(_within(words, value - error))
     drawing.line(px, upper, px, lower, "whisker")
     drawing.circle(px, py, 6, f"point {row.stage}", row.because)
     name_at = min(upper, py - 6) - 24 if above else max(lower, py + 6) + 18
     drawing.text(px, name_at, row.stage, "name strong halo", "middle")
-    drawing.text(px, name_at + 15, f"{units.text(row.accuracy)}, {units.text(row.size)}", "tick halo", "middle")
+    drawing.text(px, name_at + 15, f"{units.text(row.score)}, {units.text(row.size)}", "tick halo", "middle")
 
 
-def _accuracy_floor(report: Report) -> float | None:
-    allowed = next((row.allowed.value for row in report.limits if row.limit == "accuracy drop"), None)
-    teacher = report.stages[0].accuracy.value
-    return None if allowed is None or teacher is None else teacher - allowed
+def _worst_allowed(report: Report) -> float | None:
+    """The worst score that the target allows."""
+    allowed = next((row.allowed.value for row in report.limits if row.limit == "score drop"), None)
+    teacher = report.stages[0].score.value
+    if allowed is None or teacher is None:
+        return None
+    return _within(report.task, teacher - allowed if report.task.higher_is_better else teacher + allowed)
 
 
-def _widen(low: float, high: float, share: float) -> tuple[float, float]:
-    """Room around the data for labels; a flat line still gets an axis of two points."""
-    room = max((high - low) * share, 1.0)
+def _ends(scores: Sequence[Quantity]) -> list[float]:
+    """Where the bars of one standard error end."""
+    return [_number(score.value) + sign * (score.error or 0.0) for score in scores for sign in (-1, 1)]
+
+
+def _within(words: TaskWords, score: float) -> float:
+    """A score, kept inside the bounds that the task's have."""
+    lowest = -math.inf if words.lowest is None else words.lowest
+    highest = math.inf if words.highest is None else words.highest
+    return min(max(score, lowest), highest)
+
+
+def _axis(words: TaskWords, values: Sequence[float], share: float) -> tuple[float, float]:
+    """Room around the data for labels; a flat line still gets an axis of two points, or a twentieth of its value."""
+    inside = [_within(words, value) for value in values]
+    low, high = min(inside), max(inside)
+    least = 1.0 if words.unit == "%" else max(abs(low), abs(high)) / 20 or 1.0
+    room = max((high - low) * share, least)
     return low - room, high + room
+
+
+def _ticks(words: TaskWords, low: float, high: float, most: int = 6) -> list[float]:
+    return ticks(_within(words, low), _within(words, high), most)
 
 
 def _linear(low: float, high: float, start: float, end: float) -> Scale:

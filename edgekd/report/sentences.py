@@ -2,7 +2,7 @@
 
 from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES
 from edgekd.report.units import UNKNOWN, amount, text
-from edgekd.results import Boundary, LimitRow, Quantity, Report
+from edgekd.results import Boundary, LimitRow, Quantity, Report, TaskWords
 
 
 def title(report: Report) -> str:
@@ -46,14 +46,22 @@ def _layers(proof: list[Boundary]) -> str:
     return f"; layers that differ: {', '.join(counts)}" if counts else ""
 
 
-def limit(row: LimitRow) -> str:
+def limit_name(limit: str, words: TaskWords) -> str:
+    """A limit as people read it, with what the task calls its score, and where that goes as it becomes worse."""
+    if limit != "score drop":
+        return limit
+    return f"{words.score} {'drop' if words.higher_is_better else 'rise'}"
+
+
+def limit(row: LimitRow, words: TaskWords) -> str:
     """size 9.8 kB of 4 MB; what is missed says so."""
+    name = limit_name(row.limit, words)
     if row.reached.value is None:
-        return f"{row.limit} {UNKNOWN} ({amount(_allowed(row), row.allowed.unit)} allowed)"
+        return f"{name} {UNKNOWN} ({amount(_allowed(row), row.allowed.unit)} allowed)"
     reached, allowed = (amount(value, row.allowed.unit) for value in (row.reached.value, _allowed(row)))
     if row.allowed.unit == "points":
         reached = reached.removesuffix(" points")
-    return f"MISSED: {row.miss}" if row.met is False else f"{row.limit} {reached} of {allowed}"
+    return f"MISSED: {row.miss}" if row.met is False else f"{name} {reached} of {allowed}"
 
 
 def device(report: Report) -> str:

@@ -15,6 +15,7 @@ class Drawing:
         self.root = ElementTree.Element("svg", {"viewBox": box, "role": "img", "aria-label": title})
 
     def line(self, x1: float, y1: float, x2: float, y2: float, kind: str) -> None:
+        """A straight line between two points, in pixels."""
         self._add("line", kind, x1=x1, y1=y1, x2=x2, y2=y2)
 
     def path(self, points: list[tuple[float, float]], kind: str) -> None:
@@ -22,12 +23,15 @@ class Drawing:
         self._add("polyline", kind, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points))
 
     def rectangle(self, x: float, y: float, width: float, height: float, kind: str, hint: str = "") -> None:
+        """A rectangle with its upper left corner at (x, y); `hint` shows where the pointer rests on it."""
         self._hint(self._add("rect", kind, x=x, y=y, width=max(width, 0.0), height=height, rx=2), hint)
 
     def circle(self, x: float, y: float, radius: float, kind: str, hint: str = "") -> None:
+        """A filled circle around (x, y); `hint` shows where the pointer rests on it."""
         self._hint(self._add("circle", kind, cx=x, cy=y, r=radius), hint)
 
     def text(self, x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> None:
+        """Words on the baseline y, of which x is the start, the middle or the end."""
         element = self._add("text", kind, x=x, y=y)
         element.set("text-anchor", anchor)
         element.text = words

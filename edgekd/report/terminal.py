@@ -13,7 +13,7 @@ from edgekd.results import Report, StageRow
 
 WIDTH = 100
 INDENT = 9
-RIGHT = ("accuracy", "change", "size", "MACs", "peak RAM", "latency\nmeasured-host")
+RIGHT = ("change", "size", "MACs", "peak RAM", "latency\nmeasured-host")
 
 
 def summary(report: Report, folder: Path | None = None) -> str:
@@ -27,11 +27,11 @@ def summary(report: Report, folder: Path | None = None) -> str:
         verdict = f"{row.paid}: {row.because}" if row.paid else row.because
         label = "paid?" if row is report.stages[0] else ""
         lines.append(_line(f"{label:{INDENT}}{row.stage}", verdict, indent=INDENT + 11))
-    if report.distillation is not None and (told := distillation.in_short(report.distillation)):
+    if report.distillation is not None and (told := distillation.in_short(report.task, report.distillation)):
         lines.append(_line("teacher", told))
     lines.append(_line("parity", sentences.parity(report)))
     if report.limits:
-        lines.append(_line("limits", " · ".join(sentences.limit(row) for row in report.limits)))
+        lines.append(_line("limits", " · ".join(sentences.limit(row, report.task) for row in report.limits)))
     if device := sentences.device(report):
         lines.append(_line("device", device))
     lines.append(_line("files", _files(report, folder)))
@@ -41,7 +41,7 @@ def summary(report: Report, folder: Path | None = None) -> str:
 def _table(report: Report) -> str:
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 2, 0, 0), header_style="")
     table.add_column("stage", no_wrap=True)
-    for heading in RIGHT:
+    for heading in (report.task.score, *RIGHT):
         table.add_column(heading, justify="right", no_wrap=True)
     for row in report.stages:
         table.add_row(*_cells(row))
@@ -53,7 +53,7 @@ def _table(report: Report) -> str:
 def _cells(row: StageRow) -> tuple[str, ...]:
     return (
         row.stage,
-        units.text(row.accuracy),
+        units.text(row.score),
         units.change(row.change),
         units.text(row.size),
         units.text(row.macs),

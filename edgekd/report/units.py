@@ -32,7 +32,17 @@ def amount(value: float, unit: str) -> str:
         case "points":
             points = f"{value:.2f}".rstrip("0").rstrip(".")
             return f"{points} point" if points == "1" else f"{points} points"
-    return f"{value:g} {unit}"
+    return f"{value:.4g} {unit}"
+
+
+def in_full(score: float, unit: str) -> str:
+    """A score for lines in which digits count: 98.52 %, 43.21 mmHg."""
+    return f"{score:.2f} %" if unit == "%" else f"{score:.4g} {unit}"
+
+
+def number(value: float, unit: str) -> str:
+    """The same without the unit, where it stands there already: 98.1 of 98.1 %."""
+    return amount(value, unit).removesuffix(f" {unit}")
 
 
 def size(value: float) -> str:
@@ -60,16 +70,23 @@ def duration(milliseconds: float) -> str:
 
 
 def change(figure: Quantity | None) -> str:
-    """Accuracy points with their sign."""
+    """The difference of two scores with its sign."""
     if figure is None or figure.value is None:
         return ""
-    return signed(figure.value)
+    return signed(figure.value, figure.unit)
 
 
-def signed(points: float) -> str:
-    """+0.3, -0.2, 0.0: never -0.0."""
-    rounded = round(points, 1) + 0.0
+def signed(difference: float, unit: str = "points") -> str:
+    """+0.3, -0.2, 0.0 of points: never -0.0; other units are named: -2.31 mmHg."""
+    if unit != "points":
+        return f"{difference:+.3g} {unit}" if difference else f"0 {unit}"
+    rounded = round(difference, 1) + 0.0
     return f"{rounded:+.1f}" if rounded else "0.0"
+
+
+def bare(difference: float, unit: str, digits: int = 1) -> str:
+    """A difference of scores without sign and unit: `digits` decimals of points, three digits in other units."""
+    return f"{difference:.{digits}f}" if unit == "points" else f"{difference:.3g}"
 
 
 def _short(value: float) -> str:

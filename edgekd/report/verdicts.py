@@ -1,6 +1,6 @@
 """Whether a stage paid, in words: what it was meant to save, whether it did, and what it cost.
 
-A difference in accuracy counts when it is larger than one standard error of it, on the test set or over several seeds;
+A difference in score counts when it is larger than one standard error of it, on the test set or over several seeds;
 a difference in latency counts when every round of the measurement agreed on its sign.
 """
 
@@ -9,8 +9,8 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Literal, NamedTuple
 
-from edgekd.report.units import signed
-from edgekd.results import Quantity, accuracy_error
+from edgekd.report.units import bare, signed
+from edgekd.results import Quantity, TaskWords
 
 HERE = "on this host"
 
@@ -22,17 +22,18 @@ class Verdict(NamedTuple):
     because: str
 
 
-def difference_error(one: float, other: float, samples: int) -> float:
-    """One standard error of the difference of two accuracies on the same samples, taken as if they were independent.
+def difference_error(one: Quantity, other: Quantity) -> float:
+    """One standard error of the difference of two scores on the same samples, taken as if they were independent.
 
     Two networks mostly err on the same samples, so this is on the careful side.
     """
-    return math.hypot(accuracy_error(one, samples), accuracy_error(other, samples))
+    return math.hypot(one.error or 0.0, other.error or 0.0)
 
 
 def distilled(
-    accuracy: float,
-    alone: float | None,
+    words: TaskWords,
+    score: Quantity,
+    alone: Quantity | None,
     samples: int,
     *,
     skipped: bool = False,
@@ -46,38 +47,43 @@ def distilled(
     """
     if skipped:
         return Verdict("skipped", "from a checkpoint, not trained here")
-    if alone is None:
+    if alone is None or alone.value is None or score.value is None:
         return Verdict("unknown", "the same student was not trained alone: --set distill.baseline=true")
     if len(each) > 1:
-        return _over_seeds([one - other for one, other in zip(each, each_alone, strict=True)])
-    gain, error = accuracy - alone, difference_error(accuracy, alone, samples)
-    words = f"{signed(gain)} against the same student alone"
+        return _over_seeds(words, each, each_alone)
+    unit, gain, error = words.difference, words.gain(score.value, alone.value), difference_error(score, alone)
+    text = f"{signed(score.value - alone.value, unit)} against the same student alone"
     if abs(gain) <= error:
-        noise = f"standard error {error:.1f} on {samples:,} samples, one seed"
-        return Verdict("unknown", f"{words}: within noise ({noise})")
+        noise = f"standard error {bare(error, unit)} on {samples:,} samples, one seed"
+        return Verdict("unknown", f"{text}: within noise ({noise})")
     if gain < 0:
-        return Verdict("no", f"{words}: the student is better without this teacher (standard error {error:.1f})")
-    return Verdict("yes", f"{words} (standard error {error:.1f}, one seed)")
+        better = f"the student is better without this teacher (standard error {bare(error, unit)})"
+        return Verdict("no", f"{text}: {better}")
+    return Verdict("yes", f"{text} (standard error {bare(error, unit)}, one seed)")
 
 
-def _over_seeds(gains: Sequence[float]) -> Verdict:
-    count, gain = len(gains), statistics.fmean(gains)
+def _over_seeds(words: TaskWords, each: Sequence[float], each_alone: Sequence[float]) -> Verdict:
+    gains = [words.gain(one, other) for one, other in zip(each, each_alone, strict=True)]
+    change = statistics.fmean(one - other for one, other in zip(each, each_alone, strict=True))
+    count, gain, unit = len(gains), statistics.fmean(gains), words.difference
     error = statistics.stdev(gains) / math.sqrt(count)
     better, worse = sum(each > 0 for each in gains), sum(each < 0 for each in gains)
-    words = f"{signed(gain)} against the same student alone (mean of {count} seeds, standard error {error:.2f}"
+    spread = f"mean of {count} seeds, standard error {bare(error, unit, 2)}"
+    text = f"{signed(change, unit)} against the same student alone ({spread}"
     if abs(gain) <= error:
-        return Verdict("unknown", f"{words}): no difference that {count} seeds can show")
+        return Verdict("unknown", f"{text}): no difference that {count} seeds can show")
     if gain < 0:
-        return Verdict("no", f"{words}, worse in {worse} of them): the student is better without this teacher")
-    return Verdict("yes", f"{words}, better in {better} of them)")
+        return Verdict("no", f"{text}, worse in {worse} of them): the student is better without this teacher")
+    return Verdict("yes", f"{text}, better in {better} of them)")
 
 
 def pruned(
+    words: TaskWords,
     *,
     skipped: bool,
     macs_ratio: float | None,
     size_ratio: float,
-    change: float,
+    gain: float,
     samples_error: float,
     latency: Quantity,
 ) -> Verdict:
@@ -85,7 +91,7 @@ def pruned(
 
     Args:
         macs_ratio, size_ratio: what is left, as a share of the distilled student's.
-        change: accuracy points gained; negative when lost. samples_error is one standard error of it.
+        gain: by how much the score is better; negative when it is worse. samples_error is one standard error of it.
         latency: time of one inference against the distilled student's, both in float.
     """
     if skipped:
@@ -94,26 +100,27 @@ def pruned(
     saved = f"{_percent(size_ratio)} of the size{macs} left"
     if size_ratio >= 1 and (macs_ratio is None or macs_ratio >= 1):
         return Verdict("no", f"not smaller: {saved}")
-    price = _price(change, samples_error)
+    price = _price(words, gain, samples_error)
     if latency.value is None:
         return Verdict("unknown", f"smaller yes ({saved}){price}; speed unknown: {latency.remedy}")
     times = f"{latency.value:.2f}x the distilled student's time {HERE}"
     match _speed(latency):
         case "faster":
-            return _weigh("yes", f"smaller and faster: {saved}, {times}{price}", change, samples_error)
+            return _weigh("yes", f"smaller and faster: {saved}, {times}{price}", gain, samples_error)
         case "slower":
-            return _weigh("partly", f"smaller yes, speed no: slower, {times}; {saved}{price}", change, samples_error)
-    return _weigh("partly", f"smaller yes, faster no: {times}, within noise; {saved}{price}", change, samples_error)
+            return _weigh("partly", f"smaller yes, speed no: slower, {times}; {saved}{price}", gain, samples_error)
+    return _weigh("partly", f"smaller yes, faster no: {times}, within noise; {saved}{price}", gain, samples_error)
 
 
-def int8(*, size_ratio: float, change: float, samples_error: float, latency: Quantity) -> Verdict:
+def int8(words: TaskWords, *, size_ratio: float, gain: float, samples_error: float, latency: Quantity) -> Verdict:
     """Against the pruned student in float.
 
     Args:
         size_ratio: int8 file to float file.
+        gain, samples_error: as for `pruned`.
         latency: time of one inference against the same network in float, on this host.
     """
-    price = _price(change, samples_error)
+    price = _price(words, gain, samples_error)
     larger = f"not smaller ({_percent(size_ratio)} of the float file)"
     smaller = f"{1 / size_ratio:.1f}x smaller" if size_ratio < 1 else larger
     size_word = "yes" if size_ratio < 1 else "no"
@@ -122,15 +129,15 @@ def int8(*, size_ratio: float, change: float, samples_error: float, latency: Qua
     times = f"{latency.value:.2f}x of float's time"
     match _speed(latency):
         case "faster" if size_ratio < 1:
-            return _weigh("yes", f"{smaller} and faster: {times} {HERE}{price}", change, samples_error)
+            return _weigh("yes", f"{smaller} and faster: {times} {HERE}{price}", gain, samples_error)
         case "faster":
-            return _weigh("partly", f"size no: {smaller}, speed yes: {times} {HERE}{price}", change, samples_error)
+            return _weigh("partly", f"size no: {smaller}, speed yes: {times} {HERE}{price}", gain, samples_error)
         case "slower":
             speed = f"slower than float here, {times}"
         case _:
             speed = f"no faster than float here, {times}, within noise"
     paid: Literal["partly", "no"] = "partly" if size_ratio < 1 else "no"
-    return _weigh(paid, f"size {size_word}, speed no: {smaller}, {speed}{price}", change, samples_error)
+    return _weigh(paid, f"size {size_word}, speed no: {smaller}, {speed}{price}", gain, samples_error)
 
 
 def in_other_formats(verdict: Verdict, ratios: Mapping[str, Quantity]) -> Verdict:
@@ -150,24 +157,25 @@ def in_other_formats(verdict: Verdict, ratios: Mapping[str, Quantity]) -> Verdic
     return Verdict(paid, words)
 
 
-def by_training(verdict: Verdict, *, ptq: float | None, qat: float | None, samples: int) -> Verdict:
+def by_training(words: TaskWords, verdict: Verdict, *, ptq: Quantity | None, qat: Quantity | None) -> Verdict:
     """The int8 verdict, with what training in the deployed arithmetic was worth.
 
     Args:
-        ptq, qat: accuracy calibrated alone, and trained; None where that was not measured.
+        ptq, qat: the score of what is calibrated alone, and trained; None where that was not measured.
     """
-    paid, words = verdict
-    if qat is None:
-        return Verdict(paid, f"{words}; calibrated, not trained (PTQ)")
-    if ptq is None:
+    paid, text = verdict
+    if qat is None or qat.value is None:
+        return Verdict(paid, f"{text}; calibrated, not trained (PTQ)")
+    if ptq is None or ptq.value is None:
         return verdict
-    noise = ", within noise" if abs(qat - ptq) <= difference_error(qat, ptq, samples) else ""
-    return Verdict(paid, f"{words}; QAT {signed(qat - ptq)} over PTQ{noise}")
+    change = qat.value - ptq.value
+    noise = ", within noise" if abs(change) <= difference_error(qat, ptq) else ""
+    return Verdict(paid, f"{text}; QAT {signed(change, words.difference)} over PTQ{noise}")
 
 
-def _weigh(paid: Literal["yes", "partly", "no"], words: str, change: float, error: float) -> Verdict:
-    """A stage that loses accuracy beyond noise has a price, so its `yes` is a `partly`."""
-    return Verdict("partly" if paid == "yes" and change < -error else paid, words)
+def _weigh(paid: Literal["yes", "partly", "no"], text: str, gain: float, error: float) -> Verdict:
+    """A stage whose score is worse beyond noise has a price, so its `yes` is a `partly`."""
+    return Verdict("partly" if paid == "yes" and gain < -error else paid, text)
 
 
 def _speed(latency: Quantity) -> Literal["faster", "slower", "same"]:
@@ -177,11 +185,12 @@ def _speed(latency: Quantity) -> Literal["faster", "slower", "same"]:
     return "faster" if latency.value < 1 else "slower"
 
 
-def _price(change: float, error: float) -> str:
-    if change < -error:
-        return f"; costs {-change:.1f} points (standard error {error:.1f})"
-    if change > error:
-        return f"; gains {change:.1f} points"
+def _price(words: TaskWords, gain: float, error: float) -> str:
+    unit = words.difference
+    if gain < -error:
+        return f"; costs {bare(-gain, unit)} {unit} (standard error {bare(error, unit)})"
+    if gain > error:
+        return f"; gains {bare(gain, unit)} {unit}"
     return ""
 
 

@@ -9,9 +9,10 @@ from edgekd.results.distillation import (
     ClassTransfer,
     Distillation,
     LayerSimilarity,
+    Measure,
     Spread,
 )
-from edgekd.results.quantity import Origin, Quantity, Record, accuracy_error, accuracy_on
+from edgekd.results.quantity import Origin, Quantity, Record
 from edgekd.results.report import Report, schema
 from edgekd.results.rows import (
     Boundary,
@@ -24,9 +25,10 @@ from edgekd.results.rows import (
     OperatorRow,
     StageRow,
 )  # fmt: skip
+from edgekd.results.task import TaskWords
 
 __all__ = [
     "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "FormName", "LatencyRow",
-    "LayerDifference", "LayerSimilarity", "LimitRow", "Measurements", "OperatorRow", "Origin", "Quantity", "Record",
-    "Report", "Spread", "StageRow", "accuracy_error", "accuracy_on", "schema",
+    "LayerDifference", "LayerSimilarity", "LimitRow", "Measure", "Measurements", "OperatorRow", "Origin", "Quantity",
+    "Record", "Report", "Spread", "StageRow", "TaskWords", "schema",
 ]  # fmt: skip

@@ -7,7 +7,7 @@ class Spread(Record):
     """One quantity of several trainings that differ by their seed alone."""
 
     mean: Quantity
-    """Its `error` is one standard error of the mean over the seeds; of one seed's accuracy, of the test samples."""
+    """Its `error` is one standard error of the mean over the seeds; of one seed's score, over the test samples."""
 
     each: tuple[float, ...]
     """In the order of `seeds`; without those in which it is not defined (no mistakes, no consistency of mistakes)."""
@@ -63,16 +63,44 @@ class ClassTransfer(Record):
     standard errors, in a class with at least five of them (FEW_MISTAKES)."""
 
 
+class Measure(Record):
+    """Something that the task measures of the answers beside its score: a row of the comparison."""
+
+    name: str
+    """Within a sentence: "calibration error"."""
+
+    remark: str = ""
+    """What stands in brackets behind the name: "15 bins"."""
+
+    meaning: str
+    """A sentence below the table."""
+
+    student: Spread | None = None
+    """None where it can't be told, and then there is no row."""
+
+    alone: Spread | None = None
+    """Of the same student without the teacher."""
+
+    teacher: Quantity | None = None
+    """None where it compares with the teacher, or the teacher can't be asked."""
+
+    by_chance: Quantity | None = None
+    """What chance alone would give the student."""
+
+    in_short: bool = False
+    """It stands in the line on the teacher at the end of a build."""
+
+
 class AlongTheWay(Record):
-    """An accuracy that the scheme took beside those of the finished student, of the first seed."""
+    """A score that the scheme took beside those of the finished student, of the first seed."""
 
     what: str
     """A window of the stream, an assistant, a shallow classifier, or the test set under attack."""
 
-    accuracy: Quantity
+    score: Quantity
     """Of the student; of the assistant or the classifier that `what` names."""
 
-    accuracy_teacher: Quantity | None = None
+    score_teacher: Quantity | None = None
 
 
 class Distillation(Record):
@@ -93,41 +121,25 @@ class Distillation(Record):
     samples: int
     """Of the test set, from which all figures here are."""
 
-    accuracy: Spread
-    accuracy_alone: Spread | None = None
+    score: Spread
+    score_alone: Spread | None = None
 
     gain: Quantity | None = None
-    """Points over the student alone, paired by seed; error: one standard error of the mean over several seeds."""
+    """By how much the score is better than that of the student alone, paired by seed; error: one standard error of the
+    mean over several seeds."""
 
     unknown: str = ""
-    """Why nothing below is known, where the teacher can't be asked about the test set."""
+    """Why nothing is known that needs the teacher's answers, where it can't be asked about the test set."""
 
-    accuracy_teacher: Quantity | None = None
+    score_teacher: Quantity | None = None
 
     agreement: Spread | None = None
-    """Share of samples with the teacher's top-1 class."""
+    """With the teacher, as the task has it: of a classifier the share of samples with the same top-1 class."""
 
     agreement_alone: Spread | None = None
 
-    calibration_bins: int
-    """Of the expected calibration error: equally wide intervals of the top-1 probability."""
-
-    calibration: Spread
-    calibration_alone: Spread | None = None
-    calibration_teacher: Quantity | None = None
-
-    repeated: Spread | None = None
-    """Share of the teacher's mistakes to which the student gives the same wrong answer."""
-
-    repeated_alone: Spread | None = None
-
-    by_chance: Quantity | None = None
-    """The same for a student that gives its answers to each class's samples in any order."""
-
-    consistency: Spread | None = None
-    """Error consistency with the teacher: kappa of being right and wrong on the same samples, 0 by chance."""
-
-    consistency_alone: Spread | None = None
+    measures: tuple[Measure, ...] = ()
+    """What else the task measures: of a classifier calibration, mistakes repeated, and their consistency."""
 
     along_the_way: tuple[AlongTheWay, ...] = ()
     """In the order in which the scheme took them; most schemes take none."""
@@ -138,3 +150,4 @@ class Distillation(Record):
     """Why no layers were compared."""
 
     classes: tuple[ClassTransfer, ...] = ()
+    """In the data's order; none in a task without classes, or where the teacher can't be asked."""

@@ -1,6 +1,5 @@
 """A number that can't be printed without saying how it came about."""
 
-import math
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -21,7 +20,8 @@ class Quantity(Record):
     """None where it is not known; then `remedy` says what would fill it."""
 
     unit: str
-    """"%", "B", "ms", "MACs", "parameters", "x" (a ratio), "points", "steps", "outputs", "kappa" or "CKA"."""
+    """"%", "B", "ms", "MACs", "parameters", "x" (a ratio), "points", "steps", "outputs", "kappa", "CKA", or the unit of
+    a task's score."""
 
     origin: Origin | None = None
     """counted: exactly, from a file or the graph. measured: on the target device. measured-host: on the machine that
@@ -32,7 +32,7 @@ class Quantity(Record):
     """Of what, by what: the script, kernel set, machine, model or plan behind it."""
 
     error: float | None = None
-    """How far off it may be, in `unit`. An accuracy: one standard error of its test samples. A latency, which is the
+    """How far off it may be, in `unit`. A score: one standard error over its test samples. A latency, which is the
     lowest median of its rounds: the distance to the highest. A ratio: the largest distance of a round from the median
     of the rounds. A prediction: its error bar."""
 
@@ -45,14 +45,3 @@ class Quantity(Record):
             raise ValueError("a figure with a value needs its origin")
         if self.value is None and not self.remedy:
             raise ValueError("a figure without a value needs the command that would fill it")
-
-
-def accuracy_error(accuracy: float, samples: int) -> float:
-    """One standard error of an accuracy in percent, measured on so many samples."""
-    return math.sqrt(accuracy * (100 - accuracy) / samples)
-
-
-def accuracy_on(accuracy: float, samples: int, source: str) -> Quantity:
-    """An accuracy in percent, found by this machine on so many samples."""
-    error = accuracy_error(accuracy, samples)
-    return Quantity(value=accuracy, unit="%", origin="measured-host", source=source, error=error)

@@ -5,12 +5,13 @@ from typing import Any, Literal
 from edgekd.results.distillation import Distillation
 from edgekd.results.quantity import Record
 from edgekd.results.rows import Boundary, FileRow, LatencyRow, LimitRow, OperatorRow, StageRow
+from edgekd.results.task import TaskWords
 
 
 class Report(Record):
     """`report.json`, the truth from which the Markdown and HTML pages are made."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     """Raised when a field changes its meaning or goes away."""
 
     edgekd_version: str
@@ -25,6 +26,9 @@ class Report(Record):
     """The settings of `device`."""
 
     seed: int
+
+    task: TaskWords
+    """What was learnt, and the words and the direction of its score."""
 
     data: dict[str, Any]
     """name, samples of each split, classes and input_shape."""
@@ -48,7 +52,7 @@ class Report(Record):
 
     training: dict[str, Any] = {}
     """For each stage that trains: processes, the epoch it was resumed from, and what else it recorded. For quantize:
-    method; ptq: the accuracies before training; input: how it takes raw values; float_layers and their boundaries;
+    method; ptq: the scores before training; input: how it takes raw values; float_layers and their boundaries;
     sensitivity: layer -> decibels of the answers over the noise that rounding this layer alone makes."""
 
     machine: dict[str, Any] = {}

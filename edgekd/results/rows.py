@@ -13,11 +13,11 @@ class StageRow(Record):
 
     stage: FormName
 
-    accuracy: Quantity
+    score: Quantity
     """On the test set. For int8: of the integer reference, which the files reproduce."""
 
     change: Quantity | None = None
-    """Accuracy points against the row before; None in the first row."""
+    """Of the score against the row before, with its sign; None in the first row."""
 
     size: Quantity
     """Of the stage's file; of its float weights where no file could be written."""
@@ -54,13 +54,13 @@ class Boundary(Record):
     name: str
     """teacher, distilled, pruned, simulation, reference (kernels), or a runtime: litert, onnxruntime and so on."""
 
-    accuracy: Quantity
+    score: Quantity
 
     against: str | None = None
     """The boundary it is compared with."""
 
     agreement: Quantity | None = None
-    """Share of samples with the same top-1 class, in percent."""
+    """With that boundary's answers, as the task has it: of classifiers the share of samples with one top-1 class."""
 
     outputs: int | None = None
     """How many integer outputs were compared; None between float boundaries."""
@@ -137,7 +137,7 @@ class Measurements(Record):
 class LimitRow(Record):
     """One limit of the target."""
 
-    limit: Literal["size", "peak RAM", "flash", "latency", "accuracy drop"]
+    limit: Literal["size", "peak RAM", "flash", "latency", "score drop"]
     allowed: Quantity
     reached: Quantity
 

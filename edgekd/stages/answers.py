@@ -19,7 +19,7 @@ from edgekd.distillation.teachers.answers import Index, save_index
 from edgekd.distillation.teachers.load import answers_alone, load_teacher
 from edgekd.training import distributed, runtime
 
-VERSION = 1
+VERSION = 2
 
 
 def views_to_store(config: Config, splits: Splits, *, alone: bool) -> tuple[int, bool]:
@@ -39,7 +39,7 @@ def precheck(config: Config, data: Path) -> None:
     count, _ = views_to_store(config, splits, alone=config.teacher.answers is not None and not config.teacher.also)
     shards = [file for place in ("answers/*/*.npy", "work/answers-*/*.npy") for file in data.parent.parent.glob(place)]
     kept = sum(file.stat().st_size for file in shards)
-    check_space(data, len(splits.train), len(splits.classes), count, kept)
+    check_space(data, len(splits.train), splits.answer_shape, count, kept)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -57,11 +57,11 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             notes = write(out, teacher, splits, views, augment, any_view=any_view, device=device)
         distributed.from_main(lambda: clear_away(out))
     else:
-        nothing = Index(0, config.seed, False, len(splits.train), len(splits.classes), 0, {})
+        nothing = Index(0, config.seed, False, len(splits.train), splits.answer_shape, 0, {})
         distributed.from_main(lambda: save_index(out, nothing))
     return {
         "views": count,
-        "size_bytes": size_bytes(len(splits.train), len(splits.classes), count),
+        "size_bytes": size_bytes(len(splits.train), splits.answer_shape, count),
         "skipped": not count,
         "notes": notes,
     }

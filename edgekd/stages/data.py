@@ -11,10 +11,11 @@ from edgekd.config import Augment, Config, Data
 from edgekd.data.batches import applicable
 from edgekd.data.checks import checked, chunks
 from edgekd.data.loading import Raw, load
-from edgekd.data.splits import PARTS, POSITIONS, Split, Splits, divide
+from edgekd.data.splits import PARTS, POSITIONS, Split, Splits, open_task
 from edgekd.errors import ConfigError, DataError
+from edgekd.tasks.task import Targets
 
-VERSION = 2
+VERSION = 3
 
 
 @dataclass(frozen=True)
@@ -33,19 +34,19 @@ class Examined:
 
 def examine(config: Config) -> Examined:
     """Load and check the data set of `config`, writing nothing; DataError or ConfigError where it can't be used."""
-    data = config.data
-    raw = checked(load(data))
+    data, task = config.data, open_task(config.task)
+    raw = checked(load(data, task.targets), task)
     notes = list(raw.notes)
     total = len(raw.parts["train"])
-    raw, positions = _with_validation(raw, data.validation, config.seed, notes)
+    raw, positions = _with_validation(raw, data.validation, config.seed, notes, task.targets)
     train = raw.parts["train"]
     if data.limit is not None and data.limit < len(train):
-        train, left = _limited(train, data.limit, config.seed)
+        train, left = _limited(train, data.limit, config.seed, task.targets)
         positions["train"] = positions["train"][left]
         notes.append(f"data.limit: {data.limit} of {len(raw.parts['train'])} training samples are used")
     mean, std = _statistics(train.x, data, raw, notes)
     assert raw.classes is not None
-    splits = Splits(train, raw.parts["validation"], raw.parts["test"], raw.classes, mean, std, raw.vocabulary)
+    splits = Splits(train, raw.parts["validation"], raw.parts["test"], raw.classes, mean, std, raw.vocabulary, task)
     if data.augment != Augment() and applicable(data.augment, splits) == Augment():
         notes.append(
             f"augmentation is off: inputs of shape {splits.input_shape} are no images (channels, height, width)"
@@ -69,26 +70,26 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "vocabulary": len(splits.vocabulary),
         "mean": list(splits.mean),
         "std": list(splits.std),
-        "per_class": {
-            part: np.bincount(split.y, minlength=len(splits.classes)).tolist() for part, split in parts.items()
-        },
+        "targets": {part: splits.task.targets.summarise(split.y, splits.classes) for part, split in parts.items()},
         "notes": list(examined.notes),
     }
 
 
-def _with_validation(raw: Raw, share: float, seed: int, notes: list[str]) -> tuple[Raw, dict[str, np.ndarray]]:
-    """The data set's own validation part, or one set aside from train: stratified, by chance."""
+def _with_validation(
+    raw: Raw, share: float, seed: int, notes: list[str], targets: Targets
+) -> tuple[Raw, dict[str, np.ndarray]]:
+    """The data set's own validation part, or one set aside from train by chance, as the task divides its targets."""
     if "validation" in raw.parts:
         return raw, {"train": np.arange(len(raw.parts["train"]))}
     train = raw.parts["train"]
     count = round(share * len(train))
-    most = len(train) - len(np.unique(train.y))
+    most = len(train) - targets.strata(train.y)
     if not 1 <= count <= most:
         raise DataError(
             f"{len(train)} training samples: {share:g} of them makes {count} for validation, of 1 ... {most} possible",
             "more training samples, a validation part, or another data.validation",
         )
-    left, taken = divide(train.y, count, seed)
+    left, taken = targets.divide(train.y, count, seed)
     notes.append(f"the data set has no validation part: {count} of {len(train)} training samples were set aside")
     parts = {
         **raw.parts,
@@ -98,13 +99,13 @@ def _with_validation(raw: Raw, share: float, seed: int, notes: list[str]) -> tup
     return replace(raw, parts=parts), {"train": left, "validation": taken}
 
 
-def _limited(train: Split, limit: int, seed: int) -> tuple[Split, np.ndarray]:
-    classes = len(np.unique(train.y))
+def _limited(train: Split, limit: int, seed: int, targets: Targets) -> tuple[Split, np.ndarray]:
+    classes = targets.strata(train.y)
     if limit < classes:
         raise ConfigError(
             f"data.limit = {limit} leaves out classes: there are {classes}", f"data.limit = {10 * classes}"
         )
-    left, _ = divide(train.y, len(train) - limit, seed)
+    left, _ = targets.divide(train.y, len(train) - limit, seed)
     return Split(train.x[left], train.y[left]), left
 
 

@@ -18,14 +18,14 @@ from edgekd.data.splits import Splits, load_positions
 from edgekd.distillation.analysis import TrainedStudents, analyse, similarities
 from edgekd.distillation.run import DistillationRun, learn, without_teacher
 from edgekd.distillation.setup import DistillationSetup, prepare, rehearse, train_student
-from edgekd.distillation.teachers.load import logits_on
+from edgekd.distillation.teachers.load import answers_on
 from edgekd.nn import blueprint
 from edgekd.nn.layers import Pair
 from edgekd.training import distributed
-from edgekd.training.evaluate import count_parameters, scores_and_logits
+from edgekd.training.evaluate import count_parameters, scores_and_answers
 from edgekd.training.fit import FitResult
 
-VERSION = 6
+VERSION = 7
 
 
 @dataclass(frozen=True)
@@ -33,8 +33,8 @@ class TrainedStudent:
     """A trained student.
 
     Attributes:
-        scores: its accuracies.
-        answers: on the test set, logits (N, classes).
+        scores: what `evaluate.scores` says of it.
+        answers: on the test set, (N, *answer shape).
     """
 
     student: nn.Module
@@ -68,13 +68,13 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     found = distributed.from_main(lambda: _transfer(setup, read["teacher"], seeds, taught, alone))
     for file in out.glob("*.ckpt"):
         file.unlink(missing_ok=True)
-    names = ("accuracy", "validation_accuracy")
+    names = ("score", "validation_score")
     return {
         **shipped.scores,
         "parameters": count_parameters(shipped.student),
         "processes": shipped.result.processes,
         "losses": shipped.result.losses,
-        **{f"baseline_{name}": alone[0].scores[name] if alone else None for name in names},
+        **{f"baseline_{name}": alone[0].scores[name] if alone else None for name in shipped.scores},
         "seeds": list(seeds),
         **{f"each_{name}": [each.scores[name] for each in taught] for name in names},
         **{f"each_baseline_{name}": [each.scores[name] for each in alone] for name in names},
@@ -109,7 +109,7 @@ def _without_teacher(run: DistillationRun, student: nn.Module, epochs: int) -> D
 
 
 def _judged(run: DistillationRun, result: FitResult) -> TrainedStudent:
-    judge = partial(scores_and_logits, run.student, run.splits, device=result.device, title=run.title)
+    judge = partial(scores_and_answers, run.student, run.splits, device=result.device, title=run.title)
     return TrainedStudent(run.student, result, *distributed.from_main(judge))
 
 
@@ -122,7 +122,7 @@ def _transfer(
 ) -> Any:
     """The report's section on what was passed on, in JSON's types."""
     splits, settings, shown = setup.splits, setup.config.distill, taught[0].result
-    answers = logits_on(teacher, splits, "test", settings.combine)
+    answers = answers_on(teacher, splits, "test", settings.combine)
     groups = [
         TrainedStudents([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)
     ]

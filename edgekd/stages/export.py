@@ -30,15 +30,14 @@ def export(
     folder: Path,
     name: str,
     formats: tuple[str, ...],
-    labels: tuple[str, ...],
+    splits: Splits,
     inputs: Preprocessing | None,
     input_dtype: DType = "int8",
 ) -> list[Path]:
     """Write `folder`/`name`.FORMAT for each of the formats."""
     folder.mkdir(parents=True, exist_ok=True)
-    return [
-        format_module(kind).write(graph, folder / f"{name}.{kind}", labels, inputs, input_dtype) for kind in formats
-    ]
+    about = splits.classes, inputs, input_dtype, splits.task.answers.decoding
+    return [format_module(kind).write(graph, folder / f"{name}.{kind}", *about) for kind in formats]
 
 
 def precheck(config: Config, data: Path) -> None:
@@ -91,7 +90,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             out / form.folder,
             form.stem,
             config.export.formats,
-            splits.classes,
+            splits,
             folded if form in (PRUNED, INT8) else inputs,
             config.export.input_dtype,
         )
@@ -125,7 +124,8 @@ def _weighed(config: Config, student: nn.Module, splits: Splits) -> Forecast:
     """What the student takes in int8; a refusal names the target too, which may be one of several."""
     try:
         layers = config.quantize.float_layers, config.quantize.int16_layers
-        return weigh(student, splits.example, splits.classes, config.export.formats, *layers)
+        decoding = splits.task.answers.decoding
+        return weigh(student, splits.example, splits.classes, config.export.formats, *layers, decoding)
     except UnsupportedOperatorError as error:
         raise UnsupportedOperatorError(f"for {config.device.name}: {error.what}", error.remedy) from error
 

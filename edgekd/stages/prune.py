@@ -32,11 +32,12 @@ from edgekd.pruning.groups import Channels, cut, find, name_of
 from edgekd.pruning.saliency import SaliencyData
 from edgekd.pruning.selection import Budget, Criterion, Goal, Miss, choose
 from edgekd.pruning.widths import Cost, prices
+from edgekd.tasks.task import Task
 from edgekd.training import distributed
-from edgekd.training.evaluate import accuracies, accuracy, logits
+from edgekd.training.evaluate import answers_of, scores
 from edgekd.training.fit import fit
 
-VERSION = 3
+VERSION = 4
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ class Step:
 
     macs: int
     parameters: int
-    validation_accuracy: float
+    validation_score: float
     notes: tuple[str, ...] = ()
 
 
@@ -150,8 +151,9 @@ def _odd_widths(channels: Channels, stays: Sequence[Sequence[int]], multiple: in
 
 def _step(student: nn.Module, splits: Splits, notes: Sequence[str], device: str) -> Step:
     cost = prices(student, splits.example).at(())
-    found = logits(student, splits.validation, splits, device=device, title="prune: validation set")
-    return Step(cost.macs, cost.parameters, accuracy(found, splits.validation.y), tuple(notes))
+    found = answers_of(student, splits.validation, splits, device=device, title="prune: validation set")
+    score = splits.task.scoring.score(found, splits.validation.y)
+    return Step(cost.macs, cost.parameters, score.value, tuple(notes))
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -166,7 +168,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             model,
             splits,
             open_teacher(read["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine),
-            _fresh_loss(config),
+            _fresh_loss(config, splits.task),
             settings,
             catalog.load("criterion", settings.criterion),
             seed=config.seed,
@@ -188,7 +190,7 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
     (out / "recovery.ckpt").unlink(missing_ok=True)
     after = prices(pruned.model, splits.example).at(())
     return {
-        **accuracies(pruned.model, splits, title="prune"),
+        **scores(pruned.model, splits, title="prune"),
         "parameters": after.parameters,
         "parameters_before": before.parameters,
         "macs": after.macs,
@@ -200,11 +202,11 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
     }
 
 
-def _fresh_loss(config: Config) -> nn.Module:
+def _fresh_loss(config: Config, task: Task) -> nn.Module:
     """The distillation loss; what its adapters start from depends on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
-        return response_loss(config.distill.losses)
+        return response_loss(config.distill.losses, task)
 
 
 def _budget(limits: Limits, splits: Splits, formats: tuple[str, ...]) -> Budget:
@@ -222,7 +224,8 @@ def _budget(limits: Limits, splits: Splits, formats: tuple[str, ...]) -> Budget:
         )
 
     def misses(model: nn.Module) -> list[Miss]:
-        found = forecast(model, splits.example, splits.classes, (judged_format(formats),))
+        decoding = splits.task.answers.decoding
+        found = forecast(model, splits.example, splits.classes, (judged_format(formats),), decoding=decoding)
         reached = {name: int(forecasts[name](found)) for name in allowed}
         return [Miss(name, allowed[name], reached[name]) for name in allowed if reached[name] > allowed[name]]
 

@@ -26,9 +26,9 @@ from edgekd.quantization.sensitivity import Row, sensitivity
 from edgekd.quantization.simulate import Simulation
 from edgekd.quantization.train import Quantized, calibrated, captured, normalisation, quantize, sensor_view
 from edgekd.training import distributed
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 
-VERSION = 3
+VERSION = 4
 
 SENSITIVITY_SAMPLES = 128
 SHOWN = 4  # operators that a note names one by one
@@ -69,7 +69,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             ready.graph,
             seen,
             lambda batch: teacher(replace(batch, x=converted(batch.x, seen, splits))),
-            response_loss(config.distill.losses),
+            response_loss(config.distill.losses, splits.task),
             settings,
             kernels=kernels,
             seed=config.seed,
@@ -81,7 +81,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     rows = _sensitivity(ready.graph, samples, settings)
     if distributed.is_main():
         _keep(out, ready.graph, found.simulation, seen if view else None, rows)
-    reached = distributed.from_main(lambda: accuracies(found.simulation, seen, title="quantize"))
+    reached = distributed.from_main(lambda: scores(found.simulation, seen, title="quantize"))
     training, real = found.training, real_part(found.simulation.quantized_graph())
     return {
         **reached,
@@ -150,10 +150,10 @@ def _border_note(graph: Graph, ready: Prepared, splits: Splits, seen: Splits) ->
         return []
     x = splits.validation.x[:BORDER_SAMPLES]
     with torch.no_grad():
-        before = Simulation(graph)(normalise(x, splits)).argmax(dim=1)
-        after = Simulation(ready.graph)(normalise(x, seen)).argmax(dim=1)
-    same = float(100 * (before == after).float().mean())
+        before = Simulation(graph)(normalise(x, splits)).numpy()
+        after = Simulation(ready.graph)(normalise(x, seen)).numpy()
+    changed = splits.task.scoring.describe_change(before, after, f"{len(x)} validation samples")
     return [
         f"raw input: padding stands for the mean of all channels, up to {ready.border:.2f} standard deviations from "
-        f"a channel's own; in float, {same:.1f} % of {len(x)} validation samples keep their class"
+        f"a channel's own; in float, {changed}"
     ]

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from edgekd import __version__
+from edgekd import __version__, catalog
 from edgekd.catalog.forms import delivered_files
 from edgekd.catalog.libraries import library_versions
 from edgekd.config import Config
@@ -22,7 +22,8 @@ from edgekd.report import ledger, limits
 from edgekd.report.html import html
 from edgekd.report.markdown import markdown
 from edgekd.report.terminal import summary
-from edgekd.results import Boundary, Distillation, FileRow, Measurements, Report
+from edgekd.results import Boundary, Distillation, FileRow, Measurements, Report, TaskWords
+from edgekd.tasks.task import Task
 
 __all__ = ["compose", "html", "markdown", "run", "summary"]
 
@@ -44,8 +45,10 @@ TRAINING_FIELDS = (
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Read what the stages left, compose, write `report.json`, `report.md` and `report.html`."""
+    task: Task = catalog.load("task", config.task)
     report = compose(
         config,
+        task.called(config.task).words,
         metrics=_all_metrics(read, config.distill.combine),
         boundaries=TypeAdapter(tuple[Boundary, ...]).validate_json((read["verify"] / "boundaries.json").read_bytes()),
         measured=Measurements.model_validate_json((read["profile"] / "profile.json").read_bytes()),
@@ -61,6 +64,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 def compose(
     config: Config,
+    words: TaskWords,
     *,
     metrics: Mapping[str, Mapping[str, Any]],
     boundaries: Sequence[Boundary],
@@ -72,10 +76,11 @@ def compose(
     """The report of a build.
 
     Args:
+        words: of the task.
         metrics: of each stage, by its name.
         export: the folder of exported files, whose sizes and hashes are taken.
     """
-    stages = ledger.rows(metrics, boundaries, measured, export)
+    stages = ledger.rows(words, metrics, boundaries, measured, export)
     teacher, int8 = stages[0], stages[-1]
     return Report(
         edgekd_version=__version__,
@@ -83,6 +88,7 @@ def compose(
         command=command,
         target=config.device.model_dump(mode="json"),
         seed=config.seed,
+        task=words,
         data={"name": config.data.name, **{key: metrics["data"].get(key) for key in DATA_FIELDS}},
         stages=stages,
         distillation=Distillation.model_validate(found) if (found := metrics["distill"].get("transfer")) else None,
@@ -91,10 +97,11 @@ def compose(
         latencies=measured.latencies,
         limits=limits.rows(
             config.limits,
+            words,
             size=int8.size,
             peak_ram=int8.peak_ram,
             latency=measured.device_latency,
-            accuracy_drop=ledger.difference(teacher.accuracy, int8.accuracy, "teacher less int8"),
+            score_drop=ledger.drop(words, teacher.score, int8.score),
         ),
         files=file_rows(export),
         notes=tuple(f"{stage}: {note}" for stage, found in metrics.items() for note in found.get("notes") or ()),

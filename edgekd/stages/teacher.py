@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekd.config import Augment, Compute, Config, Source, Training
 from edgekd.data.batches import Batch
@@ -20,12 +19,12 @@ from edgekd.distillation.teachers.load import Part, place
 from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import untrained
 from edgekd.nn.outputs import answer, check_answer
+from edgekd.report.units import amount
 from edgekd.training import distributed
-from edgekd.training.evaluate import accuracies, count_parameters
+from edgekd.training.evaluate import count_parameters, scores
 from edgekd.training.fit import FitResult, fit
 
-VERSION = 3
-BARELY_BETTER = 1.5  # times chance: below it, a teacher has nothing to teach
+VERSION = 4
 
 
 @dataclass
@@ -49,10 +48,10 @@ def train(
     checkpoint: Path | None = None,
     title: str = "teacher",
 ) -> FitResult:
-    """Train `model` in place with cross-entropy on the labels."""
+    """Train `model` in place on the targets alone, by the task's loss for them."""
 
     def step(module: nn.Module, batch: Batch) -> Tensor:
-        return F.cross_entropy(answer(module, batch.x).logits, batch.y)
+        return splits.task.answers.label_loss(answer(module, batch.x).logits, batch.y)
 
     return fit(
         model, step, splits, settings, seed=seed, compute=compute, augment=augment, checkpoint=checkpoint, title=title
@@ -65,7 +64,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     if config.teacher.single:
         network = _network(config, config.teacher, splits, config.seed, out / "training.ckpt")
         metrics = distributed.from_main(lambda: _finish(network, splits, out))
-        metrics["notes"] += _doubts(metrics["validation_accuracy"], splits, config.teacher.checkpoint)
+        metrics["notes"] += _doubts(metrics["validation_score"], splits, config.teacher.checkpoint)
     else:
         metrics = _several(config, splits, read["data"], out)
     for state in out.glob("*.ckpt"):
@@ -89,7 +88,7 @@ def _network(config: Config, source: Source, splits: Splits, seed: int, state: P
 def _finish(network: Network, splits: Splits, out: Path) -> dict[str, Any]:
     blueprint.save(network.model, network.plan, out / "model")
     return {
-        **accuracies(network.model, splits, device=network.result.device, title="teacher"),
+        **scores(network.model, splits, device=network.result.device, title="teacher"),
         "parameters": count_parameters(network.model),
         "processes": network.result.processes,
         "resumed_from": network.result.resumed_from,
@@ -135,7 +134,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
             keep(*_specialist(config, generalist, splits, group, out / f"training-{len(parts)}.ckpt"))
     device = next((network.result.device for network in networks), "cpu")
     metrics = distributed.from_main(lambda: several.evaluate_parts(out, parts, splits, device))
-    doubts = [] if metrics["validation_accuracy"] is None else _doubts(metrics["validation_accuracy"], splits, None)
+    doubts = [] if metrics["validation_score"] is None else _doubts(metrics["validation_score"], splits, None)
     return {
         **metrics,
         "parameters": sum(count_parameters(n.model) for n in networks) if len(networks) == len(parts) else None,
@@ -166,11 +165,14 @@ def _specialist(
     )
 
 
-def _doubts(validation_accuracy: float, splits: Splits, checkpoint: Path | None) -> list[str]:
-    chance = 100 / len(splits.classes)
-    if validation_accuracy >= BARELY_BETTER * chance:
+def _doubts(validation_score: float, splits: Splits, checkpoint: Path | None) -> list[str]:
+    words, scoring = splits.task.words, splits.task.scoring
+    chance = scoring.chance(splits.classes, splits.validation.y)
+    larger, smaller = (validation_score, chance) if words.higher_is_better else (chance, validation_score)
+    if larger >= scoring.barely_better * smaller:
         return []
-    barely = f"the teacher's validation accuracy is {validation_accuracy:.1f} %, where chance gives {chance:.1f} %"
+    reached, by_chance = (amount(value, words.unit) for value in (validation_score, chance))
+    barely = f"the teacher's validation {words.score} is {reached}, where chance gives {by_chance}"
     if checkpoint is not None:
         return [f"{barely}: do {checkpoint.name} and data.mean, data.std belong together?"]
     return [f"{barely}: it may want more teacher.epochs, or another teacher.learning_rate"]

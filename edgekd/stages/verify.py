@@ -20,29 +20,44 @@ from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES, Runtime, require
 from edgekd.config import Config, Verify
 from edgekd.data.batches import normalise
 from edgekd.data.splits import Splits
-from edgekd.distillation.teachers.load import logits_on
+from edgekd.distillation.teachers.load import answers_on
 from edgekd.graph import files, reference
 from edgekd.graph.ops import Dequantize
-from edgekd.graph.structure import Array, Graph, Kernels, Mode
+from edgekd.graph.structure import Array, Graph, Kernels, Mode, Quantization
 from edgekd.nn import blueprint
 from edgekd.quantization.simulate import Simulation
-from edgekd.results import Boundary, Quantity
+from edgekd.results import Boundary
 from edgekd.runtimes.parity import Session, codes_of_operators, differences, layers
-from edgekd.training.evaluate import accuracy, logits
+from edgekd.tasks.spread import host_quantity
+from edgekd.training.evaluate import answers_of
 from edgekd.training.progress import progress
 
-VERSION = 3
+VERSION = 4
 
 BATCH = 256
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What one form of the network says on the test set: logits (N, classes), or integer codes (N, classes)."""
+    """What one form of the network says on the test set.
+
+    Attributes:
+        values: (N, *answer shape), real numbers, or integer codes.
+        scale: how codes become real numbers; None where they are real.
+    """
 
     name: str
     values: Array
     kernels: str = ""
+    scale: Quantization | None = None
+
+    @property
+    def real(self) -> Array:
+        """The answers in real numbers."""
+        if self.scale is None:
+            return self.values
+        real: Array = (self.values.astype(np.float64) - self.scale.zero_point) * self.scale.scale
+        return real
 
 
 @dataclass(frozen=True)
@@ -56,15 +71,14 @@ class Gate:
 EXACT = Gate()
 
 
-def compare(found: Answers, y: Array, against: Answers | None, gate: Gate | None = None) -> Boundary:
+def compare(found: Answers, splits: Splits, against: Answers | None, gate: Gate | None = None) -> Boundary:
     """One row of the parity table; without a gate it only counts."""
-    samples = f"{len(y):,} test samples"
-    right = Quantity(value=accuracy(found.values, y), unit="%", origin="measured-host", source=samples)
+    task, samples = splits.task, f"{len(splits.test):,} test samples"
+    score = task.quantity(task.scoring.score(found.real, np.asarray(splits.test.y)), samples)
     if against is None:
-        return Boundary(name=found.name, accuracy=right, kernels=found.kernels)
-    same_class = found.values.argmax(axis=1) == against.values.argmax(axis=1)
-    agreement = Quantity(value=float(100 * same_class.mean()), unit="%", origin="measured-host", source=samples)
-    row = Boundary(name=found.name, accuracy=right, against=against.name, agreement=agreement, kernels=found.kernels)
+        return Boundary(name=found.name, score=score, kernels=found.kernels)
+    agreement = host_quantity(task.scoring.agreement(found.real, against.real), task.words.agreement_unit, samples)
+    row = Boundary(name=found.name, score=score, against=against.name, agreement=agreement, kernels=found.kernels)
     if not (np.issubdtype(found.values.dtype, np.integer) and np.issubdtype(against.values.dtype, np.integer)):
         return row
     steps = np.abs(found.values.astype(np.int32) - against.values)
@@ -90,7 +104,7 @@ def verify(
     is the one that `settings` has for such networks.
 
     Args:
-        floats: logits of the teacher and of the students, on the test set.
+        floats: answers of the teacher and of the students, on the test set.
         exported: format -> int8 file.
 
     Raises:
@@ -99,22 +113,21 @@ def verify(
     in_float = any(isinstance(op, Dequantize) for op in graph.operators)
     gate = Gate(settings.float_identical, settings.float_steps) if in_float else EXACT
     runtimes = {name: require(name) for name in settings.runtimes if RUNTIMES[name].format in exported}
-    y = np.asarray(splits.test.y)
     rows: list[Boundary] = []
     before: Answers | None = None
     for found in floats:
-        rows.append(compare(found, y, before))
+        rows.append(compare(found, splits, before))
         before = found
     codes = np.concatenate([reference.input_codes(graph, graph.input, x) for x in _inputs(splits)])
     modes = dict.fromkeys([simulation.kernels, *(runtime.kernels for runtime in runtimes.values())])
     references = {kernels: _reference(graph, codes, kernels) for kernels in modes}
     trained_to = references[simulation.kernels]
     rows.append(_simulation_row(simulation, graph, splits, codes, trained_to, settings))
-    rows.append(_must_vary(compare(trained_to, y, before), trained_to.values))
-    rows += [compare(other, y, trained_to) for other in references.values() if other is not trained_to]
+    rows.append(_must_vary(compare(trained_to, splits, before), trained_to.values))
+    rows += [compare(other, splits, trained_to) for other in references.values() if other is not trained_to]
     for name, runtime in runtimes.items():
-        answers = Answers(name, *_ran(runtime, exported[runtime.format], codes))
-        row = compare(answers, y, references[runtime.kernels], gate)
+        answers = Answers(name, *_ran(runtime, exported[runtime.format], codes), _scale(graph))
+        row = compare(answers, splits, references[runtime.kernels], gate)
         examined = layers(runtime, graph, (codes[: settings.layer_samples],)) if settings.layer_samples else ()
         first = next((layer for layer in examined if layer.differing), None)
         passed = row.passed and (first is None or gate is not EXACT)
@@ -132,12 +145,12 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves boundaries.json; `passed` says whether every gate held."""
     splits = Splits.load(read["data"])
     floats = []
-    told = logits_on(read["teacher"], splits, "test", config.distill.combine)
+    told = answers_on(read["teacher"], splits, "test", config.distill.combine)
     if told is not None:
         floats.append(Answers(TEACHER.name, told, "torch, float32" if (read["teacher"] / "model").is_dir() else ""))
     for form in (DISTILLED, PRUNED):
         model, _ = blueprint.load(read[form.stage] / "model")
-        answers = logits(model, splits.test, splits, title=f"verify: {form.name}")
+        answers = answers_of(model, splits.test, splits, title=f"verify: {form.name}")
         floats.append(Answers(form.name, answers, "torch, float32"))
     rows = verify(
         floats,
@@ -181,8 +194,8 @@ def _simulation_row(
 ) -> Boundary:
     """The trained simulation against the reference in its mode; where it fails, the first layer that does."""
     gate = Gate(settings.simulation_identical, settings.simulation_steps)
-    simulated = Answers("simulation", _simulated(simulation, splits), f"torch, trained to {simulation.kernels}")
-    row = compare(simulated, np.asarray(splits.test.y), expected, gate)
+    codes_of_simulation, by = _simulated(simulation, splits), f"torch, trained to {simulation.kernels}"
+    row = compare(Answers("simulation", codes_of_simulation, by, _scale(graph)), splits, expected, gate)
     if row.passed:
         return row
     with torch.no_grad():
@@ -199,7 +212,12 @@ def _reference(graph: Graph, codes: Array, kernels: Mode) -> Answers:
         for start in range(0, len(codes), BATCH):
             parts.append(reference.run(graph, codes[start : start + BATCH], kernels=kernels))
             advance(len(parts[-1]), "")
-    return Answers(f"reference ({kernels})", np.concatenate(parts), f"NumPy, as {kernels}: {ROUNDINGS[kernels].rule}")
+    by = f"NumPy, as {kernels}: {ROUNDINGS[kernels].rule}"
+    return Answers(f"reference ({kernels})", np.concatenate(parts), by, _scale(graph))
+
+
+def _scale(graph: Graph) -> Quantization | None:
+    return graph.tensors[graph.output].quantization
 
 
 def _must_vary(row: Boundary, codes: Array) -> Boundary:

@@ -1,4 +1,4 @@
-"""How good a network is: its logits over a split, and their accuracy."""
+"""How good a network is: its answers over a split, and their score."""
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from edgekd.nn.outputs import answer
 from edgekd.training.progress import progress
 
 
-def logits(
+def answers_of(
     model: nn.Module,
     split: Split,
     splits: Splits,
@@ -20,7 +20,7 @@ def logits(
     device: torch.device | str = "cpu",
     title: str = "evaluating",
 ) -> np.ndarray:
-    """The model's answers in evaluation mode, (N, classes) float32, in the order of the split."""
+    """The model's answers in evaluation mode, (N, *answer shape) float32, in the order of the split."""
     was_training = model.training
     home = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     model.to(device).eval()
@@ -30,35 +30,32 @@ def logits(
             parts.append(answer(model, channels_last(batch.x)).logits.cpu().numpy())
             advance(len(batch.y), "")
     model.to(home).train(was_training)
-    return np.concatenate(parts) if parts else np.zeros((0, len(splits.classes)), np.float32)
+    return np.concatenate(parts) if parts else np.zeros((0, *splits.answer_shape), np.float32)
 
 
-def accuracy(logits: np.ndarray, y: np.ndarray) -> float:
-    """The share of right top-1 answers, in percent."""
-    return float(100 * np.mean(logits.argmax(axis=1) == y)) if len(y) else float("nan")
+def scores(model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str) -> dict[str, float]:
+    """The figures that every trained stage reports, in the task's unit: `score`, of the test split, its standard error
+    `score_error`, and `validation_score`."""
+    return scores_and_answers(model, splits, device=device, title=title)[0]
 
 
-def accuracies(model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str) -> dict[str, float]:
-    """The two figures that every trained stage reports, in percent: on the test and on the validation split."""
-    return scores_and_logits(model, splits, device=device, title=title)[0]
-
-
-def scores_and_logits(
+def scores_and_answers(
     model: nn.Module, splits: Splits, *, device: torch.device | str = "cpu", title: str
 ) -> tuple[dict[str, float], np.ndarray]:
-    """(`accuracies`, the answers to the test split, (N, classes)); TrainingError where they are not finite."""
+    """(`scores`, the answers to the test split, (N, *answer shape)); TrainingError where they are not finite."""
     found, answers = {}, {}
-    for name, part in (("accuracy", "test"), ("validation_accuracy", "validation")):
+    for part in ("test", "validation"):
         split: Split = getattr(splits, part)
-        answers[part] = logits(model, split, splits, device=device, title=f"{title}: {part} set")
+        answers[part] = answers_of(model, split, splits, device=device, title=f"{title}: {part} set")
         if not np.isfinite(answers[part]).all():  # the very last step can spoil the weights, and no loss shows it
             section = title.partition(":")[0]
             raise TrainingError(
-                f"{title}: what was trained gives logits that are not finite",
+                f"{title}: what was trained gives {splits.task.answers.kind} that are not finite",
                 f"a lower {section}.learning_rate, or --set {section}.clip_norm=1",
             )
-        found[name] = accuracy(answers[part], split.y)
-    return found, answers["test"]
+        found[part] = splits.task.scoring.score(answers[part], split.y)
+    test, validation = found["test"], found["validation"]
+    return {"score": test.value, "score_error": test.error, "validation_score": validation.value}, answers["test"]
 
 
 def count_parameters(model: nn.Module) -> int:

@@ -11,6 +11,8 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from edgekd.report.svg import Drawing, log_ticks, shorten, ticks
+from edgekd.report.units import in_full
+from edgekd.results import TaskWords
 
 PACKAGE = Path(__file__).parents[1]
 WIDTH = 720.0
@@ -22,7 +24,7 @@ SPREAD = 8.0  # how many times further below the best trials than these lie apar
 class Trial:
     """Attributes:
     state: "complete", "pruned" or "failed".
-    value: validation accuracy in percent; of a pruned trial where it was ended, None of one that had none yet.
+    value: the score on validation data; of a pruned trial where it was ended, None of one that had none yet.
     epochs: after which it was last looked at.
     values: setting -> what was tried.
     configured: it has the values of the config.
@@ -55,6 +57,7 @@ class Study:
     seed: of every training, and what the choice of values starts from.
     epochs: of a training that is not pruned.
     samples: of the validation set.
+    words: of the task whose score was tuned.
     importances: short name of a setting -> its share of the variance, by fANOVA.
     settings, assignments: the best trial's, as a mapping and as texts for --set.
     at_edge: short names of settings whose best value lies at an end of what was searched: it may lie beyond.
@@ -65,6 +68,7 @@ class Study:
     seed: int
     epochs: int
     samples: int
+    words: TaskWords
     trials: tuple[Trial, ...]
     best: Trial | None
     parameters: tuple[Parameter, ...]
@@ -72,6 +76,15 @@ class Study:
     settings: Mapping[str, Any]
     assignments: tuple[str, ...]
     at_edge: tuple[str, ...] = ()
+
+    def score(self, trial: Trial) -> str:
+        """Of a trial that has one: 98.52 %."""
+        return in_full(trial.value or 0.0, self.words.unit)
+
+    @property
+    def of(self) -> str:
+        """What stands between a score and its samples: so many percent of them, or so much on them."""
+        return "of" if self.words.unit == "%" else "on"
 
     @property
     def configured(self) -> Trial | None:
@@ -88,42 +101,44 @@ def page(found: Study) -> str:
     seen = [trial for trial in found.trials if trial.value is not None]
     return environment.get_template("page.html").render(
         study=found,
-        history=_inline(history(seen)) if seen else "",
+        history=_inline(history(seen, found.words)) if seen else "",
         matters=_inline(importances(found.importances)) if found.importances else "",
-        plots=[(each.key, _inline(values(seen, each))) for each in found.parameters] if seen else [],
+        plots=[(each.key, _inline(values(seen, each, found.words))) for each in found.parameters] if seen else [],
     )
 
 
-def history(trials: Sequence[Trial]) -> Drawing:
+def history(trials: Sequence[Trial], words: TaskWords) -> Drawing:
     """Every trial as a dot, and the best so far as a line."""
     left, right, top, bottom = 62.0, WIDTH - 24.0, 20.0, 244.0
-    drawing = Drawing(WIDTH, 300, "Validation accuracy of each trial")
-    low, high = _axis(trials)
+    drawing = Drawing(WIDTH, 300, f"Validation {words.score} of each trial")
+    low, high = _axis(trials, words)
     last = max(trial.number for trial in trials)
 
     def x(number: float) -> float:
         return left + (right - left) * (number + 0.5) / (last + 1)
 
     def y(value: float) -> float:
-        return bottom - (bottom - top) * (max(value, low) - low) / (high - low)
+        return bottom - (bottom - top) * (min(max(value, low), high) - low) / (high - low)
 
-    _accuracies(drawing, low, high, left, right, y)
+    _scores(drawing, low, high, left, right, y, words)
     for tick in ticks(0, last, 8):
         if tick == int(tick):
             drawing.text(x(tick), bottom + 20, f"{tick:g}", "tick", "middle")
     drawing.line(left, bottom, right, bottom, "axis")
     drawing.text((left + right) / 2, bottom + 44, "trial", "label", "middle")
     steps: list[tuple[float, float]] = []
-    best = -math.inf
+    best: float | None = None
     for trial in trials:
-        if trial.state == "complete" and trial.value is not None and trial.value > best:
-            steps += [(x(trial.number), y(best))] * bool(steps)
+        if trial.state != "complete" or trial.value is None:
+            continue
+        if best is None or words.gain(trial.value, best) > 0:
+            steps += [(x(trial.number), y(best))] if best is not None else []
             best = trial.value
             steps.append((x(trial.number), y(best)))
-    if steps:
+    if best is not None:
         drawing.path([*steps, (right, y(best))], "trail")
     for trial in trials:
-        drawing.circle(x(trial.number), y(trial.value or 0.0), 5, _kind(trial), _hint(trial))
+        drawing.circle(x(trial.number), y(trial.value or 0.0), 5, _kind(trial), _hint(trial, words))
     return drawing
 
 
@@ -139,22 +154,23 @@ def importances(found: Mapping[str, float]) -> Drawing:
     return drawing
 
 
-def values(trials: Sequence[Trial], parameter: Parameter) -> Drawing:
+def values(trials: Sequence[Trial], parameter: Parameter, words: TaskWords) -> Drawing:
     """What each value of one setting led to."""
     left, right, top, bottom = 56.0, SMALL - 14.0, 14.0, 170.0
-    drawing = Drawing(SMALL, 222, f"Validation accuracy against {parameter.key}")
-    low, high = _axis(trials)
+    drawing = Drawing(SMALL, 222, f"Validation {words.score} against {parameter.key}")
+    low, high = _axis(trials, words)
     tried = [trial for trial in trials if parameter.key in trial.values]
 
     def y(value: float) -> float:
-        return bottom - (bottom - top) * (max(value, low) - low) / (high - low)
+        return bottom - (bottom - top) * (min(max(value, low), high) - low) / (high - low)
 
-    _accuracies(drawing, low, high, left, right, y)
+    _scores(drawing, low, high, left, right, y, words)
     drawing.line(left, bottom, right, bottom, "axis")
     drawing.text((left + right) / 2, bottom + 44, shorten(parameter.short, right - left), "label", "middle")
     place = _places(drawing, tried, parameter, left, right, bottom)
     for trial in tried:
-        drawing.circle(place(trial.values[parameter.key]), y(trial.value or 0.0), 4, _kind(trial), _hint(trial))
+        at = place(trial.values[parameter.key])
+        drawing.circle(at, y(trial.value or 0.0), 4, _kind(trial), _hint(trial, words))
     return drawing
 
 
@@ -190,28 +206,31 @@ def _label(name: str) -> str:
     return str(held[0]) if len(held) == 1 else f"{len(held)} together"
 
 
-def _axis(trials: Sequence[Trial]) -> tuple[float, float]:
-    """From the worst trial to the best, but not so far down that the good ones can't be told apart."""
-    found = sorted(trial.value for trial in trials if trial.value is not None)
-    high, upper_half = found[-1], found[len(found) // 2]
-    low = max(found[0], high - max(SPREAD * (high - upper_half), 2.0))
-    room = max(0.08 * (high - low), 0.1)
+def _axis(trials: Sequence[Trial], words: TaskWords) -> tuple[float, float]:
+    """From the worst trial to the best, but not so far that the good ones can't be told apart."""
+    scores = sorted((trial.value for trial in trials if trial.value is not None), reverse=not words.higher_is_better)
+    best, upper_half = scores[-1], scores[len(scores) // 2]
+    least, room = (2.0, 0.1) if words.unit == "%" else (abs(best) / 10, abs(best) / 200)
+    furthest = max(SPREAD * abs(best - upper_half), least)
+    worst = max(scores[0], best - furthest) if words.higher_is_better else min(scores[0], best + furthest)
+    low, high = sorted((worst, best))
+    room = max(0.08 * (high - low), room)
     return low - room, high + room
 
 
-def _accuracies(drawing: Drawing, low: float, high: float, left: float, right: float, y: Any) -> None:
-    for tick in ticks(low, min(high, 100.0)):
+def _scores(drawing: Drawing, low: float, high: float, left: float, right: float, y: Any, words: TaskWords) -> None:
+    for tick in ticks(low, high if words.highest is None else min(high, words.highest)):
         drawing.line(left, y(tick), right, y(tick), "grid")
-        drawing.text(left - 8, y(tick) + 4, f"{tick:g} %", "tick", "end")
+        drawing.text(left - 8, y(tick) + 4, f"{tick:g} {words.unit}", "tick", "end")
 
 
 def _kind(trial: Trial) -> str:
     return {"complete": "point", "failed": "point bad"}.get(trial.state, "point alone")
 
 
-def _hint(trial: Trial) -> str:
-    told = ", ".join(f"{key} = {value}" for key, value in trial.values.items())
-    return f"trial {trial.number}, {trial.state}: {trial.value:.2f} %; {told}"
+def _hint(trial: Trial, words: TaskWords) -> str:
+    settings = ", ".join(f"{key} = {value}" for key, value in trial.values.items())
+    return f"trial {trial.number}, {trial.state}: {in_full(trial.value or 0.0, words.unit)}; {settings}"
 
 
 def _inline(drawing: Drawing) -> Markup:

@@ -13,12 +13,13 @@ from typing import Any
 from edgekd import catalog
 from edgekd.config import Config, toml
 from edgekd.errors import ConfigError, TrainingError
+from edgekd.results import TaskWords
 from edgekd.tuning import space
 from edgekd.tuning.page import Parameter, Study, Trial
 from edgekd.tuning.space import Dimension, Range
 
 FIRST = 5  # trials that train to their end, before the median of the others ends one
-UNPRUNED = 1 / 3  # of the epochs: early accuracies say little between learning rates, whose cosine ends late
+UNPRUNED = 1 / 3  # of the epochs: early scores say little between learning rates, whose cosine ends late
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,7 @@ class Task:
         made: stage -> folder of its finished work: data and teacher.
         view: a config -> what the distill stage may read of it.
         space: what is searched.
+        words: of what is learnt: its score, and in which direction that is better.
         key: 8 hexadecimal digits that differ between tasks whose trials must not be mixed.
     """
 
@@ -38,6 +40,7 @@ class Task:
     made: Mapping[str, Path]
     view: Callable[[Config], Config]
     space: tuple[Dimension, ...]
+    words: TaskWords
     key: str
 
 
@@ -45,7 +48,8 @@ def open_study(optuna: Any, task: Task, storage: Any, name: str) -> Any:
     """The study, new or to be continued; a new one begins with the settings as they are configured."""
     warm = max(1, round(UNPRUNED * task.config.distill.epochs))
     study = optuna.create_study(
-        study_name=name, storage=storage, direction="maximize", load_if_exists=True,
+        study_name=name, storage=storage, direction="maximize" if task.words.higher_is_better else "minimize",
+        load_if_exists=True,
         pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=warm),
     )  # fmt: skip
     kept = study.user_attrs.get("task")
@@ -103,14 +107,14 @@ def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
     settings = space.overrides(task.config, values)
     trial.set_user_attr("settings", json.dumps(settings))
 
-    def watch(accuracy: float, epochs: int) -> None:
-        trial.report(accuracy, epochs)
+    def watch(score: float, epochs: int) -> None:
+        trial.report(score, epochs)
         if trial.should_prune():
             raise optuna.TrialPruned
 
     setup = importlib.import_module("edgekd.distillation.setup")
     try:
-        return float(setup.validation_accuracy(task.view(task.configured(settings)), task.made, watch))
+        return float(setup.validation_score(task.view(task.configured(settings)), task.made, watch))
     except TrainingError as error:  # the loss became infinite, say: as bad as can be, and worth remembering
         trial.set_user_attr("failed", error.what)
         raise optuna.TrialPruned from error
@@ -164,7 +168,8 @@ def read(trial: Any) -> Trial:
 def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
     kept = [trial for trial in study.get_trials(deepcopy=False) if _state(trial)]
     complete = [trial for trial in kept if _state(trial) == "complete"]
-    best = max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+    sign = 1 if task.words.higher_is_better else -1
+    best = max(complete, key=lambda trial: (sign * trial.value, -trial.number), default=None)
     settings = json.loads(best.user_attrs["settings"]) if best else {}
     parameters = tuple(
         Parameter(d.key, d.short, log=isinstance(d.among, Range) and d.among.log, of_numbers=isinstance(d.among, Range))
@@ -177,6 +182,7 @@ def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
         seed=task.config.seed,
         epochs=task.config.distill.epochs,
         samples=samples,
+        words=task.words,
         trials=tuple(read(trial) for trial in kept),
         best=read(best) if best else None,
         parameters=parameters,

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from edgekd import catalog
 from edgekd.config import Config, toml
 from edgekd.config.resolve import SettingsLike
 from edgekd.disk import writing
@@ -24,6 +25,7 @@ from edgekd.pipeline.build import STAGES, folders, to_stderr
 from edgekd.pipeline.ranks import ALONE, torchrun_processes
 from edgekd.pipeline.stage import Log, recipe, run_cached, view
 from edgekd.pipeline.store import Store
+from edgekd.report.units import in_full
 from edgekd.tuning import space
 from edgekd.tuning.page import Study, page
 from edgekd.tuning.storage import hidden, optuna_or_remedy, storage_at
@@ -91,8 +93,9 @@ def summary(found: Study, folder: Path) -> str:
     best, own = found.best, found.configured
     if best is None:
         return "\n".join([*lines, "no trial was trained to its end yet: --trials asks for more"]) + "\n"
-    against = f"; as configured {own.value:.2f} %" if own is not None and own.number != best.number else ""
-    lines.append(f"best     {best.value:.2f} % of {found.samples:,} validation samples, trial {best.number}{against}")
+    against = f"; as configured {found.score(own)}" if own is not None and own.number != best.number else ""
+    samples = f"{found.of} {found.samples:,} validation samples"
+    lines.append(f"best     {found.score(best)} {samples}, trial {best.number}{against}")
     lines += [f"set      --set {shlex.quote(text)}" for text in found.assignments]
     if found.importances:
         lines.append("matters  " + ", ".join(f"{name} {share:.2f}" for name, share in found.importances.items()))
@@ -137,14 +140,16 @@ def _task(
         )
     said = json.dumps([recipe(distill, resolved, made).key, [repr(dimension) for dimension in dimensions]])
     key = hashlib.sha256(said.encode()).hexdigest()[:8]
-    return Task(resolved, configured, made, lambda changed: view(distill, changed), dimensions, key)
+    words = catalog.load("task", resolved.task).words
+    return Task(resolved, configured, made, lambda changed: view(distill, changed), dimensions, words, key)
 
 
 def _line(task: Task, trial: Any) -> str:
     """One line on a trial that has just ended."""
     told = read(trial)
-    accuracy = f"{told.value:.2f} %" if told.value is not None else "no accuracy"
-    how = {"complete": accuracy, "pruned": f"pruned after epoch {told.epochs} at {accuracy}", "failed": told.why}
+    words = task.words
+    score = in_full(told.value, words.unit) if told.value is not None else f"no {words.score}"
+    how = {"complete": score, "pruned": f"pruned after epoch {told.epochs} at {score}", "failed": told.why}
     values = "  ".join(f"{dimension.short}={_short(told.values.get(dimension.key))}" for dimension in task.space)
     return f"trial {told.number:<4} {how.get(told.state, told.state):32} {values}"
 
@@ -160,14 +165,14 @@ def _write(found: Study, task: Task, target: str, folder: Path) -> None:
             base = space.configured(target, Path(os.devnull), ())
             chosen = task.configured(found.settings)
             differing = space.changes(chosen.model_dump(mode="json"), base.model_dump(mode="json"))
-            opening = f"# {found.title}, trial {found.best.number}: {found.best.value:.2f} % on validation data.\n"
+            opening = f"# {found.title}, trial {found.best.number}: {found.score(found.best)} on validation data.\n"
             how = f"# Use it as edgekd.toml: edgekd build --target {target} --config {folder / 'tuned.toml'}\n\n"
             (folder / "tuned.toml").write_text(opening + how + toml.document(differing), encoding="utf-8")
         (folder / "tuned.html").write_text(page(found), encoding="utf-8")
         with (folder / "tuned.csv").open("w", newline="", encoding="utf-8") as stream:
             rows = csv.writer(stream)
             keys = [parameter.key for parameter in found.parameters]
-            rows.writerow(["trial", "state", "validation_accuracy", "epochs_seen", *keys])
+            rows.writerow(["trial", "state", f"validation_{found.words.score.replace(' ', '_')}", "epochs_seen", *keys])
             for trial in found.trials:
                 rows.writerow(
                     [trial.number, trial.state, trial.value, trial.epochs, *(trial.values.get(key) for key in keys)]

@@ -12,7 +12,7 @@ LIMITS = (
     ),
     bad("a size that is missed", f"{BUILD} --set limits.size_bytes=1000", "over budget: size", 3),
     bad(
-        "an accuracy that is missed", f"{BUILD} --set limits.accuracy_drop=0 --set teacher.epochs=5",
+        "a score drop that is missed", f"{BUILD} --set limits.score_drop=0 --set teacher.epochs=5",
         "over budget: accuracy drop", 3,
     ),
     bad(

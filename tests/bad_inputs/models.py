@@ -7,9 +7,9 @@ from bad_inputs.row import BUILD, CHECK, bad, config, student
 
 PT = f"{BUILD} --set teacher.checkpoint=teacher.pt"
 
-GROUP_NORM = net(
+RMS_NORM = net(
     "return self.head(self.norm(self.wide(x.flatten(1))))",
-    "self.wide, self.norm = nn.Linear(64, 64), nn.GroupNorm(4, 64)",
+    "self.wide, self.norm = nn.Linear(64, 64), nn.RMSNorm(64)",
 )
 TWO_TEACHERS = TINY.replace("[16], ", "[16], members = 2, ")
 LOSS = TINY.replace("baseline", 'losses = [{ name = "mine:Loss" }], baseline')
@@ -66,12 +66,12 @@ MODELS = (
     ),
     bad(
         "an operator without a writer, checked", CHECK,
-        "for rpi4: layer norm (group_norm, mine.py:13) has no int8 form", 1,
-        both(GROUP_NORM, student('model = "mine:Net"')),
+        "for rpi4: layer norm (rms_norm, mine.py:13) has no int8 form", 1,
+        both(RMS_NORM, student('model = "mine:Net"')),
     ),
     bad(
         "an operator without a writer, built", BUILD, "nn.BatchNorm2d", 1,
-        both(GROUP_NORM, student('model = "mine:Net"')),
+        both(RMS_NORM, student('model = "mine:Net"')),
     ),
     bad(
         "a layer that is not there, checked", CHECK, "the student has no layer 'layer.1'", 2,

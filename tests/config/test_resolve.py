@@ -95,7 +95,7 @@ BAD: list[tuple[str, str, list[str], str | None, list[str], str]] = [
         ["unknown setting distill.temprature"],
         '"logits", temperature',
     ),
-    ("nonsense", "", ["zzz.qqq=3"], None, ["unknown setting zzz"], "one of seed, data"),
+    ("nonsense", "", ["zzz.qqq=3"], None, ["unknown setting zzz"], "one of seed, task, data"),
     ("no value", "", ["seed"], None, ["'seed' is not key=value"], "--set distill.epochs=20"),
     ("no key", "", ["=3"], None, ["is not key=value"], "--set"),
     ("half a key", "", ["distill.=3"], None, ["is not key=value"], "--set"),
@@ -110,6 +110,15 @@ BAD: list[tuple[str, str, list[str], str | None, list[str], str]] = [
     ("value for a table", "prune = 3", [], None, ["prune must be a table"], "[prune]"),
     ("table for a value", "[seed]\nx = 1", [], None, ["seed"], "0"),
     ("bad size", "", ["limits.size_bytes=lots"], None, ["limits.size_bytes"], "512 KiB"),
+    (
+        "the limit's old name",
+        "",
+        ["limits.accuracy_drop=1"],
+        None,
+        ["setting limits.accuracy_drop"],
+        "limits.score_drop",
+    ),
+    ("unknown task", "", ["task=clasification"], None, ["no task named 'clasification'", "--set"], "'classification'"),
     ("unknown model", "", ["student.model=resnet9"], None, ["student.model", "no model named 'resnet9'"], "'resnet8'"),
     ("unknown data set", "", ["data.name=digit"], None, ["data.name", "'digit'"], "'digits'"),
     ("unknown loss", "", ["distill.losses=[{name='logit'}]"], None, ["distill.losses[0].name"], "'logits'"),
@@ -167,7 +176,7 @@ def test_every_line_of_the_template_may_be_taken_in() -> None:
     assert f"epochs = {Config().distill.epochs}" in text
     assert "shift = 1" in text
     found = tomllib.loads(text)
-    assert set(found) == {"seed", *sections()} - {"device"}
+    assert set(found) == {"seed", "task", *sections()} - {"device"}
     Path("edgekd.toml").write_text(text)
     assert configure() == Config()
 

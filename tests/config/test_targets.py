@@ -69,6 +69,7 @@ def test_a_users_own_target_is_named_by_its_path() -> None:
         ("[settings]\nprune = 3", "settings.prune must be a table", "[settings.prune]"),
         ("[settings.teacher]\nepochs = 3", "can't set teacher", "edgekd.toml"),
         ("[settings.prun]\nkeep = 0.3", "can't set prun", "[settings.prune]"),
+        ("[limits]\naccuracy_drop = 1", "unknown setting limits.accuracy_drop (mine.toml)", "limits.score_drop"),
         ("[limits]\nsize = 1", "unknown setting limits.size (mine.toml)", "limits.size_bytes"),
         ("[device]\ncores = 0", "device.cores", "1"),
         ("[device]\nruntime = 'LiteRT (XNNPACK)'", "'litert', 'onnxruntime'", 'device.runtime = "litert"'),

@@ -12,7 +12,7 @@ from edgekd.catalog import signatures
 from edgekd.config import Training
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import DistillationRun, frozen
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 from edgekd.training.fit import FitResult
 
 SPLITS = stripes()
@@ -62,7 +62,7 @@ def test_it_says_what_it_does_and_takes_options_with_defaults(name):
 def test_the_student_learns_and_stays_the_network_that_it_was(name, tmp_path):
     student, result = taught(name, tmp_path)
     assert isinstance(result, FitResult) and len(result.losses) == result.epochs
-    assert accuracies(student, SPLITS, title="test")["accuracy"] > 80
+    assert scores(student, SPLITS, title="test")["score"] > 80
     assert student.state_dict().keys() == tiny(0).state_dict().keys()
     assert all(parameter.requires_grad for parameter in student.parameters())
     assert not any(module._forward_hooks for module in student.modules())

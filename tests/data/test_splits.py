@@ -1,11 +1,11 @@
-"""Splits: what they say of their inputs, their folder, and stratified division."""
+"""Splits: what they say of their inputs, and their folder."""
 
 import json
 
 import numpy as np
 import pytest
 
-from edgekd.data.splits import Split, Splits, divide
+from edgekd.data.splits import Split, Splits
 from edgekd.errors import StoreError
 
 
@@ -66,26 +66,3 @@ def test_a_damaged_folder_is_named_with_what_to_do(tmp_path):
     with pytest.raises(StoreError) as caught:
         Splits.load(tmp_path)
     assert caught.value.remedy
-
-
-def test_division_takes_each_class_by_its_share():
-    y = np.repeat([0, 1, 2], [100, 50, 10])
-    left, taken = divide(y, 32, seed=0)
-    assert np.bincount(y[taken]).tolist() == [20, 10, 2]
-    assert sorted([*left, *taken]) == list(range(160))
-
-
-def test_division_takes_exactly_as_many_as_asked_and_leaves_one_of_each_class():
-    y = np.repeat([0, 1, 2, 3], [7, 1, 5, 2])
-    for count in range(12):
-        left, taken = divide(y, count, seed=count)
-        assert len(taken) == count
-        assert set(y[left]) == {0, 1, 2, 3}
-    with pytest.raises(ValueError, match="12 of 15"):
-        divide(y, 12, seed=0)
-
-
-def test_division_depends_on_its_seed_alone():
-    y = np.repeat([0, 1], 50)
-    np.testing.assert_array_equal(divide(y, 20, seed=3)[1], divide(y, 20, seed=3)[1])
-    assert not np.array_equal(divide(y, 20, seed=3)[1], divide(y, 20, seed=4)[1])

@@ -10,7 +10,7 @@ import torch
 from support.small_training import Tiny, linear, stripes
 
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.analysis import TrainedStudents, analyse, similarities, spread
+from edgekd.distillation.analysis import TrainedStudents, analyse, similarities
 from edgekd.nn.layers import Pair, survey
 from edgekd.results import ClassTransfer, Distillation
 
@@ -83,20 +83,21 @@ def test_the_gain_is_paired_by_seed() -> None:
     gains = [100 * n / 30 for n in (3, 2, 1)]
     assert record.gain.value == pytest.approx(np.mean(gains))
     assert record.gain.error == pytest.approx(np.std(gains, ddof=1) / 3**0.5)
-    assert record.accuracy.each == pytest.approx([100.0, 100 * 29 / 30, 100 * 28 / 30])
-    assert record.accuracy_alone.mean.error == pytest.approx(0.0)
+    assert record.score.each == pytest.approx([100.0, 100 * 29 / 30, 100 * 28 / 30])
+    assert record.score_alone.mean.error == pytest.approx(0.0)
 
 
-def test_of_one_seed_an_accuracy_has_the_error_of_its_test_samples() -> None:
-    only = spread([50.0], "%", samples=100)
-    assert only is not None and only.mean.error == pytest.approx(5.0)
-    assert spread([50.0], "%").mean.error is None and spread([], "%") is None
+def test_of_one_seed_a_score_has_the_error_of_its_test_samples() -> None:
+    record = found(BIASED, [saying(dict.fromkeys(range(15), 2))], [])
+    assert record.score.mean.error == pytest.approx(50 / 30**0.5)
+    several = found(BIASED, [saying({}), saying({0: 1})], [])
+    assert several.score.mean.error == pytest.approx(100 / 30 / 2)
 
 
 def test_a_teacher_that_cant_be_asked_leaves_what_answers_alone_tell() -> None:
     record = found(None, [saying({})], [saying({0: 1})])
     assert "stored answers" in record.unknown and record.agreement is None and record.classes == ()
-    assert record.accuracy.mean.value == 100.0 and record.calibration.mean.value is not None
+    assert record.score.mean.value == 100.0 and record.measures[0].student.mean.value is not None
 
 
 def test_a_copy_of_the_teacher_has_the_teachers_layers() -> None:

@@ -133,7 +133,7 @@ class Logits(nn.Module):
         return nn.functional.mse_loss(student.logits, teacher.logits) + self.labels * hard
 """
 OWN = """\
-limits.accuracy_drop = 100
+limits.score_drop = 100
 profile = { rounds = 1, seconds = 0.02 }
 distill = { epochs = 4, losses = [{ name = "mypkg.losses:Logits", labels = 0.1 }] }
 prune = { steps = 1, epochs = 1, keep = 0.8, channel_multiple = 1 }
@@ -166,6 +166,6 @@ def test_a_users_own_data_model_and_loss_are_named_in_a_short_config(tmp_path: P
     found = report(place)
     assert found.parity
     assert found.data["classes"] == ["upright", "lying"]
-    assert found.stages[-1].accuracy.value > 75
+    assert found.stages[-1].score.value > 75
     assert b"upright" in (place / "build" / "rpi4" / "model.tflite").read_bytes()
     assert sys.executable not in (place / "build" / "rpi4" / "report.json").read_text(encoding="utf-8")

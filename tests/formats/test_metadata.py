@@ -28,6 +28,7 @@ from edgekd.runtimes.parity import Session
 
 TRAINED = Preprocessing(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LABELS = ("cat", "dög", *map(str, range(8)))
+DECODING = "label = labels[answer.argmax()]"
 CHANCE = np.random.default_rng(0)
 COLORS = CHANCE.integers(0, 256, (32, 3, 1, 1))  # one for each image, so that answers differ
 RAW = (COLORS + CHANCE.integers(-40, 41, (32, 3, 16, 16))).clip(0, 255).astype(np.uint8)
@@ -76,12 +77,32 @@ def test_the_usage_line_of_every_file_gives_the_label(
     assert len(set(expected[:4])) > 1 and len(set(in_float[:4])) > 1
     for graph, inputs, wanted in ((int8, folded, expected), (float_graph, TRAINED, in_float)):
         for dtype in ("int8", "uint8"):
-            file = tflite.write(graph, tmp_path / "m.tflite", LABELS, inputs, dtype)  # type: ignore[arg-type]
+            file = tflite.write(graph, tmp_path / "m.tflite", LABELS, inputs, dtype, DECODING)  # type: ignore[arg-type]
             usage = entries(file.read_bytes())["usage"].decode()
             assert [label_of(usage, file, x.transpose(1, 2, 0)) for x in RAW[:4]] == wanted[:4]
-        file = onnx.write(graph, tmp_path / "m.onnx", LABELS, inputs)
+        file = onnx.write(graph, tmp_path / "m.onnx", LABELS, inputs, decoding=DECODING)
         usage = properties(file.read_bytes())["usage"]
         assert [label_of(usage, file, x) for x in RAW[:4]] == wanted[:4]
+
+
+@pytest.mark.parametrize("kind", ["tflite", "onnx"])
+def test_the_usage_line_gives_an_answer_in_real_numbers_where_the_task_asks_for_them(
+    raw: tuple[Graph, Preprocessing], kind: str, tmp_path: Path
+) -> None:
+    (graph, inputs), decoding = raw, "label = {real}"
+    q, codes = graph.quantization(graph.output), (RAW[:1].astype(int) - 128).astype(np.int8)
+    if kind == "tflite":
+        file, sample = (
+            tflite.write(graph, tmp_path / "m.tflite", (), inputs, decoding=decoding),
+            np.moveaxis(RAW[0], 0, 2),
+        )
+        usage, answer = entries(file.read_bytes())["usage"].decode(), reference.run(graph, codes, kernels="xnnpack")
+    else:
+        file, sample = onnx.write(graph, tmp_path / "m.onnx", (), inputs, decoding=decoding), RAW[0]
+        usage, answer = properties(file.read_bytes())["usage"], reference.run(graph, codes, kernels="onnxruntime")
+    names: dict[str, Any] = {"raw": sample, "path": str(file), "numpy": np}
+    exec(usage, names)
+    np.testing.assert_allclose(names["label"], q.scale * (answer.astype(float) - q.zero_point))
 
 
 def test_nothing_is_left_to_do_to_pixels(raw: tuple[Graph, Preprocessing]) -> None:

@@ -16,7 +16,7 @@ def test_macs_of_each_kind_by_hand() -> None:
         nn.Linear(8, 10),
     )
     graph = capture(model, (3, 16, 16))
-    assert [cost.operator_macs(op, graph) for op in graph.operators] == [216 * 64, 72 * 64, 0, 80]
+    assert [op.macs(graph.tensors) for op in graph.operators] == [216 * 64, 72 * 64, 0, 80]
     assert cost.macs(graph) == 216 * 64 + 72 * 64 + 80
     assert cost.parameters(graph) == 216 + 8 + 72 + 8 + 80 + 10
 

@@ -23,7 +23,7 @@ def finish(store: Store, recipe: Recipe = RECIPE, text: str = "weights") -> Path
         scratch = store.open_scratch(recipe)
         (scratch / "model").mkdir(exist_ok=True)
         (scratch / "model" / "weights.txt").write_text(text)
-        return store.publish(recipe, {"accuracy": 98.5}, 1.25).folder
+        return store.publish(recipe, {"score": 98.5}, 1.25).folder
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_finished_work_is_found_with_its_metrics_and_its_history(tmp_path: Path)
     found = store.find(RECIPE)
     assert found is not None
     assert found.folder == folder == tmp_path / "store" / "teacher" / RECIPE.key
-    assert found.metrics == {"accuracy": 98.5}
+    assert found.metrics == {"score": 98.5}
     record = json.loads((folder / "artifact.json").read_text())
     assert record["settings"] == {"teacher": {"epochs": 3}, "seed": 0}
     assert record["inputs"] == {"data": "ab"}

@@ -7,6 +7,7 @@ from support import builds
 from edgekd.report import limits
 from edgekd.results import Quantity
 from edgekd.stages.report import html, markdown, summary
+from edgekd.tasks.classification import WORDS
 
 
 def test_every_latency_of_this_host_is_labelled(tmp_path: Path) -> None:
@@ -30,10 +31,11 @@ def test_a_missed_limit_says_by_how_much(tmp_path: Path) -> None:
     drop = Quantity(value=1.25, unit="points", origin="measured-host")
     rows = limits.rows(
         builds.config(size_bytes=8_000, peak_ram_bytes=None, latency_ms=None).limits,
+        WORDS,
         size=size,
         peak_ram=size,
         latency=size,
-        accuracy_drop=drop,
+        score_drop=drop,
     )
     assert [found.miss for found in rows] == [
         "size 9.8 kB is 1.8 kB over the 8 kB allowed",
@@ -46,10 +48,11 @@ def test_a_limit_that_is_reached_exactly_is_met() -> None:
     empty = Quantity(unit="B", remedy="none")
     found = limits.rows(
         builds.config(size_bytes=None, peak_ram_bytes=None, latency_ms=None).limits,
+        WORDS,
         size=empty,
         peak_ram=empty,
         latency=empty,
-        accuracy_drop=drop,
+        score_drop=drop,
     )
     assert found[0].met is True
 

@@ -7,6 +7,14 @@ from support import builds
 
 from edgekd.report import verdicts
 from edgekd.results import Quantity, Report
+from edgekd.tasks.classification import WORDS
+from edgekd.tasks.classification.scoring import standard_error
+
+
+def score(value: float, samples: int = 360) -> Quantity:
+    """An accuracy on so many samples."""
+    error = standard_error(value, samples)
+    return Quantity(value=value, unit="%", origin="measured-host", source="a test", error=error)
 
 
 def row(report: Report, stage: str):
@@ -44,12 +52,12 @@ def test_a_teacher_that_could_not_be_captured_has_the_size_of_its_weights_and_un
 
 
 def test_a_student_that_is_better_without_its_teacher_did_not_pay() -> None:
-    paid, because = verdicts.distilled(90.0, 96.0, samples=360)
+    paid, because = verdicts.distilled(WORDS, score(90.0), score(96.0), samples=360)
     assert paid == "no" and "-6.0" in because and "better without this teacher" in because
 
 
 def test_a_gain_within_one_standard_error_is_noise() -> None:
-    paid, because = verdicts.distilled(97.0, 96.5, samples=360)
+    paid, because = verdicts.distilled(WORDS, score(97.0), score(96.5), samples=360)
     assert paid == "unknown" and "within noise" in because
 
 
@@ -69,17 +77,16 @@ def test_a_gain_within_one_standard_error_is_noise() -> None:
 def test_over_several_seeds_the_pairs_decide(gains: tuple[float, ...], paid: str, words: str) -> None:
     alone = [90.0] * len(gains)
     each = [90.0 + gain for gain in gains]
-    verdict = verdicts.distilled(each[0], 90.0, samples=360, each=each, each_alone=alone)
+    verdict = verdicts.distilled(WORDS, score(each[0]), score(90.0), samples=360, each=each, each_alone=alone)
     assert verdict.paid == paid and words in verdict.because
 
 
 def test_without_a_baseline_the_ledger_says_how_to_get_one() -> None:
-    assert verdicts.distilled(97.0, None, samples=360).because.endswith("--set distill.baseline=true")
+    assert verdicts.distilled(WORDS, score(97.0), None, samples=360).because.endswith("--set distill.baseline=true")
 
 
-def test_the_standard_error_of_half_right_on_a_hundred_samples_is_five_points() -> None:
-    assert verdicts.accuracy_error(50.0, 100) == pytest.approx(5.0)
-    assert verdicts.difference_error(50.0, 50.0, 100) == pytest.approx(5.0 * 2**0.5)
+def test_the_errors_of_two_scores_add_up_as_if_they_were_independent() -> None:
+    assert verdicts.difference_error(score(50.0, 100), score(50.0, 100)) == pytest.approx(5.0 * 2**0.5)
 
 
 @pytest.mark.parametrize(
@@ -93,7 +100,7 @@ def test_the_standard_error_of_half_right_on_a_hundred_samples_is_five_points() 
 )
 def test_pruning_that_saves_size_but_no_time_says_so(latency: Quantity, paid: str, words: str) -> None:
     verdict = verdicts.pruned(
-        skipped=False, macs_ratio=0.44, size_ratio=0.54, change=-0.2, samples_error=0.8, latency=latency
+        WORDS, skipped=False, macs_ratio=0.44, size_ratio=0.54, gain=-0.2, samples_error=0.8, latency=latency
     )
     assert verdict.paid == paid
     assert words in verdict.because and "54 % of the size and 44 % of the MACs" in verdict.because
@@ -101,7 +108,7 @@ def test_pruning_that_saves_size_but_no_time_says_so(latency: Quantity, paid: st
 
 def test_a_loss_beyond_noise_is_named_as_the_price() -> None:
     verdict = verdicts.pruned(
-        skipped=False, macs_ratio=0.4, size_ratio=0.5, change=-3.1, samples_error=0.8, latency=builds.host(0.5)
+        WORDS, skipped=False, macs_ratio=0.4, size_ratio=0.5, gain=-3.1, samples_error=0.8, latency=builds.host(0.5)
     )
     assert verdict.paid == "partly" and "costs 3.1 points" in verdict.because
 
@@ -120,7 +127,7 @@ def test_int8_that_is_slower_than_float_says_so(tmp_path: Path) -> None:
 
 
 def test_int8_that_is_neither_smaller_nor_faster_did_not_pay() -> None:
-    verdict = verdicts.int8(size_ratio=1.1, change=0.0, samples_error=0.5, latency=builds.host(1.2))
+    verdict = verdicts.int8(WORDS, size_ratio=1.1, gain=0.0, samples_error=0.5, latency=builds.host(1.2))
     assert verdict.paid == "no" and "110 % of the float file" in verdict.because
 
 
@@ -132,9 +139,11 @@ def test_a_second_format_that_is_slower_in_int8_is_not_hidden_by_the_first() -> 
 
 
 def test_the_int8_row_says_what_training_was_worth() -> None:
-    verdict = verdicts.int8(size_ratio=0.25, change=-0.1, samples_error=0.5, latency=builds.host(0.6))
+    verdict = verdicts.int8(WORDS, size_ratio=0.25, gain=-0.1, samples_error=0.5, latency=builds.host(0.6))
     told = [
-        verdicts.by_training(verdict, ptq=ptq, qat=qat, samples=10_000).because.removeprefix(verdict.because)
+        verdicts.by_training(
+            WORDS, verdict, ptq=ptq and score(ptq, 10_000), qat=qat and score(qat, 10_000)
+        ).because.removeprefix(verdict.because)
         for ptq, qat in ((90.0, 91.2), (91.1, 91.2), (None, 91.2), (90.0, None))
     ]
     assert told == ["; QAT +1.2 over PTQ", "; QAT +0.1 over PTQ, within noise", "", "; calibrated, not trained (PTQ)"]

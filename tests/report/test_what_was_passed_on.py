@@ -7,8 +7,16 @@ from typing import Any
 import pytest
 from support import builds
 
-from edgekd.results import AlongTheWay, Report, accuracy_on
+from edgekd.results import AlongTheWay, Quantity, Report
 from edgekd.stages.report import html, markdown, summary
+from edgekd.tasks.classification import CLASSIFICATION
+from edgekd.tasks.classification.scoring import standard_error
+from edgekd.tasks.task import Score
+
+
+def of_window(accuracy: float) -> Quantity:
+    """On 50 samples."""
+    return CLASSIFICATION.quantity(Score(accuracy, standard_error(accuracy, 50)), "a window")
 
 
 def distilled(folder: Path, each: Sequence[float] = (), **changes: Any) -> Report:
@@ -16,7 +24,7 @@ def distilled(folder: Path, each: Sequence[float] = (), **changes: Any) -> Repor
     metrics = builds.metrics()
     metrics["distill"]["transfer"] = builds.transferred(**changes)
     if each:
-        metrics["distill"] |= {"accuracy": each[0], "each_accuracy": list(each)}
+        metrics["distill"] |= {"score": each[0], "each_score": list(each)}
     return builds.report(folder, metrics=metrics)
 
 
@@ -30,7 +38,7 @@ def test_the_section_on_distillation_opens_with_whether_it_paid(tmp_path: Path) 
 
 
 def test_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
-    words = markdown(distilled(tmp_path, seeds=(0,), accuracy=builds.transferred()["accuracy"] | {"each": (98.9,)}))
+    words = markdown(distilled(tmp_path, seeds=(0,), score=builds.transferred()["score"] | {"each": (98.9,)}))
     assert "One seed can't tell a gain from luck: --set distill.seeds=3" in words
 
 
@@ -50,8 +58,8 @@ def test_a_biased_teacher_is_named_in_all_three_forms(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("of_teacher", [70.0, None])
 def test_what_a_scheme_measured_on_its_way_is_shown_and_a_stream_is_drawn(tmp_path: Path, of_teacher: float) -> None:
-    teacher = None if of_teacher is None else accuracy_on(of_teacher, 50, "a window")
-    row = AlongTheWay(what="window 1 of 2 <&|>", accuracy=accuracy_on(60.0, 50, "a window"), accuracy_teacher=teacher)
+    teacher = None if of_teacher is None else of_window(of_teacher)
+    row = AlongTheWay(what="window 1 of 2 <&|>", score=of_window(60.0), score_teacher=teacher)
     report = distilled(tmp_path, along_the_way=(row, row.model_copy(update={"what": "window 2 of 2"})))
     cells = "60.0 % ± 6.9 | " + ("" if of_teacher is None else "70.0 % ± 6.5") + " | a window |"
     assert f"| window 2 of 2 | {cells}" in markdown(report)
@@ -60,8 +68,8 @@ def test_what_a_scheme_measured_on_its_way_is_shown_and_a_stream_is_drawn(tmp_pa
 
 
 def test_a_teacher_that_could_not_be_asked_is_no_secret(tmp_path: Path) -> None:
-    nothing = dict.fromkeys(("agreement", "agreement_alone", "repeated", "consistency", "accuracy_teacher"))
-    report = distilled(tmp_path, unknown="only stored answers exist", classes=(), layers=(), **nothing)
+    nothing = dict.fromkeys(("agreement", "agreement_alone", "score_teacher"))
+    report = distilled(tmp_path, unknown="only stored answers exist", classes=(), measures=(), layers=(), **nothing)
     for words in (markdown(report), html(report)):
         assert "What else was passed on is not known: only stored answers exist." in words
     assert "same answer as the teacher" not in summary(report)
@@ -70,8 +78,7 @@ def test_a_teacher_that_could_not_be_asked_is_no_secret(tmp_path: Path) -> None:
 def test_of_many_classes_the_pages_show_those_that_agree_least(tmp_path: Path) -> None:
     one = builds.transferred()["classes"][1]
     many = [
-        {**one, "name": f"class{i:03}", "inherited": False, "agreement": builds.accuracy(50 + i / 2)}
-        for i in range(100)
+        {**one, "name": f"class{i:03}", "inherited": False, "agreement": builds.percent(50 + i / 2)} for i in range(100)
     ]
     report = distilled(tmp_path, classes=many)
     told = markdown(report)

@@ -41,7 +41,7 @@ def test_the_stage_leaves_splits_and_counts(monkeypatch, tmp_path):
     assert (metrics["train"], metrics["validation"], metrics["test"]) == (34, 6, 8)
     assert metrics["input_shape"] == [2, 4, 4]
     assert metrics["classes"] == ["0", "1", "2", "3"]
-    assert np.sum(metrics["per_class"]["train"]) == 34
+    assert np.sum(metrics["targets"]["train"]) == 34
     assert len(splits.train) == 34
     json.dumps(metrics)
 

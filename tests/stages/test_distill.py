@@ -89,8 +89,8 @@ def test_a_teacher_in_the_loop_answers_in_float32_and_never_learns():
 
 def test_the_stage_leaves_the_student_and_says_what_the_teacher_was_worth(read, out):
     metrics = stage.run(config(), read, out)
-    assert metrics["accuracy"] > 95 and metrics["baseline_accuracy"] > 95
-    assert metrics["validation_accuracy"] > 95 and metrics["baseline_validation_accuracy"] > 95
+    assert metrics["score"] > 95 and metrics["baseline_score"] > 95
+    assert metrics["validation_score"] > 95 and metrics["baseline_validation_score"] > 95
     assert metrics["processes"] == 1 and metrics["notes"] == []
     assert [path.name for path in out.iterdir()] == ["model"]
     model, plan = blueprint.load(out / "model")
@@ -100,7 +100,7 @@ def test_the_stage_leaves_the_student_and_says_what_the_teacher_was_worth(read, 
 
 def test_without_a_baseline_its_figures_are_empty(read, out):
     metrics = stage.run(config(baseline=False, epochs=1), read, out)
-    assert metrics["baseline_accuracy"] is None and metrics["baseline_validation_accuracy"] is None
+    assert metrics["baseline_score"] is None and metrics["baseline_validation_score"] is None
 
 
 @pytest.mark.parametrize("calls", [1, 3, 4, 6])
@@ -125,7 +125,8 @@ def test_killed_in_any_training_of_several_seeds_it_ends_as_if_nothing_had_happe
     assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
     assert resumed == whole
     # These follow the weights of all four networks to the last bit.
-    assert len({*whole["transfer"]["calibration"]["each"], *whole["transfer"]["calibration_alone"]["each"]}) == 4
+    calibration = whole["transfer"]["measures"][0]
+    assert len({*calibration["student"]["each"], *calibration["alone"]["each"]}) == 4
     assert [path.name for path in out.iterdir()] == ["model"]
 
 
@@ -135,8 +136,8 @@ def test_the_shipped_student_is_that_of_the_configs_seed_whatever_the_others_rea
     first, second = (folder / "model" / "weights.pt" for folder in (out, tmp_path / "one"))
     assert first.read_bytes() == second.read_bytes()
     assert several["seeds"] == [0, 1, 2] and one["seeds"] == [0]
-    assert several["accuracy"] == several["each_accuracy"][0] == one["accuracy"]
-    assert several["baseline_accuracy"] == several["each_baseline_accuracy"][0] == one["baseline_accuracy"]
+    assert several["score"] == several["each_score"][0] == one["score"]
+    assert several["baseline_score"] == several["each_baseline_score"][0] == one["baseline_score"]
 
 
 def test_the_second_seed_is_the_training_of_a_config_with_that_seed(read, out, tmp_path):
@@ -144,10 +145,11 @@ def test_the_second_seed_is_the_training_of_a_config_with_that_seed(read, out, t
     several = stage.run(config(epochs=2, seeds=2, losses=losses), read, out)
     next_seed = config(epochs=2, losses=losses).model_copy(update={"seed": 1})
     alone = stage.run(next_seed, read, tmp_path / "one")
-    for name in ("accuracy", "validation_accuracy", "baseline_accuracy", "baseline_validation_accuracy"):
+    for name in ("score", "validation_score", "baseline_score", "baseline_validation_score"):
         assert several[f"each_{name}"][1] == alone[name]
-    for name in ("calibration", "calibration_alone"):  # which follow the weights to the last bit
-        assert several["transfer"][name]["each"][1] == alone["transfer"][name]["each"][0]
+    calibrated, as_it_is = (found["transfer"]["measures"][0] for found in (several, alone))
+    for name in ("student", "alone"):  # calibration follows the weights to the last bit
+        assert calibrated[name]["each"][1] == as_it_is[name]["each"][0]
 
 
 def test_the_student_alone_can_be_given_more_epochs(read, out, monkeypatch):
@@ -168,7 +170,7 @@ def test_a_stream_goes_by_once_for_the_student_alone_too(read, out):
 def test_what_was_passed_on_is_kept_with_the_stage(read, out):
     found = Distillation.model_validate(stage.run(config(epochs=2, seeds=2), read, out)["transfer"])
     assert found.seeds == (0, 1) and found.samples == 32 and found.losses == ("logits",)
-    assert found.accuracy.each == tuple(100 * round(32 * v / 100) / 32 for v in found.accuracy.each)
+    assert found.score.each == tuple(100 * round(32 * v / 100) / 32 for v in found.score.each)
     assert found.agreement is not None and len(found.agreement.each) == 2
     assert [row.name for row in found.classes] == ["rows", "columns"]
     assert [(row.student, row.teacher) for row in found.layers] == [("body", "body")]
@@ -180,7 +182,7 @@ def test_of_a_student_that_was_brought_along_it_is_told_too_how_like_its_teacher
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
     metrics = stage.run(asked, read, out)
     found = Distillation.model_validate(metrics["transfer"])
-    assert metrics["seeds"] == [0] and found.accuracy_alone is None and found.baseline_epochs is None
+    assert metrics["seeds"] == [0] and found.score_alone is None and found.baseline_epochs is None
     assert found.agreement is not None and found.gain is None
 
 
@@ -215,7 +217,7 @@ def test_a_checkpoint_is_taken_as_it_is_where_no_epoch_is_asked_for(read, out, t
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"checkpoint": tmp_path / "own.pt"})})
     metrics = stage.run(asked, read, out)
     kept, _ = blueprint.load(out / "model")
-    assert metrics["skipped"] and metrics["baseline_accuracy"] is None
+    assert metrics["skipped"] and metrics["baseline_score"] is None
     assert all(torch.equal(value, kept.state_dict()[name]) for name, value in given.state_dict().items())
 
 
@@ -233,7 +235,7 @@ def test_a_loss_that_looks_inside_is_given_the_layers_of_both(read, out):
     losses = [{"name": "logits", "hard": 1.0}, {"name": "attention", "layers": ["body.2:body.2"]}]
     metrics = stage.run(config(epochs=8, losses=losses, baseline=False), read, out)
     assert metrics["layers"] == {"student": ("body.2",), "teacher": ("body.2",)}
-    assert metrics["accuracy"] > 90
+    assert metrics["score"] > 90
 
 
 def test_a_layer_that_is_not_there_is_refused_with_the_right_one(read, out):
@@ -242,18 +244,18 @@ def test_a_layer_that_is_not_there_is_refused_with_the_right_one(read, out):
     assert "body." in refused.value.remedy
 
 
-def test_what_tuning_sees_is_the_validation_accuracy_that_the_stage_reports(read, out, monkeypatch):
-    reported = stage.run(config(epochs=3, baseline=False), read, out)["validation_accuracy"]
+def test_what_tuning_sees_is_the_validation_score_that_the_stage_reports(read, out, monkeypatch):
+    reported = stage.run(config(epochs=3, baseline=False), read, out)["validation_score"]
     seen, opened, load = [], [], np.load
     monkeypatch.setattr(np, "load", lambda file, **how: opened.append(file.name) or load(file, **how))
-    found = setup.validation_accuracy(config(epochs=3), read, lambda accuracy, epochs: seen.append((accuracy, epochs)))
+    found = setup.validation_score(config(epochs=3), read, lambda score, epochs: seen.append((score, epochs)))
     assert found == reported
     assert [epochs for _, epochs in seen] == [1, 2]
     assert "validation_x.npy" in opened and not [name for name in opened if name.startswith("test")]
 
 
 def test_watching_does_not_change_what_is_trained(read):
-    assert setup.validation_accuracy(config(epochs=4), read, lambda *_: torch.rand(3)) == setup.validation_accuracy(
+    assert setup.validation_score(config(epochs=4), read, lambda *_: torch.rand(3)) == setup.validation_score(
         config(epochs=4), read, lambda *_: None
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
     model.train()(torch.randn(32, 1, 8, 8))
     graph = train.captured(model, splits)
 
-    def accuracy(learning_rate: float) -> float:
+    def right(learning_rate: float) -> float:
         settings = Quantize(epochs=4, batch_size=16, calibration=64, learning_rate=learning_rate)
         found = train.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
         int8 = found.simulation.quantized_graph()
@@ -116,7 +117,7 @@ def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
         codes = reference.run(int8, arithmetic.quantize(x, int8.quantization(int8.input)))
         return float((codes.argmax(axis=1) == splits.test.y[: len(x)]).mean())
 
-    assert accuracy(3e-3) > 0.9 > accuracy(1e-9)
+    assert right(3e-3) > 0.9 > right(1e-9)
 
 
 def test_a_graph_that_is_not_the_model_is_noticed():
@@ -174,9 +175,10 @@ def test_a_pruned_student_goes_on_in_another_build_with_its_sizes(made, tmp_path
     for student in (whole, {**whole, "checkpoint": tmp_path / "out" / "student.pt"}):
         found = export.forecast(Config.model_validate({"student": student}), splits)
         sizes.append(found["size_bytes"])
+    decoding = splits.task.answers.decoding
     assert sizes == [
-        forecast(blueprint.build(STUDENT), splits.example, splits.classes).size_bytes,
-        forecast(small, splits.example, splits.classes).size_bytes,
+        forecast(blueprint.build(STUDENT), splits.example, splits.classes, decoding=decoding).size_bytes,
+        forecast(small, splits.example, splits.classes, decoding=decoding).size_bytes,
     ]
     assert sizes[1] < sizes[0]
 
@@ -226,25 +228,26 @@ def test_the_first_diverging_layer_is_named(made):
 
 
 def test_a_constant_network_fails_although_all_agree(made):
-    row = Boundary(name="reference (xnnpack)", accuracy=boundaries(made["verify"])["litert"].accuracy)
+    row = Boundary(name="reference (xnnpack)", score=boundaries(made["verify"])["litert"].score)
     assert verify._must_vary(row, np.full((4, 2), 7, np.int8)).passed is False
     assert verify._must_vary(row, np.array([[1, 2], [2, 1]], np.int8)).passed is True
 
 
 def test_the_simulation_may_differ_by_as_little_as_the_settings_say():
-    y = np.zeros(100, np.int64)
+    hundred = stripes(count=100)
+    splits = replace(hundred, test=hundred.train)
     reference = verify.Answers("reference", np.tile(np.array([[9, 1]], np.int8), (100, 1)))
     one_off = verify.Answers("simulation", reference.values.copy())
     one_off.values[0, 1] += 1
     two_off = verify.Answers("simulation", reference.values.copy())
     two_off.values[0, 1] += 2
     loose = verify.Gate(identical=0.99, steps=1)
-    assert verify.compare(one_off, y, reference, loose).passed is True
-    assert verify.compare(two_off, y, reference, loose).passed is False
-    assert verify.compare(one_off, y, reference, verify.Gate(0.9999, 1)).passed is False
-    assert verify.compare(one_off, y, reference, verify.EXACT).passed is False
-    assert verify.compare(one_off, y, reference, verify.EXACT).largest_steps == 1
-    assert verify.compare(one_off, y, reference).passed is None
+    assert verify.compare(one_off, splits, reference, loose).passed is True
+    assert verify.compare(two_off, splits, reference, loose).passed is False
+    assert verify.compare(one_off, splits, reference, verify.Gate(0.9999, 1)).passed is False
+    assert verify.compare(one_off, splits, reference, verify.EXACT).passed is False
+    assert verify.compare(one_off, splits, reference, verify.EXACT).largest_steps == 1
+    assert verify.compare(one_off, splits, reference).passed is None
 
 
 def test_the_files_run_by_themselves_on_codes_made_from_their_metadata(made):

@@ -94,7 +94,7 @@ def test_scores_may_be_weighed_by_what_a_channel_costs(per_cost, whole):
 
 def test_it_recovers_under_the_teacher():
     found, _ = pruned(keep=0.5, epochs=8, learning_rate=0.05)
-    assert found.steps[-1].validation_accuracy > 90
+    assert found.steps[-1].validation_score > 90
 
 
 def test_a_criterion_takes_its_options_from_beside_its_name():
@@ -188,7 +188,7 @@ def test_the_stage_leaves_a_smaller_model_and_its_metrics(read, tmp_path):
     assert sum(parameter.numel() for parameter in model.parameters()) == metrics["parameters"]
     assert metrics["macs"] <= 0.5 * metrics["macs_before"]
     assert metrics["parameters"] < metrics["parameters_before"]
-    assert [set(step) for step in metrics["steps"]] == [{"macs", "parameters", "validation_accuracy"}] * 2
+    assert [set(step) for step in metrics["steps"]] == [{"macs", "parameters", "validation_score"}] * 2
     assert (metrics["skipped"], metrics["processes"]) == (False, 1)
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"model"}
 

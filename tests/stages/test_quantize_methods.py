@@ -77,11 +77,11 @@ def test_ptq_ships_what_was_calibrated_and_its_files_take_raw_values(kind: str, 
     splits = splits_of(kind)
     read = leave(tmp_path, splits)
     metrics = run(read, configured({"method": "ptq"}))
-    assert metrics["ptq"] == {name: metrics[name] for name in ("accuracy", "validation_accuracy")}
+    assert metrics["ptq"] == {name: metrics[name] for name in ("score", "score_error", "validation_score")}
     assert (metrics["method"], metrics["trained"], metrics["input"]["takes"]) == ("ptq", False, "raw")
     rows = boundaries(read)
     assert all(rows[name]["differing"] == 0 for name in ("simulation", "litert", "onnxruntime"))
-    assert rows["litert"]["accuracy"]["value"] == metrics["accuracy"]
+    assert rows["litert"]["score"]["value"] == metrics["score"]
     graph = files.load(read["quantize"] / "graph")
     step = 1.0 if kind == "pixels" else 0.02 * 180 / 255
     assert metrics["input"]["step"] == pytest.approx(step, rel=0.4)
@@ -148,7 +148,7 @@ def test_layers_in_float_reach_the_files_and_are_counted(tmp_path: Path) -> None
     assert (metrics["float_layers"], metrics["boundaries"]) == (["head"], 2)
     [head] = [op for op in files.load(read["quantize"] / "graph").weighted() if op.name == "head"]
     assert head.weight.dtype == np.float32
-    assert boundaries(read)["simulation"]["accuracy"]["value"] == metrics["accuracy"]
+    assert boundaries(read)["simulation"]["score"]["value"] == metrics["score"]
     assert "2 boundaries between codes and real values: head (Linear)" in metrics["notes"]
 
 

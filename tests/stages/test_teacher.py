@@ -31,7 +31,7 @@ def out(tmp_path):
 def test_it_is_trained_judged_and_kept(read, out):
     metrics = teacher.run(config(width=6), read, out)
     assert metrics["trained"] and metrics["processes"] == 1 and metrics["notes"] == []
-    assert metrics["accuracy"] > 95 and metrics["validation_accuracy"] > 95
+    assert metrics["score"] > 95 and metrics["validation_score"] > 95
     model, plan = blueprint.load(out / "model")
     assert plan.options == {"classes": 2, "input_shape": [1, 8, 8], "width": 6}
     assert metrics["parameters"] == sum(p.numel() for p in model.parameters())

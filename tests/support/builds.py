@@ -11,21 +11,31 @@ from edgekd.results import (
     Distillation,
     LatencyRow,
     LayerSimilarity,
+    Measure,
     Measurements,
     OperatorRow,
     Quantity,
     Report,
     Spread,
+    TaskWords,
 )  # fmt: skip
 from edgekd.stages.report import compose
+from edgekd.tasks.classification import WORDS
+from edgekd.tasks.classification.scoring import standard_error
+from edgekd.tasks.classification.transfer import CONSISTENCY, REPEATED
 
 
 def host(value: float, unit: str = "x", error: float = 0.01) -> Quantity:
     return Quantity(value=value, unit=unit, origin="measured-host", source="LiteRT; a CPU", error=error)
 
 
-def accuracy(value: float) -> Quantity:
+def percent(value: float) -> Quantity:
     return Quantity(value=value, unit="%", origin="measured-host", source="by hand", error=0.6)
+
+
+def score(value: float) -> dict[str, float]:
+    """A stage's metrics of 360 test samples."""
+    return {"score": value, "score_error": standard_error(value, 360)}
 
 
 def metrics() -> dict[str, dict[str, Any]]:
@@ -38,20 +48,20 @@ def metrics() -> dict[str, dict[str, Any]]:
             "classes": list("0123456789"),
             "input_shape": [1, 8, 8],
         },
-        "teacher": {"accuracy": 99.2, "parameters": 103_000, "trained": True, "processes": 1, "notes": []},
+        "teacher": {**score(99.2), "parameters": 103_000, "trained": True, "processes": 1, "notes": []},
         "distill": {
-            "accuracy": 98.9,
-            "baseline_accuracy": 96.5,
+            **score(98.9),
+            **{f"baseline_{name}": value for name, value in score(96.5).items()},
             "parameters": 15_000,
             "processes": 2,
             "notes": ["a <note>"],
             "seeds": [0, 1, 2],
-            "each_accuracy": [98.9, 98.6, 98.9],
-            "each_baseline_accuracy": [96.5, 97.0, 96.9],
+            "each_score": [98.9, 98.6, 98.9],
+            "each_baseline_score": [96.5, 97.0, 96.9],
             "transfer": transferred(),
         },
-        "prune": {"accuracy": 98.7, "parameters": 8_000, "skipped": False, "processes": 1, "notes": []},
-        "quantize": {"accuracy": 98.6, "processes": 1, "notes": []},
+        "prune": {**score(98.7), "parameters": 8_000, "skipped": False, "processes": 1, "notes": []},
+        "quantize": {**score(98.6), "processes": 1, "notes": []},
         "export": {
             "macs": {"teacher": 3_100_000, "distilled": 900_000, "pruned": 400_000, "int8": 400_000},
             "parameters": {"teacher": 103_000, "distilled": 15_000, "pruned": 8_000, "int8": 8_000},
@@ -70,8 +80,8 @@ def transferred(**changes: Any) -> dict[str, Any]:
         return Spread(mean=mean, each=each)
 
     empty = Quantity(unit="%", remedy="too few")
-    nine = {"samples": 36, "agreement": accuracy(92.0), "agreement_alone": accuracy(88.0), "by_chance": accuracy(4.0)}
-    ill = {**nine, "mistakes": 12, "taken_for": "3", "repeated": accuracy(75.0), "repeated_alone": accuracy(25.0)}
+    nine = {"samples": 36, "agreement": percent(92.0), "agreement_alone": percent(88.0), "by_chance": percent(4.0)}
+    ill = {**nine, "mistakes": 12, "taken_for": "3", "repeated": percent(75.0), "repeated_alone": percent(25.0)}
     well = {**nine, "mistakes": 0, "repeated": empty, "by_chance": empty}
     kappa = Quantity(value=0.6, unit="kappa", origin="measured-host")
     facts: dict[str, Any] = {
@@ -81,20 +91,30 @@ def transferred(**changes: Any) -> dict[str, Any]:
         "baseline_epochs": 40,
         "seeds": (0, 1, 2),
         "samples": 360,
-        "accuracy": spread(98.9, 98.6, 98.9),
-        "accuracy_alone": spread(96.5, 97.0, 96.9),
-        "accuracy_teacher": accuracy(99.2),
+        "score": spread(98.9, 98.6, 98.9),
+        "score_alone": spread(96.5, 97.0, 96.9),
+        "score_teacher": percent(99.2),
         "agreement": spread(98.0, 98.2, 98.1),
         "agreement_alone": spread(96.0, 96.2, 96.1),
-        "calibration_bins": 15,
-        "calibration": spread(1.0, 1.2, 1.1),
-        "calibration_alone": spread(2.0, 2.2, 2.1),
-        "calibration_teacher": accuracy(0.8),
-        "repeated": spread(70.0, 75.0, 80.0),
-        "repeated_alone": spread(20.0, 25.0, 30.0),
-        "by_chance": accuracy(4.0),
-        "consistency": spread(0.6, 0.7, 0.8, unit="kappa"),
-        "consistency_alone": spread(0.3, 0.4, 0.5, unit="kappa"),
+        "measures": (
+            Measure(
+                name="calibration error",
+                remark="15 bins",
+                meaning="Calibration error: in bins.",
+                student=spread(1.0, 1.2, 1.1),
+                alone=spread(2.0, 2.2, 2.1),
+                teacher=percent(0.8),
+                in_short=True,
+            ),
+            REPEATED.model_copy(
+                update={
+                    "student": spread(70.0, 75.0, 80.0),
+                    "alone": spread(20.0, 25.0, 30.0),
+                    "by_chance": percent(4.0),
+                }
+            ),
+            CONSISTENCY.model_copy(update={"student": spread(0.6, 0.7, 0.8, unit="kappa")}),
+        ),
         "layers": (LayerSimilarity(student="block1", teacher="layer1", distilled=spread(0.9, 0.9, 0.9, unit="CKA")),),
         "classes": (
             ClassTransfer(name="8 <&|>", consistency=empty, inherited=False, **well),
@@ -112,27 +132,25 @@ def boundaries(**changes: Any) -> tuple[Boundary, ...]:
         "largest_steps": 0,
         "exact": True,
         "passed": True,
-        "agreement": accuracy(100.0),
+        "agreement": percent(100.0),
     }
-    float_agreement = {"agreement": accuracy(99.1)}
+    float_agreement = {"agreement": percent(99.1)}
     onnx = {**proof, "kernels": "onnxruntime 1.31.1 CPU kernels", **changes}
     return (
-        Boundary(name="teacher", accuracy=accuracy(99.2)),
-        Boundary(name="distilled", accuracy=accuracy(98.9), against="teacher", **float_agreement),
-        Boundary(name="pruned", accuracy=accuracy(98.7), against="distilled", **float_agreement),
-        Boundary(name="simulation", accuracy=accuracy(98.6), against="reference (xnnpack)", **proof),
-        Boundary(name="reference (xnnpack)", accuracy=accuracy(98.6), against="pruned", **float_agreement),
-        Boundary(
-            name="reference (onnxruntime)", accuracy=accuracy(98.6), against="reference (xnnpack)", **float_agreement
-        ),
+        Boundary(name="teacher", score=percent(99.2)),
+        Boundary(name="distilled", score=percent(98.9), against="teacher", **float_agreement),
+        Boundary(name="pruned", score=percent(98.7), against="distilled", **float_agreement),
+        Boundary(name="simulation", score=percent(98.6), against="reference (xnnpack)", **proof),
+        Boundary(name="reference (xnnpack)", score=percent(98.6), against="pruned", **float_agreement),
+        Boundary(name="reference (onnxruntime)", score=percent(98.6), against="reference (xnnpack)", **float_agreement),
         Boundary(
             name="litert",
-            accuracy=accuracy(98.6),
+            score=percent(98.6),
             against="reference (xnnpack)",
             kernels="LiteRT 2.3.0 default kernels",
             **proof,
         ),
-        Boundary(name="onnxruntime", accuracy=accuracy(98.6), against="reference (onnxruntime)", **onnx),
+        Boundary(name="onnxruntime", score=percent(98.6), against="reference (onnxruntime)", **onnx),
     )
 
 
@@ -212,13 +230,13 @@ def config(**limits: Any) -> Config:
         "size_bytes": 4_000_000,
         "peak_ram_bytes": 128_000_000,
         "latency_ms": 50.0,
-        "accuracy_drop": 1.0,
+        "score_drop": 1.0,
         **limits,
     }
     return Config.model_validate({"device": {"name": "rpi4", "title": "Raspberry Pi 4"}, "limits": allowed})
 
 
-def report(folder: Path, **changes: Any) -> Report:
+def report(folder: Path, words: TaskWords = WORDS, **changes: Any) -> Report:
     """A composed report; `changes` replace arguments of `compose`."""
     arguments: dict[str, Any] = {
         "metrics": metrics(),
@@ -228,4 +246,4 @@ def report(folder: Path, **changes: Any) -> Report:
         "command": "edgekd build --target rpi4",
         "created": "2026-11-21T12:00:00+00:00",
     }
-    return compose(config(), **{**arguments, **changes})
+    return compose(config(), words, **{**arguments, **changes})

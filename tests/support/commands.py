@@ -18,7 +18,7 @@ CACHED = ("data", "teacher", "answers", "distill", "prune", "quantize", "export"
 
 TINY = """\
 profile = { rounds = 1, seconds = 0.02 }
-limits.accuracy_drop = 100
+limits.score_drop = 100
 teacher = { model = "mlp", hidden = [32], epochs = 60, learning_rate = 0.02 }
 student = { model = "resnet8", width = 8 }
 distill = { epochs = 2, baseline = false }

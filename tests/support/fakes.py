@@ -19,6 +19,7 @@ from edgekd.config.resolve import configure
 from edgekd.pipeline import build
 from edgekd.pipeline.stage import Stage
 from edgekd.results import Boundary, LimitRow, Quantity, Report
+from edgekd.tasks.classification import WORDS
 from support import commands
 
 EPOCHS = 3
@@ -52,7 +53,7 @@ def teacher(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     state.unlink(missing_ok=True)
     (out / "model").mkdir(exist_ok=True)
     (out / "model" / "weights.txt").write_text(f"{config.teacher.model} {(read['data'] / 'x.txt').read_text()}")
-    return {"accuracy": 98.5, "notes": ["it was easy"]}
+    return {"score": 98.5, "notes": ["it was easy"]}
 
 
 def export(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def verify(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     if "garbage" in found:
         raise ValueError("this is no model\nand more lines")
     passed = found.startswith((read["teacher"] / "model" / "weights.txt").read_text())
-    row = Boundary(name="litert", accuracy=_percent(98.5), passed=passed, outputs=40, differing=0 if passed else 3)
+    row = Boundary(name="litert", score=_percent(98.5), passed=passed, outputs=40, differing=0 if passed else 3)
     (out / "boundaries.json").write_text(json.dumps([row.model_dump(mode="json")]))
     return {"passed": passed}
 
@@ -86,9 +87,10 @@ def report(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         command="edgekd build",
         target=config.device.model_dump(mode="json"),
         seed=config.seed,
+        task=WORDS,
         data={},
         stages=(),
-        boundaries=(Boundary(name="litert", accuracy=_percent(98.5), passed=verdict != "differs"),),
+        boundaries=(Boundary(name="litert", score=_percent(98.5), passed=verdict != "differs"),),
         operators=(),
         latencies=(),
         limits=(miss,) if verdict == "over" else (),

@@ -20,7 +20,7 @@ Given = Callable[[], None]
 
 TINY = """\
 profile = { rounds = 1, seconds = 0.02 }
-limits.accuracy_drop = 100
+limits.score_drop = 100
 teacher = { model = "mlp", hidden = [16], epochs = 1 }
 student = { model = "mlp", hidden = [16] }
 distill = { epochs = 1, baseline = false }

@@ -254,6 +254,19 @@ def layer_norm(sketch: Sketch) -> None:
     sketch.emit(ops.LayerNorm, source, weight=sketch.normal(width), bias=sketch.normal(width))
 
 
+def group_norm(sketch: Sketch) -> None:
+    """Groups of any number of channels, over images, frames or a vector."""
+    source = sketch.newest(3, 2, 1)
+    channels = sketch.shape(source)[0]
+    sketch.emit(
+        ops.GroupNorm,
+        source,
+        weight=sketch.normal(channels),
+        bias=sketch.normal(channels),
+        groups=sketch.one_of(*(groups for groups in range(1, channels + 1) if channels % groups == 0)),
+    )
+
+
 def embedding(sketch: Sketch) -> None:
     rows = sketch.between(1, 9)
     tokens = sketch.tokens(sketch.between(1, 6), rows)
@@ -261,7 +274,7 @@ def embedding(sketch: Sketch) -> None:
 
 
 STROKES: dict[str, tuple[Stroke, ...]] = {
-    "convolutions": (convolution, transposed_convolution, linear, norm),
+    "convolutions": (convolution, transposed_convolution, linear, norm, group_norm),
     "branches": (binary, repeated, concatenation),
     "values": (relu, function, prelu),
     "windows": (pool, mean),

@@ -90,12 +90,12 @@ def swished(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Mo
     return nn.Sequential(convolution, nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
 
 
-def store_answers(logits: np.ndarray, folder: Path) -> Path:
-    """A teacher's stored answers, (samples, classes), which hold for every view."""
+def store_answers(answers: np.ndarray, folder: Path) -> Path:
+    """A teacher's stored answers, (samples, *answer shape), which hold for every view."""
     folder.mkdir(parents=True, exist_ok=True)
-    np.save(folder / "000-00000.npy", logits.astype(np.float16), allow_pickle=False)
-    samples, classes = logits.shape
-    save_index(folder, Index(1, 0, True, samples, classes, samples, {}))
+    np.save(folder / "000-00000.npy", answers.astype(np.float16), allow_pickle=False)
+    samples, *shape = answers.shape
+    save_index(folder, Index(1, 0, True, samples, tuple(shape), samples, {}))
     return folder
 
 

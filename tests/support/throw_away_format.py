@@ -17,9 +17,10 @@ def write(
     labels: Sequence[str] = (),
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
+    decoding: str = "",
 ) -> Path:
     """Write `graph` to `path`."""
-    path.write_bytes(serialize(graph, labels, preprocessing, input_dtype))
+    path.write_bytes(serialize(graph, labels, preprocessing, input_dtype, decoding))
     return path
 
 
@@ -28,6 +29,7 @@ def serialize(
     labels: Sequence[str] = (),
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
+    decoding: str = "",
 ) -> bytes:
     """The file's bytes."""
     content = io.BytesIO()

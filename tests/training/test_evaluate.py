@@ -1,4 +1,4 @@
-"""Figures of a network: logits in the split's order, accuracy in percent, and models that don't fit the data."""
+"""Figures of a network: answers in the split's order, their scores, and models that don't fit the data."""
 
 from dataclasses import replace
 
@@ -11,7 +11,7 @@ from torch import nn
 from edgekd.data.splits import Split
 from edgekd.errors import ModelError
 from edgekd.nn.outputs import Outputs, check_answer
-from edgekd.training.evaluate import accuracies, accuracy, count_parameters, logits
+from edgekd.training.evaluate import answers_of, count_parameters, scores
 
 SPLITS = stripes()
 
@@ -27,13 +27,9 @@ class Returning(nn.Module):
         return self.answer(x)
 
 
-def test_accuracy_is_the_share_of_right_answers_in_percent():
-    assert accuracy(np.array([[2.0, 1], [0, 1], [0, 1], [3, 1]]), np.array([0, 1, 0, 0])) == 75.0
-
-
-def test_logits_do_not_depend_on_the_batch_size_and_leave_the_mode_alone():
+def test_answers_do_not_depend_on_the_batch_size_and_leave_the_mode_alone():
     model = Tiny().train()
-    whole, pieces = (logits(model, SPLITS.test, SPLITS, batch_size=size) for size in (256, 5))
+    whole, pieces = (answers_of(model, SPLITS.test, SPLITS, batch_size=size) for size in (256, 5))
     assert whole.shape == (32, 2) and whole.dtype == np.float32
     assert np.allclose(whole, pieces, atol=1e-6) and model.training
 
@@ -42,8 +38,8 @@ def test_both_figures_are_taken_from_their_own_split():
     """Everything is called class 0, which is all of the test split here and half of the validation split."""
     zeros = Split(SPLITS.test.x, np.zeros(32, np.int64))
     splits = replace(SPLITS, test=zeros)
-    found = accuracies(Returning(lambda x: torch.eye(2)[:1].repeat(len(x), 1)), splits, title="test")
-    assert found == {"accuracy": 100.0, "validation_accuracy": 50.0}
+    found = scores(Returning(lambda x: torch.eye(2)[:1].repeat(len(x), 1)), splits, title="test")
+    assert found == {"score": 100.0, "score_error": 0.0, "validation_score": 50.0}
 
 
 def test_parameters_are_counted_without_running_statistics():

@@ -10,7 +10,7 @@ from edgekd.config import Augment, Compute, Training
 from edgekd.data.batches import Views
 from edgekd.errors import TrainingError
 from edgekd.nn import tensors
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 from edgekd.training.fit import fit
 from edgekd.training.optimizer import learning_rate, optimizer_for
 
@@ -45,7 +45,7 @@ def test_it_learns():
     model = tiny()
     result = train(model, Training(epochs=12, batch_size=16))
     assert result.losses[-1] < 0.5 * result.losses[0]
-    assert accuracies(model, SPLITS, title="test")["accuracy"] > 95
+    assert scores(model, SPLITS, title="test")["score"] > 95
     assert (result.epochs, result.processes, result.resumed_from, result.device) == (12, 1, 0, "cpu")
 
 

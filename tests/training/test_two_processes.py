@@ -107,7 +107,7 @@ def windows() -> list[tuple[str, float]]:
         student, lambda batch: None, SoftTargets(), stripes(64), settings, teacher_network=lambda: teacher
     )
     told = stream(whole, windows=4, teacher_learns=False).along_the_way
-    return [(row.accuracy.source, row.accuracy_teacher.value) for row in told]
+    return [(row.score.source, row.score_teacher.value) for row in told]
 
 
 def asked_for(folder: Path) -> list[list[int]]:

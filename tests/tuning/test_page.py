@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from edgekd.tasks.classification import WORDS
 from edgekd.tuning.page import Parameter, Study, Trial, history, page, values
 
 RATE = Parameter("distill.learning_rate", "distill.learning_rate", log=True)
@@ -26,6 +27,7 @@ TRIALS = (
 def study(trials: tuple[Trial, ...] = TRIALS, best: Trial | None = TRIALS[2], **changes: Any) -> Study:
     facts: dict[str, Any] = {
         "title": "rpi4 · <data> · study s", "storage": "sqlite:///…/tune.db", "seed": 0, "epochs": 3, "samples": 200,
+        "words": WORDS,
         "parameters": (RATE, KIND), "importances": {"distill.learning_rate": 0.8, "distill.optimizer": 0.2},
         "settings": {RATE.key: 0.03}, "assignments": ("distill.learning_rate=0.03",),
     }  # fmt: skip
@@ -44,7 +46,7 @@ def test_it_needs_no_network_and_escapes_what_a_user_wrote() -> None:
     assert "&lt;data&gt;" in html and "<data>" not in html
 
 
-def test_every_trial_with_an_accuracy_is_a_dot_in_every_plot() -> None:
+def test_every_trial_with_a_score_is_a_dot_in_every_plot() -> None:
     plots = re.findall(r"<svg.*?</svg>", page(study()), re.S)
     assert [plot.count("<circle") for plot in plots] == [4, 0, 4, 4]
 
@@ -60,10 +62,8 @@ def test_the_plots_keep_to_their_frames(trials: tuple[Trial, ...]) -> None:
 
 
 def test_a_hopeless_trial_does_not_squeeze_the_good_ones_together() -> None:
-    heights = [
-        float(circle.get("cy") or 0)
-        for circle in ElementTree.fromstring(str(history([TRIALS[0], *TRIALS[1:3], TRIALS[4]]))).iter("circle")
-    ]
+    plot = ElementTree.fromstring(str(history([TRIALS[0], *TRIALS[1:3], TRIALS[4]], WORDS)))
+    heights = [float(circle.get("cy") or 0) for circle in plot.iter("circle")]
     assert heights[1] == max(heights) and heights[0] - heights[2] > 15  # 4.5 points, beside one that is 82 below
 
 
@@ -75,5 +75,5 @@ def test_without_a_finished_trial_the_page_says_so() -> None:
 def test_layers_that_were_tried_are_told_apart_on_their_axis() -> None:
     layers = Parameter("l", "l", of_numbers=False)
     tried = [Trial(i, "complete", 90.0 + i, 3, {"l": text}) for i, text in enumerate(('["a:b", "c:d"]', '["c:d"]'))]
-    words = [text.text for text in ElementTree.fromstring(str(values(tried, layers))).iter("text")]
+    words = [text.text for text in ElementTree.fromstring(str(values(tried, layers, WORDS))).iter("text")]
     assert {"2 together", "c:d"} <= set(words)

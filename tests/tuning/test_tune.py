@@ -55,7 +55,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
             watch(reached * epoch / config.distill.epochs, epoch)
         return reached
 
-    monkeypatch.setattr(setup, "validation_accuracy", validated)
+    monkeypatch.setattr(setup, "validation_score", validated)
     return asked
 
 
@@ -95,17 +95,17 @@ def test_the_same_command_goes_on_and_ends_as_one_that_was_never_interrupted() -
 def test_an_interrupted_trial_is_made_again(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     whole = search(4, storage=f"sqlite:///{Path.cwd()}/whole.db")
     setup = importlib.import_module("edgekd.distillation.setup")
-    working = setup.validation_accuracy
+    working = setup.validation_score
 
     def interrupted(config: Any, read: Any, watch: Any) -> float:
         if len(trained) == 6:  # four of the first search, and two of this one
             raise KeyboardInterrupt
         return float(working(config, read, watch))
 
-    monkeypatch.setattr(setup, "validation_accuracy", interrupted)
+    monkeypatch.setattr(setup, "validation_score", interrupted)
     with pytest.raises(KeyboardInterrupt):
         search(4)
-    monkeypatch.setattr(setup, "validation_accuracy", working)
+    monkeypatch.setattr(setup, "validation_score", working)
     found = search(4)
     assert [trial.number for trial in found.trials] == [0, 1, 3, 4]
     assert found.trials[2].values == whole.trials[2].values
@@ -130,14 +130,14 @@ def test_importances_name_what_matters() -> None:
 
 def test_a_training_that_fails_is_a_bad_trial_and_no_end(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     setup = importlib.import_module("edgekd.distillation.setup")
-    working = setup.validation_accuracy
+    working = setup.validation_score
 
     def diverging(config: Any, read: Any, watch: Any) -> float:
         if config.distill.learning_rate > 0.2:
             raise TrainingError("distill: the loss became nan", "less")
         return float(working(config, read, watch))
 
-    monkeypatch.setattr(setup, "validation_accuracy", diverging)
+    monkeypatch.setattr(setup, "validation_score", diverging)
     found = search(8, "distill.learning_rate=0.05:0.4")
     states = {trial.state for trial in found.trials}
     assert {"complete", "failed"} <= states and len(found.trials) == 8
@@ -240,8 +240,8 @@ def test_the_command_prints_settings_that_can_be_pasted(capsys: pytest.CaptureFi
 
 def test_two_processes_share_one_study(trained: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
     setup = importlib.import_module("edgekd.distillation.setup")
-    working = setup.validation_accuracy
-    monkeypatch.setattr(setup, "validation_accuracy", lambda *given: time.sleep(0.1) or working(*given))
+    working = setup.validation_score
+    monkeypatch.setattr(setup, "validation_score", lambda *given: time.sleep(0.1) or working(*given))
     url = f"sqlite:///{Path.cwd()}/tune.db"
     search(1, storage=url)  # data and teacher are made
     processes = [
@@ -270,7 +270,7 @@ def test_a_trial_whose_process_was_killed_is_made_again(trained: list[Any], monk
     monkeypatch.setattr("edgekd.tuning.storage.PATIENCE_SECONDS", 2)
     search(1, storage=url)
     with monkeypatch.context() as patched:
-        patched.setattr(setup, "validation_accuracy", killed)
+        patched.setattr(setup, "validation_score", killed)
         process = multiprocessing.get_context("fork").Process(target=search, args=(2,), kwargs={"storage": url})
         process.start()
         process.join(60)

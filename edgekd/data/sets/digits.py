@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edgekd.data.splits import divide
+from edgekd.tasks.division import stratified
 
 TEST_SAMPLES = 360
 SPLIT_SEED = 0
@@ -17,5 +17,5 @@ def digits() -> dict[str, Any]:
     raw = load_digits()
     x = np.rint(raw.images * (255 / 16)).astype(np.uint8)[:, None]
     y = raw.target.astype(np.int64)
-    train, test = divide(y, TEST_SAMPLES, SPLIT_SEED)
+    train, test = stratified(y, TEST_SAMPLES, SPLIT_SEED)
     return {"train": (x[train], y[train]), "test": (x[test], y[test]), "classes": [str(digit) for digit in range(10)]}

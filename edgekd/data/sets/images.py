@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from edgekd.data.sets.roots import folder
-from edgekd.data.splits import divide
 from edgekd.errors import ConfigError, DataError, MissingExtraError
+from edgekd.tasks.division import stratified
 
 HOLDS = "train/<class>/*.png and test/<class>/*.png (jpg, bmp, webp too), or <class>/*.png"
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".webp"}
@@ -120,7 +120,7 @@ def _split_off_test(raw: dict[str, Any], share: float, notes: list[str]) -> None
         raise DataError(
             "there is one image of each class, so none is left for a test part", "more images, or a folder test"
         )
-    train, test = divide(y, min(max(1, round(share * len(y))), most), SPLIT_SEED)
+    train, test = stratified(y, min(max(1, round(share * len(y))), most), SPLIT_SEED)
     raw["train"], raw["test"] = (x[train], y[train]), (x[test], y[test])
     notes.append(f"there is no folder test: {len(test)} of {len(y)} images were set aside as the test part")
 

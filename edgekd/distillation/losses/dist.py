@@ -23,6 +23,8 @@ class PearsonRelations(nn.Module):
         temperature: softens both distributions.
     """
 
+    compares = "logits"
+
     def __init__(self, inter: float = 1.0, intra: float = 1.0, temperature: float = 1.0) -> None:
         super().__init__()
         if temperature <= 0 or inter < 0 or intra < 0:

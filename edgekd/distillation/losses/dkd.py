@@ -25,6 +25,8 @@ class DecoupledTargets(nn.Module):
         temperature: softens all distributions.
     """
 
+    compares = "logits"
+
     def __init__(self, alpha: float = 1.0, beta: float = 8.0, temperature: float = 4.0) -> None:
         super().__init__()
         if temperature <= 0 or alpha < 0 or beta < 0:

@@ -19,6 +19,9 @@ class Labels(nn.Module):
             take 0.1), in [0, 1).
     """
 
+    compares = "logits"
+    asks_teacher = False
+
     def __init__(self, smoothing: float = 0.0) -> None:
         super().__init__()
         if not 0 <= smoothing < 1:

@@ -17,6 +17,8 @@ class SoftTargets(nn.Module):
         hard: share of the hard-label term, in [0, 1].
     """
 
+    compares = "logits"
+
     def __init__(self, temperature: float = 4.0, hard: float = 0.1) -> None:
         super().__init__()
         if temperature <= 0 or not 0 <= hard <= 1:

@@ -22,6 +22,8 @@ class StandardisedLogits(nn.Module):
         temperature: T, the factor of each sample's standard deviation; the paper's is 2.
     """
 
+    compares = "logits"
+
     def __init__(self, temperature: float = 2.0) -> None:
         super().__init__()
         if temperature <= 0:

@@ -1,6 +1,8 @@
 """The terms of `distill.losses`, summed by weight, and the layers that they look at."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -8,17 +10,19 @@ from torch import Tensor, nn
 from edgekd import catalog
 from edgekd.config import Loss
 from edgekd.data.splits import Splits
-from edgekd.distillation.losses.labels import Labels
 from edgekd.errors import ConfigError
 from edgekd.nn.layers import Networks, survey
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.task import Task
 
 
 class TotalLoss(nn.Module):
     """weights[0] * terms[0] + weights[1] * terms[1] + ...; adapters in the terms are trained with the student.
 
-    A term that looks inside the networks has a method `connect(networks)`, which is called once before training: it
-    chooses `pairs` of layers and makes its adapters for their shapes. What it chose then stands in `features`.
+    A term that compares answers of one kind says so in an attribute `compares`, "logits" say, and fits the tasks whose
+    answers are of that kind; one that looks at the targets alone has `asks_teacher = False`. A term that looks inside
+    the networks has a method `connect(networks)`, which is called once before training: it chooses `pairs` of layers
+    and makes its adapters for their shapes. What it chose then stands in `features`.
     """
 
     def __init__(self, terms: Sequence[nn.Module], weights: Sequence[float], names: Sequence[str] = ()) -> None:
@@ -39,20 +43,31 @@ class TotalLoss(nn.Module):
         return tuple(name for name, term in zip(self.names, self.terms, strict=True) if looks_inside(term))
 
     def connect(self, student: nn.Module, teacher: nn.Module | None, splits: Splits) -> None:
-        """Let the terms that look inside find their layers; ConfigError where the teacher shows none."""
+        """Let the terms that look inside find their layers.
+
+        Raises:
+            ConfigError: a term does not fit the task, or looks inside a teacher that shows no layers.
+        """
+        self._check_fit(splits.task)
         inside = self.looking_inside
         if not inside:
             return
         if teacher is None:
             raise ConfigError(
                 f"loss {inside[0]!r} needs the teacher's layers; this one gives its answers alone",
-                f"losses that compare answers: {', '.join(response_based())}",
+                f"losses that compare answers: {', '.join(response_based(splits.task))}",
             )
         layers = survey(student, splits.example), survey(teacher, splits.example)
         networks = Networks(*layers, classes=len(splits.classes), samples=len(splits.train))
         for term in self.terms:
             if looks_inside(term):
                 term.connect(networks)  # type: ignore[operator]
+
+    def _check_fit(self, task: Task) -> None:
+        for name, term in zip(self.names, self.terms, strict=True):
+            if not fits(term, task):
+                remedy = f"distill.losses = [{{name = {json.dumps(task.answers.loss)}}}]"
+                task.require(str(getattr(term, "compares", "")), f"loss {name!r}", remedy)
 
     @property
     def student_layers(self) -> tuple[str, ...]:
@@ -72,10 +87,10 @@ def total_loss(losses: Sequence[Loss]) -> TotalLoss:
     return _sum([loss for loss in losses if loss.weight])
 
 
-def response_loss(losses: Sequence[Loss]) -> TotalLoss:
+def response_loss(losses: Sequence[Loss], task: Task) -> TotalLoss:
     """The terms that compare answers alone, for stages whose student has other layers.
 
-    Soft targets take the place of those that look inside where nothing else would ask the teacher.
+    The task's own loss takes the place of those that look inside where nothing else would ask the teacher.
     """
     whole = total_loss(losses)
     kept = [
@@ -83,8 +98,8 @@ def response_loss(losses: Sequence[Loss]) -> TotalLoss:
         for term, weight, name in zip(whole.terms, whole.weights, whole.names, strict=True)
         if not looks_inside(term)
     ]
-    if whole.looking_inside and all(isinstance(term, Labels) for term, _, _ in kept):
-        return _sum([Loss()])
+    if whole.looking_inside and not any(getattr(term, "asks_teacher", True) for term, _, _ in kept):
+        return _sum([Loss(name=task.answers.loss)])
     return TotalLoss(*map(list, zip(*kept, strict=True)))
 
 
@@ -93,9 +108,16 @@ def looks_inside(term: nn.Module) -> bool:
     return callable(getattr(term, "connect", None))
 
 
-def response_based() -> tuple[str, ...]:
-    """Names of the catalog's losses that compare answers alone."""
-    return tuple(name for name in catalog.LOSSES if not hasattr(catalog.load("loss", name), "connect"))
+def fits(term: Any, task: Task) -> bool:
+    """Whether a loss, or its class, compares what the task's answers are; one that does not say so compares any."""
+    return getattr(term, "compares", task.answers.kind) == task.answers.kind
+
+
+def response_based(task: Task) -> tuple[str, ...]:
+    """Names of the losses that compare answers alone and fit the task: of the catalog, and the task's own."""
+    names = dict.fromkeys((*catalog.LOSSES, task.answers.loss))
+    entries = {name: catalog.load("loss", name) for name in names}
+    return tuple(name for name, loss in entries.items() if not hasattr(loss, "connect") and fits(loss, task))
 
 
 def _sum(losses: Sequence[Loss]) -> TotalLoss:

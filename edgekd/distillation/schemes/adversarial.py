@@ -10,7 +10,6 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
 from edgekd.distillation.run import DistillationRun, student_loss, trained
@@ -18,6 +17,7 @@ from edgekd.distillation.schemes.generator import Generator, Trained
 from edgekd.distillation.schemes.memory import unlike_memory
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import answer
+from edgekd.tasks.classification.learning import label_loss, likeliest
 from edgekd.training.evaluate import channels_last
 from edgekd.training.fit import FitResult
 
@@ -35,8 +35,8 @@ def adversarial(
     width: int = 64,
 ) -> FitResult:
     """Student: weight * mean |S(G(z)) - T(G(z))|, beside `distill.losses` on the data.
-    Generator: -log(1 + mean |S(G(z)) - T(G(z))|) + one_hot * cross-entropy(T(G(z)), its argmax) - balance * H(mean of
-    softmax T(G(z))) + statistics * (how unlike the teacher's data G(z) is, by its batch norms)
+    Generator: -log(1 + mean |S(G(z)) - T(G(z))|) + one_hot * (loss of T(G(z)) for its likeliest class) - balance *
+    H(mean of softmax T(G(z))) + statistics * (how unlike the teacher's data G(z) is, by its batch norms)
 
     The disagreement is DFAD's; that the teacher should be sure of an image, and images spread over the classes, are
     DAFL's one-hot and information entropy losses; the last term is DeepInversion's, as `unlike_memory` has it. The
@@ -54,6 +54,7 @@ def adversarial(
         latent: length of the generator's noise.
         width: channels of the generator.
     """
+    run.require("logits", "adversarial")
     if data not in ("mixed", "none") or every < 1 or weight <= 0:
         raise ConfigError(
             f"scheme 'adversarial': data = {data!r} must be 'mixed' or 'none', every = {every} 1 or more, and "
@@ -113,7 +114,7 @@ def _against(game: _Game, student: nn.Module, images: Tensor) -> Tensor:
     answered, unlike = unlike_memory(game.teacher, images)
     wanted = answered.logits
     apart = (answer(student, images).logits - wanted).abs().mean()
-    sure = F.cross_entropy(wanted, wanted.argmax(1))
+    sure = label_loss(wanted, likeliest(wanted))
     shares = wanted.softmax(1).mean(0)
     spread = -(shares * shares.clamp_min(1e-12).log()).sum()
     return -torch.log1p(apart) + game.one_hot * sure - game.balance * spread + game.statistics * unlike

@@ -15,9 +15,10 @@ from edgekd.distillation.run import DistillationRun, in_sequence, learn, with_st
 from edgekd.errors import ConfigError
 from edgekd.nn import blueprint
 from edgekd.nn.outputs import check_answer
-from edgekd.results import AlongTheWay, accuracy_on
+from edgekd.results import AlongTheWay
+from edgekd.tasks.task import Score
 from edgekd.training import distributed
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 from edgekd.training.fit import FitResult
 
 Wanted = str | Mapping[str, Any]
@@ -28,7 +29,7 @@ def assistant(run: DistillationRun, assistant: Wanted | Sequence[Wanted] = "resn
 
     Section 3 of the paper; its best path leads through networks of every size in between. Losses that look inside
     find their layers anew for each pair, so layers that the config names must be there in all of them. The assistants'
-    accuracies are kept as figures.
+    scores stand in the report.
 
     Args:
         assistant: a model of the catalog or "package.module:factory"; or {model = "...", epochs = ...} with options of
@@ -44,7 +45,7 @@ def assistant(run: DistillationRun, assistant: Wanted | Sequence[Wanted] = "resn
             run.connect(student, teacher)  # what can't be compared is refused before anything trains
     results: list[FitResult] = []
     found: list[AlongTheWay] = []
-    samples = len(run.splits.test)
+    task = run.splits.task
     for number, one in enumerate(wanted):
         own = replace(
             run,
@@ -55,9 +56,10 @@ def assistant(run: DistillationRun, assistant: Wanted | Sequence[Wanted] = "resn
             title=f"{run.title}: assistant {number + 1} of {len(wanted)}, {one['model']}",
         )
         results.append(learn(with_teacher(own, row[number - 1]) if number else with_student(own, row[0], "assistant")))
-        judge = partial(accuracies, row[number], run.splits, device=results[-1].device, title=own.title)
-        accuracy = accuracy_on(distributed.from_main(judge)["accuracy"], samples, f"{samples:,} test samples")
-        found.append(AlongTheWay(what=f"assistant {number + 1} of {len(wanted)}, {one['model']}", accuracy=accuracy))
+        judge = partial(scores, row[number], run.splits, device=results[-1].device, title=own.title)
+        reached = distributed.from_main(judge)
+        score = task.quantity(Score(reached["score"], reached["score_error"]), f"{len(run.splits.test):,} test samples")
+        found.append(AlongTheWay(what=f"assistant {number + 1} of {len(wanted)}, {one['model']}", score=score))
     results.append(learn(with_teacher(run, row[-2])))
     return replace(in_sequence(results), along_the_way=tuple(found))
 

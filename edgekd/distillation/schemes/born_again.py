@@ -7,7 +7,7 @@ from typing import Literal
 
 from torch import nn
 
-from edgekd.distillation.ensemble import as_one
+from edgekd.distillation.ensemble import as_one, combine_of
 from edgekd.distillation.run import DistillationRun, frozen, in_sequence, learn, with_teacher, without_teacher
 from edgekd.errors import ConfigError
 from edgekd.training.fit import FitResult
@@ -36,6 +36,8 @@ def born_again(
             "either 'teacher' or 'labels'",
             'distill.scheme = {name = "born_again", generations = 2}',
         )
+    if ensemble:
+        combine_of(run.splits.task, "scheme 'born_again' with ensemble = true")
     line = [*(run.fresh(run.seed + number) for number in range(1, generations)), run.student]
     if run.connect is not None and len(line) > 1:
         run.connect(line[1], line[0])  # what can't be compared is refused before anything trains
@@ -60,4 +62,4 @@ def _next_generation(run: DistillationRun, before: Sequence[nn.Module], first: s
     if not ensemble or len(before) == 1 or taught.teacher is None:
         return taught
     elders = [frozen(model, run.settings.precision) for model in before[:-1]]
-    return replace(taught, teacher=as_one([*elders, taught.teacher], "mean"))
+    return replace(taught, teacher=as_one([*elders, taught.teacher], run.splits.task, "mean"))

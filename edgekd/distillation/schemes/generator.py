@@ -67,9 +67,10 @@ class Trained(nn.Module):
             for number, parameter in enumerate(network.parameters()):
                 self.register_buffer(f"{moment}_{number}", torch.zeros_like(parameter))
 
-    def forward(self, *given: Tensor) -> Tensor:
-        made: Tensor = self.network(*given)
-        return made
+    def forward(self, *inputs: Tensor) -> Tensor:
+        """What the network makes of its inputs."""
+        output: Tensor = self.network(*inputs)
+        return output
 
     def lower(self, loss: Callable[[], Tensor]) -> None:
         """One step down on `loss`, which asks this network anew; processes share their gradients."""

@@ -15,7 +15,7 @@ from edgekd.training.fit import FitResult
 
 
 def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_teacher: bool = False) -> FitResult:
-    """L_k = cross-entropy(peer k, labels) + T^2 / (K - 1) * sum over j != k of KL(p_j || p_k)
+    """L_k = loss(peer k, labels) + T^2 / (K - 1) * sum over j != k of KL(p_j || p_k)
 
     The paper's loss for cohorts of K, added up over peers of the student's architecture. Where we differ: the paper
     updates one peer after the other, each time on new answers; ours answer once and step together. What a peer learns
@@ -27,7 +27,7 @@ def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_
     Args:
         peers: K, the number of networks, the student among them.
         temperature: softens what peers compare; the paper's is 1.
-        with_teacher: peers also learn from the teacher: `distill.losses` take the place of the cross-entropy, and each
+        with_teacher: peers also learn from the teacher: `distill.losses` take the place of the loss on labels, and each
             peer has adapters of its own. Otherwise neither the teacher nor the losses are used.
     """
     if peers < 2 or temperature <= 0:
@@ -35,6 +35,7 @@ def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_
             f"scheme 'mutual': peers = {peers} must be 2 or more, and temperature = {temperature} above 0",
             'distill.scheme = {name = "mutual", peers = 2}',
         )
+    run.require("logits", "mutual")
     followed = run if with_teacher else without_teacher(run)
     others = [run.fresh(run.seed + number) for number in range(1, peers)]
     _check_apart(run.student, others)

@@ -14,9 +14,10 @@ from edgekd.distillation.run import DistillationRun, student_loss, trained, with
 from edgekd.errors import ConfigError, nearest
 from edgekd.nn.layers import Layer, stages, survey
 from edgekd.nn.outputs import answer
-from edgekd.results import AlongTheWay, accuracy_on
+from edgekd.results import AlongTheWay
+from edgekd.tasks.task import Score
 from edgekd.training import distributed
-from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.evaluate import answers_of
 from edgekd.training.fit import FitResult
 
 
@@ -28,12 +29,12 @@ def own_teacher(
     temperature: float = 3.0,
     with_teacher: bool = False,
 ) -> FitResult:
-    """sum over heads of (1 - soft) * cross-entropy + soft * T^2 * KL(deepest_T || head_T) + hint * mean (F_head - F)^2,
-    beside the deepest classifier's own cross-entropy
+    """sum over heads of (1 - soft) * loss(head, labels) + soft * T^2 * KL(deepest_T || head_T) + hint * mean
+    (F_head - F)^2, beside the deepest classifier's own loss(deepest, labels)
 
     The three sources of loss of the first paper. Where we differ: hints compare features after pooling; T^2 keeps soft
     gradients on the scale of the others; and the defaults are ours. What the heads learn from is held still. They are
-    dropped in the end: the student, and whatever is exported, is the network that it was. Their accuracies on the
+    dropped in the end: the student, and whatever is exported, is the network that it was. Their scores on the
     validation split stand in the report.
 
     Args:
@@ -50,6 +51,7 @@ def own_teacher(
             f"and temperature = {temperature} above 0",
             'distill.scheme = {name = "self", soft = 0.3, hint = 0.03, temperature = 3}',
         )
+    run.require("logits", "self")
     *shallow, deepest = _depths(run, layers)
     names = [layer.name for layer in shallow]
     channels_first = any(isinstance(module, nn.Conv1d) for module in run.student.modules())
@@ -63,9 +65,11 @@ def own_teacher(
     together = nn.ModuleDict(parts if followed.loss is None else {**parts, "loss": followed.loss})
     result = trained(followed, together, partial(_step, watching, channels_first, soft, hint, temperature))
     judge = partial(_judged, run, names, heads, result.device)
-    samples = len(run.splits.validation)
-    found = [accuracy_on(value, samples, f"{samples:,} validation samples") for value in distributed.from_main(judge)]
-    rows = [AlongTheWay(what=f"classifier at {name}", accuracy=one) for name, one in zip(names, found, strict=True)]
+    source, quantity = f"{len(run.splits.validation):,} validation samples", run.splits.task.quantity
+    rows = [
+        AlongTheWay(what=f"classifier at {name}", score=quantity(score, source))
+        for name, score in zip(names, distributed.from_main(judge), strict=True)
+    ]
     return replace(result, along_the_way=tuple(rows))
 
 
@@ -117,12 +121,13 @@ def _step(
     answered, total = student_loss(run, module["student"], dict(module.named_children()).get("loss"), batch)
     heads = list(module["heads"].children())
     *shallow, deepest = run.layers[-len(heads) - 1 :]
+    label_loss = run.splits.task.answers.label_loss
     wanted = F.log_softmax(answered.logits.detach() / temperature, dim=1)
     features = pooled(answered.features[deepest].detach(), channels_first)
     for head, layer in zip(heads, shallow, strict=True):
         logits, seen = head(answered.features[layer])
         given = F.log_softmax(logits / temperature, dim=1)
-        total = total + (1 - soft) * F.cross_entropy(logits, batch.y)
+        total = total + (1 - soft) * label_loss(logits, batch.y)
         total = total + soft * temperature**2 * F.kl_div(given, wanted, log_target=True, reduction="batchmean")
         total = total + hint * F.mse_loss(seen, features)
     return total
@@ -157,10 +162,10 @@ def _depths(run: DistillationRun, asked: Sequence[str] | None) -> list[Layer]:
     return [*chosen, summary[-1]]
 
 
-def _judged(run: DistillationRun, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[float]:
-    part = run.splits.validation
+def _judged(run: DistillationRun, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[Score]:
+    part, score = run.splits.validation, run.splits.task.scoring.score
     return [
-        accuracy(logits(_Shallow(run.student, name, head), part, run.splits, device=device), part.y)
+        score(answers_of(_Shallow(run.student, name, head), part, run.splits, device=device), part.y)
         for name, head in zip(names, heads, strict=True)
     ]
 

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
 from edgekd.distillation.run import DistillationRun, Teacher, trained
-from edgekd.distillation.schemes.robustness import Reach, accuracy_under_pgd, attacked, reach
+from edgekd.distillation.schemes.robustness import Reach, attacked, reach, score_under_pgd
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import Outputs, answer
-from edgekd.results import AlongTheWay, accuracy_on
+from edgekd.results import AlongTheWay
 from edgekd.training import distributed
 from edgekd.training.fit import FitResult
 
@@ -24,14 +24,14 @@ MEASURED_BY = 20  # steps of the attack that the finished student is measured by
 def robust(
     run: DistillationRun, eps: float = 8.0, steps: int = 10, step: float = 0.25, clean: float = 1 / 6
 ) -> FitResult:
-    """clean * loss(S(x), T(x)) + (1 - clean) * loss(S(x'), T(x)), where x' = argmax of KL(S(x') || T(x)) near x
+    """clean * loss(S(x), T(x)) + (1 - clean) * loss(S(x'), T(x)), where x' has the largest KL(S(x') || T(x)) near x
 
     RSLAD's objective, with its shares, eps, steps and step of 2 / 255. `distill.losses` are the loss: RSLAD itself is
     {name = "logits", temperature = 1, hard = 0}; with hard labels in it and clean = 0 it comes close to ARD, whose
     labels go with the clean inputs. The teacher answers on clean inputs alone, so stored answers serve; it teaches more
     where it is robust itself. A step runs the student forth and back `steps` times more than a plain one.
 
-    The finished student's accuracy on the test split under PGD of the same eps stands in the report.
+    The finished student's score on the test split under PGD of the same eps stands in the report.
 
     Args:
         eps: how far inputs are moved, in raw units: of a pixel's 255 steps.
@@ -39,6 +39,7 @@ def robust(
         step: size of each step, as a share of eps.
         clean: share of the loss on inputs as they are, in [0, 1].
     """
+    run.require("logits", "robust")
     teacher, loss = run.required_teacher("robust")
     if steps < 1 or step <= 0 or not 0 <= clean <= 1:
         raise ConfigError(
@@ -49,13 +50,13 @@ def robust(
     together = nn.ModuleDict({"student": run.student, "loss": loss})
     result = trained(run, together, partial(_step, teacher, run.layers, attack, clean))
     judge = partial(
-        accuracy_under_pgd, run.student, run.splits, eps, MEASURED_BY,
+        score_under_pgd, run.student, run.splits, eps, MEASURED_BY,
         device=result.device, title=f"{run.title}: test set under attack",
     )  # fmt: skip
-    samples = len(run.splits.test)
-    found = accuracy_on(distributed.from_main(judge), samples, f"{samples:,} test samples, attacked in white box")
+    source = f"{len(run.splits.test):,} test samples, attacked in white box"
+    score = run.splits.task.quantity(distributed.from_main(judge), source)
     attacked_by = f"test set under PGD, {MEASURED_BY} steps, eps {eps:g}"
-    return replace(result, along_the_way=(AlongTheWay(what=attacked_by, accuracy=found),))
+    return replace(result, along_the_way=(AlongTheWay(what=attacked_by, score=score),))
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekd.data.batches import batches
 from edgekd.data.splits import Split, Splits
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import answer
+from edgekd.tasks.task import Score
 from edgekd.training.evaluate import channels_last
 from edgekd.training.progress import progress
 
 Objective = Callable[[Tensor], Tensor]
-"""A network's logits, (N, classes) -> what the attack makes as large as it can, a scalar."""
+"""A network's answers, (N, *answer shape) -> what the attack makes as large as it can, a scalar."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ def attacked(
     return moved.detach()
 
 
-def accuracy_under_pgd(
+def score_under_pgd(
     model: nn.Module,
     splits: Splits,
     eps: float,
@@ -93,8 +94,8 @@ def accuracy_under_pgd(
     batch_size: int = 256,
     device: torch.device | str = "cpu",
     title: str = "under attack",
-) -> float:
-    """Right top-1 answers, in percent, on inputs changed to raise the cross-entropy; the same call gives the same.
+) -> Score:
+    """The score on inputs that are changed to raise the loss against their targets; the same call gives the same.
 
     Args:
         eps: in raw units; 8 moves a pixel by 8 of its 255 steps, which is customary for CIFAR-10.
@@ -105,22 +106,23 @@ def accuracy_under_pgd(
     chosen, within = split or splits.test, reach(splits, eps)
     generator = torch.Generator().manual_seed(seed)
     model.to(device)
-    right = 0
+    answers: list[np.ndarray] = []
     with progress(title, len(chosen)) as advance:
         for batch in batches(chosen, splits, batch_size, device=device):
             start = (2 * torch.rand(batch.x.shape, generator=generator) - 1).to(batch.x.device)
-            wrong = partial(F.cross_entropy, target=batch.y, reduction="sum")
-            given = attacked(model, channels_last(batch.x), wrong, within, steps, step or 2.5 / steps, start)
-            right += _right(model, given, batch.y)
+            wrong = partial(splits.task.answers.label_loss, targets=batch.y, reduction="sum")
+            moved = attacked(model, channels_last(batch.x), wrong, within, steps, step or 2.5 / steps, start)
+            answers.append(_evaluated(model, moved))
             advance(len(batch.y), "")
     model.to("cpu")
-    return 100 * right / len(chosen) if len(chosen) else float("nan")
+    whole = np.concatenate(answers) if answers else np.zeros((0, *splits.answer_shape), np.float32)
+    return splits.task.scoring.score(whole, np.asarray(chosen.y))
 
 
-def _right(model: nn.Module, x: Tensor, y: Tensor) -> int:
+def _evaluated(model: nn.Module, x: Tensor) -> np.ndarray:
     was_training = model.training
     model.eval()
     with torch.no_grad():
-        right = int((answer(model, x).logits.argmax(1) == y).sum())
+        answers: np.ndarray = answer(model, x).logits.cpu().numpy()
     model.train(was_training)
-    return right
+    return answers

@@ -8,22 +8,24 @@ from functools import partial
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
 from edgekd.distillation.run import DistillationRun, trained
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import answer
-from edgekd.results import AlongTheWay, accuracy_on
+from edgekd.results import AlongTheWay
+from edgekd.tasks.classification.learning import count_right
+from edgekd.tasks.classification.scoring import share_right
+from edgekd.tasks.task import Task
 from edgekd.training import distributed
 from edgekd.training.fit import FitResult
 
 
 def stream(run: DistillationRun, windows: int = 20, teacher_learns: bool = True) -> FitResult:
     """One pass over the training split in its own order, at a constant learning rate; `distill.epochs` counts for
-    nothing. The teacher learns by cross-entropy on the labels, the student from it by `distill.losses`.
+    nothing. The teacher learns from the labels, the student from it by `distill.losses`.
 
-    On each batch both first answer in evaluation mode, as if deployed; then they learn from it. Their accuracies over
+    On each batch both first answer in evaluation mode, as if deployed; then they learn from it. Their scores over
     each window stand in the report, where a drift shows as a dip. A killed stream goes on after its last window;
     samples beyond windows of whole batches are left out. The teacher's training ends with the stream: the student is
     what is kept.
@@ -32,6 +34,7 @@ def stream(run: DistillationRun, windows: int = 20, teacher_learns: bool = True)
         windows: number of windows that the stream is cut into.
         teacher_learns: false leaves the teacher as it is, for comparison.
     """
+    run.require("logits", "stream")
     _, loss = run.required_teacher("stream")
     batch_size, samples = run.settings.batch_size, len(run.splits.train)
     window = samples // batch_size // windows * batch_size if windows > 0 else 0
@@ -49,7 +52,7 @@ def stream(run: DistillationRun, windows: int = 20, teacher_learns: bool = True)
         settings=settings, views=None, title=f"{run.title}: the stream's windows",
         on_epoch=_open_window, order=lambda number: np.arange(number * window, (number + 1) * window),
     )  # fmt: skip
-    return replace(result, along_the_way=tally.rows(), passes=1)
+    return replace(result, along_the_way=tally.rows(run.splits.task), passes=1)
 
 
 class _Tally(nn.Module):
@@ -71,20 +74,20 @@ class _Tally(nn.Module):
         with torch.no_grad():
             for network in networks:
                 network.eval()
-                right.append((answer(network, batch.x).logits.argmax(1) == batch.y).sum())
+                right.append(count_right(answer(network, batch.x).logits, batch.y))
                 network.train()
         *known, asked = distributed.total(torch.stack([*right, torch.full_like(right[0], len(batch.y))]))
         self.right[self.window] += torch.stack(known)
         self.asked[self.window] += asked
 
-    def rows(self) -> tuple[AlongTheWay, ...]:
-        """The accuracies of both, window by window."""
+    def rows(self, task: Task) -> tuple[AlongTheWay, ...]:
+        """The scores of both, window by window."""
         rows = []
         for number, (right, asked) in enumerate(zip(self.right.tolist(), self.asked.tolist(), strict=True), start=1):
             source = f"{asked:,} samples of the stream, each asked before it taught"
-            student, teacher = (accuracy_on(100 * count / asked, asked, source) for count in right)
+            student, teacher = (task.quantity(share_right(count, asked), source) for count in right)
             what = f"window {number} of {len(self.asked)}"
-            rows.append(AlongTheWay(what=what, accuracy=student, accuracy_teacher=teacher))
+            rows.append(AlongTheWay(what=what, score=student, score_teacher=teacher))
         return tuple(rows)
 
 
@@ -104,4 +107,6 @@ def _step(run: DistillationRun, teacher_learns: bool, together: nn.ModuleDict, b
     features = {name: value.detach() for name, value in taught.features.items()}
     told = replace(taught, logits=taught.logits.detach(), features=features)
     learning: Tensor = loss(answer(student, batch.x, run.layers, batch.index), told, batch.y)
-    return learning + F.cross_entropy(taught.logits, batch.y) if teacher_learns else learning
+    if not teacher_learns:
+        return learning
+    return learning + run.splits.task.answers.label_loss(taught.logits, batch.y)

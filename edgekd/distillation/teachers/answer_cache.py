@@ -7,6 +7,7 @@ Under torchrun the processes take turns with the shards. Beyond float16's range,
 
 import hashlib
 import io
+import math
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -22,7 +23,7 @@ from edgekd.data.batches import Batch, Views, batch_at
 from edgekd.data.splits import Splits
 from edgekd.disk import file_sha256
 from edgekd.distillation.run import Teacher
-from edgekd.distillation.teachers.answers import Index, save_index, shard_name
+from edgekd.distillation.teachers.answers import Index, check_shape, save_index, shard_name
 from edgekd.errors import ModelError, StoreError
 from edgekd.training import distributed
 from edgekd.training.progress import progress, say
@@ -32,18 +33,18 @@ BATCH = 256
 LARGE_BYTES = 2**30  # from here on, a note says what they take
 
 
-def size_bytes(samples: int, classes: int, views: int) -> int:
+def size_bytes(samples: int, answer_shape: tuple[int, ...], views: int) -> int:
     """What the answers will take on the disk."""
-    return 2 * samples * classes * views
+    return 2 * samples * math.prod(answer_shape) * views
 
 
-def check_space(folder: Path, samples: int, classes: int, views: int, kept: int = 0) -> str:
+def check_space(folder: Path, samples: int, answer_shape: tuple[int, ...], views: int, kept: int = 0) -> str:
     """StoreError where the disk of `folder` can't hold the answers; a note where they are large, else "".
 
     Args:
         kept: bytes that an earlier try has left there already.
     """
-    needed, free = size_bytes(samples, classes, views), shutil.disk_usage(folder).free
+    needed, free = size_bytes(samples, answer_shape, views), shutil.disk_usage(folder).free
     told = f"the teacher's answers to {views} view{'s' * (views != 1)} of {samples:,} samples take {_amount(needed)}"
     if needed - kept > free:
         raise StoreError(
@@ -65,13 +66,13 @@ def write(
     shard_bytes: int = SHARD_BYTES,
 ) -> list[str]:
     """Ask the teacher about every training sample in every view, and leave the answers in `folder`; notes come back."""
-    samples, classes = len(splits.train), len(splits.classes)
-    rows = min(samples, max(1, shard_bytes // (2 * classes)))
+    samples, shape = len(splits.train), splits.answer_shape
+    rows = min(samples, max(1, shard_bytes // (2 * math.prod(shape))))
     wanted = [(view, start) for view in range(views.count) for start in range(0, samples, rows)]
     names = {pair: shard_name(pair[0], pair[1] // rows) for pair in wanted}
     note, states = distributed.from_main(
         lambda: (
-            check_space(folder, samples, classes, views.count, _kept_bytes(folder)),
+            check_space(folder, samples, shape, views.count, _kept_bytes(folder)),
             _states(folder, names.values()),
         )
     )
@@ -89,7 +90,7 @@ def write(
     distributed.barrier()
     if distributed.is_main():
         hashes = {name: _written_hash(folder / name) for name in names.values()}
-        save_index(folder, Index(views.count, views.seed, any_view, samples, classes, rows, hashes))
+        save_index(folder, Index(views.count, views.seed, any_view, samples, shape, rows, hashes))
     distributed.barrier()
     return notes
 
@@ -114,9 +115,9 @@ def _asked(
     parts = []
     for some in _pieces(positions):
         batch = batch_at(some, splits.train, splits, augment=augment, draws=draws, view=view, device=device)
-        logits = teacher(batch).logits
-        _check(logits, batch, len(splits.classes))
-        parts.append(logits.float().clamp(-65504, 65504).to(torch.float16).cpu().numpy())
+        answers = teacher(batch).logits
+        _check(answers, batch, splits)
+        parts.append(answers.float().clamp(-65504, 65504).to(torch.float16).cpu().numpy())
         advance(len(parts[-1]), f"view {view + 1}")
     return np.concatenate(parts)
 
@@ -126,13 +127,9 @@ def _pieces(positions: range) -> Iterator[slice]:
         yield slice(start, min(start + BATCH, positions.stop))
 
 
-def _check(logits: Tensor, batch: Batch, classes: int) -> None:
-    if tuple(logits.shape) != (len(batch.y), classes):
-        raise ModelError(
-            f"the teacher gives logits of shape {tuple(logits.shape)}, the student of shape {(len(batch.y), classes)}",
-            f"a teacher for the data's {classes} classes",
-        )
-    finite = torch.isfinite(logits).all(dim=1)
+def _check(answers: Tensor, batch: Batch, splits: Splits) -> None:
+    check_shape(tuple(answers.shape), (len(batch.y), *splits.answer_shape), splits)
+    finite = torch.isfinite(answers).flatten(1).all(dim=1)
     if not finite.all():
         broken = int(batch.index[~finite][0])
         raise ModelError(

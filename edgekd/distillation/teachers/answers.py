@@ -1,7 +1,7 @@
 """A teacher's stored answers: float16 shards, one set for each augmentation view, read by position.
 
-A shard is a file `VIEW-NUMBER.npy`, (samples, classes), of bounded size; `answers.json` lists them. `storing.py` makes
-them.
+A shard is a file `VIEW-NUMBER.npy`, (samples, *answer shape), of bounded size; `answers.json` lists them.
+`answer_cache.py` makes them.
 
 float16 keeps a logit to 1 part in 2,048. Every training reads the same bytes, resumed or not, so that its bits do not
 depend on when it was killed.
@@ -38,7 +38,7 @@ class Index:
     seed: int
     any_view: bool
     samples: int
-    classes: int
+    answer_shape: tuple[int, ...]
     rows: int
     sha256: dict[str, str]
 
@@ -56,11 +56,22 @@ def save_index(folder: Path, index: Index) -> None:
 def load_index(folder: Path) -> Index:
     """What `write` left."""
     try:
-        return Index(**json.loads((folder / INDEX).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+        facts = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return Index(**{**facts, "answer_shape": tuple(facts["answer_shape"])})
+    except (OSError, ValueError, TypeError, KeyError) as error:
         raise StoreError(
             f"the answers in {folder} can't be read: {error}", f"rm -r {folder}, and build again"
         ) from error
+
+
+def check_shape(shape: tuple[int, ...], expected: tuple[int, ...], splits: Splits) -> None:
+    """ModelError where a teacher's answers, (N, ...), have another shape than the student's."""
+    if shape != expected:
+        answers = splits.task.answers
+        raise ModelError(
+            f"the teacher gives {answers.kind} of shape {shape}, the student of shape {expected}",
+            f"a teacher for the data's {answers.form(splits.answer_shape)}",
+        )
 
 
 def views_of(folder: Path | None) -> Views | None:
@@ -76,11 +87,12 @@ class Stored:
 
     def __init__(self, folder: Path, splits: Splits) -> None:
         self.folder, self.index = folder, load_index(folder)
-        found, wanted = (self.index.samples, self.index.classes), (len(splits.train), len(splits.classes))
-        if found != wanted:
+        stored, expected = (self.index.samples, self.index.answer_shape), (len(splits.train), splits.answer_shape)
+        if stored != expected:
+            form = splits.task.answers.form
             raise ModelError(
-                f"stored answers for {found[0]:,} samples and {found[1]} classes, where the data has {wanted[0]:,} "
-                f"and {wanted[1]}",
+                f"stored answers for {stored[0]:,} samples and {form(stored[1])}, where the data has {expected[0]:,} "
+                f"and {form(expected[1])}",
                 f"rm -r {folder}, and build again",
             )
         self._view, self._shards = -1, dict[int, np.ndarray]()
@@ -90,20 +102,20 @@ class Stored:
         return self.index.any_view or (batch.view is not None and batch.view < self.index.views)
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Logits (N, classes), float32, on the batch's device."""
+        """Answers (N, *answer shape), float32, on the batch's device."""
         view = 0 if self.index.any_view or batch.view is None else batch.view
         if view != self._view:
             self._view, self._shards = view, {}
         positions = batch.index.cpu().numpy()
-        logits = self._rows(positions).astype(np.float32)
-        return Outputs(torch.from_numpy(logits).to(batch.x.device), index=batch.index)
+        answers = self._rows(positions).astype(np.float32)
+        return Outputs(torch.from_numpy(answers).to(batch.x.device), index=batch.index)
 
     def _rows(self, positions: np.ndarray) -> np.ndarray:
         numbers = positions // self.index.rows
         if numbers.min() == numbers.max():
             rows: np.ndarray = self._shard(int(numbers[0]))[positions - numbers[0] * self.index.rows]
             return rows
-        found = np.empty((len(positions), self.index.classes), np.float16)
+        found = np.empty((len(positions), *self.index.answer_shape), np.float16)
         for number in np.unique(numbers):
             here = numbers == number
             found[here] = self._shard(int(number))[positions[here] - number * self.index.rows]

@@ -1,5 +1,6 @@
 """A teacher that is no torch module: a file or a function, asked in NumPy, whose answers are checked before use."""
 
+import math
 import shutil
 from pathlib import Path
 from typing import Literal
@@ -21,19 +22,15 @@ Gives = Literal["logits", "probabilities"]
 Takes = Literal["normalised", "raw"]
 
 FILES = (".onnx", ".tflite", ".keras")
-LEAST = 1e-8
-"""A probability's logarithm is taken of no less: -18.4, which float16 can keep."""
-SUM_TOLERANCE = 0.02
-"""Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
 
 
 def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
-    """A function of inputs in NumPy as a teacher. Probabilities become their logarithms, on which temperature acts."""
+    """A function of inputs in NumPy as a teacher; what it gives becomes answers as the task has them."""
 
     def ask(batch: Batch) -> Outputs:
         x = raw(batch.x, splits) if takes == "raw" else batch.x
         try:
-            found = run(x.cpu().numpy())
+            result = run(x.cpu().numpy())
         except ModelError:
             raise
         except Exception as error:  # a user's function, or a runtime's own kind of refusal
@@ -42,8 +39,8 @@ def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: 
                 f"{who} failed on inputs of shape {tuple(x.shape)}: {type(error).__name__}: {first_line}",
                 "try it alone on such an array, float32",
             ) from error
-        logits = as_logits(np.asarray(found), len(batch.y), len(splits.classes), gives, who)
-        return Outputs(torch.from_numpy(logits).to(batch.x.device), index=batch.index)
+        answers = check_answers(np.asarray(result), len(batch.y), splits, gives, who)
+        return Outputs(torch.from_numpy(answers).to(batch.x.device), index=batch.index)
 
     return ask
 
@@ -58,39 +55,24 @@ def raw(x: Tensor, splits: Splits) -> Tensor:
     return found.round() if splits.train.x.dtype == np.uint8 else found
 
 
-def as_logits(found: np.ndarray, samples: int, classes: int, gives: Gives, who: str) -> np.ndarray:
-    """Outputs (N, classes), float32, checked; axes of 1 behind them are dropped."""
-    if found.size == samples * classes and found.shape[:2] == (samples, classes):
-        found = found.reshape(samples, classes)
-    if found.shape != (samples, classes):
+def check_answers(numbers: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
+    """Answers (N, *answer shape), float32, of what came from outside; axes of 1 behind them are dropped.
+
+    Raises:
+        ModelError: they are of another shape, not finite, or not what `gives` says.
+    """
+    answers, expected = splits.task.answers, (samples, *splits.answer_shape)
+    if numbers.size == math.prod(expected) and numbers.shape[: len(expected)] == expected:
+        numbers = numbers.reshape(expected)
+    if numbers.shape != expected:
+        form = answers.form(splits.answer_shape)
         raise ModelError(
-            f"{who} gives {found.shape} for {samples} samples; the data has {classes} classes and asks for "
-            f"{(samples, classes)}",
-            f"a teacher for the data's {classes} classes",
+            f"{who} gives {numbers.shape} for {samples} samples; the data has {form} and asks for {expected}",
+            f"a teacher for the data's {form}",
         )
-    if not np.issubdtype(found.dtype, np.number) or not np.isfinite(found).all():
+    if not np.issubdtype(numbers.dtype, np.number) or not np.isfinite(numbers).all():
         raise ModelError(f"{who} gives outputs that are not finite numbers", "mind what it is given: teacher.input")
-    if gives == "logits":
-        return found.astype(np.float32)
-    return log_probabilities(found, who)
-
-
-def log_probabilities(found: np.ndarray, who: str) -> np.ndarray:
-    """Rows of probabilities as logits: their logarithms."""
-    sums = found.sum(axis=1)
-    worst = float(sums[np.argmax(np.abs(sums - 1))]) if len(sums) else 1.0
-    if found.size and (found.min() < -SUM_TOLERANCE or abs(worst - 1) > SUM_TOLERANCE):
-        raise ModelError(
-            f"{who} was to give probabilities; a row adds up to {worst:.3g}, and the least value is {found.min():.3g}",
-            'gives = "logits" beside it, where it gives those',
-        )
-    logits: np.ndarray = np.log(np.maximum(found, LEAST)).astype(np.float32)
-    return logits
-
-
-def look_like_probabilities(logits: np.ndarray) -> bool:
-    """Whether "logits" are none: no value below 0, and rows that add up to 1."""
-    return bool(len(logits) and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=SUM_TOLERANCE))
+    return answers.read(numbers, gives, who)
 
 
 def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:

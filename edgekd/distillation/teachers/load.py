@@ -18,13 +18,14 @@ from torch import nn
 
 from edgekd.data.batches import Batch, batches
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.ensemble import Combine, as_one, combined
+from edgekd.distillation.ensemble import as_one
 from edgekd.distillation.run import Teacher, frozen
 from edgekd.distillation.teachers import specialists
 from edgekd.distillation.teachers.answers import Stored
 from edgekd.distillation.teachers.external import Gives, Takes, call_of, external_teacher, open_file
 from edgekd.nn import blueprint
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.task import Combine
 from edgekd.training.progress import progress
 
 Precision = Literal["32", "bf16"]
@@ -39,7 +40,7 @@ class Part:
         name: of the file, or "package.module:function".
         classes: that a specialist knows; the generalist and all others know all.
         correction: of a specialist's dustbin.
-        validation: accuracy in percent; None where it is not known.
+        validation: its score on validation; None where it is not known.
     """
 
     kind: Literal["network", "file", "call", "answers", "specialist"]
@@ -109,7 +110,7 @@ def load_teacher(
     opened = [open_part(part, place(folder, number), splits, precision) for number, part in enumerate(parts)]
     if any(part.kind == "specialist" for part in parts):
         return _with_specialists(opened[0], opened[1:], parts[1:])
-    return opened[0] if len(parts) == 1 else as_one(opened, combine, [part.validation for part in parts])
+    return opened[0] if len(parts) == 1 else as_one(opened, splits.task, combine, [part.validation for part in parts])
 
 
 def open_network(folder: Path) -> nn.Module | None:
@@ -129,11 +130,11 @@ def open_part(part: Part, folder: Path, splits: Splits, precision: Precision = "
     return external_teacher(run, splits, part.gives, part.input, f"teacher.file {part.name}")
 
 
-def precomputed_teacher(logits: np.ndarray) -> Teacher:
-    """Answers that came without their teacher, (training samples, classes), whatever augmentation does."""
+def precomputed_teacher(answers: np.ndarray) -> Teacher:
+    """Answers that came without their teacher, (training samples, *answer shape), whatever augmentation does."""
 
     def look_up(batch: Batch) -> Outputs:
-        rows = np.asarray(logits[batch.index.cpu().numpy()], np.float32)
+        rows = np.asarray(answers[batch.index.cpu().numpy()], np.float32)
         return Outputs(torch.from_numpy(rows).to(batch.x.device), index=batch.index)
 
     return look_up
@@ -145,27 +146,30 @@ def answers_alone(folder: Path) -> bool:
     return bool(parts) and all(part.kind == "answers" for part in parts)
 
 
-def logits_on(
+def answers_on(
     folder: Path, splits: Splits, part: Literal["validation", "test"], combine: Combine = "mean"
 ) -> np.ndarray | None:
-    """What the teacher says of the samples of a split, (N, classes); None where that is not known."""
+    """What the teacher says of the samples of a split, (N, *answer shape); None where that is not known."""
     parts = parts_of(folder)
     if not parts:
-        return teacher_logits(load_teacher(folder, splits), getattr(splits, part), splits, f"teacher: {part} set")
+        return teacher_answers(load_teacher(folder, splits), getattr(splits, part), splits, f"teacher: {part} set")
     files = [place(folder, number) / f"{part}.npy" for number in range(len(parts))]
     if not all(file.is_file() for file in files):
         return None
-    logits = [torch.from_numpy(np.load(file, allow_pickle=False)) for file in files]
+    answers = [torch.from_numpy(np.load(file, allow_pickle=False)) for file in files]
     if any(found.kind == "specialist" for found in parts):
         groups = [found.classes for found in parts[1:]]
-        return specialists.combined(logits[0], logits[1:], groups).numpy()
-    return combined(torch.stack(logits), combine, [found.validation for found in parts]).numpy()
+        return specialists.combined(answers[0], answers[1:], groups).numpy()
+    together = splits.task.answers.combine
+    if together is None:  # then there is one teacher: several were refused before they were made
+        return answers[0].numpy()
+    return together(torch.stack(answers), combine, [found.validation for found in parts]).numpy()
 
 
-def teacher_logits(
+def teacher_answers(
     teacher: Teacher, split: Split, splits: Splits, title: str, device: torch.device | str = "cpu"
 ) -> np.ndarray:
-    """A teacher's logits over a split, (N, classes)."""
+    """A teacher's answers over a split, (N, *answer shape)."""
     found = []
     with torch.no_grad(), progress(title, len(split)) as advance:
         for batch in batches(split, splits, 256, device=device):

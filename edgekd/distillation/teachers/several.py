@@ -12,13 +12,14 @@ from edgekd.catalog import signatures
 from edgekd.config import Source
 from edgekd.config import Teacher as Settings
 from edgekd.data.splits import Split, Splits, load_positions
-from edgekd.distillation.ensemble import WAYS
+from edgekd.distillation.ensemble import combine_of
 from edgekd.distillation.run import Teacher
 from edgekd.distillation.teachers import external, load, precomputed, specialists
 from edgekd.distillation.teachers.load import Part, place
 from edgekd.errors import ModelError
 from edgekd.nn.outputs import Outputs
-from edgekd.training.evaluate import accuracy, logits
+from edgekd.tasks.task import WAYS, Task
+from edgekd.training.evaluate import answers_of
 
 JUDGED = ("validation", "test")
 
@@ -37,8 +38,21 @@ def save_external(source: Source, splits: Splits, data: Path, folder: Path) -> P
     return Part("file", external.copy(source.file, folder).name, source.gives, source.input)
 
 
-def check_specialists(settings: Settings) -> None:
-    """ModelError where no specialist can be made of the teacher's model, whose number of classes can't be set."""
+def check_several(settings: Settings, task: Task) -> None:
+    """Refuse several teachers, and specialists, where the task can make nothing of them.
+
+    Raises:
+        ConfigError: the task has no way to combine answers, or no classes.
+        ModelError: no specialist can be made of the teacher's model, whose number of classes can't be set.
+    """
+    if settings.members > 1 or settings.also:
+        combine_of(task, "several teachers")
+    if settings.specialists:
+        task.require("logits", f"teacher.specialists = {settings.specialists}", "teacher.specialists = 0")
+        _check_specialists(settings)
+
+
+def _check_specialists(settings: Settings) -> None:
     takes = signatures.signature("model", settings.model)
     if takes is not None and not takes.open_ended and "classes" not in takes.options:
         raise ModelError(
@@ -49,14 +63,14 @@ def check_specialists(settings: Settings) -> None:
 
 def confusions(model: nn.Module, splits: Splits, settings: Settings, seed: int) -> list[list[int]]:
     """The clusters of classes that a generalist confuses on the validation split."""
-    found = logits(model, splits.validation, splits, title="teacher: what it confuses")
-    return specialists.clusters(found, settings.specialists, seed)
+    answers = answers_of(model, splits.validation, splits, title="teacher: what it confuses")
+    return specialists.clusters(answers, settings.specialists, seed)
 
 
 def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str) -> dict[str, Any]:
     """Leaves what each teacher says of validation and test, and `teacher.json`; metrics of all of them as one.
 
-    `accuracy` is that of the mean of all; `combined` has it for each way to combine them. None where there are no
+    `score` is that of the mean of all; `combined` has it for each way to combine them. None where there are no
     answers to judge by.
     """
     notes: list[str] = []
@@ -69,16 +83,18 @@ def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str)
                 teacher = _corrected(teacher, part.correction)
             for name in JUDGED:
                 split: Split = getattr(splits, name)
-                found = load.teacher_logits(teacher, split, splits, f"teacher: {name} set", device)
+                found = load.teacher_answers(teacher, split, splits, f"teacher: {name} set", device)
                 np.save(here / f"{name}.npy", found, allow_pickle=False)
-            if part.kind in ("file", "call") and part.gives == "logits" and external.look_like_probabilities(found):
-                notes.append(f'{part.name} seems to give probabilities: is teacher.gives = "probabilities" meant?')
-        known.append(replace(part, validation=_accuracy_of(here, splits) if part.kind != "specialist" else None))
+            if part.kind in ("file", "call") and (doubt := splits.task.answers.doubt(found, part.gives)):
+                notes.append(f"{part.name} {doubt}")
+        known.append(replace(part, validation=_validation_score(here, splits) if part.kind != "specialist" else None))
     load.describe(folder, known)
+    names = [f"test_{name}" for name in splits.task.answers.archive_names]
     together = {way: _together(folder, splits, way) for way in WAYS if way != "validation" or _all_known(known)}
     return {
         **together["mean"],
         "combined": together if len([part for part in parts if part.kind != "specialist"]) > 1 else None,
+        "score_remedy": f"{' or '.join(names)} in the file of teacher.answers",
         "members": [asdict(part) for part in known],
         "size_bytes": _bytes_of(folder, known),
         "notes": notes,
@@ -86,20 +102,26 @@ def evaluate_parts(folder: Path, parts: list[Part], splits: Splits, device: str)
 
 
 def _together(folder: Path, splits: Splits, way: Any) -> dict[str, float | None]:
-    found: dict[str, float | None] = {}
-    for key, part in (("accuracy", "test"), ("validation_accuracy", "validation")):
-        answers = load.logits_on(folder, splits, part, way)  # type: ignore[arg-type]
-        found[key] = None if answers is None else accuracy(answers, getattr(splits, part).y)
-    return found
+    answers = load.answers_on(folder, splits, "test", way)
+    test = None if answers is None else splits.task.scoring.score(answers, splits.test.y)
+    answers = load.answers_on(folder, splits, "validation", way)
+    validation = None if answers is None else splits.task.scoring.score(answers, splits.validation.y)
+    return {
+        "score": None if test is None else test.value,
+        "score_error": None if test is None else test.error,
+        "validation_score": None if validation is None else validation.value,
+    }
 
 
 def _all_known(parts: list[Part]) -> bool:
     return all(part.validation is not None for part in parts)
 
 
-def _accuracy_of(folder: Path, splits: Splits) -> float | None:
+def _validation_score(folder: Path, splits: Splits) -> float | None:
     file = folder / "validation.npy"
-    return accuracy(np.load(file, allow_pickle=False), splits.validation.y) if file.is_file() else None
+    if not file.is_file():
+        return None
+    return splits.task.scoring.score(np.load(file, allow_pickle=False), splits.validation.y).value
 
 
 def _bytes_of(folder: Path, parts: list[Part]) -> int | None:

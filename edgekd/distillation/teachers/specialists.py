@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.splits import Split, Splits
+from edgekd.tasks.classification.learning import likeliest
 
 
 def clusters(logits: np.ndarray, count: int, seed: int) -> list[list[int]]:
@@ -76,11 +77,11 @@ def combined(generalist: Tensor, specialists: Sequence[Tensor], groups: Sequence
         groups: the classes of each.
     """
     probabilities = torch.softmax(generalist, dim=1)
-    likeliest = generalist.argmax(dim=1)
+    likeliest_class = likeliest(generalist)
     found = F.log_softmax(generalist, dim=1).clone()
     for logits, group in zip(specialists, groups, strict=True):
         inside = torch.tensor(group, device=generalist.device)
-        asked = torch.isin(likeliest, inside)
+        asked = torch.isin(likeliest_class, inside)
         if not asked.any():
             continue
         ours, theirs = probabilities[asked], torch.softmax(logits[asked], dim=1)

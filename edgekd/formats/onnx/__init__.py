@@ -44,20 +44,28 @@ def write(
     labels: Sequence[str] = (),
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "uint8",
+    decoding: str = "",
 ) -> Path:
     """Write `graph` to `path` with a free batch.
 
     Args:
         input_dtype: whatever it is, the input and output of a quantised graph are uint8 in ONNX.
+        decoding: Python that goes on from `answer`, for the line of usage in the metadata.
 
     Raises:
         UnsupportedOperatorError: naming the operator that has no ONNX form here.
     """
-    path.write_bytes(serialize(graph, labels, preprocessing))
+    path.write_bytes(serialize(graph, labels, preprocessing, input_dtype, decoding))
     return path
 
 
-def serialize(graph: Graph, labels: Sequence[str] = (), preprocessing: Preprocessing | None = None) -> bytes:
+def serialize(
+    graph: Graph,
+    labels: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    input_dtype: DType = "uint8",
+    decoding: str = "",
+) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
     file = OnnxFile(graph)
     for op in graph.operators:
@@ -74,5 +82,5 @@ def serialize(graph: Graph, labels: Sequence[str] = (), preprocessing: Preproces
     model = file.finish()
     shape = graph.tensors[graph.input].shape
     taken = FileInput("uint8", shape, 0 if shape else None)
-    helper.set_model_props(model, describe(graph, labels, preprocessing, taken, "uint8", RUN % graph.input))
+    helper.set_model_props(model, describe(graph, labels, preprocessing, taken, "uint8", RUN % graph.input, decoding))
     return bytes(model.SerializeToString(deterministic=True))

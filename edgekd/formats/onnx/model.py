@@ -34,6 +34,7 @@ class OnnxFile:
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        """Write a node, and give the name of its output."""
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
         return output
 
@@ -113,6 +114,7 @@ class OnnxFile:
         self.constant(tensor, (values.astype(np.int16) + SHIFT).astype(np.uint8)[None] if quantized else values[None])
 
     def finish(self) -> Any:
+        """The model, as onnx has it."""
         taken, given = ([self._end(name) for name in names] for names in (self.graph.inputs, self.graph.outputs))
         graph = helper.make_graph(self.nodes, "edgekd", taken, given, list(self.constants.values()))
         opset = [helper.make_opsetid("", OPSET)]
@@ -123,3 +125,19 @@ class OnnxFile:
         kind = TensorProto.INT32 if tensor.kind == "index" else TensorProto.FLOAT
         kind = TensorProto.UINT8 if tensor.quantization else kind
         return helper.make_tensor_value_info(name, kind, ["batch", *tensor.shape])
+
+
+class Steps:
+    """Writes nodes one after the other, each named by its place."""
+
+    def __init__(self, file: OnnxFile, op: Operator) -> None:
+        self.file, self.op, self.count = file, op, 0
+
+    def number(self, value: float) -> str:
+        """A float32 constant."""
+        return self.file.constant(f"{self.op.name}/{value:g}", np.float32(value))
+
+    def apply(self, kind: str, inputs: Sequence[str], **attributes: Any) -> str:
+        """The output of a new node."""
+        self.count += 1
+        return self.file.node(kind, inputs, f"{self.op.name}/{kind}{self.count}", **attributes)

@@ -1,13 +1,12 @@
 """Functions of one value, on real values between codes as onnxruntime is fast at; and tables that stand in the file."""
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from onnx import TensorProto
 
-from edgekd.formats.onnx.model import SHIFT, OnnxFile, Writer
+from edgekd.formats.onnx.model import SHIFT, OnnxFile, Steps, Writer
 from edgekd.graph.operators.unary import shipped
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import Operator
@@ -33,7 +32,7 @@ def _write_unary(file: OnnxFile, op: Unary) -> None:
         file.result(op, NODES[op.function], [file.values(op.inputs[0], op)], **attributes)
     elif op.function == "mish":
         x = file.values(op.inputs[0], op)
-        gate = _Steps(file, op).apply("Tanh", [file.node("Softplus", [x], f"{op.name}/softplus")])
+        gate = Steps(file, op).apply("Tanh", [file.node("Softplus", [x], f"{op.name}/softplus")])
         file.result(op, "Mul", [x, gate])
     else:
         _write_gelu(file, op)
@@ -47,23 +46,9 @@ def _write_table(file: OnnxFile, op: Unary) -> None:
     file.node("Gather", [table, rows], op.output, axis=0)
 
 
-class _Steps:
-    """Writes nodes one after the other, each named by its place."""
-
-    def __init__(self, file: OnnxFile, op: Unary) -> None:
-        self.file, self.op, self.count = file, op, 0
-
-    def number(self, value: float) -> str:
-        return self.file.constant(f"{self.op.name}/{value:g}", np.float32(value))
-
-    def apply(self, kind: str, inputs: Sequence[str]) -> str:
-        self.count += 1
-        return self.file.node(kind, inputs, f"{self.op.name}/{kind}{self.count}")
-
-
 def _write_gelu(file: OnnxFile, op: Unary) -> None:
     """0.5 x (1 + erf(x / sqrt(2))), or with tanh(sqrt(2 / pi) (x + 0.044715 x^3)) in its place."""
-    steps, x = _Steps(file, op), file.values(op.inputs[0], op)
+    steps, x = Steps(file, op), file.values(op.inputs[0], op)
     if op.function == "gelu":
         bend = steps.apply("Erf", [steps.apply("Div", [x, steps.number(math.sqrt(2))])])
     else:

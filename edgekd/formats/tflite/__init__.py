@@ -50,16 +50,18 @@ def write(
     labels: Sequence[str] = (),
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
+    decoding: str = "",
 ) -> Path:
     """Write `graph` to `path` with batch 1; the input and output of a quantised graph are int8.
 
     Args:
         input_dtype: "uint8" lets a quantised graph take uint8 all the same: a QUANTIZE in front takes 128 off.
+        decoding: Python that goes on from `answer`, for the line of usage in the metadata.
 
     Raises:
         UnsupportedOperatorError: naming the operator that TFLite has no form for.
     """
-    path.write_bytes(serialize(graph, labels, preprocessing, input_dtype))
+    path.write_bytes(serialize(graph, labels, preprocessing, input_dtype, decoding))
     return path
 
 
@@ -68,13 +70,14 @@ def serialize(
     labels: Sequence[str] = (),
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
+    decoding: str = "",
 ) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
     file = _with_fewest_moves(graph, input_dtype == "uint8")
     form = file.taken[0]
     places = form.layout.axes[0] if form.layout.axes else ()
     taken = FileInput(input_dtype, form.shape, places[0] if len(places) == 1 else None)
-    about = describe(graph, labels, preprocessing, taken, "int8", RUN)
+    about = describe(graph, labels, preprocessing, taken, "int8", RUN, decoding)
     if not labels and preprocessing is None:
         return file.finish(about)
     task = task_metadata(graph, labels, preprocessing)

@@ -42,6 +42,7 @@ class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
     """A buffer whose data starts on ALIGNMENT bytes; the generated class does not see to it."""
 
     def Pack(self, builder: Any) -> int:
+        """Write it, and give its offset."""
         data = None
         if self.data is not None:
             builder.StartVector(1, len(self.data), ALIGNMENT)
@@ -67,6 +68,7 @@ class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
         self.written: dict[tuple[str, bytes], int] = {}
 
     def CreateNumpyVector(self, x: Array) -> int:
+        """The offset of a vector: that of an equal one where there is one."""
         if x.dtype.kind == "f" or len(x) == 1:
             return int(super().CreateNumpyVector(x))
         key = (x.dtype.str, x.tobytes())
@@ -173,6 +175,7 @@ def _scale_bytes(quantization: Any) -> bytes:
 
 
 def quantization(quantization: Quantization) -> Any:
+    """One scale and zero point, as the schema has them."""
     parameters = schema.QuantizationParametersT()
     parameters.scale = np.array([quantization.scale], np.float32)
     parameters.zeroPoint = np.array([quantization.zero_point], np.int64)
@@ -180,6 +183,7 @@ def quantization(quantization: Quantization) -> Any:
 
 
 def per_channel(scale: Array, axis: int) -> Any:
+    """Scales along an axis, with zero points of 0."""
     parameters = schema.QuantizationParametersT()
     parameters.scale, parameters.quantizedDimension = scale, axis
     parameters.zeroPoint = np.zeros(len(scale), np.int64)

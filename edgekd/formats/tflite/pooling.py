@@ -11,7 +11,6 @@ from edgekd.formats.tflite.layout import IMAGE, Layout
 from edgekd.formats.tflite.windows import cut, padded_input
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Reshape
 from edgekd.graph.structure import Operator
-from edgekd.graph.windows import tflite_padding
 
 
 def _write_global_average_pool(file: FlatbufferFile, op: GlobalAveragePool) -> None:
@@ -60,7 +59,7 @@ def _write_max_pool2d(file: FlatbufferFile, op: MaxPool2d) -> None:
 
 def _write_average_pool2d(file: FlatbufferFile, op: AveragePool2d) -> None:
     tensor = file.graph.tensors[op.inputs[0]]
-    padding = tflite_padding(op, tensor.shape)
+    padding = op.tflite_padding(tensor.shape)
     (source,) = file.inputs(op, IMAGE)
     if padding is not None:
         options = _pool_options(op, getattr(schema.Padding, padding), op.stride)

@@ -8,7 +8,6 @@ from edgekd.formats.tflite.layout import IMAGE
 from edgekd.formats.tflite.windows import cut, padded_input
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Operator
-from edgekd.graph.windows import full_size, tflite_transposed_padding
 
 GROUPED_VERSION = 6
 """Of CONV_2D, whose filters see a part of the channels from here on."""
@@ -36,10 +35,10 @@ def _write_conv_transpose2d(file: FlatbufferFile, op: ConvTranspose2d) -> None:
     _, height, width = file.graph.tensors[op.inputs[0]].shape
     channels, *size = file.graph.tensors[op.output].shape
     (source,) = file.inputs(op, IMAGE)
-    padding = tflite_transposed_padding(op, (height, width))
+    padding = op.tflite_padding((height, width))
     full = size
     if padding is None:
-        full = [*full_size(op, (height, width), (size[0], size[1]))]
+        full = [*op.uncut_size((height, width), (size[0], size[1]))]
         output = file.activation(file.graph.tensors[op.output], f"{op.name}/full", (*full, channels))
     else:
         output = file.output(op)

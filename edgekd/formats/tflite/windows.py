@@ -7,13 +7,12 @@ from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile
 from edgekd.formats.tflite.layout import IMAGE
 from edgekd.graph.ops import Conv2d, MaxPool2d
 from edgekd.graph.structure import Operator
-from edgekd.graph.windows import tflite_padding
 
 
 def padded_input(file: FlatbufferFile, op: Conv2d | MaxPool2d) -> tuple[int, int]:
     """(index of the input, TFLite's padding), after a PAD where SAME would pad otherwise than torch does."""
     tensor = file.graph.tensors[op.inputs[0]]
-    padding = tflite_padding(op, tensor.shape)
+    padding = op.tflite_padding(tensor.shape)
     (source,) = file.inputs(op, IMAGE)
     if padding is not None:
         return source, getattr(schema.Padding, padding)

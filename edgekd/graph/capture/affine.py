@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from edgekd.graph.ops import Add, Constant, Conv2d, Linear, Mul, Reshape
+from edgekd.graph.ops import Add, Constant, Conv2d, Mul, Reshape
 from edgekd.graph.structure import Array, Graph, Operator, Tensor, Weighted
 
 
@@ -14,6 +14,8 @@ class BatchNorm(Operator):
 
     Both are vectors along the first axis, or have as many axes as x and are repeated along those of length 1.
     """
+
+    frames_as_images = True
 
     scale: Array
     shift: Array
@@ -71,7 +73,7 @@ def _folded(op: BatchNorm, graph: Graph, made_by: dict[str, Operator]) -> Weight
         before = made_by.get(before.inputs[0])
     if not isinstance(before, Weighted) or before.activation != "none" or _shared(before, graph):
         return None
-    axis = -1 if isinstance(before, Linear) else 0
+    axis = before.channel_axis
     shape = graph.tensors[op.output].shape
     if shape[axis] != len(before.bias) or not all(_along(values, axis) for values in (op.scale, op.shift)):
         return None

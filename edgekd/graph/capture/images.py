@@ -10,8 +10,8 @@ from edgekd.graph.ops import GlobalAveragePool, Mean, Reshape
 from edgekd.graph.structure import Graph, Operator
 
 
-def keep_images(graph: Graph, by_value: tuple[type[Operator], ...]) -> Graph:
-    """The graph with images for as long as only `by_value` operators and means over the length read them."""
+def keep_images(graph: Graph) -> Graph:
+    """The graph with images for as long as means over the length and what treats `frames_as_images` alone read them."""
     tensors, operators = dict(graph.tensors), list[Operator]()
     image: dict[str, str] = {}  # (C, L) -> its (C, 1, L)
     for op in graph.operators:
@@ -20,7 +20,7 @@ def keep_images(graph: Graph, by_value: tuple[type[Operator], ...]) -> Graph:
             image[op.output] = op.inputs[0]
         elif isinstance(op, Mean) and op.axes == (1,) and all(inputs):
             op = GlobalAveragePool(op.name, inputs, op.output, source=op.source)
-        elif isinstance(op, by_value) and all(inputs):
+        elif op.frames_as_images and all(inputs):
             channels, length = tensors[op.output].shape
             image[op.output] = f"{op.output}/image"
             tensors[image[op.output]] = replace(tensors[op.output], name=image[op.output], shape=(channels, 1, length))

@@ -2,19 +2,16 @@
 
 from dataclasses import replace
 
-from edgekd.graph.capture.affine import BatchNorm, fold_batch_norm
+from edgekd.graph.capture.affine import fold_batch_norm
 from edgekd.graph.capture.factors import factors_into_softmax
 from edgekd.graph.capture.images import keep_images
-from edgekd.graph.ops import Add, Concat, Mul, Prelu, Relu, Reshape, Slice, Sub, Take, Transpose, Unary
-from edgekd.graph.structure import Graph, Operator, Weighted
-
-BY_VALUE = (BatchNorm, Relu, Unary, Prelu, Add, Sub, Mul)
-"""Operators that work value by value or channel by channel, and so on frames as on images."""
+from edgekd.graph.ops import Concat, Relu, Reshape, Slice, Sub, Take, Transpose, TwoOperands
+from edgekd.graph.structure import Graph, Operator, WithActivation
 
 
 def simplified(graph: Graph) -> Graph:
     """Reshapes, transposes and slices merged, batch norm folded, activations fused, and what nobody reads dropped."""
-    graph = drop_unused(slice_before_joining(keep_images(graph, BY_VALUE)))
+    graph = drop_unused(slice_before_joining(keep_images(graph)))
     graph = repeat_while_computing(merge_slices(merge_transposes(merge_reshapes(graph))))
     return drop_unused(fuse_activations(fold_batch_norm(factors_into_softmax(graph))))
 
@@ -101,7 +98,7 @@ def repeat_while_computing(graph: Graph) -> Graph:
     made_by = {op.output: op for op in graph.operators}
     operators: list[Operator] = []
     for op in graph.operators:
-        if isinstance(op, (Add, Mul, Sub)):
+        if isinstance(op, TwoOperands):
             for name, other in (op.inputs, op.inputs[::-1]):
                 take, swapped = made_by.get(name), name == op.inputs[0]
                 whole = graph.tensors[other].shape == graph.tensors[op.output].shape
@@ -145,7 +142,7 @@ def fuse_activations(graph: Graph) -> Graph:
         if not isinstance(op, Relu):
             continue
         before = made_by.get(op.inputs[0])
-        if not isinstance(before, (Weighted, Add, Sub, Mul)) or before.activation != "none" or before.name in fused:
+        if not isinstance(before, WithActivation) or before.activation != "none" or before.name in fused:
             continue
         if len(graph.consumers(before.output)) == 1 and before.output not in graph.outputs:
             fused[before.name] = replace(before, activation=op.activation)

@@ -54,6 +54,7 @@ class FixedPoint:
 
     @classmethod
     def of(cls, mantissa: Array, exponent: Array, shape: Sequence[int], device: torch.device) -> "FixedPoint":
+        """From NumPy's arrays, reshaped to `shape`."""
         parts = (mantissa, np.maximum(exponent, 0), np.maximum(-exponent, 0))
         return cls(*(torch.from_numpy(np.asarray(part, np.int64)).reshape(shape).to(device) for part in parts))
 

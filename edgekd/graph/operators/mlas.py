@@ -62,6 +62,7 @@ def gelu_tanh(x: Array) -> Array:
 
 
 def leaky_relu(x: Array, alpha: float) -> Array:
+    """One product."""
     return np.where(x >= 0, x, x * f32(alpha))
 
 

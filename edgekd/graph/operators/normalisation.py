@@ -1,16 +1,16 @@
-"""Layer norm from int8 codes to int8 codes: the float32 arithmetic in between, operation by operation.
+"""Layer norm and group norm from int8 codes to int8 codes: the float32 arithmetic in between, step by step.
 
-No runtime has an integer kernel for it, and a float sum depends on the order that a CPU's kernel takes. So the TFLite
-form works on the codes themselves, without scale and zero point, which cancel out: their sums and sums of squares are
-whole numbers that float32 holds exactly, in any order, and all else is one IEEE operation per value. ONNX's form is the
-LayerNormalization of onnxruntime, whose order on x86 is followed.
+No runtime has an integer kernel for them, and a float sum depends on the order that a CPU's kernel takes. So what is
+written works on the codes themselves, without scale and zero point, which cancel out: their sums and sums of squares
+are whole numbers that float32 holds exactly, in any order, and all else is one IEEE operation per value. Only ONNX's
+layer norm is onnxruntime's own LayerNormalization, whose order on x86 is followed.
 """
 
 import numpy as np
 
 from edgekd.graph.operators.arithmetic import dequantize, f32, quantize_as
 from edgekd.graph.operators.forms import ReferenceForm, Scales
-from edgekd.graph.ops import LayerNorm
+from edgekd.graph.ops import GroupNorm, LayerNorm, Normalisation
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 
 WIDEST = 1024
@@ -18,24 +18,36 @@ WIDEST = 1024
 NARROWEST = 8
 """onnxruntime takes another path below its eight lanes; it is not followed."""
 
+LARGEST_GROUP = 2**17
+"""Codes of a group, so that they sum up to 2^24 at most. Their squares do so in parts of WIDEST codes."""
+BASE = 2**7
+"""A sum of squares of a part has two digits in this base; over all parts of a group, either digit sums up to 2^24 at
+most. So the squares' sum is rounded once, where both are added."""
 
-def epsilon_in_codes(op: LayerNorm, source: Quantization) -> np.float32:
+
+def largest_part(size: int, most: int) -> int:
+    """The largest divisor of `size` that is no larger than `most`."""
+    return next(part for part in range(min(size, most), 0, -1) if size % part == 0)
+
+
+def epsilon_in_codes(op: Normalisation, source: Quantization) -> np.float32:
     """What is added to the variance of the codes."""
     return f32(op.epsilon / float(f32(source.scale)) ** 2)
 
 
-def on_codes(op: LayerNorm, codes: Array, source: Quantization, kernels: Kernels) -> Array:
-    """(..., width) int8 -> float32, as LiteRT and TFLite Micro compute what edgekd writes: their MEANs differ."""
-    x, width = codes.astype(f32), f32(codes.shape[-1])
+def standardise(codes: Array, epsilon: np.float32, *, by_reciprocal: bool = False) -> Array:
+    """(..., size) int8 -> float32: the codes less their mean, by their deviation.
+
+    Args:
+        epsilon: as it is added to the variance of codes.
+        by_reciprocal: sums are multiplied with 1 / size, as XNNPACK's MEAN does, not divided by the size.
+    """
+    x, size = codes.astype(f32), f32(codes.shape[-1])
     sums = [values.sum(-1, keepdims=True, dtype=np.float64).astype(f32) for values in (x, x * x)]
-    if kernels == "xnnpack":
-        mean, square = (total * (f32(1) / width) for total in sums)
-    else:
-        mean, square = (total / width for total in sums)
+    mean, square = (total * (f32(1) / size) if by_reciprocal else total / size for total in sums)
     variance = np.maximum(square - mean * mean, f32(0))
-    normal = (x - mean) / np.sqrt(variance + epsilon_in_codes(op, source))
-    result: Array = normal * op.weight + op.bias
-    return result
+    normal: Array = (x - mean) / np.sqrt(variance + epsilon)
+    return normal
 
 
 def by_lanes(op: LayerNorm, x: Array) -> Array:
@@ -70,10 +82,20 @@ def _multiply_add(a: Array, b: Array, c: Array) -> Array:
 def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     if kernels == "onnxruntime":
-        values = by_lanes(op, dequantize(inputs[0], source))
-    else:
-        values = on_codes(op, inputs[0], source, kernels)
-    return quantize_as(values, output, kernels)
+        return quantize_as(by_lanes(op, dequantize(inputs[0], source)), output, kernels)
+    normal = standardise(inputs[0], epsilon_in_codes(op, source), by_reciprocal=kernels == "xnnpack")
+    return quantize_as(normal * op.weight + op.bias, output, kernels)
 
 
-REFERENCE: dict[type[Operator], ReferenceForm] = {LayerNorm: _layer_norm}
+def _group_norm(op: GroupNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
+    """The same in all runtimes, but for the last rounding."""
+    (codes,), source = inputs, scales.quantization(op.inputs[0])
+    normal = standardise(codes.reshape(len(codes), op.groups, -1), epsilon_in_codes(op, source))
+    by_channel = normal.reshape(len(codes), len(op.weight), -1)
+    values = (by_channel * op.weight[:, None] + op.bias[:, None]).reshape(codes.shape)
+    if op.activation != "none":
+        values = values.clip(f32(0), f32(6) if op.activation == "relu6" else None)
+    return quantize_as(values, scales.quantization(op.output), kernels)
+
+
+REFERENCE: dict[type[Operator], ReferenceForm] = {LayerNorm: _layer_norm, GroupNorm: _group_norm}

@@ -1,5 +1,6 @@
-"""Layer norm: the kernels' arithmetic on tensors, with the gradient of the real values."""
+"""Layer norm and group norm: the kernels' arithmetic on tensors, with the gradient of the real values."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -8,66 +9,69 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from edgekd.graph.operators.arithmetic import f32
-from edgekd.graph.operators.arithmetic_training import limits
+from edgekd.graph.operators.arithmetic_training import activate, limits
 from edgekd.graph.operators.forms import Simulated, TrainingForms
-from edgekd.graph.operators.normalisation import epsilon_in_codes
-from edgekd.graph.ops import LayerNorm
-from edgekd.graph.structure import Kernels, Operator, Quantization
+from edgekd.graph.operators.normalisation import WIDEST, epsilon_in_codes
+from edgekd.graph.ops import GroupNorm, LayerNorm, Normalisation
+from edgekd.graph.structure import Activation, Kernels, Operator, Quantization
 
 
-class _LayerNorm(torch.autograd.Function):
-    """Codes less their zero point, by a kernel's rounding; the gradient is that of normal * weight + bias, in steps."""
+class _Normalise(torch.autograd.Function):
+    """Codes less their zero point, by a kernel's rule; the gradient is that of normal * weight + bias, in steps.
+
+    Weight and bias have as many axes as the codes, or fewer, and are repeated along those of length 1.
+    """
 
     @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rule: "_Normalising", output: Quantization
-    ) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rule: "_Rule", output: Quantization) -> Tensor:
         normal, inverse = rule.normal(x)
-        steps = rule.rounded(normal, weight, bias, output)
+        values = rule.values(normal, weight, bias)
+        steps = _in_steps(values, output, rule.kernels)
         low, high = limits("none", output)
-        ctx.save_for_backward(normal, inverse, weight, (steps >= low) & (steps <= high))
-        ctx.step = output.scale
+        within = (steps >= low) & (steps <= high)
+        if rule.activation != "none":
+            within &= (values > 0) & (values < 6) if rule.activation == "relu6" else values > 0
+        ctx.save_for_backward(normal, inverse, weight, within)
+        ctx.step, ctx.axes = output.scale, rule.axes
         return steps.clamp_(low, high)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         normal, inverse, weight, within = ctx.saved_tensors
         passed = gradients[0] * within / ctx.step
-        leading = tuple(range(passed.dim() - 1))
-        by_weight, by_bias = (passed * normal).sum(leading), passed.sum(leading)
+        by_weight, by_bias = (passed * normal).sum_to_size(weight.shape), passed.sum_to_size(weight.shape)
         passed = passed * weight
-        passed = passed - passed.mean(-1, keepdim=True) - normal * (passed * normal).mean(-1, keepdim=True)
+        means = (values.mean(ctx.axes, keepdim=True) for values in (passed, passed * normal))
+        passed = passed - next(means) - normal * next(means)
         return passed * inverse, by_weight, by_bias, None, None
 
 
-def _layer_norm_codes(sim: Simulated, op: LayerNorm, x: Tensor) -> Tensor:
-    weight, bias = sim.parameters_of(op)
-    rule = _Normalising(op, sim.quantization(op.inputs[0]), sim.kernels)
-    sim.observe(op.output, lambda: torch.stack(torch.aminmax(rule.normal(x.detach())[0] * weight + bias)))
-    codes: Tensor = _LayerNorm.apply(  # type: ignore[no-untyped-call]
-        x, weight, bias, rule, sim.quantization(op.output)
-    )
-    return codes
-
-
 @dataclass(frozen=True)
-class _Normalising:
-    """A layer norm's arithmetic (`normalisation.on_codes`, `by_lanes`) on codes less their zero point."""
+class _Rule:
+    """A normalisation's arithmetic (`normalisation`) on codes less their zero point.
 
-    op: LayerNorm
+    Attributes:
+        axes: over which it normalises.
+        by_lanes: as onnxruntime's own kernel does.
+        by_reciprocal: as XNNPACK's MEAN does.
+    """
+
+    op: Normalisation
     source: Quantization
     kernels: Kernels
+    axes: tuple[int, ...]
+    by_lanes: bool = False
+    by_reciprocal: bool = False
+    activation: Activation = "none"
 
     def normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(the normalised values before weight and bias, by what each step of the codes was multiplied)"""
-        if self.kernels == "onnxruntime":
+        if self.by_lanes:
             return self._by_lanes(x)
-        codes, width = x + self.source.zero_point, x.shape[-1]
-        sums = codes.sum(-1, keepdim=True), (codes * codes).sum(-1, keepdim=True)
-        if self.kernels == "xnnpack":
-            mean, square = (total * float(f32(1) / f32(width)) for total in sums)
-        else:
-            mean, square = (total / width for total in sums)
+        codes, size = x + self.source.zero_point, math.prod(x.shape[axis] for axis in self.axes)
+        exact = torch.float32 if size <= WIDEST else torch.float64
+        sums = (values.sum(self.axes, keepdim=True, dtype=exact).float() for values in (codes, codes * codes))
+        mean, square = (total * float(f32(1) / f32(size)) if self.by_reciprocal else total / size for total in sums)
         variance = (square - mean * mean).clamp_min(0)
         deviation = root(variance + float(epsilon_in_codes(self.op, self.source)))
         return (codes - mean) / deviation, 1 / deviation
@@ -89,14 +93,22 @@ class _Normalising:
         inverse = 1 / root(total / width + float(f32(self.op.epsilon)))
         return centred * inverse, inverse * self.source.scale
 
-    def rounded(self, normal: Tensor, weight: Tensor, bias: Tensor, output: Quantization) -> Tensor:
-        scale = f32(output.scale)
-        if self.kernels == "onnxruntime":  # a fused multiply-add rounds once
-            return torch.round((normal.double() * weight + bias).float() / float(scale))
-        if self.kernels == "xnnpack":
-            return torch.round((normal * weight + bias) * float(f32(1) / scale))
-        quotient = ((normal * weight + bias) / float(scale)).double()
-        return (torch.floor(quotient.abs() + 0.5) * quotient.sign()).float()
+    def values(self, normal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """The real values that are then rounded."""
+        if self.by_lanes:  # a fused multiply-add rounds once
+            return (normal.double() * weight + bias).float()
+        return activate(normal * weight + bias, self.activation)
+
+
+def _in_steps(values: Tensor, output: Quantization, kernels: Kernels) -> Tensor:
+    """Codes less their zero point, by a runtime's own QUANTIZE (`arithmetic.quantize_as`)."""
+    scale = f32(output.scale)
+    if kernels == "onnxruntime":
+        return torch.round(values / float(scale))
+    if kernels == "xnnpack":
+        return torch.round(values * float(f32(1) / scale))
+    quotient = (values / float(scale)).double()
+    return (torch.floor(quotient.abs() + 0.5) * quotient.sign()).float()
 
 
 def root(x: Tensor) -> Tensor:
@@ -104,7 +116,34 @@ def root(x: Tensor) -> Tensor:
     return torch.sqrt(x.double()).float()
 
 
-def _shipped(sim: Simulated, op: LayerNorm) -> Operator:
+def _layer_norm_codes(sim: Simulated, op: LayerNorm, x: Tensor) -> Tensor:
+    by_lanes, by_reciprocal = sim.kernels == "onnxruntime", sim.kernels == "xnnpack"
+    rule = _Rule(op, sim.quantization(op.inputs[0]), sim.kernels, (-1,), by_lanes, by_reciprocal)
+    return _codes(sim, rule, x, *sim.parameters_of(op))
+
+
+def _group_norm_codes(sim: Simulated, op: GroupNorm, x: Tensor) -> Tensor:
+    """On (N, groups, channels of a group, places)."""
+    rule = _Rule(op, sim.quantization(op.inputs[0]), sim.kernels, (-2, -1), activation=op.activation)
+    weight, bias = (values.reshape(op.groups, -1, 1) for values in sim.parameters_of(op))
+    return _codes(sim, rule, x.reshape(len(x), *weight.shape[:2], -1), weight, bias).reshape(x.shape)
+
+
+def _codes(sim: Simulated, rule: _Rule, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    output = rule.op.output
+
+    def ends() -> Tensor:
+        values = activate(rule.normal(x.detach())[0] * weight + bias, rule.activation)
+        return torch.stack(torch.aminmax(values))
+
+    sim.observe(output, ends)
+    codes: Tensor = _Normalise.apply(  # type: ignore[no-untyped-call]
+        x, weight, bias, rule, sim.quantization(output)
+    )
+    return codes
+
+
+def _shipped(sim: Simulated, op: Normalisation) -> Operator:
     weight, bias = (values.detach().cpu().numpy() for values in sim.parameters_of(op))
     return replace(op, weight=weight, bias=bias)
 
@@ -112,5 +151,10 @@ def _shipped(sim: Simulated, op: LayerNorm) -> Operator:
 TRAINING: dict[type[Operator], TrainingForms] = {
     LayerNorm: TrainingForms(
         lambda op, x, w, b, shape: F.layer_norm(x, x.shape[-1:], w, b, op.epsilon), _layer_norm_codes, _shipped
-    )
+    ),
+    GroupNorm: TrainingForms(
+        lambda op, x, w, b, shape: activate(F.group_norm(x, op.groups, w, b, op.epsilon), op.activation),
+        _group_norm_codes,
+        _shipped,
+    ),
 }

@@ -8,7 +8,6 @@ from edgekd.graph.operators.arithmetic import f32, fixed_point, round_twice, sat
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization
-from edgekd.graph.windows import cells
 
 
 def _global_average_pool(op: GlobalAveragePool, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -63,7 +62,7 @@ def _max_pool2d(op: MaxPool2d, scales: Scales, inputs: list[Array], kernels: Ker
 
 def _average_pool2d(op: AveragePool2d, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     size = scales.tensors[op.inputs[0]].shape[1:]
-    count = cells(op, (size[0], size[1]))
+    count = op.cells((size[0], size[1]))
     if kernels != "onnxruntime":  # the mean of the codes themselves, rounded half away from zero
         total = _windows(inputs[0].astype(np.int32), op, 0).sum(axis=(4, 5))
         q = scales.quantization(op.output)

@@ -11,14 +11,13 @@ from edgekd.graph.operators.forms import Simulated, TrainingForms
 from edgekd.graph.operators.pooling import onnxruntime_mean, tflm_mean, xnnpack_mean
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMIN, Operator
-from edgekd.graph.windows import cells
 
 
 def _average(op: AveragePool2d, x: Tensor) -> Tensor:
     """Padding is neither added nor counted."""
     if not any(op.padding):
         return F.avg_pool2d(x, op.kernel, op.stride)
-    counts = torch.from_numpy(cells(op, (x.shape[2], x.shape[3]))).to(x)
+    counts = torch.from_numpy(op.cells((x.shape[2], x.shape[3]))).to(x)
     return _window_sums(op, x) / counts
 
 
@@ -60,7 +59,7 @@ def _divide(sim: Simulated, op: Operator, acc: Tensor, count: int) -> Tensor:
 
 def _average_pool_codes(sim: Simulated, op: AveragePool2d, x: Tensor) -> Tensor:
     q, size = sim.quantization(op.output), (x.shape[2], x.shape[3])
-    count = torch.from_numpy(cells(op, size)).to(x)
+    count = torch.from_numpy(op.cells(size)).to(x)
     mean = _average(op, x)
     if sim.kernels != "onnxruntime":  # TFLite rounds the mean of the codes themselves, half away from zero
         total = torch.round(_window_sums(op, x.detach())) + count * q.zero_point

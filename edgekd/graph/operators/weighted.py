@@ -13,16 +13,16 @@ from edgekd.graph.operators.arithmetic import (
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization, Weighted, activation_range
-from edgekd.graph.windows import convolved, full_size
+from edgekd.graph.windows import output_length
 
 
 def _conv2d(op: Conv2d, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
     x = _less_zero_point(op, scales, inputs[0])
     top, bottom, left, right = op.padding
     x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)))
-    kernel_h, kernel_w = op.weight.shape[2:]
-    height = convolved(inputs[0].shape[2], kernel_h, op.stride[0], top, bottom, op.dilation[0])
-    width = convolved(inputs[0].shape[3], kernel_w, op.stride[1], left, right, op.dilation[1])
+    kernel_h, kernel_w = op.kernel
+    height = output_length(inputs[0].shape[2], kernel_h, op.stride[0], top, bottom, op.dilation[0])
+    width = output_length(inputs[0].shape[3], kernel_w, op.stride[1], left, right, op.dilation[1])
     weight = op.weight.astype(x.dtype)
     acc = np.zeros((len(x), len(weight), height, width), x.dtype)
     for i, j in np.ndindex(kernel_h, kernel_w):
@@ -37,9 +37,9 @@ def _conv_transpose2d(op: ConvTranspose2d, scales: Scales, inputs: list[Array], 
     x = _less_zero_point(op, scales, inputs[0])
     n, _, height, width = x.shape
     out_height, out_width = scales.tensors[op.output].shape[1:]
-    kernel_h, kernel_w = op.weight.shape[2:]
+    kernel_h, kernel_w = op.kernel
     weight = op.weight.astype(x.dtype)
-    acc = np.zeros((n, len(weight), *full_size(op, (height, width), (out_height, out_width))), x.dtype)
+    acc = np.zeros((n, len(weight), *op.uncut_size((height, width), (out_height, out_width))), x.dtype)
     for i, j in np.ndindex(kernel_h, kernel_w):
         rows = slice(i, i + (height - 1) * op.stride[0] + 1, op.stride[0])
         columns = slice(j, j + (width - 1) * op.stride[1] + 1, op.stride[1])

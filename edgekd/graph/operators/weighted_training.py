@@ -68,7 +68,7 @@ def _codes(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
     scale = weight_scale(weight, bias, source)
     step = scale * source.scale
     acc = _accumulate(op, x, weight_codes(weight, scale), round_straight(bias / step))
-    channels = acc.dim() - 1 if isinstance(op, Linear) else 1
+    channels = op.batched_channel_axis % acc.dim()
     sim.observe(op.output, lambda: activate(_ends(acc, channels) * step, op.activation))
     output = sim.quantization(op.output)
     shape = [-1 if axis == channels else 1 for axis in range(acc.dim())]

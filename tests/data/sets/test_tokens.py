@@ -17,6 +17,7 @@ from edgekd.models.text_encoder import TextEncoder
 from edgekd.pruning.groups import find, name_of
 from edgekd.pruning.widths import prices
 from edgekd.stages.data import examine
+from edgekd.tasks.classification import CLASSIFICATION
 
 TRAIN = ("A fine film\t1", "a dull , dull film\t0", "fine\t1")
 DEV = ("a fine mess\t0", "film \t1")
@@ -68,7 +69,7 @@ def test_tokens_that_the_vocabulary_does_not_have_are_refused(x, says):
     y = np.arange(8) % 2
     answer = {"train": (x, y), "test": (tokens(), y), "vocabulary": list("abcde")}
     with pytest.raises(DataError, match=says):
-        checked(from_mapping(answer, "mine"))
+        checked(from_mapping(answer, "mine", CLASSIFICATION.targets), CLASSIFICATION)
 
 
 def made() -> Splits:

@@ -1,8 +1,11 @@
 """The weighted sum of losses that `distill.losses` describes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from support.outputs import connected
+from support.small_training import Tiny, stripes
 from torch import nn
 
 from edgekd.config import Distill, Loss
@@ -12,6 +15,7 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.losses.total import TotalLoss, response_based, response_loss, total_loss
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import Outputs
+from edgekd.tasks.classification import CLASSIFICATION
 
 STUDENT, TEACHER = Outputs(torch.tensor([[0.1, 0.9], [2.0, 1.0]])), Outputs(torch.tensor([[1.0, 0.0], [0.0, 3.0]]))
 LABELS = torch.tensor([0, 1])
@@ -84,23 +88,43 @@ def test_soft_targets_and_attention_can_be_combined():
 
 
 def test_where_layers_are_no_longer_alike_the_terms_about_answers_remain():
-    kept = response_loss(combined(ATTENTION, {"name": "dkd"}, LOGITS, {"name": "rkd"}))
+    kept = response_loss(combined(ATTENTION, {"name": "dkd"}, LOGITS, {"name": "rkd"}), CLASSIFICATION)
     assert kept.names == ("dkd", "logits") and not kept.looking_inside
 
 
 @pytest.mark.parametrize("losses", [[ATTENTION], [ATTENTION, {"name": "labels"}]])
 def test_soft_targets_take_the_place_of_what_looked_inside_where_nothing_else_asks_the_teacher(losses):
-    (term,) = response_loss(combined(*losses)).terms
+    (term,) = response_loss(combined(*losses), CLASSIFICATION).terms
     assert isinstance(term, SoftTargets)
 
 
 def test_labels_alone_stay_labels_alone():
-    (term,) = response_loss(combined({"name": "labels"})).terms
+    (term,) = response_loss(combined({"name": "labels"}), CLASSIFICATION).terms
     assert isinstance(term, Labels)
 
 
 def test_the_losses_that_compare_answers_alone_are_known():
-    assert response_based() == ("logits", "labels", "standardised", "dkd", "dist")
+    assert response_based(CLASSIFICATION) == ("logits", "labels", "standardised", "dkd", "dist")
+
+
+def of_values(task=CLASSIFICATION):
+    """A task whose answers are no logits."""
+    own = f"{__name__}:Adapter"
+    return replace(task, answers=replace(task.answers, kind="values", loss=own))
+
+
+def test_a_loss_for_another_kind_of_answers_is_refused_with_one_that_fits():
+    splits = replace(stripes(count=4), task=of_values())
+    with pytest.raises(ConfigError, match=r"loss 'dkd' is made for logits, .* 'classification' are values") as caught:
+        total_loss(combined({"name": "hints"}, {"name": "dkd"})).connect(Tiny(), Tiny(), splits)
+    assert f'"{__name__}:Adapter"' in caught.value.remedy
+    total_loss(combined({"name": f"{__name__}:Adapter"})).connect(Tiny(), None, splits)
+    assert response_based(of_values()) == (f"{__name__}:Adapter",)
+
+
+def test_a_tasks_own_loss_takes_the_place_of_what_looked_inside():
+    (term,) = response_loss(combined(ATTENTION), of_values()).terms
+    assert isinstance(term, Adapter)
 
 
 def test_mixed_precision_leaves_the_loss_in_float32():

@@ -15,7 +15,7 @@ from edgekd.distillation.run import frozen, learn, without_teacher
 from edgekd.distillation.schemes.adversarial import adversarial
 from edgekd.distillation.schemes.generator import Generator, Trained
 from edgekd.errors import ConfigError
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 
 SPLITS = stripes()
 SMALL = {"width": 8, "latent": 8}
@@ -34,7 +34,7 @@ def test_a_student_that_never_saw_a_sample_knows_what_its_teacher_knows():
     learn(replace(without_teacher(given(8)), student=teacher))
     unseen = replace(SPLITS, train=Split(np.zeros_like(SPLITS.train.x), 1 - SPLITS.train.y))
     adversarial(given(10, unseen, teacher, student), data="none", **SMALL)
-    assert accuracies(student, SPLITS, title="test")["accuracy"] > 90
+    assert scores(student, SPLITS, title="test")["score"] > 90
 
 
 def test_without_data_labels_and_losses_are_not_looked_at():

@@ -34,7 +34,7 @@ def test_what_the_teacher_said_reaches_the_student_through_all_assistants():
     assert [row.what for row in result.along_the_way] == [
         f"assistant {one} of 2, support.small_training:Tiny" for one in (1, 2)
     ]
-    assert all(row.accuracy.value < 10 for row in result.along_the_way)
+    assert all(row.score.value < 10 for row in result.along_the_way)
 
 
 def test_an_assistant_can_have_epochs_of_its_own():

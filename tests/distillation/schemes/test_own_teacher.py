@@ -40,7 +40,7 @@ def test_heads_learn_and_the_student_is_the_network_that_it_was():
     student = tiny(0)
     result = own_teacher(given(student, epochs=12), layers=["body.1", "body.2"])
     assert [row.what for row in result.along_the_way] == ["classifier at body.1", "classifier at body.2"]
-    assert min(row.accuracy.value for row in result.along_the_way) > 80
+    assert min(row.score.value for row in result.along_the_way) > 80
     assert student.state_dict().keys() == tiny(0).state_dict().keys()
 
 

@@ -10,10 +10,10 @@ from edgekd.data.splits import Split, Splits
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import learn
 from edgekd.distillation.schemes.robust import robust
-from edgekd.distillation.schemes.robustness import accuracy_under_pgd
+from edgekd.distillation.schemes.robustness import score_under_pgd
 from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError
-from edgekd.training.evaluate import accuracies
+from edgekd.training.evaluate import scores
 
 SPLITS = stripes()
 
@@ -46,17 +46,17 @@ def test_it_learns_what_can_not_be_taken_away_where_a_plain_student_learns_what_
     ]
     learn(distillations[0])
     result = robust(distillations[1], eps=0.6, steps=3, step=0.5, clean=0.0)
-    accuracy, under_attack = (
+    undisturbed, under_attack = (
         [measure(model) for model in (plain, hardened)]
         for measure in (
-            lambda model: accuracies(model, splits, title="test")["accuracy"],
-            lambda model: accuracy_under_pgd(model, splits, eps=0.6),
+            lambda model: scores(model, splits, title="test")["score"],
+            lambda model: score_under_pgd(model, splits, eps=0.6).value,
         )
     )
-    assert accuracy[0] > 95 and under_attack[0] < 10  # 0.6 turns every weak hint round
-    assert 80 < accuracy[1] < 95 and under_attack[1] > 80
+    assert undisturbed[0] > 95 and under_attack[0] < 10  # 0.6 turns every weak hint round
+    assert 80 < undisturbed[1] < 95 and under_attack[1] > 80
     (told,) = result.along_the_way
-    assert (told.what, told.accuracy.value) == ("test set under PGD, 20 steps, eps 0.6", under_attack[1])
+    assert (told.what, told.score.value) == ("test set under PGD, 20 steps, eps 0.6", under_attack[1])
 
 
 @pytest.mark.parametrize(("clean", "calls"), [(0.0, 1), (0.5, 2)])

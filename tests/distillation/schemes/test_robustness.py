@@ -7,7 +7,7 @@ from support.small_training import linear, stripes, tiny
 from torch import nn
 
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.schemes.robustness import accuracy_under_pgd, attacked, reach
+from edgekd.distillation.schemes.robustness import attacked, reach, score_under_pgd
 from edgekd.errors import ConfigError
 
 SPLITS = stripes()
@@ -57,14 +57,14 @@ def test_no_pixel_leaves_the_range_of_pixels():
 
 
 @pytest.mark.parametrize(("eps", "expected"), [(0.5, 100.0), (1.0, 50.0), (3.0, 0.0)])
-def test_accuracy_falls_by_what_lies_within_reach_of_the_border(eps, expected):
-    assert accuracy_under_pgd(sign(), line(), eps) == expected  # samples at -2, -2/3, 2/3 and 2
+def test_the_score_falls_by_what_lies_within_reach_of_the_border(eps, expected):
+    assert score_under_pgd(sign(), line(), eps).value == expected  # samples at -2, -2/3, 2/3 and 2
 
 
 def test_the_same_attack_gives_the_same_figure_and_leaves_the_network_alone():
     model = tiny(0).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    figures = [accuracy_under_pgd(model, SPLITS, eps=20, steps=3) for _ in range(2)]
+    figures = [score_under_pgd(model, SPLITS, eps=20, steps=3) for _ in range(2)]
     assert figures[0] == figures[1]
     assert model.training and all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())

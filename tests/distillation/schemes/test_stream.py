@@ -13,7 +13,7 @@ from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.run import learn, without_teacher
 from edgekd.distillation.schemes.stream import stream
 from edgekd.errors import ConfigError
-from edgekd.training.evaluate import accuracy, logits
+from edgekd.training.evaluate import answers_of
 from edgekd.training.fit import fit
 
 SPLITS = stripes(count=96)
@@ -45,10 +45,11 @@ def test_each_window_is_answered_before_it_is_learnt_from():
     whole = given()
     teacher = tiny(1, width=6)
     first = Split(SPLITS.train.x[:16], SPLITS.train.y[:16])
-    expected = [accuracy(logits(model, first, SPLITS), first.y) for model in (whole.student, teacher)]
+    score = SPLITS.task.scoring.score
+    expected = [score(answers_of(model, first, SPLITS), first.y).value for model in (whole.student, teacher)]
     first, *_ = told = stream(whole, windows=6).along_the_way
-    assert len(told) == 6 and first.accuracy.source.startswith("16 samples")
-    assert [first.accuracy.value, first.accuracy_teacher.value] == expected
+    assert len(told) == 6 and first.score.source.startswith("16 samples")
+    assert [first.score.value, first.score_teacher.value] == expected
 
 
 def test_samples_come_once_and_in_their_order():
@@ -67,7 +68,7 @@ def test_samples_come_once_and_in_their_order():
 def test_a_change_shows_in_both_and_both_recover():
     teacher, splits = trained(), changing()
     told = stream(given(splits, teacher), windows=8).along_the_way
-    for windows in ([row.accuracy.value for row in told], [row.accuracy_teacher.value for row in told]):
+    for windows in ([row.score.value for row in told], [row.score_teacher.value for row in told]):
         assert windows[3] > 90 and windows[4] < 60 and windows[7] > 90
 
 
@@ -75,7 +76,7 @@ def test_a_teacher_that_does_not_learn_misleads_its_student_after_the_change():
     teacher, splits = trained(), changing()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
     last = stream(given(splits, teacher), windows=8, teacher_learns=False).along_the_way[7]
-    assert last.accuracy_teacher.value < 10 and last.accuracy.value < 10
+    assert last.score_teacher.value < 10 and last.score.value < 10
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
 
 

@@ -141,13 +141,13 @@ def test_a_disk_that_is_too_small_is_refused_with_the_size(tmp_path, monkeypatch
     with pytest.raises(StoreError, match=r"3 views of 48 samples take 0\.0 MB") as refused:
         stored(tmp_path)
     assert "distill.views=0" in refused.value.remedy
-    assert check_space(tmp_path, 48, 2, 3, kept=100) == ""
+    assert check_space(tmp_path, 48, (2,), 3, kept=100) == ""
 
 
 def test_large_answers_are_noted(tmp_path, monkeypatch):
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage(0, 0, 10**12))
-    note = check_space(tmp_path, 1_281_167, 1000, 8)
+    note = check_space(tmp_path, 1_281_167, (1000,), 8)
     assert note == "the teacher's answers to 8 views of 1,281,167 samples take 20.5 GB"
 
 

@@ -8,6 +8,7 @@ from edgekd.report.html import html
 from edgekd.report.markdown import markdown
 from edgekd.report.terminal import summary
 from edgekd.stages.report import _all_metrics, compose
+from edgekd.tasks.classification import WORDS
 
 
 def outside(**teacher):
@@ -24,23 +25,23 @@ def composed(folder, **teacher):
     (export / "stages" / "teacher.tflite").unlink()
     changes = {"metrics": outside(**teacher), "boundaries": builds.boundaries()[1:]}
     return compose(
-        builds.config(), measured=builds.measured(), export=export, command="edgekd", created="now", **changes
+        builds.config(), WORDS, measured=builds.measured(), export=export, command="edgekd", created="now", **changes
     )
 
 
 def test_what_is_not_known_of_answers_alone_is_empty_and_says_what_would_fill_it(tmp_path):
-    found = composed(tmp_path, accuracy=None)
+    found = composed(tmp_path, score=None, score_remedy="test_logits in the file")
     teacher, distilled = found.stages[:2]
-    assert teacher.accuracy.value is None and "test_logits" in teacher.accuracy.remedy
+    assert teacher.score.value is None and "test_logits" in teacher.score.remedy
     assert distilled.change.value is None and "test_logits" in distilled.change.remedy
     assert teacher.size.value is None and teacher.parameters.value is None and teacher.macs.value is None
     assert teacher.because == "not trained here"
-    drop = next(row for row in found.limits if row.limit == "accuracy drop")
+    drop = next(row for row in found.limits if row.limit == "score drop")
     assert drop.met is None
 
 
 def test_the_pages_say_unknown_and_no_number(tmp_path):
-    found = composed(tmp_path, accuracy=None)
+    found = composed(tmp_path, score=None, score_remedy="test_logits in the file")
     assert "the teacher&#39;s is not known" in html(found) or "the teacher's is not known" in html(found)
     assert "unknown" in markdown(found) and "unknown" in summary(found)
 
@@ -48,11 +49,11 @@ def test_the_pages_say_unknown_and_no_number(tmp_path):
 def test_a_file_that_was_brought_along_has_its_size(tmp_path):
     teacher = composed(tmp_path, size_bytes=123_456).stages[0]
     assert teacher.size.value == 123_456 and teacher.size.source == "the file that was brought along"
-    assert teacher.accuracy.value == 99.2 and teacher.accuracy.source.startswith("its answers")
+    assert teacher.score.value == 99.2 and teacher.score.source.startswith("its answers")
 
 
 def test_several_teachers_count_as_they_were_combined(tmp_path):
-    told = {"accuracy": 90.0, "combined": {"mean": {"accuracy": 90.0}, "confidence": {"accuracy": 91.5}}}
+    told = {"score": 90.0, "combined": {"mean": {"score": 90.0}, "confidence": {"score": 91.5}}}
     (tmp_path / "metrics.json").write_text(json.dumps(told))
-    assert _all_metrics({"teacher": tmp_path}, "confidence")["teacher"]["accuracy"] == 91.5
+    assert _all_metrics({"teacher": tmp_path}, "confidence")["teacher"]["score"] == 91.5
     assert composed(tmp_path, members=[{}, {}], trained=True).stages[0].because.startswith("2 teachers that answer as")

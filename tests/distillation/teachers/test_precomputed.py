@@ -32,13 +32,6 @@ def test_answers_to_all_training_samples_of_the_data_set_are_divided_as_it_was(t
     np.testing.assert_array_equal(found["validation"], logits[positions[24:56]])
 
 
-def test_the_rest_of_the_mass_is_spread_evenly_over_the_other_classes():
-    found = precomputed.spread(np.array([[3, 1]]), np.array([[0.5, 0.2]]), 5, "it")
-    np.testing.assert_allclose(found, [[0.1, 0.2, 0.1, 0.5, 0.1]])
-    whole = precomputed.spread(np.array([[1, 0]]), np.array([[0.6, 0.4]]), 2, "it")
-    np.testing.assert_allclose(whole, [[0.4, 0.6]])
-
-
 @pytest.mark.parametrize(
     ("arrays", "told"),
     [

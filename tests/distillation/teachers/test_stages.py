@@ -12,7 +12,7 @@ from support.small_training import Tiny, killed_after, stripes
 from edgekd.config import Config, resolve
 from edgekd.data.batches import batches
 from edgekd.data.splits import Split
-from edgekd.distillation.teachers.load import load_teacher, logits_on, open_network, parts_of
+from edgekd.distillation.teachers.load import answers_on, load_teacher, open_network, parts_of
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint
 from edgekd.pipeline import fingerprints
@@ -62,9 +62,9 @@ def through(asked_for, read, tmp_path):
 def test_a_function_teaches_a_student(read, tmp_path):
     asked_for = config({"call": f"{HERE}:knowing", "input": "raw"}, distill={"epochs": 8})
     told, stored, learned = through(asked_for, read, tmp_path)
-    assert told["accuracy"] > 95 and told["validation_accuracy"] > 95 and not told["trained"]
+    assert told["score"] > 95 and told["validation_score"] > 95 and not told["trained"]
     assert told["parameters"] is None and told["combined"] is None and told["size_bytes"] is None
-    assert stored["views"] == 2 and learned["accuracy"] > 90
+    assert stored["views"] == 2 and learned["score"] > 90
     assert open_network(read["teacher"]) is None
 
 
@@ -86,14 +86,15 @@ def test_a_file_is_copied_so_that_it_may_move(read, tmp_path):
     assert told["size_bytes"] == size
 
 
-def test_answers_alone_teach_under_any_augmentation_and_their_accuracy_is_not_made_up(read, tmp_path):
+def test_answers_alone_teach_under_any_augmentation_and_their_score_is_not_made_up(read, tmp_path):
     indices = SPLITS.train.y[:, None]
     np.savez(tmp_path / "outputs.npz", indices=indices, probabilities=np.full((48, 1), 0.95))
     asked_for = config({"answers": str(tmp_path / "outputs.npz")}, distill={"epochs": 8})
     told, stored, learned = through(asked_for, read, tmp_path)
-    assert told["accuracy"] is None and told["validation_accuracy"] is None
-    assert stored["views"] == 1 and learned["accuracy"] > 90
-    assert logits_on(read["teacher"], SPLITS, "test") is None
+    assert told["score_remedy"] == "test_logits or test_probabilities in the file of teacher.answers"
+    assert told["score"] is None and told["validation_score"] is None
+    assert stored["views"] == 1 and learned["score"] > 90
+    assert answers_on(read["teacher"], SPLITS, "test") is None
 
 
 def test_answers_to_the_test_set_are_judged(read, tmp_path):
@@ -101,7 +102,7 @@ def test_answers_to_the_test_set_are_judged(read, tmp_path):
     file = tmp_path / "outputs.npz"
     np.savez(file, logits=np.eye(2)[SPLITS.train.y], test_logits=right, validation_logits=wrong)
     told = teacher.run(config({"answers": str(file)}), read, read["teacher"])
-    assert (told["accuracy"], told["validation_accuracy"]) == (100.0, 0.0)
+    assert (told["score"], told["validation_score"]) == (100.0, 0.0)
     assert "chance gives" in told["notes"][-1]
 
 
@@ -110,7 +111,7 @@ def test_members_are_trained_from_as_many_seeds_and_answer_as_one(read, tmp_path
     first, second = (blueprint.load(read["teacher"] / "parts" / str(n) / "model")[0] for n in range(2))
     assert not torch.equal(first.head.weight, second.head.weight)
     assert told["parameters"] == 2 * sum(p.numel() for p in Tiny().parameters()) and told["trained"]
-    assert set(told["combined"]) == {"mean", "confidence", "validation", "geometric"} and learned["accuracy"] > 80
+    assert set(told["combined"]) == {"mean", "confidence", "validation", "geometric"} and learned["score"] > 80
     batch = next(batches(SPLITS.train, SPLITS, 5))
     with torch.no_grad():
         mean = (first.eval()(batch.x).softmax(1) + second.eval()(batch.x).softmax(1)) / 2
@@ -123,8 +124,8 @@ def test_further_teachers_may_be_of_any_kind(read):
     told = teacher.run(config({"also": also}), read, read["teacher"])
     assert [part.kind for part in parts_of(read["teacher"])] == ["network", "call", "network"]
     assert told["parameters"] is None and told["members"][1]["validation"] > 95
-    by_way = {way: found["validation_accuracy"] for way, found in told["combined"].items()}
-    assert told["validation_accuracy"] == by_way["mean"]
+    by_way = {way: found["validation_score"] for way, found in told["combined"].items()}
+    assert told["validation_score"] == by_way["mean"]
 
 
 def test_specialists_answer_for_the_classes_that_they_know(read):
@@ -138,12 +139,12 @@ def test_specialists_answer_for_the_classes_that_they_know(read):
     told = teacher.run(config({"specialists": 2, "epochs": 12}), read, read["teacher"])
     parts = parts_of(read["teacher"])
     assert [part.kind for part in parts] == ["network", "specialist", "specialist"]
-    assert told["notes"] == ["specialists for {a, b}, {c, d}"] and told["accuracy"] > 95
+    assert told["notes"] == ["specialists for {a, b}, {c, d}"] and told["score"] > 95
     batch = next(batches(splits.train, splits, 96))
     found = load_teacher(read["teacher"], splits)(batch).logits
-    kept = torch.from_numpy(logits_on(read["teacher"], splits, "test"))
+    kept = torch.from_numpy(answers_on(read["teacher"], splits, "test"))
     torch.testing.assert_close(found, kept, atol=1e-4, rtol=1e-4)
-    assert told["accuracy"] == pytest.approx(100 * (kept.argmax(1).numpy() == part.y).mean())
+    assert told["score"] == pytest.approx(100 * (kept.argmax(1).numpy() == part.y).mean())
 
 
 def test_a_loss_that_looks_inside_is_refused_before_any_training(read, tmp_path):

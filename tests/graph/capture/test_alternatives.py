@@ -20,14 +20,13 @@ class Awkward(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.space = nn.Conv3d(1, 2, 3, padding=1)
-        self.groups, self.instances, self.roots = nn.GroupNorm(2, 4), nn.InstanceNorm2d(4), nn.RMSNorm(8)
+        self.instances, self.roots = nn.InstanceNorm2d(4), nn.RMSNorm(8)
         self.odd, self.largest = nn.AdaptiveAvgPool2d(3), nn.AdaptiveMaxPool2d(2)
         self.selu, self.cubic = nn.SELU(), nn.Upsample(scale_factor=2, mode="bicubic")
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return (
             self.space(x[:, None]),
-            self.groups(x),
             self.instances(x),
             self.roots(x),
             self.odd(x),
@@ -48,11 +47,11 @@ def test_every_refusal_names_its_line_and_has_a_remedy_of_its_own() -> None:
     _, refused = attempt(Awkward(), (4, 8, 8))
     kinds = {found.operator for found in refused}
     assert kinds >= {
-        "conv3d", "group_norm", "instance_norm", "rms_norm", "adaptive_avg_pool2d", "adaptive_max_pool2d", "selu",
+        "conv3d", "instance_norm", "rms_norm", "adaptive_avg_pool2d", "adaptive_max_pool2d", "selu",
         "upsample_bicubic2d", "einsum", "grid_sampler", "linalg_vector_norm", "exp", "where", "fft_rfft", "reshape",
     }  # fmt: skip
     assert all(re.fullmatch(r"test_alternatives\.py:\d+", found.source) for found in refused)
-    assert {"space", "groups", "odd"} <= {found.layer for found in refused}
+    assert {"space", "instances", "odd"} <= {found.layer for found in refused}
     for found in refused:
         if found.operator in INSTEAD or found.operator in WITHIN:
             assert ANYTHING not in instead([found]), found
@@ -62,15 +61,15 @@ def test_the_error_says_for_each_kind_what_to_write() -> None:
     class Two(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.norm, self.act = nn.GroupNorm(1, 4), nn.SELU()
+            self.norm, self.act = nn.InstanceNorm2d(4), nn.SELU()
 
         def forward(self, x: Tensor) -> Tensor:
             return self.act(self.norm(self.norm(x)))
 
     with pytest.raises(UnsupportedOperatorError) as caught:
         capture(Two(), (4, 6, 6))
-    assert "layer norm (group_norm, test_alternatives.py:" in caught.value.what
-    assert "for group_norm: nn.BatchNorm2d" in caught.value.remedy
+    assert "layer norm (instance_norm, test_alternatives.py:" in caught.value.what
+    assert "for instance_norm: nn.BatchNorm2d" in caught.value.remedy
     assert "for selu: nn.ReLU" in caught.value.remedy
 
 

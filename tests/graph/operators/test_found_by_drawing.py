@@ -11,9 +11,8 @@ from torch import nn
 
 from edgekd.graph import reference
 from edgekd.graph.operators.arithmetic import dequantize
-from edgekd.graph.ops import Mul, Prelu, Softmax
+from edgekd.graph.ops import LEAST_SOFTMAX_STEP, Mul, Prelu, Softmax
 from edgekd.graph.structure import Array, Graph, Operator, Quantization, Tensor
-from edgekd.quantization.least_range import LEAST_SOFTMAX_STEP
 from edgekd.quantization.simulate import Simulation
 from edgekd.runtimes import parity
 

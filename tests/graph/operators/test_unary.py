@@ -15,6 +15,7 @@ from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats import onnx, tflite
 from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
+from edgekd.graph.operators import unary_training
 from edgekd.graph.operators.unary import FUNCTIONS, OWN, shipped, table
 from edgekd.graph.ops import SATURATING, Mul, Unary
 from edgekd.graph.structure import Graph, Kernels, Quantization
@@ -36,6 +37,13 @@ def drawn(function: str, kernels: Kernels, seed: int) -> Graph:
         op = Unary("", (), "", function=function, alpha={"leaky_relu": alpha, "elu": 1.0}.get(function, 0.0))
         made.append((shipped(op, source, output, kernels), (source,), output))
     return beside_each_other(made, len(CODES))
+
+
+@pytest.mark.parametrize("function", sorted({*FUNCTIONS, *unary_training.FUNCTIONS}))
+def test_the_table_that_ships_is_of_the_function_that_is_trained(function: str) -> None:
+    x = np.linspace(-30, 30, 4001)
+    trained = unary_training.FUNCTIONS[function](torch.from_numpy(x), 0.3).numpy()
+    np.testing.assert_allclose(FUNCTIONS[function](x, 0.3), trained, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)

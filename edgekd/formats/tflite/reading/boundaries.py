@@ -6,7 +6,7 @@ import numpy as np
 
 from edgekd.formats.tflite.reading.content import StoredOperator
 from edgekd.formats.tflite.reading.network import Code, Network, Reader, Rows
-from edgekd.formats.tflite.reading.normalisation import read_layer_norm
+from edgekd.formats.tflite.reading.normalisation import read_normalisation
 from edgekd.graph.operators.unary import REAL
 from edgekd.graph.ops import Dequantize, Quantize, Requantize, Unary
 
@@ -87,12 +87,12 @@ def _read_dequantize(net: Network, op: StoredOperator) -> None:
 
 
 def _read_cast(net: Network, op: StoredOperator) -> None:
-    """Codes become indices of a table's rows, or the numbers that a layer norm of edgekd's works on."""
+    """Codes become indices of a table's rows, or the numbers that a normalisation of edgekd's works on."""
     source, output = net.input(op, 0), op.outputs[0]
     net.output_shape(op, net.shapes[source])
     if net.dtype(source) == np.int8 and net.dtype(output) == np.int32:
         net.rows[output] = Rows(source, 0)
-    elif net.dtype(source) != np.int8 or net.dtype(output) != np.float32 or not read_layer_norm(net, op):
+    elif net.dtype(source) != np.int8 or net.dtype(output) != np.float32 or not read_normalisation(net, op):
         kinds = " to ".join(net.content.tensors[t].type_name for t in (source, output))
         raise op.refused(f"turns {kinds}", "leave the conversion to QUANTIZE and DEQUANTIZE")
 

@@ -36,7 +36,7 @@ def _read_two(net: Network, op: StoredOperator) -> None:
     axes = _axes(net, a if _whole(net, a, shape) and a not in net.values else b, len(shape))
     names = tuple(_operand(net, tensor, axes, len(shape)) for tensor in (a, b))
     activation = net.activation(op, options.fusedActivationFunction)
-    net.emit(op, lambda n, out: kind(n, names, out, activation), axes)
+    net.emit(op, lambda n, out: kind(n, names, out, activation=activation), axes)
 
 
 def _whole(net: Network, tensor: int, shape: tuple[int, ...]) -> bool:

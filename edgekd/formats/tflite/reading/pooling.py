@@ -6,7 +6,7 @@ from edgekd.formats.tflite.reading.content import StoredOperator, damaged
 from edgekd.formats.tflite.reading.network import IMAGE, Code, Network, Reader
 from edgekd.formats.tflite.reading.windows import explicit_padding, sizes
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
-from edgekd.graph.windows import convolved
+from edgekd.graph.windows import output_length
 
 
 def _read_pool(net: Network, op: StoredOperator) -> None:
@@ -17,7 +17,10 @@ def _read_pool(net: Network, op: StoredOperator) -> None:
     kernel, stride = sizes(op, options.filterHeight, options.filterWidth), sizes(op, options.strideH, options.strideW)
     padding = explicit_padding(op, options.padding, (height, width), kernel, stride)
     top, bottom, left, right = padding
-    out = convolved(height, kernel[0], stride[0], top, bottom), convolved(width, kernel[1], stride[1], left, right)
+    out = (
+        output_length(height, kernel[0], stride[0], top, bottom),
+        output_length(width, kernel[1], stride[1], left, right),
+    )
     net.output_shape(op, (1, *out, channels))
     kind = MaxPool2d if op.code == Code.MAX_POOL_2D else AveragePool2d
     activation = net.activation(op, options.fusedActivationFunction)
@@ -35,10 +38,12 @@ def _read_mean(net: Network, op: StoredOperator) -> None:
     whole = [1 if axis in axes else n for axis, n in enumerate(shape)]
     net.output_shape(op, whole if options.keepDims else [shape[axis] for axis in kept])
     have = net.axes(source)
+    if not axes & set(have):  # axes of length 1, which the graph's tensor does not have
+        have = IMAGE if len(shape) == 4 and shape[0] == 1 else net.plain_axes(source)
     name = net.read(source, have)
     places = tuple(place for place, axis in enumerate(have) if axis in axes)
     if not places:
-        raise op.refused("takes the mean over axes of length 1", "leave it out")
+        raise op.refused("takes the mean over the batch", "leave it out")
     left = [axis for axis in have if axis not in axes]
     into = {axis: axis if options.keepDims else kept.index(axis) for axis in kept}
     out = tuple(None if axis is None else into[axis] for axis in left)

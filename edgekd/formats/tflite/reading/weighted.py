@@ -10,7 +10,7 @@ from edgekd.formats.tflite.reading.network import FULL_INTEGER, IMAGE, Code, Net
 from edgekd.formats.tflite.reading.windows import explicit_padding, sizes
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array
-from edgekd.graph.windows import convolved, same_padding
+from edgekd.graph.windows import output_length, same_padding
 
 WIDEST = {8: np.dtype(np.int32), 16: np.dtype(np.int64)}
 """The dtype of biases by the bits of activations."""
@@ -87,8 +87,8 @@ def _read_conv(net: Network, op: StoredOperator) -> None:
     padding = explicit_padding(op, options.padding, (height, width), kernel, stride, dilation)
     top, bottom, left, right = padding
     out = (
-        convolved(height, kernel[0], stride[0], top, bottom, dilation[0]),
-        convolved(width, kernel[1], stride[1], left, right, dilation[1]),
+        output_length(height, kernel[0], stride[0], top, bottom, dilation[0]),
+        output_length(width, kernel[1], stride[1], left, right, dilation[1]),
     )
     net.output_shape(op, (1, *out, len(weight)))
     conv = Conv2d(

@@ -3,8 +3,7 @@
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.formats.tflite.reading.content import StoredOperator, damaged
-from edgekd.graph.ops import Padding
-from edgekd.graph.windows import same_padding
+from edgekd.graph.windows import Padding, same_padding
 
 LARGEST = 2**16
 """Of a kernel, a stride or a dilation."""

@@ -4,9 +4,8 @@ from torch import fx
 
 from edgekd.graph.capture.lowerings.frames import as_image, as_written, both
 from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments
-from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Pad, Padding, Reshape
-
-Pair = tuple[int, int]
+from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Pad, Reshape
+from edgekd.graph.windows import Padding, Pair
 
 
 def _average(reader: Reader, node: fx.Node, image: str, kernel: Pair, stride: Pair, padding: Padding) -> None:

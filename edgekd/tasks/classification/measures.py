@@ -1,6 +1,6 @@
-"""What a student took over from its teacher, told from the answers of both: agreement, calibration, mistakes, layers.
+"""What a classifier took over from its teacher, told from the answers of both: agreement, calibration, mistakes.
 
-Logits are (N, classes), labels (N,) class indices, features (N, ...); shares are in percent.
+Logits are (N, classes), labels (N,) class indices; shares are in percent.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,6 @@ import numpy as np
 Array = np.ndarray
 
 BINS = 15  # of confidence, as in the paper's experiments
-FEWEST = 4  # samples for which the debiased estimate of HSIC is defined
 
 
 def agreement(one: Array, other: Array) -> Array:
@@ -99,9 +98,9 @@ def repeated(student: Array, teacher: Array, y: Array) -> Repeated:
     expected = variance = 0.0
     for label in np.unique(y):
         n = int((y == label).sum())
-        given, codes = np.unique(np.concatenate([ours[y == label], theirs[y == label]]), return_inverse=True)
-        s, t = (np.bincount(part, minlength=len(given)) for part in (codes[:n], codes[n:]))
-        same = np.diag((given != label).astype(float))  # a right answer is no mistake
+        answers, codes = np.unique(np.concatenate([ours[y == label], theirs[y == label]]), return_inverse=True)
+        s, t = (np.bincount(part, minlength=len(answers)) for part in (codes[:n], codes[n:]))
+        same = np.diag((answers != label).astype(float))  # a right answer is no mistake
         expected += float(t @ same @ s) / n
         centred = same - (same @ s / n)[:, None] - (t @ same / n)[None, :] + float(t @ same @ s) / n**2
         variance += float(t @ centred**2 @ s) / (n - 1) if n > 1 else 0.0
@@ -120,54 +119,8 @@ def beyond(students: Sequence[Array], alone: Sequence[Array], teacher: Array, y:
     if wrong.sum() < 2 or not students or not alone:
         return None
     repeats, without = (
-        np.mean([found.argmax(axis=1)[wrong] == theirs[wrong] for found in group], axis=0)
+        np.mean([logits.argmax(axis=1)[wrong] == theirs[wrong] for logits in group], axis=0)
         for group in (students, alone)
     )
     more = 100 * (repeats - without)
     return float(more.mean()), float(more.std(ddof=1) / np.sqrt(len(more)))
-
-
-def gram(features: Array) -> Array:
-    """Inner products of samples, (N, N), of features (N, ...) less their mean: HSIC is the same, and float32 enough."""
-    flat = features.reshape(len(features), -1)
-    flat = flat - flat.mean(axis=0)
-    products: Array = (flat @ flat.T).astype(np.float64)
-    return products
-
-
-class LinearCKA:
-    """Linear centred kernel alignment: sum HSIC(K, L) / sqrt(sum HSIC(K, K) * sum HSIC(L, L)), summed over batches
-
-    Kornblith et al. (2019): 1 for layers that differ by a rotation and a scale. Debiased, HSIC is the unbiased estimate
-    of Song et al. (2012), whose sum over minibatches comes close to the whole set's value (Nguyen et al., 2021);
-    unrelated layers then get 0 on average. Biased, one batch of everything gives the first paper's value, which wide
-    layers push towards 1 where samples are few.
-    """
-
-    def __init__(self, *, debiased: bool = True) -> None:
-        self.debiased, self.sums = debiased, np.zeros(3)
-
-    def add(self, one: Array, other: Array) -> None:
-        """Count in a batch, by the two layers' `gram`."""
-        hsic = _unbiased if self.debiased else _biased
-        if len(one) >= FEWEST:
-            self.sums += (hsic(one, other), hsic(one, one), hsic(other, other))
-
-    @property
-    def value(self) -> float | None:
-        """None where a layer says the same of every sample, or there were too few samples."""
-        both, one, other = self.sums
-        return float(both / np.sqrt(one * other)) if one > 0 and other > 0 else None
-
-
-def _biased(one: Array, other: Array) -> float:
-    centred = one - one.mean(axis=0) - one.mean(axis=1, keepdims=True) + one.mean()
-    return float((centred * other).sum() / (len(one) - 1) ** 2)
-
-
-def _unbiased(one: Array, other: Array) -> float:
-    n = len(one)
-    ours, theirs = (products - np.diag(np.diag(products)) for products in (one, other))
-    sums = ours.sum() * theirs.sum() / ((n - 1) * (n - 2))
-    rows = ours.sum(axis=0) @ theirs.sum(axis=0)
-    return float(((ours * theirs).sum() + sums - 2 / (n - 2) * rows) / (n * (n - 3)))

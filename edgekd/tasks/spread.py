@@ -1,0 +1,32 @@
+"""Figures of several trainings, or of one, as the report's records of them."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from edgekd.results import Quantity, Spread
+
+TOO_FEW = "there are too few samples or mistakes to tell: a larger test set"
+
+
+def spread(values: Sequence[float], unit: str, error: float | None = None) -> Spread | None:
+    """Mean and standard error over the seeds; None of nothing.
+
+    Args:
+        error: of the one value, where there is one alone.
+    """
+    if not values:
+        return None
+    mean, count = float(np.mean(values)), len(values)
+    if count > 1:
+        error = float(np.std(values, ddof=1) / math.sqrt(count))
+    source = f"mean of {count} seeds" if count > 1 else "one seed"
+    return Spread(mean=host_quantity(mean, unit, source, error), each=tuple(float(value) for value in values))
+
+
+def host_quantity(value: float | None, unit: str, source: str = "test set", error: float | None = None) -> Quantity:
+    """A figure of this machine's; an empty one where nothing can be told."""
+    if value is None:
+        return Quantity(unit=unit, remedy=TOO_FEW)
+    return Quantity(value=value, unit=unit, origin="measured-host", source=source, error=error)
