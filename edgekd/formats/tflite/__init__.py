@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.errors import UnsupportedOperatorError
+from edgekd.formats.layout import Order
 from edgekd.formats.metadata import DType, FileInput, Preprocessing, describe
 from edgekd.formats.tflite import (
     attention,
@@ -22,7 +23,6 @@ from edgekd.formats.tflite import (
     weighted,
 )
 from edgekd.formats.tflite.flatbuffer import FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import Order
 from edgekd.formats.tflite.task_metadata import NAME, task_metadata, with_labels
 from edgekd.graph.structure import Graph, Operator
 
