@@ -24,7 +24,7 @@ from edgekd.formats.tflite import (
 )
 from edgekd.formats.tflite.flatbuffer import FlatbufferFile, Writer
 from edgekd.formats.tflite.task_metadata import NAME, task_metadata, with_labels
-from edgekd.graph.structure import Graph, Operator
+from edgekd.graph.structure import Graph, Mode, Operator
 
 FAMILIES = (
     weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
@@ -47,12 +47,14 @@ def write(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
     decoding: str = "",
+    kernels: Mode = "xnnpack",
 ) -> Path:
     """Write `graph` to `path` with batch 1; the input and output of a quantised graph are int8.
 
     Args:
         input_dtype: "uint8" lets a quantised graph take uint8 all the same: a QUANTIZE in front takes 128 off.
         decoding: Python that goes on from `answer`, for the line of usage in the metadata.
+        kernels: those that the student was trained to; the file is the same for all.
 
     Raises:
         UnsupportedOperatorError: naming the operator that TFLite has no form for.
@@ -67,6 +69,7 @@ def serialize(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
     decoding: str = "",
+    kernels: Mode = "xnnpack",
 ) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
     file = _with_fewest_moves(graph, input_dtype == "uint8")
