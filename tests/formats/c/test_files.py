@@ -1,6 +1,7 @@
 """What a C file and its header promise to firmware: names, memory, inputs, refusals, and no state of their own."""
 
 import ctypes
+import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
@@ -53,6 +54,19 @@ def test_two_models_link_into_one_program(perceptron: tuple[Graph, Array], tmp_p
     )
     compile_strictly([*files, main], tmp_path / "both")
     assert subprocess.run([tmp_path / "both"], check=False).returncode == 0
+
+
+def test_the_example_of_the_docs_compiles_and_classifies(perceptron: tuple[Graph, Array], tmp_path: Path) -> None:
+    graph, codes = perceptron
+    page = (Path(__file__).parents[3] / "docs" / "microcontrollers.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"^```c\n(.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    prototype = "\nint classify(const int8_t *codes);\n"
+    (tmp_path / "example.c").write_text(example.replace("\nint classify", f"{prototype}int classify", 1))
+    files = [c.write(graph, tmp_path / "model.c"), tmp_path / "example.c"]
+    compile_strictly(files, tmp_path / "example.so", ["-O2", "-shared", "-fPIC"])
+    classify = ctypes.CDLL(str(tmp_path / "example.so")).classify
+    answers = [classify(np.ascontiguousarray(sample.transpose(1, 2, 0)).tobytes()) for sample in codes]
+    assert answers == reference.run(graph, codes, kernels="tflm").argmax(1).tolist()
 
 
 @pytest.mark.skipif(not shutil.which("nm"), reason="nm lists what an object file needs")
