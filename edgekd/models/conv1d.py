@@ -9,7 +9,7 @@ from edgekd.errors import ModelError
 from edgekd.models.parts import he_init, positive
 
 KERNELS = (7, 5, 3)
-"""Of the three blocks; the paper's first is 8, but an odd one pads both ends alike."""
+"""Kernel sizes of the three blocks; the paper's first is 8, but an odd one allows equal padding at both ends."""
 
 
 class Conv1d(nn.Module):
@@ -54,6 +54,6 @@ class Conv1d(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, time) in, logits (N, classes) out."""
+        """Map windows (N, channels, time) to logits (N, classes)."""
         logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(self.blocks(x)))))
         return logits

@@ -68,7 +68,7 @@ class EfficientNetLite(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.head(self.blocks(self.stem(x)))
         logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(x))))
         return logits

@@ -74,7 +74,7 @@ class MobileNetV3(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.flatten(self.pool(self.head(self.blocks(self.stem(x)))))
         logits: Tensor = self.linear(self.dropout(self.swish(self.features(x))))
         return logits

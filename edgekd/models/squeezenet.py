@@ -23,7 +23,7 @@ class Fire(nn.Module):
         self.expand3x3 = _convolution(squeezed, half, 3, padding=1, batch_norm=batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) in, (N, 2 * half, H, W) out."""
+        """Map (N, inputs, H, W) to (N, 2 * half, H, W)."""
         x = self.squeeze(x)
         return torch.cat((self.expand1x1(x), self.expand3x3(x)), dim=1)
 
@@ -73,7 +73,7 @@ class SqueezeNet(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         logits: Tensor = self.flatten(self.pool(self.head(self.dropout(self.layers(x)))))
         return logits
 

@@ -1,4 +1,4 @@
-"""A small U-Net (Ronneberger et al., 2015): halves an image, doubles it again, and says a class for each pixel.
+"""A small U-Net (Ronneberger et al., 2015), which segments images: it predicts a class for each pixel.
 
 Its logits are (N, classes, H, W); so it is captured and exported like any network, but is no student of the pipeline,
 whose tasks have one answer a sample.
@@ -46,14 +46,14 @@ class UNet(nn.Module):
         at = 2 * at
         for level in reversed(range(depth)):
             outputs = width * 2**level
-            self.up.append(_doubled(at, outputs, upsampling))
+            self.up.append(_upsampling(at, outputs, upsampling))
             self.merge.append(_convolutions(2 * outputs, outputs))
             at = outputs
         self.head = nn.Conv2d(at, classes, 1)
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes, H, W) out."""
+        """Map images (N, C, H, W) to logits (N, classes, H, W)."""
         shortcuts = []
         for down in self.down:
             shortcuts.append(down(x))
@@ -74,7 +74,7 @@ def _convolution(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-def _doubled(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
+def _upsampling(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
     if upsampling == "transposed":
         up: nn.Module = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=False)
         return nn.Sequential(up, nn.BatchNorm2d(outputs), nn.ReLU())
