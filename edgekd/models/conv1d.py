@@ -33,7 +33,7 @@ class Conv1d(nn.Module):
                 'model = "resnet8" for images, "mlp" for any shape, or data shaped (N, channels, time)',
             )
         positive("conv1d", width=width, pool=pool)
-        at, length = (int(n) for n in input_shape)
+        channels, length = (int(n) for n in input_shape)
         if length < pool**2:
             raise ModelError(
                 f"conv1d: a window of {length} steps can't be pooled by {pool} twice",
@@ -43,9 +43,9 @@ class Conv1d(nn.Module):
         for number, (outputs, kernel) in enumerate(zip((width, 2 * width, width), KERNELS, strict=True)):
             if number and pool > 1:
                 blocks.append(nn.MaxPool1d(pool))
-            conv = nn.Conv1d(at, outputs, kernel, padding=kernel // 2, bias=False)
+            conv = nn.Conv1d(channels, outputs, kernel, padding=kernel // 2, bias=False)
             blocks.append(nn.Sequential(conv, nn.BatchNorm1d(outputs), nn.ReLU()))
-            at = outputs
+            channels = outputs
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.flatten = nn.Flatten()

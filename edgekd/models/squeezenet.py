@@ -55,19 +55,19 @@ class SqueezeNet(nn.Module):
         shape = image_shape("squeezenet", input_shape, smallest=7 if small in (None, True) else 31)
         small = is_small(shape) if small is None else small
         multiplier("squeezenet", width=width)
-        at = make_divisible(STEM * width)
+        channels = make_divisible(STEM * width)
         padding, stride = (1, 1) if small else (0, 2)
-        layers: list[nn.Module] = [_convolution(shape[0], at, 3, stride, padding, batch_norm)]
+        layers: list[nn.Module] = [_convolution(shape[0], channels, 3, stride, padding, batch_norm)]
         for number, module in enumerate(MODULES):
             if module is None:
                 layers += [nn.MaxPool2d(3, 2)] if number or not small else []
                 continue
             squeezed, half = (make_divisible(base * width) for base in module)
-            layers.append(Fire(at, squeezed, half, batch_norm))
-            at = 2 * half
+            layers.append(Fire(channels, squeezed, half, batch_norm))
+            channels = 2 * half
         self.layers = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Conv2d(at, classes, 1)
+        self.head = nn.Conv2d(channels, classes, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         he_init(self)

@@ -29,7 +29,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         positive("unet", width=width, depth=depth)
-        at, height, length = image_shape("unet", input_shape, smallest=2**depth)
+        channels, height, length = image_shape("unet", input_shape, smallest=2**depth)
         if height % 2**depth or length % 2**depth:
             raise ModelError(
                 f"unet: images of {height}x{length} can't be halved {depth} times",
@@ -40,16 +40,16 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.down, self.up, self.merge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level in range(depth):
-            self.down.append(_convolutions(at, width * 2**level))
-            at = width * 2**level
-        self.bottom = _convolutions(at, 2 * at)
-        at = 2 * at
+            self.down.append(_convolutions(channels, width * 2**level))
+            channels = width * 2**level
+        self.bottom = _convolutions(channels, 2 * channels)
+        channels = 2 * channels
         for level in reversed(range(depth)):
             outputs = width * 2**level
-            self.up.append(_upsampling(at, outputs, upsampling))
+            self.up.append(_upsampling(channels, outputs, upsampling))
             self.merge.append(_convolutions(2 * outputs, outputs))
-            at = outputs
-        self.head = nn.Conv2d(at, classes, 1)
+            channels = outputs
+        self.head = nn.Conv2d(channels, classes, 1)
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -183,7 +183,8 @@ def stages(layers: Sequence[Layer]) -> tuple[Layer, ...]:
 
 def embedding(layers: Sequence[Layer], who: str) -> Layer:
     """Return the layer before the classifier: the last one whose output is a vector, or else the last of all."""
-    before = layers[: next((at for at in reversed(range(len(layers))) if _is_leaf(layers[at], layers)), 0)]
+    classifier = next((number for number in reversed(range(len(layers))) if _is_leaf(layers[number], layers)), 0)
+    before = layers[:classifier]
     if not before:
         raise ConfigError(f"loss {who!r}: a network of a single layer has nothing inside", 'losses = [{name="logits"}]')
     vectors = [layer for layer in before if len(layer.shape) == 1]
@@ -232,7 +233,7 @@ def _by_depth(student: Sequence[Layer], teacher: Sequence[Layer]) -> tuple[Pair,
     if not student or not teacher or len(student[0].shape) != len(teacher[0].shape):
         return ()
     factor = len(teacher) / len(student)
-    return tuple(Pair(layer, teacher[max(round((at + 1) * factor) - 1, 0)]) for at, layer in enumerate(student))
+    return tuple(Pair(layer, teacher[max(round((number + 1) * factor) - 1, 0)]) for number, layer in enumerate(student))
 
 
 def _series(layer: Layer) -> tuple[str, str]:

@@ -40,7 +40,7 @@ class SolutionFlow(nn.Module):
         self.pairs = networks.pairs(self.layers, "gram", rank=3)
         if len(self.pairs) < 2:
             raise ConfigError(
-                f"loss 'gram' is about the way from a layer to the next; it has {self.pairs[0].student.name!r} alone",
+                f"loss 'gram' compares products of consecutive layers; it has {self.pairs[0].student.name!r} alone",
                 'layers = ["STUDENT:TEACHER", "STUDENT:TEACHER"], in the order in which they run',
             )
         self.projections = nn.ModuleList(projection(pair, "gram") for pair in self.pairs)

@@ -65,10 +65,10 @@ def agreement(logits: list[Tensor], temperature: float = 1.0) -> list[Tensor]:
     soft = [F.log_softmax(own / temperature, dim=1) for own in logits]
     return [
         temperature**2 * sum(
-            (_kl(other.detach(), own) for at_other, other in enumerate(soft) if at_other != at),
+            (_kl(other.detach(), own) for other_index, other in enumerate(soft) if other_index != index),
             start=own.new_zeros(()),
         ) / (len(soft) - 1)
-        for at, own in enumerate(soft)
+        for index, own in enumerate(soft)
     ]  # fmt: skip
 
 
