@@ -153,14 +153,14 @@ def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
     return Split(inputs, np.stack(ys))
 
 
-def _input(x: Any, name: str, where: str) -> np.ndarray:
+def _input(x: Any, name: str, place: str) -> np.ndarray:
     if hasattr(x, "getbands"):  # A Pillow image is (H, W) or (H, W, C); networks take (C, H, W).
         pixels = np.asarray(x)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return _array(x, name, where)
+    return _array(x, name, place)
 
 
-def _array(values: Any, name: str, where: str) -> np.ndarray:
+def _array(values: Any, name: str, place: str) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         plain: np.ndarray = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
@@ -169,7 +169,7 @@ def _array(values: Any, name: str, where: str) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise DataError(
-            f"data set {name!r}: {where} is no array: {error}", "samples of one shape, as an array or a tensor"
+            f"data set {name!r}: {place} is no array: {error}", "samples of one shape, as an array or a tensor"
         ) from error
 
 

@@ -52,18 +52,18 @@ def analyse(
         facts: the fields of the record that describe the trainings: scheme, losses, epochs, baseline_epochs and seeds.
     """
     task, y = splits.task, np.asarray(splits.test.y)
-    both = {"": distilled.answers, "_alone": alone.answers}
+    groups = {"": distilled.answers, "_alone": alone.answers}
     record: dict[str, Any] = {**facts, "samples": len(y), "gain": _gain(distilled.answers, alone.answers, y, task)}
-    for name, group in both.items():
+    for name, group in groups.items():
         scores = [task.scoring.score(answers, y) for answers in group]
         error = scores[0].error if scores else None
         record[f"score{name}"] = spread([score.value for score in scores], task.words.unit, error)
     record |= task.scoring.transfer(distilled.answers, alone.answers, teacher, y, splits.classes)._asdict()
     if teacher is None:
         return Distillation(**record, unknown=ANSWERS_ALONE)
-    for name, group in both.items():
-        alike = [task.scoring.agreement(answers, teacher) for answers in group]
-        record[f"agreement{name}"] = spread(alike, task.words.agreement_unit)
+    for name, group in groups.items():
+        agreements = [task.scoring.agreement(answers, teacher) for answers in group]
+        record[f"agreement{name}"] = spread(agreements, task.words.agreement_unit)
     return Distillation(**record, score_teacher=host_quantity(task.scoring.score(teacher, y).value, task.words.unit))
 
 
@@ -95,9 +95,10 @@ def similarities(
     values = _cka(splits, [*distilled.students, *alone.students], teacher, pairs)
     count = len(distilled.students)
     rows = []
-    for pair, each in zip(pairs, values, strict=True):
+    for pair, values_of_pair in zip(pairs, values, strict=True):
         with_teacher, without_teacher = (
-            spread([v for v in part if v is not None], "CKA") for part in (each[:count], each[count:])
+            spread([v for v in part if v is not None], "CKA")
+            for part in (values_of_pair[:count], values_of_pair[count:])
         )
         names = {"student": pair.student.name, "teacher": pair.teacher.name}
         if with_teacher is not None:
@@ -135,4 +136,4 @@ def _cka(
             ours = answer(student.eval(), x, [pair.student.name for pair in pairs]).features
             for row, pair, teacher_gram in zip(estimates, pairs, grams, strict=True):
                 row[number].add(gram(ours[pair.student.name].numpy()), teacher_gram)
-    return [[each.value for each in row] for row in estimates]
+    return [[estimate.value for estimate in row] for row in estimates]

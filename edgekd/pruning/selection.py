@@ -83,7 +83,9 @@ def choose(
     scores = [score(group, data, criterion, options, title) for group in channels.groups]
     widths, names = [width(group) for group in channels.groups], [name_of(group) for group in channels.groups]
     costs = cost_model(student, example, channels.groups)
-    order = ranking([each / cost for each, cost in zip(scores, goal.channel_costs(costs, len(scores)), strict=True)])
+    order = ranking(
+        [group_scores / cost for group_scores, cost in zip(scores, goal.channel_costs(costs, len(scores)), strict=True)]
+    )
 
     def removal_after(count: int) -> list[int]:
         return removed_channels(order, count, widths, settings.channel_multiple)

@@ -23,7 +23,9 @@ def statistics_distance(network: nn.Module, x: Tensor) -> tuple[Outputs, Tensor]
         ratio = (values.var(1, correction=0) + norm.eps) / expected
         distances.append((ratio + (values.mean(1) - norm.running_mean).square() / expected - 1 - ratio.log()) / 2)
 
-    norms = [each for each in network.modules() if isinstance(each, _BatchNorm) and each.running_mean is not None]
+    norms = [
+        module for module in network.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None
+    ]
     hooks = [norm.register_forward_pre_hook(compare) for norm in norms]
     try:
         outputs = answer(network, x)

@@ -118,8 +118,8 @@ def score_under_pgd(
             answers.append(_answers(model, inputs))
             advance(len(batch.y), "")
     model.to("cpu")
-    whole = np.concatenate(answers) if answers else np.zeros((0, *splits.answer_shape), np.float32)
-    return splits.task.scoring.score(whole, np.asarray(samples.y))
+    all_answers = np.concatenate(answers) if answers else np.zeros((0, *splits.answer_shape), np.float32)
+    return splits.task.scoring.score(all_answers, np.asarray(samples.y))
 
 
 def _answers(model: nn.Module, x: Tensor) -> np.ndarray:

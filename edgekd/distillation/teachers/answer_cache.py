@@ -109,8 +109,8 @@ def write(
 
 def clear_away(folder: Path) -> None:
     """Remove the hashes and temporary files, which only a run that was killed needs."""
-    for beside in (*folder.glob("*.sha256"), *folder.glob("*.part")):
-        beside.unlink()
+    for file in (*folder.glob("*.sha256"), *folder.glob("*.part")):
+        file.unlink()
 
 
 def _compute_answers(

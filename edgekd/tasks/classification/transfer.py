@@ -61,7 +61,7 @@ def _calibration(distilled: Sequence[Array], alone: Sequence[Array], teacher: Ar
 
 def _repeated(distilled: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
     counts = ([measures.repeated_mistakes(logits, teacher, y) for logits in group] for group in (distilled, alone))
-    ours, others = ([100 * each.same / each.mistakes for each in group if each.mistakes] for group in counts)
+    ours, others = ([100 * count.same / count.mistakes for count in group if count.mistakes] for group in counts)
     chance = _by_chance(distilled, teacher, y)
     return REPEATED.model_copy(update={"student": spread(ours, "%"), "alone": spread(others, "%"), "by_chance": chance})
 
@@ -72,7 +72,7 @@ def _consistency(distilled: Sequence[Array], alone: Sequence[Array], teacher: Ar
         [measures.error_consistency(_is_correct(logits, y), teacher_correct) for logits in group]
         for group in (distilled, alone)
     )
-    ours, others = (spread([each.kappa for each in group if each], "kappa") for group in kappas)
+    ours, others = (spread([consistency.kappa for consistency in group if consistency], "kappa") for group in kappas)
     return CONSISTENCY.model_copy(update={"student": ours, "alone": others})
 
 
@@ -86,7 +86,7 @@ def _by_chance(distilled: Sequence[Array], teacher: Array, y: Array) -> Quantity
     mistakes = counts[0].mistakes
     if not mistakes:
         return host_quantity(None, "%")
-    expected, deviation = (float(np.mean([getattr(each, of) for each in counts])) for of in ("expected", "deviation"))
+    expected, deviation = (float(np.mean([getattr(count, of) for count in counts])) for of in ("expected", "deviation"))
     return host_quantity(
         100 * expected / mistakes, "%", "answers in any order within a class", 100 * deviation / mistakes
     )
@@ -109,12 +109,12 @@ def _class_transfer(
         return 100 * float(np.mean(counts)) / len(wrong) if len(wrong) and group else None
 
     kappas = [measures.error_consistency(_is_correct(logits, labels), _is_correct(theirs, labels)) for logits in ours]
-    defined = [each for each in kappas if each]
+    defined = [consistency for consistency in kappas if consistency]
     kappa = host_quantity(None, "kappa")
     if defined:
-        error = float(np.mean([each.error for each in defined]))
+        error = float(np.mean([consistency.error for consistency in defined]))
         kappa = host_quantity(
-            float(np.mean([each.kappa for each in defined])), "kappa", "test samples of the class", error
+            float(np.mean([consistency.kappa for consistency in defined])), "kappa", "test samples of the class", error
         )
     chance = _by_chance(ours, theirs, labels)
     return ClassTransfer(
