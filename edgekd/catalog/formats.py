@@ -74,6 +74,10 @@ FORMATS = {
 """In the order in which the report lists their files; the first that is exported is the one that limits are held to."""
 
 
+EXCHANGED = tuple(name for name, row in FORMATS.items() if not row.int8_only)
+"""The formats that hold any network, for programs to read; the others are for devices."""
+
+
 def format_module(name: str) -> Any:
     """The module that writes a format."""
     return importlib.import_module(FORMATS[name].module)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekd.catalog.formats import FORMATS, format_module
+from edgekd.catalog.formats import EXCHANGED, FORMATS, format_module
 from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES, Runtime
 from edgekd.disk import copy
 from edgekd.errors import ConfigError, ModelError, ParityError
@@ -52,7 +52,7 @@ class Conversion:
 def convert(
     source: Path | str,
     out: Path | str,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] = EXCHANGED,
     name: str | None = None,
     samples: int = SAMPLES,
     seed: int = 0,
