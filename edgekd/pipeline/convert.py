@@ -9,7 +9,7 @@ from edgekd.catalog.formats import FORMATS, format_module
 from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES, Runtime
 from edgekd.disk import copy
 from edgekd.errors import ConfigError, ModelError, ParityError
-from edgekd.graph import cost, plan, reference
+from edgekd.graph import cost, plan
 from edgekd.graph.structure import Array, Graph
 from edgekd.pipeline import foreign
 from edgekd.pipeline.foreign import Parity, compared
@@ -125,7 +125,7 @@ def _compare(
             if name in originals:
                 against, expected = _of_source(runtime), originals[name]
             else:
-                against, expected = _rounding(runtime), reference.run_all(graph, *codes, kernels=runtime.kernels)
+                against, expected = _rounding(runtime), foreign.expected_codes(graph, codes, runtime)
             row = compared(_title(model, runtime), actual, against, expected, exact=True)
             if row.differing:
                 some = tuple(c[:LAYER_SAMPLES] for c in codes)
@@ -152,7 +152,7 @@ def _originals(
         except ModelError as error:
             notes.append(f"not compared: {error.what}")
             continue
-        expected = reference.run_all(graph, *codes, kernels=runtime.kernels)
+        expected = foreign.expected_codes(graph, codes, runtime)
         row = compared(_of_source(runtime), originals[name], _rounding(runtime), expected, exact=True)
         if row.differing:
             some = tuple(c[:LAYER_SAMPLES] for c in codes)

@@ -19,6 +19,9 @@ from edgekd.runtimes.codes import from_file_codes, to_file_codes
 from edgekd.runtimes.isolated import IsolatedRunner
 from edgekd.runtimes.parity import differences
 
+MOST_VALUES = 2**24
+"""Of a tensor that the reference computes at once, over a batch."""
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -129,6 +132,13 @@ def answers(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) 
     feeds = (to_file_codes(*each) for each in zip(codes, runner.inputs, inputs, strict=True))
     values = runner.run_all(*feeds)
     return tuple(from_file_codes(*each) for each in zip(values, runner.outputs, outputs, strict=True))
+
+
+def expected_codes(graph: Graph, codes: Sequence[Array], runtime: Runtime) -> tuple[Array, ...]:
+    """Codes of every output by the reference in a runtime's rounding, in batches that fit in memory."""
+    largest = max(tensor.elements for tensor in graph.tensors.values())
+    batch_size = max(1, min(64, MOST_VALUES // largest))
+    return reference.run_all(graph, *codes, kernels=runtime.kernels, batch_size=batch_size)
 
 
 def first_difference(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) -> str:
