@@ -93,7 +93,11 @@ def missing_runtimes(format_name: str) -> list[str]:
     """Of the runtimes of a format those that are not installed, with the command to type."""
     rows = {name: row for name, row in RUNTIMES.items() if row.format == format_name}
     missing = [row for name, row in rows.items() if name not in runtimes_of(format_name)]
-    return [f"{row.title} is not installed, so it was not asked: pip install 'edgekd[{row.extra}]'" for row in missing]
+    return [f"{row.title} is not installed, so it was not asked: pip install '{_installable(row)}'" for row in missing]
+
+
+def _installable(runtime: Runtime) -> str:
+    return f"edgekd[{runtime.extra}]" if runtime.extra else runtime.distribution
 
 
 def drawn_codes(graph: Graph, samples: int, seed: int) -> tuple[Array, ...]:

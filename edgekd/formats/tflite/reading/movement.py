@@ -59,16 +59,16 @@ def _take(net: Network, op: StoredOperator, source: int, positions: Sequence[tup
     """The positions that are taken along each of the file's axes."""
     shape = net.shapes[source]
     net.check_same_scale(op, source, op.outputs[0])
-    net.output_shape(op, [n if taken is None else len(taken) for n, taken in zip(shape, positions, strict=True)])
-    axes = _having(net, source, [axis for axis, taken in enumerate(positions) if taken is not None])
+    net.output_shape(op, [n if indices is None else len(indices) for n, indices in zip(shape, positions, strict=True)])
+    axes = _having(net, source, [axis for axis, indices in enumerate(positions) if indices is not None])
     name, rows = net.read(source, axes), tuple(None if axis is None else positions[axis] for axis in axes)
     net.emit(op, lambda n, out: Take(n, (name,), out, rows), axes)
 
 
-def _having(net: Network, source: int, changed: Sequence[int]) -> Axes:
+def _having(net: Network, source: int, cut_axes: Sequence[int]) -> Axes:
     """The axes of a tensor's form, or plain ones if those lack an axis of length 1 that is worked on."""
     axes = net.axes(source)
-    return axes if all(axis in axes for axis in changed) else tuple(range(len(net.shapes[source])))
+    return axes if all(axis in axes for axis in cut_axes) else tuple(range(len(net.shapes[source])))
 
 
 def _read_slice(net: Network, op: StoredOperator) -> None:
@@ -80,25 +80,25 @@ def _read_slice(net: Network, op: StoredOperator) -> None:
 def _read_strided_slice(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     bounds = [net.constant(op, place, what) for place, what in ((1, "a begin"), (2, "an end"), (3, "strides"))]
-    ranges, dropped = strided_ranges(op, net.shapes[source], bounds, op.options(schema.StridedSliceOptionsT))
-    _cut(net, op, source, ranges, dropped)
+    ranges, dropped_axes = strided_ranges(op, net.shapes[source], bounds, op.options(schema.StridedSliceOptionsT))
+    _cut(net, op, source, ranges, dropped_axes)
 
 
 def _cut(
-    net: Network, op: StoredOperator, source: int, ranges: Sequence[Range], dropped: Sequence[int], place: int = 0
+    net: Network, op: StoredOperator, source: int, ranges: Sequence[Range], dropped_axes: Sequence[int], place: int = 0
 ) -> None:
-    """(begin, end, step) for each of the file's axes; `dropped` axes, of one position, leave the shape."""
+    """(begin, end, step) for each of the file's axes; `dropped_axes`, of one position, leave the shape."""
     shape = net.shapes[source]
     net.check_same_scale(op, source, op.outputs[place])
     lengths = [len(range(*r)) for r in ranges]
-    net.output_shape(op, [n for axis, n in enumerate(lengths) if axis not in dropped], place)
-    changed = [axis for axis, r in enumerate(ranges) if r != (0, shape[axis], 1)]
-    axes = _having(net, source, changed)
+    net.output_shape(op, [n for axis, n in enumerate(lengths) if axis not in dropped_axes], place)
+    cut_axes = [axis for axis, r in enumerate(ranges) if r != (0, shape[axis], 1)]
+    axes = _having(net, source, cut_axes)
     name = net.read(source, axes)
-    left = [axis for axis in range(len(shape)) if axis not in dropped]
+    left = [axis for axis in range(len(shape)) if axis not in dropped_axes]
     out = tuple(left.index(axis) if axis in left else None for axis in axes)
     if any(step < 0 for _, _, step in ranges):
-        positions = tuple(None if axis not in changed else tuple(range(*ranges[axis])) for axis in axes)
+        positions = tuple(None if axis not in cut_axes else tuple(range(*ranges[axis])) for axis in axes)
         net.emit(op, lambda n, o: Take(n, (name,), o, positions), out, place=place)
         return
     rows = tuple((0, 1, 1) if axis is None else ranges[axis] for axis in axes)
@@ -230,12 +230,12 @@ def _rename_long_axes(net: Network, op: StoredOperator, source: int, target: Sha
 def _read_squeeze(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     shape = net.shapes[source]
-    listed = op.options(schema.SqueezeOptionsT).squeezeDims
-    axes = {_axis(op, int(axis), len(shape)) for axis in (() if listed is None else listed)}
-    dropped = axes or {axis for axis, n in enumerate(shape) if n == 1}
-    if any(shape[axis] != 1 for axis in dropped):
-        raise damaged(f"{op} squeezes {shape} along {sorted(dropped)}")
-    _rename_long_axes(net, op, source, tuple(n for axis, n in enumerate(shape) if axis not in dropped))
+    squeeze_dims = op.options(schema.SqueezeOptionsT).squeezeDims
+    axes = {_axis(op, int(axis), len(shape)) for axis in (() if squeeze_dims is None else squeeze_dims)}
+    dropped_axes = axes or {axis for axis, n in enumerate(shape) if n == 1}
+    if any(shape[axis] != 1 for axis in dropped_axes):
+        raise damaged(f"{op} squeezes {shape} along {sorted(dropped_axes)}")
+    _rename_long_axes(net, op, source, tuple(n for axis, n in enumerate(shape) if axis not in dropped_axes))
 
 
 def _read_expand_dims(net: Network, op: StoredOperator) -> None:
@@ -258,8 +258,8 @@ def take_rows(net: Network, op: StoredOperator, source: int, positions: Array, a
     axis = _axis(op, axis, len(shape))
     if positions.ndim != 1 or positions.min() < 0 or positions.max() >= shape[axis]:
         raise op.refused(f"takes positions {positions.shape} of {shape[axis]}", "a list of positions that are there")
-    taken = tuple(int(i) for i in positions)
-    _take(net, op, source, [taken if a == axis else None for a in range(len(shape))])
+    indices = tuple(int(i) for i in positions)
+    _take(net, op, source, [indices if a == axis else None for a in range(len(shape))])
 
 
 READERS: dict[int, Reader] = {

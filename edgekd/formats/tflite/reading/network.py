@@ -61,7 +61,7 @@ class Network:
         dequantized: tensor of real values, or of uint8 codes, -> the tensor of codes that it was made of.
         makers: tensor of the graph -> its operator.
         places: input -> which of torch's axes each of its axes is.
-        taken: input that is no int8 -> the tensor that holds its codes.
+        input_codes: input that is no int8 -> the tensor that holds its codes.
         skipped: operators, by index, that another reader has read with its own.
         first_of: parameters in the file -> the first operator that has them.
     """
@@ -79,7 +79,7 @@ class Network:
         self.operators: list[Operator] = []
         self.makers: dict[str, Operator] = {}
         self.places: dict[int, tuple[int, ...]] = {}
-        self.taken: dict[int, int] = {}
+        self.input_codes: dict[int, int] = {}
         self.skipped: set[int] = set()
         self.first_of: dict[Any, str] = {}
 
@@ -217,11 +217,11 @@ class Network:
             if form.axes == want:
                 return form.name
         values = self.values[tensor]
-        kept = [axis for axis in want if axis is not None]
-        rest = [axis for axis in range(values.ndim) if axis not in kept]
+        own_axes = [axis for axis in want if axis is not None]
+        rest = [axis for axis in range(values.ndim) if axis not in own_axes]
         shape = tuple(1 if axis is None else values.shape[axis] for axis in want)
-        arranged = np.ascontiguousarray(values.transpose(*rest, *kept).reshape(shape))
-        name = self.add(lambda n, out: Constant(n, (), out, arranged), self.name(tensor), shape, tensor)
+        operand = np.ascontiguousarray(values.transpose(*rest, *own_axes).reshape(shape))
+        name = self.add(lambda n, out: Constant(n, (), out, operand), self.name(tensor), shape, tensor)
         self.forms.setdefault(tensor, []).append(Form(name, want))
         return name
 
@@ -343,7 +343,7 @@ class Network:
         shape = self.shapes[tensor]
         name = self.declare(self.name(tensor), tuple(shape[axis] for axis in want), codes)
         self.forms[codes] = [Form(name, want)]
-        self.taken[tensor] = codes
+        self.input_codes[tensor] = codes
 
     def finish(self, axes: Sequence[tuple[int, ...]]) -> Graph:
         """The graph of all that the outputs need; `axes` as those of the inputs."""
@@ -359,10 +359,10 @@ class Network:
                 raise damaged(f"the axes of output {self.name(tensor)} are {places}")
             outputs.append(self.read(codes, tuple(int(place) + 1 for place in np.argsort(places))))
         for tensor in self.places:
-            if tensor not in self.taken:
+            if tensor not in self.input_codes:
                 kind = self.content.tensors[tensor].type_name
                 raise damaged(f"input {self.name(tensor)} is {kind} and never quantized")
-        names = tuple(self.forms[self.taken[tensor]][0].name for tensor in self.places)
+        names = tuple(self.forms[self.input_codes[tensor]][0].name for tensor in self.places)
         graph = Graph(names, tuple(outputs), self.tensors, tuple(self.operators)).until(*outputs)
         return replace(graph, inputs=names, tensors={**{n: self.tensors[n] for n in names}, **graph.tensors})
 
