@@ -75,14 +75,8 @@ def examine(config: Config) -> Forecast:
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
         Finding("distilling", "ok", _taught_by(config)),
     ]
-    limits = config.limits
-    size, least_size = student["size_bytes"], student["least_size_bytes"]
-    for what, reached, least, allowed in (
-        ("size", size, least_size, limits.size_bytes),
-        ("flash", size, least_size, limits.flash_bytes),
-        ("peak RAM", student["peak_ram_bytes"], student["least_peak_ram_bytes"], limits.peak_ram_bytes),
-    ):
-        findings.append(_against(config, what, reached, least, allowed))
+    sizes = student["size_bytes"], student["least_size_bytes"]
+    findings += against_limits(config, *sizes, student["peak_ram_bytes"], student["least_peak_ram_bytes"])
     return Forecast(
         len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
         student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
@@ -99,25 +93,33 @@ def judge(found: Forecast) -> None:
         )
 
 
-def _against(config: Config, what: str, reached: int, least: int, allowed: int | None) -> Finding:
-    """The untrained student's figure against a limit; only one that even its narrowest form breaks rules the build out.
+def against_limits(config: Config, size: int, least_size: int, ram: int, least_ram: int) -> list[Finding]:
+    """The untrained student's bytes against the limits; `least`: with every layer as narrow as pruning may leave it."""
+    limits = config.limits
+    return [
+        _against(config, "size", size, least_size, limits.size_bytes),
+        _against(config, "flash", size, least_size, limits.flash_bytes),
+        _against(config, "peak RAM", ram, least_ram, limits.peak_ram_bytes),
+    ]
 
-    Args:
-        least: the figure with every layer as narrow as pruning may leave it.
-    """
+
+def _against(config: Config, what: str, reached: int, least: int, allowed: int | None) -> Finding:
+    """One figure against its limit; only a limit that even the narrowest form breaks rules the build out."""
     if allowed is None:
-        return Finding(what, "ok", f"{_bytes(reached)} before pruning; no limit")
-    against = f"{_bytes(reached)} before pruning, of {_bytes(allowed)}"
+        return Finding(what, "ok", f"{readable_bytes(reached)} before pruning; no limit")
+    against = f"{readable_bytes(reached)} before pruning, of {readable_bytes(allowed)}"
     if reached <= allowed:
         return Finding(what, "ok", against)
     if least > allowed:
-        return Finding(what, "no", f"{against}; {_bytes(least)} at its narrowest: {_bytes(least - allowed)} over")
+        over = f"{readable_bytes(least)} at its narrowest: {readable_bytes(least - allowed)} over"
+        return Finding(what, "no", f"{against}; {over}")
     if config.prune.until == "limits":
         return Finding(what, "note", f"{against}: pruning goes on until it fits")
     return Finding(what, "note", f'{against}: too big unless prune.keep takes enough off; prune.until = "limits" does')
 
 
-def _bytes(count: int) -> str:
+def readable_bytes(count: int) -> str:
+    """1.2 kB: a size as people read it."""
     for unit, size in (("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

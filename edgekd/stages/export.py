@@ -43,26 +43,33 @@ def export(
 def precheck(config: Config, data: Path) -> None:
     """Refuse a student that has an operator without a writer, before anything trains."""
     splits = Splits.load(data)
-    _weighed(config, untrained(config.student, splits)[0], splits)
+    student_forecast(config, splits)
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """What the untrained student would take on the device, whole and pruned to its narrowest; for `edgekd check`."""
-    student = untrained(config.student, splits)[0]
-    found = _weighed(config, student, splits)
-    least = found
-    if config.prune.criterion != "none":
-        narrow = narrowest(student, splits.example, config.prune.channel_multiple)
-        least = weigh(narrow, splits.example, formats=(judged_format(config.export.formats),))
+    student = student_forecast(config, splits)
+    least = narrowest_forecast(config, splits) if config.prune.criterion != "none" else student
     return {
-        "operators": [f"{op.name} ({cost.describe(op)})" for op in found.graph.operators],
-        "size_bytes": found.size_bytes,
-        "peak_ram_bytes": found.peak_ram_bytes,
+        "operators": [cost.named(op) for op in student.graph.operators],
+        "size_bytes": student.size_bytes,
+        "peak_ram_bytes": student.peak_ram_bytes,
         "least_size_bytes": least.size_bytes,
         "least_peak_ram_bytes": least.peak_ram_bytes,
-        "macs": found.macs,
-        "parameters": found.parameters,
+        "macs": student.macs,
+        "parameters": student.parameters,
     }
+
+
+def student_forecast(config: Config, splits: Splits) -> Forecast:
+    """What the untrained student would take on the device."""
+    return _weighed(config, untrained(config.student, splits)[0], splits)
+
+
+def narrowest_forecast(config: Config, splits: Splits) -> Forecast:
+    """The same with every layer as narrow as pruning may leave it."""
+    narrow = narrowest(untrained(config.student, splits)[0], splits.example, config.prune.channel_multiple)
+    return weigh(narrow, splits.example, formats=(judged_format(config.export.formats),))
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from edgekd.formats.tflite.reading import (
     boundaries,
     elementwise,
     embedding,
+    joining,
     movement,
     pooling,
     resize,
@@ -28,13 +29,14 @@ from edgekd.formats.tflite.reading.content import (
     only_model_errors,
     parse,
 )
+from edgekd.formats.tflite.reading.ends import finish, take_inputs
 from edgekd.formats.tflite.reading.folding import fold
 from edgekd.formats.tflite.reading.network import FULL_INTEGER, Network, Reader
 from edgekd.formats.tflite.reading.padding import with_folded_padding
 from edgekd.graph.structure import Graph
 from edgekd.runtimes.axes import stored_axes
 
-FAMILIES = (weighted, elementwise, unary, pooling, movement, boundaries, attention, embedding, resize)
+FAMILIES = (weighted, elementwise, unary, pooling, movement, joining, boundaries, attention, embedding, resize)
 
 READERS: dict[int, Reader] = {code: read for family in FAMILIES for code, read in family.READERS.items()}
 
@@ -76,11 +78,11 @@ def follow(content: bytes) -> tuple[Graph, Network]:
             for role, tensors in zip(("input", "output"), ends, strict=True)
         )
         net = Network(file)
-        net.take_inputs(inputs)
+        take_inputs(net, inputs)
         for op in file.operators:
             if op.index not in net.skipped:
                 _read_operator(net, op)
-        return with_folded_padding(net.finish(outputs)), net
+        return with_folded_padding(finish(net, outputs)), net
 
 
 def _read_operator(net: Network, op: StoredOperator) -> None:
