@@ -64,10 +64,12 @@ def compared(
 
 
 def format_of(path: Path) -> str:
-    """The format of a file, by its suffix."""
+    """The format of a file that is there, by its suffix."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         raise ConfigError(f"{path.name} is of no format that edgekd knows", f"a file of {', '.join(FORMATS)}")
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}", "name one that is there")
     return name
 
 

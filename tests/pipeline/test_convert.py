@@ -107,6 +107,7 @@ def test_a_runtime_that_does_not_run_the_source_is_a_note(tmp_path: Path) -> Non
         ({"samples": 0}, "0 samples compare nothing"),
         ({"out": "."}, "would be written over"),
         ({"source": "net.pt"}, "is of no format that edgekd knows"),
+        ({"source": "net.tflite"}, "there is no file net.tflite"),
     ],
 )
 def test_mistyped_calls_are_config_errors(
