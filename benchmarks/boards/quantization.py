@@ -56,6 +56,29 @@ def exactness() -> str:
     return table(header, cells)
 
 
+def c_exactness() -> str:
+    """The newest row of each network and rounding."""
+    newest = {(row["model"], row["rounding"]): row for row in rows("c_exactness")}
+    header = (
+        "network", "rounding", "inputs", "codes of all layers that differ", "outputs that differ",
+        "from TFLite Micro", "arena (plan)", "constants (TFLite file)",
+    )  # fmt: skip
+    cells = [
+        (
+            row["model"],
+            row["rounding"],
+            f"{int(row['inputs']):,}",
+            f"{int(row['layer_codes_differing']):,} of {int(row['layer_codes']):,}",
+            f"{int(row['outputs_differing']):,} of {int(row['outputs']):,}",
+            row["tflm_outputs_differing"],
+            f"{int(row['arena_bytes']):,} ({int(row['plan_bytes']):,}) B",
+            f"{int(row['constant_bytes']):,} ({int(row['tflite_bytes']):,}) B",
+        )
+        for row in newest.values()
+    ]
+    return table(header, cells)
+
+
 def foreign_files() -> str:
     """The newest row of each file and runtime."""
     newest = {(row["model"], row["runtime"]): row for row in rows("foreign_files")}
@@ -111,6 +134,7 @@ def conversion_peers() -> str:
 TABLES = {
     "int8_accuracy": int8_accuracy,
     "exactness": exactness,
+    "c_exactness": c_exactness,
     "foreign_files": foreign_files,
     "conversion_peers": conversion_peers,
     "known_exceptions": runs("known_exceptions", KNOWN_EXCEPTIONS, "operator"),

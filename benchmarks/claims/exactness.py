@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from benchmarks.support.layer_comparison import BATCH, compare
 from benchmarks.support.networks import LARGE_NETWORKS, NETWORKS, Network
 from benchmarks.support.record import append
-from edgekd.catalog.formats import format_module
+from edgekd.catalog.formats import FORMATS, format_module
 from edgekd.catalog.runtimes import RUNTIMES, require
 from edgekd.config import Quantize
 from edgekd.data.batches import normalise
@@ -50,6 +50,9 @@ TRAINED_TO: dict[Mode, Kernels] = {
     "litert-reference": "tflm",
 }
 """mode -> the arithmetic of the simulation that scales come from; nobody trains for LiteRT's reference kernels."""
+
+FILE_RUNTIMES = [name for name, row in RUNTIMES.items() if not FORMATS[row.format].int8_only]
+"""C has a claim of its own (c_exactness.py)."""
 
 DISTINCT = 0.5
 """Share of the inputs that must get an answer of their own: a constant network passes any comparison."""
@@ -203,7 +206,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", choices=[*NETWORKS, *LARGE_NETWORKS], metavar="NAME")
     parser.add_argument("--trained", nargs="*", type=Path, default=[], metavar="FOLDER")
-    parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, default=list(RUNTIMES))
+    parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, default=FILE_RUNTIMES)
     parser.add_argument("--inputs", type=int, default=1024)
     parser.add_argument("--quick", action="store_true", help="64 inputs, and none of the networks for the clock")
     asked = parser.parse_args()

@@ -1,6 +1,7 @@
 """A quantised graph in a runtime against the integer reference in that runtime's mode, code by code."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +55,7 @@ class Comparison:
 def compare(runtime: Runtime, simulation: Simulation, graph: Graph, inputs: Tensor, folder: Path) -> Comparison:
     """Every layer of a file that gives out all, the outputs of the plain file, and the simulation in its own mode."""
     shown = codes_of_operators(graph)
-    write = format_module(runtime.format).write
+    write = partial(format_module(runtime.format).write, kernels=runtime.kernels)
     plain = Session(runtime, write(graph, folder / f"plain.{runtime.format}"))
     layered = Session(runtime, write(graph.until(*shown), folder / f"layered.{runtime.format}"))
     found = Comparison()

@@ -20,7 +20,8 @@ def runtimes() -> str:
     rows = []
     for name, row in RUNTIMES.items():
         extra = f"`edgekd[{row.extra}]`" if row.extra else ""
-        rows.append((f"`{name}`", row.title, FORMATS[row.format].title, f"`{row.kernels}`", extra))
+        roundings = " or ".join(f"`{kernels}`" for kernels in row.roundings or (row.kernels,))
+        rows.append((f"`{name}`", row.title, FORMATS[row.format].title, roundings, extra))
     return table(("runtime", "name", "files", "rounding", "extra"), rows) + "\n"
 
 

@@ -5,8 +5,8 @@ be read has `read` and `expose` too.
 """
 
 import importlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ class Format:
 
     Attributes:
         title: as its makers write it.
-        module: has `write(graph, path, labels, preprocessing, input_dtype, decoding) -> Path` and `serialize`, without
-            the path.
+        module: has `write(graph, path, labels, preprocessing, input_dtype, decoding, kernels) -> Path` and `serialize`,
+            without the path; `kernels` are those that the student was trained to, for formats that have a choice.
         kernels: whose rounding a student for this format is trained to, where `quantize.kernels` does not say.
         runtime: of the runtimes' table, that times its files on the host.
         int8_file: what its int8 file is, in the report's list of files.
         distribution: the package that writing it needs, by its name on the package index; `package`, by its import.
+            "" where edgekd alone does.
+        int8_only: it has no float files, so that it is never the format that the ledger and the limits go by.
+        companions: of its int8 file, which is not alone: suffix -> what it is, in the report's list of files.
     """
 
     title: str
@@ -34,6 +37,8 @@ class Format:
     int8_file: str
     distribution: str
     package: str
+    int8_only: bool = False
+    companions: Mapping[str, str] = field(default_factory=dict)
 
 
 FORMATS = {
@@ -55,6 +60,17 @@ FORMATS = {
         distribution="onnx",
         package="onnx",
     ),
+    "c": Format(
+        "C",
+        "edgekd.formats.c",
+        kernels="tflm",
+        runtime="c",
+        int8_file="int8 in C99, for firmware",
+        distribution="",
+        package="edgekd.formats.c",
+        int8_only=True,
+        companions={"h": "the C file's header: memory, shapes, scales and functions"},
+    ),
 }
 """In the order in which the report lists their files; the first that is exported is the one that limits are held to."""
 
@@ -66,7 +82,7 @@ def format_module(name: str) -> Any:
 
 def judged_format(exported: Collection[str]) -> str:
     """The format whose int8 file stands in the ledger and is held against the limits."""
-    return next(name for name in FORMATS if name in exported)
+    return next(name for name, row in FORMATS.items() if name in exported and not row.int8_only)
 
 
 def kernels_for(setting: "Kernels | Literal['auto']", exported: tuple[str, ...]) -> "Kernels":

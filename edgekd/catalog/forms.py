@@ -52,5 +52,7 @@ def exported_formats(export: Path) -> tuple[str, ...]:
 
 def delivered_files() -> dict[str, str]:
     """File -> what it is, of everything that a build may hand to the user, in every format of the table."""
-    files = {form.file(name): form.what or row.int8_file for form in (INT8, PRUNED) for name, row in FORMATS.items()}
+    files = {INT8.file(name): row.int8_file for name, row in FORMATS.items()}
+    files |= {INT8.file(suffix): what for row in FORMATS.values() for suffix, what in row.companions.items()}
+    files |= {PRUNED.file(name): PRUNED.what for name, row in FORMATS.items() if not row.int8_only}
     return {**files, STUDENT: "the pruned student in torch, before int8; student.checkpoint takes it"}

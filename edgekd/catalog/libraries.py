@@ -7,8 +7,8 @@ from edgekd.catalog.formats import FORMATS
 from edgekd.catalog.runtimes import RUNTIMES
 
 _DISTRIBUTIONS = {
-    *(row.distribution for row in FORMATS.values()),
-    *(row.distribution for row in RUNTIMES.values() if not row.extra),
+    *(row.distribution for row in FORMATS.values() if row.distribution),
+    *(row.distribution for row in RUNTIMES.values() if row.distribution and not row.extra),
 }
 
 LIBRARIES = (

@@ -6,7 +6,8 @@ Config, check, verify, profile, report and doctor ask the row and know no runtim
 
 import importlib
 import importlib.util
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from edgekd.catalog.formats import FORMATS
 from edgekd.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from edgekd.graph.structure import Mode
+    from edgekd.graph.structure import Kernels, Mode
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,13 @@ class Runtime:
         format: of the files, by its name in the formats' table.
         opens: "module:callable", `(path, threads) -> runner`; edgekd/runtimes/tensors.py says what a runner has.
         kernels: the mode of the integer reference that its int8 outputs are compared with, bit for bit.
-        package: what has to be installed for it, by its import; `distribution`, by its name on the package index.
+        package: what has to be installed for it, by its import; `distribution`, by its name on the package index, or ""
+            where edgekd has it.
         on_device: how a person times a file on a device with this runtime; `{file}` is the file's name.
         extra: edgekd's extra that installs it; "" where edgekd always needs it.
+        roundings: the kernels that its files have a choice of; one that a student is trained to takes the place of
+            `kernels` where it is among them.
+        needs: "module:callable" that raises MissingExtraError where something is missing that is no Python package.
     """
 
     title: str
@@ -66,6 +71,12 @@ class Runtime:
     distribution: str
     on_device: str
     extra: str = ""
+    roundings: "tuple[Kernels, ...]" = ()
+    needs: str = ""
+
+    def trained_to(self, kernels: "Kernels") -> "Runtime":
+        """The runtime of files for a student that is trained to these kernels."""
+        return replace(self, kernels=kernels) if kernels in self.roundings else self
 
 
 _BENCHMARK = "copy {file} there and run LiteRT's benchmark_model --graph={file} --num_threads=1"
@@ -108,6 +119,17 @@ RUNTIMES = {
         distribution="ai-edge-litert",
         on_device=_BENCHMARK,
     ),
+    "c": Runtime(
+        "C on this host",
+        "c",
+        "edgekd.runtimes.c:CRunner",
+        kernels="tflm",
+        package="edgekd.runtimes.c",
+        distribution="",
+        on_device="compile {file} into your firmware and time one call of its invoke function",
+        roundings=("tflm", "xnnpack"),
+        needs="edgekd.runtimes.c:compiler",
+    ),
 }
 
 
@@ -116,13 +138,25 @@ def require(name: str) -> Runtime:
     runtime = RUNTIMES[name]
     if importlib.util.find_spec(runtime.package.partition(".")[0]) is None:
         raise MissingExtraError(f"{runtime.title} is not installed", f"pip install 'edgekd[{runtime.extra}]'")
+    if runtime.needs:
+        _attribute(runtime.needs)()
     return runtime
+
+
+def require_for(names: Iterable[str], formats: Collection[str]) -> dict[str, Runtime]:
+    """Those of the named runtimes that run files of these formats; MissingExtraError where one is not installed."""
+    return {name: require(name) for name in names if RUNTIMES[name].format in formats}
 
 
 def open_file(opens: str, path: Path, threads: int = 1) -> Any:
     """A file, loaded by the runtime whose row has this `opens`."""
-    module, _, attribute = opens.partition(":")
-    return getattr(importlib.import_module(module), attribute)(path, threads)
+    return _attribute(opens)(path, threads)
+
+
+def _attribute(text: str) -> Any:
+    """What "module:attribute" stands for."""
+    module, _, attribute = text.partition(":")
+    return getattr(importlib.import_module(module), attribute)
 
 
 def host_runtime(format_name: str) -> Runtime:

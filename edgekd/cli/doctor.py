@@ -13,7 +13,7 @@ from typing import Literal
 import typer
 
 from edgekd.catalog.formats import FORMATS
-from edgekd.catalog.runtimes import RUNTIMES
+from edgekd.catalog.runtimes import RUNTIMES, require
 from edgekd.cli.options import Debug, StoreFolder
 from edgekd.errors import MissingExtraError
 
@@ -56,8 +56,8 @@ def examine(store: Path) -> Iterator[Symptom]:
     yield _package("torch", "torch")
     for row in FORMATS.values():
         yield _package(row.title, row.package)
-    for runtime in RUNTIMES.values():
-        yield _package(runtime.title, runtime.package, runtime.extra)
+    for name, runtime in RUNTIMES.items():
+        yield _needs(name) if runtime.needs else _package(runtime.title, runtime.package, runtime.extra)
     yield _microcontrollers()
 
 
@@ -118,6 +118,14 @@ def _store(store: Path) -> Symptom:
     unfinished = f", {len(work)} of them unfinished work that the same build goes on from" if work else ""
     kept = len(list(store.glob("*/*/artifact.json"))) + len(work)
     return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {kept} pieces{unfinished}")
+
+
+def _needs(name: str) -> Symptom:
+    """Whether a runtime has what it needs beside Python packages; whoever does not export its format can do without."""
+    try:
+        return Symptom(require(name).title, "ok", "can run")
+    except MissingExtraError as error:
+        return Symptom(RUNTIMES[name].title, "warn", error.what, error.remedy or "")
 
 
 def _microcontrollers() -> Symptom:

@@ -1,9 +1,11 @@
 """What can be wrong with a config whose settings are all of their kind."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from edgekd.catalog import signatures
+from edgekd.catalog.formats import FORMATS
 from edgekd.config import Config
 from edgekd.config.parts import parts, teachers
 from edgekd.errors import ConfigError
@@ -51,6 +53,16 @@ def check_teachers(config: Config) -> None:
         raise ConfigError(
             "teacher.specialists are for one torch model, and there are several teachers or one from outside",
             "teacher.specialists = 0, or leave out members, also, file, call and answers",
+        )
+
+
+def check_formats(config: Config) -> None:
+    """One of the formats has float files: the ledger compares them, and the limits go by it."""
+    if all(FORMATS[name].int8_only for name in config.export.formats):
+        written, others = config.export.formats, [name for name, row in FORMATS.items() if not row.int8_only]
+        raise ConfigError(
+            f"export.formats = {json.dumps(written)} has no float files that int8 could be compared with",
+            f"export.formats = {json.dumps([others[0], *written])}",
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from edgekd.config import Config, targets
-from edgekd.config.checks import check_parts, check_paths, check_teachers
+from edgekd.config.checks import check_formats, check_parts, check_paths, check_teachers
 from edgekd.config.mistakes import explain_error
 from edgekd.errors import ConfigError
 
@@ -33,6 +33,7 @@ def configure(target_name: str | None = None, config: Path | str | None = None, 
         raise explain_error(error, sources) from error
     check_parts(resolved, sources)
     check_teachers(resolved)
+    check_formats(resolved)
     check_paths(resolved, sources)
     return resolved
 

@@ -9,7 +9,7 @@ from torch import nn
 from edgekd.catalog.formats import FORMATS, format_module, judged_format
 from edgekd.graph import cost, plan
 from edgekd.graph.capture import Example, capture
-from edgekd.graph.structure import Graph
+from edgekd.graph.structure import Graph, Kernels
 from edgekd.quantization.int16 import with_int16_layers
 from edgekd.quantization.islands import with_islands
 from edgekd.quantization.prepare import matching_operators
@@ -41,11 +41,13 @@ def forecast(
     float_layers: Sequence[str] = (),
     int16_layers: Sequence[str] = (),
     decoding: str = "",
+    kernels: Kernels = "xnnpack",
 ) -> Forecast:
     """Capture a model and weigh its int8 form.
 
     Args:
         formats: of the files that must be able to hold it.
+        kernels: that the student is to be trained to.
         float_layers, int16_layers: names or patterns of operators that stay in float, or have 16-bit activations.
         decoding: as the files will have it in their metadata.
 
@@ -60,7 +62,9 @@ def forecast(
         simulation.lows.fill_(-1.0)
         simulation.highs.fill_(1.0)
     int8 = simulation.quantized_graph()
-    sizes = {name: len(format_module(name).serialize(int8, labels, decoding=decoding)) for name in formats}
+    sizes = {
+        name: len(format_module(name).serialize(int8, labels, decoding=decoding, kernels=kernels)) for name in formats
+    }
     size = sizes[judged_format(formats)]
     widest = cost.named(plan.peak_operator(int8))
     return Forecast(size, plan.peak_ram_bytes(int8), widest, cost.macs(graph), cost.parameters(graph), graph)

@@ -56,7 +56,7 @@ STAGES = (
         settings=("quantize", "distill.losses", "distill.combine", "data.augment", "export.formats", "export.input"),
         trains=True,
     ),
-    Stage("export", reads=("data", "teacher", "distill", "prune", "quantize"), settings=("export",)),
+    Stage("export", reads=("data", "teacher", "distill", "prune", "quantize"), settings=("export", "quantize.kernels")),
     Stage(
         "verify",
         reads=("data", "teacher", "distill", "prune", "quantize", "export"),

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from edgekd.catalog.runtimes import require
+from edgekd.catalog.runtimes import require_for
 from edgekd.config import Config
 from edgekd.config.resolve import SettingsLike, configure
 from edgekd.errors import OverBudgetError
@@ -63,8 +63,7 @@ def examine(config: Config) -> Forecast:
     splits = examined.splits
     student: dict[str, Any] = importlib.import_module("edgekd.stages.export").forecast(config, splits)
     importlib.import_module("edgekd.distillation.setup").rehearse(config, splits, examined.positions)
-    for runtime in config.verify.runtimes:
-        require(runtime)
+    require_for(config.verify.runtimes, config.export.formats)
     samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
     operators, form = tuple(student["operators"]), splits.task.answers.form(splits.answer_shape)

@@ -37,7 +37,8 @@ class Session:
 def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:
     """Codes of every output of the file that is written of a graph."""
     with tempfile.TemporaryDirectory() as folder:
-        path = format_module(runtime.format).write(graph, Path(folder) / f"graph.{runtime.format}")
+        path = Path(folder) / f"graph.{runtime.format}"
+        format_module(runtime.format).write(graph, path, kernels=runtime.kernels)
         return Session(runtime, path).run(*codes)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import nn
 
-from edgekd.catalog.formats import format_module, judged_format
+from edgekd.catalog.formats import FORMATS, format_module, judged_format, kernels_for
 from edgekd.catalog.forms import DISTILLED, INT8, PRUNED, STUDENT, TEACHER, Form
 from edgekd.config import Config
 from edgekd.data.splits import Splits
@@ -16,7 +16,7 @@ from edgekd.formats.estimate import forecast as weigh
 from edgekd.formats.metadata import DType, Preprocessing
 from edgekd.graph import cost, files, plan
 from edgekd.graph.capture import capture
-from edgekd.graph.structure import Graph
+from edgekd.graph.structure import Graph, Kernels
 from edgekd.nn import blueprint, tensors
 from edgekd.nn.checkpoint import untrained
 from edgekd.pruning.selection import narrowest
@@ -33,11 +33,16 @@ def export(
     splits: Splits,
     inputs: Preprocessing | None,
     input_dtype: DType = "int8",
+    kernels: Kernels = "xnnpack",
 ) -> list[Path]:
-    """Write `folder`/`name`.FORMAT for each of the formats."""
+    """Write `folder`/`name`.FORMAT for each of the formats that can hold the graph."""
     folder.mkdir(parents=True, exist_ok=True)
-    about = splits.classes, inputs, input_dtype, splits.task.answers.decoding
-    return [format_module(kind).write(graph, folder / f"{name}.{kind}", *about) for kind in formats]
+    about = splits.classes, inputs, input_dtype, splits.task.answers.decoding, kernels
+    return [
+        format_module(kind).write(graph, folder / f"{name}.{kind}", *about)
+        for kind in formats
+        if graph.quantized or not FORMATS[kind].int8_only
+    ]
 
 
 def precheck(config: Config, data: Path) -> None:
@@ -76,7 +81,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves model.* (int8), and in float model_float.*, student.pt (both pruned), stages/teacher.*, distill.*"""
     splits = Splits.load(read["data"])
     inputs = _preprocessing(splits)
-    folded = _preprocessing(splits.seen_by(read["quantize"]))
+    folded = _preprocessing(splits.in_units_of(read["quantize"]))
     graphs: dict[Form, Graph | None] = {
         TEACHER: None,
         DISTILLED: _captured(read["distill"], splits),
@@ -100,6 +105,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             splits,
             folded if form in (PRUNED, INT8) else inputs,
             config.export.input_dtype,
+            kernels_for(config.quantize.kernels, config.export.formats),
         )
     ]
     tensors.write(out / STUDENT, blueprint.as_checkpoint(read["prune"] / "model"))
@@ -131,8 +137,9 @@ def _weighed(config: Config, student: nn.Module, splits: Splits) -> Forecast:
     """What the student takes in int8; a refusal names the target too, which may be one of several."""
     try:
         layers = config.quantize.float_layers, config.quantize.int16_layers
-        decoding = splits.task.answers.decoding
-        return weigh(student, splits.example, splits.classes, config.export.formats, *layers, decoding)
+        kernels = kernels_for(config.quantize.kernels, config.export.formats)
+        about = splits.task.answers.decoding, kernels
+        return weigh(student, splits.example, splits.classes, config.export.formats, *layers, *about)
     except UnsupportedOperatorError as error:
         raise UnsupportedOperatorError(f"for {config.device.name}: {error.what}", error.remedy) from error
 

@@ -16,7 +16,7 @@ import torch
 
 from edgekd.catalog.formats import kernels_for
 from edgekd.catalog.forms import DISTILLED, INT8, PRUNED, TEACHER
-from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES, Runtime, require
+from edgekd.catalog.runtimes import ROUNDINGS, Runtime, require_for
 from edgekd.config import Config, Verify
 from edgekd.data.batches import normalise
 from edgekd.data.splits import Splits
@@ -112,7 +112,10 @@ def verify(
     """
     in_float = any(isinstance(op, Dequantize) for op in graph.operators)
     gate = Gate(settings.float_identical, settings.float_steps) if in_float else EXACT
-    runtimes = {name: require(name) for name in settings.runtimes if RUNTIMES[name].format in exported}
+    runtimes = {
+        name: runtime.trained_to(simulation.kernels)
+        for name, runtime in require_for(settings.runtimes, exported).items()
+    }
     rows: list[Boundary] = []
     before: Answers | None = None
     for found in floats:
@@ -137,8 +140,7 @@ def verify(
 
 def precheck(config: Config, data: Path) -> None:
     """Refuse a runtime that is not installed, before anything trains."""
-    for name in config.verify.runtimes:
-        require(name)
+    require_for(config.verify.runtimes, config.export.formats)
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -157,7 +159,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         _simulation(read["quantize"], kernels_for(config.quantize.kernels, config.export.formats)),
         files.load(read["quantize"] / "graph"),
         {kind: read["export"] / INT8.file(kind) for kind in config.export.formats},
-        splits.seen_by(read["quantize"]),
+        splits.in_units_of(read["quantize"]),
         config.verify,
     )
     text = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)

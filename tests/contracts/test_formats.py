@@ -15,8 +15,8 @@ from edgekd.runtimes.parity import Session
 @pytest.mark.parametrize("name", FORMATS)
 def test_a_format_writes_what_its_runtime_runs(name: str, tmp_path: Path) -> None:
     _, graph, (codes,) = quantized(lived_in(Perceptron(), (3, 4, 4)), (3, 4, 4))
-    path = format_module(name).write(graph, tmp_path / f"graph.{name}")
-    assert path == tmp_path / f"graph.{name}"
+    path = format_module(name).write(graph, tmp_path / f"model.{name}")
+    assert path == tmp_path / f"model.{name}"
     assert path.read_bytes() == format_module(name).serialize(graph)
     session = Session(host_runtime(name), path)
     assert session.kernels

@@ -65,5 +65,5 @@ def test_a_format_and_a_runtime_go_through_export_verify_profile_and_report(repo
 
 
 def test_a_runtime_that_is_in_no_row_is_refused_with_the_names_to_write() -> None:
-    with pytest.raises(Exception, match="should be 'litert', 'onnxruntime', 'tflite-micro' or 'litert-reference'"):
+    with pytest.raises(Exception, match="should be 'litert', 'onnxruntime', 'tflite-micro', 'litert-reference' or 'c'"):
         configure("rpi4", settings={"verify.runtimes": ["throw-away"]})

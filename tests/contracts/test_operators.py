@@ -28,8 +28,11 @@ OPERATORS = [kind for kind in DEFINED if issubclass(kind, Operator) and not kind
 KERNELS: tuple[Kernels, ...] = ("xnnpack", "tflm", "onnxruntime")
 MODES: tuple[Mode, ...] = (*KERNELS, "litert-reference")
 WRITING = {name: format_module(name) for name in FORMATS}
-NO_KERNELS: dict[tuple[type[Operator], str], str] = {}
-"""(operator, format) -> what the refusal says, for operators of which a format has no form at all: none today."""
+NO_KERNELS: dict[tuple[type[Operator], str], str] = {
+    (ops.Dequantize, "c"): "stands beside layers in float, which C has no kernels for",
+    (ops.Quantize, "c"): "stands beside layers in float, which C has no kernels for",
+}
+"""(operator, format) -> what the refusal says, for operators of which a format has no kernel at all."""
 
 LAYERS = [kind for kind in OPERATORS if not kind.boundary and kind is not ops.Constant]
 """Those that a user can name in a setting."""
@@ -87,6 +90,7 @@ def test_a_new_operator_is_told_which_forms_it_lacks_and_where_they_go() -> None
         "Fold has parameters, but no `shipped` form of them in edgekd/graph/operators/FAMILY_training.py",
         "Fold has no tflite form: add it to WRITERS in edgekd/formats/tflite/FAMILY.py, or to NO_KERNELS here",
         "Fold has no onnx form: add it to WRITERS in edgekd/formats/onnx/FAMILY.py, or to NO_KERNELS here",
+        "Fold has no c form: add it to WRITERS in edgekd/formats/c/FAMILY.py, or to NO_KERNELS here",
         "Fold has no example: add a graph to EXAMPLES in tests/support/operator_examples.py",
         "Fold has an array offset that graph/files.py can't save: name it in `arrays` in its class",
     ]

@@ -15,7 +15,7 @@ from support.parity import RUNTIMES, assert_exact
 from torch import Tensor, nn
 
 from edgekd.formats import tflite
-from edgekd.formats.tflite.layout import IMAGE, Layout, transposition
+from edgekd.formats.layout import IMAGE, Layout, transposition
 from edgekd.graph.capture import capture
 from edgekd.graph.structure import Graph
 

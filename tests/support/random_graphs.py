@@ -14,15 +14,20 @@ from hypothesis import assume
 from hypothesis import strategies as st
 from torch import Tensor
 
+from edgekd.graph import reference
 from edgekd.graph.capture.affine import BatchNorm
+from edgekd.graph.capture.simplify import simplified
 from edgekd.graph.operators.training import in_float
 from edgekd.graph.ops import Constant
-from edgekd.graph.structure import Graph, Operator, Weighted
+from edgekd.graph.structure import Array, Graph, Kernels, Operator, Weighted
 from edgekd.graph.structure import Tensor as GraphTensor
+from edgekd.quantization.simulate import Simulation
 
 SAMPLES = 4
 LARGEST_VALUE = 1e3
 ACTIVATIONS = ("none", "relu", "relu6")
+STILL = (0.0, 0.0)
+"""The stretch of a range that shrinks to nothing, as that of a layer does which never stirs; no other one does."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +150,34 @@ class Sketch:
         end = st.sampled_from((1.0, 1.0, 1.0, 0.4, 2.5, 0.0))
         stretches = self.draw(st.lists(st.tuples(end, end), min_size=1, max_size=5))
         return Drawn(graph, tuple(self.values[name] for name in graph.inputs), tuple(stretches))
+
+
+def drawn_int8(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[Array, ...]]:
+    """The simulation and the int8 graph on stretched ranges, and codes for the inputs that reach both ends."""
+    graph = simplified(drawn.graph)
+    assume(not set(graph.outputs) & set(graph.inputs) and len(set(graph.outputs)) == len(graph.outputs))
+    simulation = Simulation(graph, kernels).eval()
+    simulation.calibrate([drawn.inputs])
+    for i in range(len(simulation.lows)):
+        low, high = drawn.stretches[i % len(drawn.stretches)]
+        if (low, high) == STILL or simulation.lows[i] * low < 0 or simulation.highs[i] * high > 0:
+            simulation.lows[i] *= low
+            simulation.highs[i] *= high
+    simulation.fake_quantized = True
+    graph = simulation.quantized_graph()
+    return (
+        simulation,
+        graph,
+        tuple(_codes_of(graph, name, x) for name, x in zip(graph.inputs, drawn.inputs, strict=True)),
+    )
+
+
+def _codes_of(graph: Graph, name: str, x: torch.Tensor) -> Array:
+    codes = reference.input_codes(graph, name, x.numpy())
+    if graph.tensors[name].kind == "index":
+        return codes
+    ends = np.random.default_rng(0).choice(np.array([-128, 127], np.int8), codes[:1].shape)
+    return np.concatenate([codes[:-1], ends])
 
 
 def _described(op: Operator, graph: Graph) -> str:

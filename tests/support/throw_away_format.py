@@ -8,7 +8,7 @@ from pathlib import Path
 
 from edgekd.formats.metadata import DType, Preprocessing
 from edgekd.graph import files
-from edgekd.graph.structure import Graph
+from edgekd.graph.structure import Graph, Mode
 
 
 def write(
@@ -18,6 +18,7 @@ def write(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
     decoding: str = "",
+    kernels: Mode = "xnnpack",
 ) -> Path:
     """Write `graph` to `path`."""
     path.write_bytes(serialize(graph, labels, preprocessing, input_dtype, decoding))
@@ -30,6 +31,7 @@ def serialize(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
     decoding: str = "",
+    kernels: Mode = "xnnpack",
 ) -> bytes:
     """The file's bytes."""
     content = io.BytesIO()

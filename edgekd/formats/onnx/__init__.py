@@ -25,7 +25,7 @@ from edgekd.formats.onnx import (
     weighted,
 )
 from edgekd.formats.onnx.model import OnnxFile, Writer
-from edgekd.graph.structure import Graph, Operator
+from edgekd.graph.structure import Graph, Mode, Operator
 
 FAMILIES = (
     weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
@@ -45,12 +45,14 @@ def write(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "uint8",
     decoding: str = "",
+    kernels: Mode = "onnxruntime",
 ) -> Path:
     """Write `graph` to `path` with a free batch.
 
     Args:
         input_dtype: whatever it is, the input and output of a quantised graph are uint8 in ONNX.
         decoding: Python that goes on from `answer`, for the line of usage in the metadata.
+        kernels: those that the student was trained to; the file is the same for all.
 
     Raises:
         UnsupportedOperatorError: naming the operator that has no ONNX form here.
@@ -65,6 +67,7 @@ def serialize(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "uint8",
     decoding: str = "",
+    kernels: Mode = "onnxruntime",
 ) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
     file = OnnxFile(graph)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgekd.errors import UnsupportedOperatorError
+from edgekd.formats.layout import Order
 from edgekd.formats.metadata import DType, FileInput, Preprocessing, describe
 from edgekd.formats.tflite import (
     attention,
@@ -22,11 +23,10 @@ from edgekd.formats.tflite import (
     weighted,
 )
 from edgekd.formats.tflite.flatbuffer import FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import Order
 from edgekd.formats.tflite.reading import read
 from edgekd.formats.tflite.reading.exposing import expose
 from edgekd.formats.tflite.task_metadata import NAME, task_metadata, with_labels
-from edgekd.graph.structure import Graph, Operator
+from edgekd.graph.structure import Graph, Mode, Operator
 
 FAMILIES = (
     weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
@@ -51,12 +51,14 @@ def write(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
     decoding: str = "",
+    kernels: Mode = "xnnpack",
 ) -> Path:
     """Write `graph` to `path` with batch 1; the input and output of a quantised graph are int8.
 
     Args:
         input_dtype: "uint8" lets a quantised graph take uint8 all the same: a QUANTIZE in front takes 128 off.
         decoding: Python that goes on from `answer`, for the line of usage in the metadata.
+        kernels: those that the student was trained to; the file is the same for all.
 
     Raises:
         UnsupportedOperatorError: naming the operator that TFLite has no form for.
@@ -71,6 +73,7 @@ def serialize(
     preprocessing: Preprocessing | None = None,
     input_dtype: DType = "int8",
     decoding: str = "",
+    kernels: Mode = "xnnpack",
 ) -> bytes:
     """The file's bytes; the same graph gives the same bytes."""
     file = _with_fewest_moves(graph, input_dtype == "uint8")

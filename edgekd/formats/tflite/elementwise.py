@@ -3,8 +3,8 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgekd.formats.layout import Layout
 from edgekd.formats.tflite.flatbuffer import ACTIVATIONS, Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import Layout
 from edgekd.formats.tflite.packing import quantization
 from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import Operator, Quantization

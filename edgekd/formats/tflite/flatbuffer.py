@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgekd.formats.layout import IMAGE, Layout, Order, Shape, transposition
 from edgekd.formats.metadata import roles
-from edgekd.formats.tflite.layout import IMAGE, Layout, Order, Shape, transposition
 from edgekd.formats.tflite.memory import Form, Memory, aligned
 from edgekd.formats.tflite.packing import Parts, per_channel, quantization
 from edgekd.graph.structure import Activation, Array, Graph, Operator, Tensor, Weighted

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from edgekd.formats.tflite.layout import Layout, Order, Shape
+from edgekd.formats.layout import Layout, Order, Shape
 from edgekd.graph.structure import Array
 
 MOST_AXES = 4

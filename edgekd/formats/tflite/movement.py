@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgekd.formats.layout import IMAGE, Layout
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import IMAGE, Layout
 from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
 from edgekd.graph.positions import Positions, reflected, repeated, reversed_

@@ -7,8 +7,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.errors import UnsupportedOperatorError
+from edgekd.formats.layout import Shape
 from edgekd.formats.tflite.flatbuffer import ACTIVATIONS, Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import Shape
 from edgekd.graph.operators.normalisation import BASE, LARGEST_GROUP, WIDEST, epsilon_in_codes, largest_part
 from edgekd.graph.ops import GroupNorm, LayerNorm
 from edgekd.graph.structure import Operator, Tensor

@@ -6,8 +6,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.errors import UnsupportedOperatorError
+from edgekd.formats.layout import IMAGE, Layout
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import IMAGE, Layout
 from edgekd.formats.tflite.windows import cut, padded_input
 from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Reshape
 from edgekd.graph.structure import Operator

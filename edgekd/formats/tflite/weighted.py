@@ -3,8 +3,8 @@
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
+from edgekd.formats.layout import IMAGE
 from edgekd.formats.tflite.flatbuffer import ACTIVATIONS, Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.layout import IMAGE
 from edgekd.formats.tflite.windows import cut, padded_input
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Operator

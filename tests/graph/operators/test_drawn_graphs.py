@@ -3,18 +3,16 @@
 `make long` draws thousands more, and others each time.
 """
 
-import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, assume, given, settings
 from support.parity import RUNTIMES
-from support.random_graphs import Drawn
+from support.random_graphs import Drawn, drawn_int8
 from support.random_operators import STROKES, graphs
 
 from edgekd.catalog.runtimes import Runtime
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.graph import reference
-from edgekd.graph.capture.simplify import simplified
 from edgekd.graph.operators.arithmetic import dequantize
 from edgekd.graph.ops import Unary
 from edgekd.graph.structure import Array, Graph, Kernels
@@ -25,8 +23,6 @@ QUICK = settings(
     max_examples=20, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=True)
-STILL = (0.0, 0.0)
-"""The stretch of a range that shrinks to nothing, as that of a layer does which never stirs; no other one does."""
 
 
 class Seen:
@@ -36,37 +32,13 @@ class Seen:
         self.graphs = self.files = self.refused = 0
 
 
-def quantised(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[Array, ...]]:
-    """The simulation and the int8 graph on stretched ranges, and codes for the inputs that reach both ends."""
-    graph = simplified(drawn.graph)
-    assume(not set(graph.outputs) & set(graph.inputs) and len(set(graph.outputs)) == len(graph.outputs))
-    simulation = Simulation(graph, kernels).eval()
-    simulation.calibrate([drawn.inputs])
-    for i in range(len(simulation.lows)):
-        low, high = drawn.stretches[i % len(drawn.stretches)]
-        if (low, high) == STILL or simulation.lows[i] * low < 0 or simulation.highs[i] * high > 0:
-            simulation.lows[i] *= low
-            simulation.highs[i] *= high
-    simulation.fake_quantized = True
-    graph = simulation.quantized_graph()
-    return simulation, graph, tuple(_codes(graph, name, x) for name, x in zip(graph.inputs, drawn.inputs, strict=True))
-
-
-def _codes(graph: Graph, name: str, x: torch.Tensor) -> Array:
-    codes = reference.input_codes(graph, name, x.numpy())
-    if graph.tensors[name].kind == "index":
-        return codes
-    ends = np.random.default_rng(0).choice(np.array([-128, 127], np.int8), codes[:1].shape)
-    return np.concatenate([codes[:-1], ends])
-
-
 def compare(drawn: Drawn, seen: Seen) -> None:
     """Layer by layer: the simulation with the reference in its mode, and each runtime with the reference in its own."""
     for kernels in ("xnnpack", "onnxruntime", "tflm"):
         runtimes = {name: runtime for name, runtime in RUNTIMES.items() if _trained_to(runtime) == kernels}
         if not runtimes:
             continue
-        simulation, graph, codes = quantised(drawn, kernels)
+        simulation, graph, codes = drawn_int8(drawn, kernels)
         values = dict(reference.trace(graph, *codes, kernels=kernels))
         assert_none_differ(f"simulation of {kernels}", graph, values, _simulated(simulation, graph, codes))
         for name, runtime in runtimes.items():

@@ -1,0 +1,143 @@
+"""Writes a quantised graph as dependency-free C99: a header and a C file, with all memory planned at build time.
+
+Kernels are in `kernels/`, as C; each family of operators has a file here, with its table. Constants in the calls, the
+layouts of tensors and the arena's offsets are decided here; nothing is left for the device to find out.
+"""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgekd.errors import ModelError, UnsupportedOperatorError
+from edgekd.formats.c import (
+    attention,
+    boundaries,
+    elementwise,
+    embedding,
+    movement,
+    normalisation,
+    pooling,
+    resize,
+    text,
+    unary,
+    weighted,
+)
+from edgekd.formats.c.arena import planned
+from edgekd.formats.c.rounding import Rounding, rounding_for
+from edgekd.formats.c.source import CSource, Writer
+from edgekd.formats.layout import Order
+from edgekd.formats.metadata import DType, Preprocessing
+from edgekd.graph.structure import Graph, Mode, Operator
+
+FAMILIES = (
+    weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
+)  # fmt: skip
+
+WRITERS: dict[type[Operator], Writer] = {kind: emit for family in FAMILIES for kind, emit in family.WRITERS.items()}
+
+NAME = "model"
+KEYWORDS = (
+    "auto break case char const continue default do double else enum extern float for goto if inline int long register "
+    "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"
+)
+"""Of C99."""
+
+
+def write(
+    graph: Graph,
+    path: Path,
+    labels: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    input_dtype: DType = "int8",
+    decoding: str = "",
+    kernels: Mode = "tflm",
+) -> Path:
+    """Write `graph` to `path` and its header beside it; their names begin with the file's.
+
+    Args:
+        input_dtype: "uint8" lets a quantised graph take uint8 all the same.
+        decoding: Python that goes on from `answer`, which a C file has no use for.
+        kernels: whose rounding the student was trained to; XNNPACK's needs a core with an FPU, else TFLite Micro's.
+
+    Raises:
+        UnsupportedOperatorError: naming the operator that has no C form.
+        ModelError: the file's name can't begin names in C.
+    """
+    source, head = texts(graph, path.stem, labels, preprocessing, input_dtype, kernels)
+    path.write_text(source, encoding="ascii")
+    path.with_suffix(".h").write_text(head, encoding="ascii")
+    return path
+
+
+def serialize(
+    graph: Graph,
+    labels: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    input_dtype: DType = "int8",
+    decoding: str = "",
+    kernels: Mode = "tflm",
+) -> bytes:
+    """The bytes of `model.c`; the same graph gives the same bytes."""
+    return texts(graph, NAME, labels, preprocessing, input_dtype, kernels)[0].encode("ascii")
+
+
+def texts(
+    graph: Graph,
+    name: str,
+    labels: Sequence[str] = (),
+    preprocessing: Preprocessing | None = None,
+    input_dtype: DType = "int8",
+    kernels: Mode = "tflm",
+) -> tuple[str, str]:
+    """(C file, header)."""
+    _must_be_identifier(name)
+    source = _with_fewest_moves(graph, rounding_for(kernels))
+    inputs, outputs = ([view.buffer for view in views] for views in (source.inputs, source.outputs))
+    plan = planned(source.calls, inputs, outputs)
+    head = text.header(source, plan, name, labels, preprocessing, input_dtype)
+    return text.body(source, plan, name, input_dtype), head
+
+
+def _must_be_identifier(name: str) -> None:
+    if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name not in KEYWORDS.split():
+        return
+    better = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_")
+    better = better if re.match(r"[A-Za-z]", better) and better not in KEYWORDS.split() else f"model_{better}"
+    raise ModelError(f"{name!r} can't begin the names of C functions", f"{better}.c")
+
+
+def _with_fewest_moves(graph: Graph, rounding: Rounding) -> CSource:
+    """The source whose inputs stand in the order that its kernels read: (T, C) for a network of 1-D convolutions."""
+    orders: dict[str, Order] = {}
+    best = _emitted(graph, rounding, orders)
+    for name in graph.inputs:
+        rank = len(graph.tensors[name].shape)
+        order = (*range(1, rank), 0)
+        if best.moved and rank == 2:
+            trial = _emitted(graph, rounding, orders | {name: order})
+            if trial.moved < best.moved:
+                best, orders = trial, orders | {name: order}
+    return best
+
+
+def _emitted(graph: Graph, rounding: Rounding, orders: dict[str, Order]) -> CSource:
+    if not graph.quantized:
+        raise UnsupportedOperatorError("C has integer kernels alone", 'export.formats = ["tflite"] for float networks')
+    source = CSource(graph, rounding, orders)
+    for op in graph.operators:
+        _must_have_a_kernel(graph, op)
+        source.emit(op, WRITERS[type(op)])
+    source.give()
+    return source
+
+
+def _must_have_a_kernel(graph: Graph, op: Operator) -> None:
+    if type(op) not in WRITERS:
+        raise UnsupportedOperatorError(
+            f"layer {op.name} ({type(op).__name__}, {op.source}) has no C form", 'export.formats = ["tflite"]'
+        )
+    if any(graph.tensors[name].bits == 16 for name in (*op.inputs, op.output)):
+        raise UnsupportedOperatorError(
+            f"layer {op.name} ({type(op).__name__}, {op.source}) has 16-bit codes, which C has no kernel for",
+            'no quantize.int16_layers, or export.formats = ["tflite"]',
+        )
