@@ -1,6 +1,7 @@
 """The file formats, one row each, for config, check, export, profile, report and doctor, which know none by name.
 
-A format is a folder in `edgekd/formats/`, whose module has `write` and `serialize`, and a row here.
+A format is a folder in `edgekd/formats/`, whose module has `write` and `serialize`, and a row here. One whose files can
+be read has `read` and `expose` too.
 """
 
 import importlib
