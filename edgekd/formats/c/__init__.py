@@ -22,7 +22,7 @@ from edgekd.formats.c import (
     unary,
     weighted,
 )
-from edgekd.formats.c.arena import planned
+from edgekd.formats.c.arena import plan_arena
 from edgekd.formats.c.rounding import Rounding, rounding_for
 from edgekd.formats.c.source import CSource, Writer
 from edgekd.formats.layout import Order
@@ -93,7 +93,7 @@ def texts(
     _must_be_identifier(name)
     source = _with_fewest_moves(graph, rounding_for(kernels))
     inputs, outputs = ([view.buffer for view in views] for views in (source.inputs, source.outputs))
-    plan = planned(source.calls, inputs, outputs)
+    plan = plan_arena(source.calls, inputs, outputs)
     head = text.header(source, plan, name, labels, preprocessing, input_dtype)
     return text.body(source, plan, name, input_dtype), head
 
@@ -109,24 +109,24 @@ def _must_be_identifier(name: str) -> None:
 def _with_fewest_moves(graph: Graph, rounding: Rounding) -> CSource:
     """The source whose inputs stand in the order that its kernels read: (T, C) for a network of 1-D convolutions."""
     orders: dict[str, Order] = {}
-    best = _emitted(graph, rounding, orders)
+    best = _write_source(graph, rounding, orders)
     for name in graph.inputs:
         rank = len(graph.tensors[name].shape)
         order = (*range(1, rank), 0)
-        if best.moved and rank == 2:
-            trial = _emitted(graph, rounding, orders | {name: order})
-            if trial.moved < best.moved:
+        if best.moved_bytes and rank == 2:
+            trial = _write_source(graph, rounding, orders | {name: order})
+            if trial.moved_bytes < best.moved_bytes:
                 best, orders = trial, orders | {name: order}
     return best
 
 
-def _emitted(graph: Graph, rounding: Rounding, orders: dict[str, Order]) -> CSource:
+def _write_source(graph: Graph, rounding: Rounding, orders: dict[str, Order]) -> CSource:
     if not graph.quantized:
         raise UnsupportedOperatorError("C has integer kernels alone", 'export.formats = ["tflite"] for float networks')
     source = CSource(graph, rounding, orders)
     for op in graph.operators:
         _must_have_a_kernel(graph, op)
-        source.emit(op, WRITERS[type(op)])
+        source.write(op, WRITERS[type(op)])
     source.give()
     return source
 

@@ -78,7 +78,7 @@ class Plan:
         return self.offsets[region.buffer] + region.offset * region.buffer.word
 
 
-def planned(calls: Sequence[Call], inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> Plan:
+def plan_arena(calls: Sequence[Call], inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> Plan:
     """The smallest of a few plans: overwriting wherever it is safe, only where sizes are equal, or nowhere.
 
     Args:
@@ -95,18 +95,18 @@ def _plan(calls: Sequence[Call], inputs: Sequence[Buffer], outputs: Sequence[Buf
         last.update(dict.fromkeys(call.reads, i))
     last.update(dict.fromkeys(outputs, len(calls)))
     owner: dict[Buffer, Buffer] = {buffer: buffer for buffer in last}
-    made = list[Call]()
+    result = list[Call]()
     for i, call in enumerate(calls):
         free = _overwritten(call, i, last, shortest)
         if free is None:
-            made.append(call)
+            result.append(call)
             continue
         owner[call.writes], other = owner[free], call.overwrites[free]
-        made.append(replace(call, kernel=other.kernel, arguments=other.arguments))
-    lifetimes, keys = _lifetimes(made, owner, inputs, last)
+        result.append(replace(call, kernel=other.kernel, arguments=other.arguments))
+    lifetimes, keys = _lifetimes(result, owner, inputs, last)
     placement = place(lifetimes)
     offsets = {buffer: placement.offsets[key] for buffer, key in keys.items()}
-    return Plan(tuple(made), offsets, placement.arena_bytes)
+    return Plan(tuple(result), offsets, placement.arena_bytes)
 
 
 def _overwritten(call: Call, at: int, last: dict[Buffer, int], shortest: float) -> Buffer | None:

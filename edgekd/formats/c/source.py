@@ -49,7 +49,7 @@ class CSource:
         orders: of inputs, where they shall not stand as they do by default: images channels last, others as in torch.
 
     Attributes:
-        moved: bytes that were brought into another layout on the way.
+        moved_bytes: those that were brought into another layout on the way.
     """
 
     def __init__(self, graph: Graph, rounding: Rounding, orders: Mapping[str, Order] | None = None) -> None:
@@ -57,7 +57,7 @@ class CSource:
         self.functions = Functions(rounding.name)
         self.calls: list[Call] = []
         self.constants = Constants()
-        self.moved = 0
+        self.moved_bytes = 0
         self.views: dict[str, list[View]] = {}
         self.values: dict[str, Array] = {}
         self.layer = ""
@@ -68,7 +68,7 @@ class CSource:
         self.inputs = [self.views[name][0] for name in graph.inputs]
         self.outputs: list[View] = []
 
-    def emit(self, op: Operator, writer: Writer) -> None:
+    def write(self, op: Operator, writer: Writer) -> None:
         """Let an operator's writer write it."""
         self.layer = f"{op.name} ({cost.describe(op)})"
         writer(self, op)
@@ -123,7 +123,7 @@ class CSource:
         before, permutation, after = way
         inner = steps(before)
         self.copy(source, target, after, [inner[axis] for axis in permutation], steps(after))
-        self.moved += target.buffer.size
+        self.moved_bytes += target.buffer.size
         self.views[tensor].append(target)
         return target
 

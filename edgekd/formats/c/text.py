@@ -49,7 +49,7 @@ def header(
         macros["INPUT_0_RAW_STEP"] = real(codes.step)
         macros["INPUT_0_RAW_SHIFT"] = f"({codes.shift + (128 if input_dtype == 'uint8' else 0)})"
     if labels:
-        macros["LABELS"] = f"{{{', '.join(map(quoted, labels))}}}"
+        macros["LABELS"] = f"{{{', '.join(map(string_literal, labels))}}}"
     defines = "\n".join(f"#define {upper}_{macro} {value}" for macro, value in macros.items())
     return f"""\
 /* {name}.h: {ABOUT}.
@@ -186,8 +186,8 @@ def _ends(source: CSource, role: str, names: Sequence[str], views: Sequence[View
         macros |= {
             f"{role}_{i}_TYPE": _type(tensor, codes),
             f"{role}_{i}_ELEMENTS": str(tensor.elements),
-            f"{role}_{i}_SHAPE": braced(view.layout.sizes),
-            f"{role}_{i}_AXES": braced([axis for axis in order if axis is not None]),
+            f"{role}_{i}_SHAPE": initialiser(view.layout.sizes),
+            f"{role}_{i}_AXES": initialiser([axis for axis in order if axis is not None]),
         }
         if tensor.quantization is not None:
             shift = 128 if codes == "uint8" else 0
@@ -196,7 +196,7 @@ def _ends(source: CSource, role: str, names: Sequence[str], views: Sequence[View
     return macros
 
 
-def braced(values: Sequence[int]) -> str:
+def initialiser(values: Sequence[int]) -> str:
     """An initialiser of an array; {1} for a number that has no axes."""
     return f"{{{', '.join(map(str, values)) or '1'}}}"
 
@@ -207,7 +207,7 @@ def real(value: float) -> str:
     return f"{text}f"
 
 
-def quoted(text: str) -> str:
+def string_literal(text: str) -> str:
     """A string literal; whatever is not plain ASCII stands as its UTF-8 bytes."""
     plain = (chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
     return f'"{"".join(plain)}"'
