@@ -20,7 +20,7 @@ from edgekd.config import Augment, Compute, Training
 from edgekd.data.sets.digits import digits
 from edgekd.data.splits import Split, Splits
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import DistillationRun, frozen
+from edgekd.distillation.run import DistillationRun, network_teacher
 from edgekd.distillation.schemes.stream import stream
 from edgekd.nn import blueprint
 from edgekd.stages.teacher import train
@@ -75,8 +75,8 @@ def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> No
     for way, (learns, hard) in WAYS.items():
         distillation = DistillationRun(
             blueprint.build(PLANS["student"], seed=seed), lambda other: blueprint.build(PLANS["student"], seed=other),
-            frozen(network()), SoftTargets(hard=hard), (), changing(splits, change, count, seed), SETTINGS, seed,
-            COMPUTE, augment, title=f"distill: {change}, {way}", teacher_network=network,
+            network_teacher(network()), SoftTargets(hard=hard), (), changing(splits, change, count, seed), SETTINGS,
+            seed, COMPUTE, augment, title=f"distill: {change}, {way}", teacher_network=network,
         )  # fmt: skip
         for window, row in enumerate(stream(distillation, windows=windows, teacher_learns=learns).along_the_way):
             assert row.score_teacher

@@ -29,11 +29,11 @@ from benchmarks.support.record import append
 from edgekd.config import Augment, Compute, Config, toml
 from edgekd.data.batches import Views
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.ensemble import as_one
+from edgekd.distillation.ensemble import combine_teachers
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import DistillationRun, Teacher, frozen, learn
+from edgekd.distillation.run import DistillationRun, Teacher, learn, network_teacher
 from edgekd.distillation.teachers.answer_cache import write
-from edgekd.distillation.teachers.answers import Stored, views_of
+from edgekd.distillation.teachers.answers import StoredAnswers, views_of
 from edgekd.distillation.teachers.load import teacher_answers
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
@@ -112,9 +112,11 @@ class Bench:
     def teacher(self) -> Teacher:
         """All of them as one."""
         nets = [self.load(self.big(seed), self.plan.big) for seed in TEACHERS]
-        return as_one([frozen(net, self.plan.distilling.precision) for net in nets], self.splits.task, COMBINE)
+        return combine_teachers(
+            [network_teacher(net, self.plan.distilling.precision) for net in nets], self.splits.task, COMBINE
+        )
 
-    def small(self, name: str, seed: int, teacher: Stored | None, splits: Splits) -> Path:
+    def small(self, name: str, seed: int, teacher: StoredAnswers | None, splits: Splits) -> Path:
         """The student, with a teacher or without; "small" alone has its images as they are."""
         loss = SoftTargets(self.plan.temperature, self.plan.hard) if teacher else None
         alone = self.plan.alone if name == "small" else self.plan.jittered
@@ -134,14 +136,14 @@ class Bench:
         """Pixels by which a net's images are jittered."""
         return 0 if name == "small" else TEACHERS_SHIFT if name.startswith("big") else self.plan.shift
 
-    def answers(self, name: str, splits: Splits) -> Stored:
+    def answers(self, name: str, splits: Splits) -> StoredAnswers:
         """The teacher's, to VIEWS views of the jittered images, or to the images as they are."""
         folder, augment = self.work / f"answers-{name}", Augment(shift=self.plan.shift)
         if not (folder / "answers.json").exists():
             folder.mkdir(exist_ok=True)
             still = augment == Augment()
             write(folder, self.teacher(), splits, Views(0, 1 if still else VIEWS), augment, any_view=still)
-        return Stored(folder, splits)
+        return StoredAnswers(folder, splits)
 
     def int8(self, student: Path, seed: int) -> None:
         """The distilled net, pruned and quantised by one build from its weights."""

@@ -21,7 +21,7 @@ from benchmarks.support.record import append
 from edgekd.config import Compute, Config, Training
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import DistillationRun, Teacher, frozen, learn
+from edgekd.distillation.run import DistillationRun, Teacher, learn, network_teacher
 from edgekd.nn import blueprint
 from edgekd.nn.blueprint import Blueprint
 from edgekd.nn.checkpoint import load_checkpoint
@@ -125,7 +125,7 @@ def main() -> None:
     setting = SETTINGS[data]
     first = Config.model_validate({"data": {**setting.data, "root": asked.root}})
     whole = examine(first).splits  # one split of the data for all: what the teacher saw stays training data
-    asker = frozen(teacher_of(setting, asked.teacher, first, whole), setting.training.precision)
+    asker = network_teacher(teacher_of(setting, asked.teacher, first, whole), setting.training.precision)
     for seed in asked.seeds[:1] if asked.quick else asked.seeds:
         for share in asked.shares:
             limit = round(share * len(whole.train))

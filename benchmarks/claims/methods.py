@@ -31,7 +31,7 @@ from edgekd.config import Config, Distill
 from edgekd.config.resolve import configure
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.total import total_loss
-from edgekd.distillation.run import DistillationRun, frozen, learn
+from edgekd.distillation.run import DistillationRun, learn, network_teacher
 from edgekd.errors import TrainingError
 from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import load_checkpoint
@@ -89,7 +89,7 @@ def distillation_for(asked: argparse.Namespace, losses: list[dict[str, Any]], se
     torch.manual_seed(seed)
     loss = total_loss(settings.losses)
     loss.connect(alone.student, network, splits)
-    teacher = frozen(network, settings.precision, loss.teacher_layers)
+    teacher = network_teacher(network, settings.precision, loss.teacher_layers)
     return replace(alone, teacher=teacher, loss=loss, layers=loss.student_layers)
 
 

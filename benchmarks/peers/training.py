@@ -13,7 +13,7 @@ from benchmarks.peers.job import Job
 from edgekd.config import Compute
 from edgekd.data.batches import Batch
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import frozen
+from edgekd.distillation.run import network_teacher
 from edgekd.nn.outputs import answer
 from edgekd.training.fit import fit
 
@@ -27,7 +27,7 @@ def train(job: Job, student: nn.Module, settle: Settle = lambda student: None) -
         settle: called once, after the share of the epochs in which ranges may follow the activations
             (`quantize.observe`): a tool freezes its observers there, and batch norm's statistics.
     """
-    teacher = frozen(job.student())
+    teacher = network_teacher(job.student())
     settled = math.ceil(job.quantize.observe * job.quantize.epochs)
 
     def step(module: nn.Module, batch: Batch) -> torch.Tensor:

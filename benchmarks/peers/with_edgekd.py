@@ -9,7 +9,7 @@ from edgekd.catalog.formats import FORMATS
 from edgekd.config import Compute
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import frozen
+from edgekd.distillation.run import network_teacher
 from edgekd.formats.metadata import Preprocessing
 from edgekd.quantization.prepare import prepared
 from edgekd.quantization.samples import calibration_samples
@@ -25,7 +25,7 @@ def convert(job: Job) -> Converted:
     if job.mode == "qat":
         with job.clock.training():
             simulation = quantize(
-                graph, splits, frozen(job.student()), SoftTargets(), job.quantize,
+                graph, splits, network_teacher(job.student()), SoftTargets(), job.quantize,
                 kernels=kernels, seed=job.seed, compute=Compute(), augment=job.augment,
             ).simulation  # fmt: skip
     else:

@@ -1,1 +1,1 @@
-"""The data set: read, checked, divided, and cut into batches."""
+"""Data sets: loading, checks, division into splits, augmentation and batches."""

@@ -1,4 +1,4 @@
-"""Batches of normalised inputs: in order for evaluation, permuted, shared out and augmented for training."""
+"""Batches of normalised inputs: in order for evaluation; permuted, augmented and divided by process for training."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from edgekd.config import Augment
-from edgekd.data.augmentation import Draws, augmented, patched
+from edgekd.data.augmentation import Draws, apply_patches, shift_and_flip
 from edgekd.data.splits import Split, Splits
 from edgekd.errors import ConfigError
 
@@ -19,7 +19,7 @@ class Batch:
     x: normalised inputs, (N, ...), float32; or tokens, (N, length), int32.
     y: targets, (N, ...), as `Split` has them.
     index: the samples' positions in their split, (N,), int64.
-    view: which of `Views` the inputs are; None where they are as the data has them, or drawn afresh.
+    view: number of the view in `Views`; None where the inputs are not augmented, or augmented afresh in each epoch.
     """
 
     x: Tensor
@@ -30,10 +30,11 @@ class Batch:
 
 @dataclass(frozen=True)
 class Views:
-    """Augmentation that comes again: epoch e trains on view e % count of each sample.
+    """Augmentation that repeats: epoch e trains on view e % count of each sample.
 
     Attributes:
-        seed: that they are drawn from.
+        seed: seed of the views.
+        count: number of views.
     """
 
     seed: int
@@ -41,7 +42,7 @@ class Views:
 
 
 def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
-    """(x * scale - mean) / std per channel, in float32, on the device that `x` is on; tokens as they are."""
+    """Return (x * scale - mean) / std per channel, in float32, on the device of `x`; tokens stay unchanged."""
     raw = x if isinstance(x, Tensor) else torch.from_numpy(np.array(x))
     if splits.vocabulary:
         return raw
@@ -51,29 +52,29 @@ def normalise(x: np.ndarray | Tensor, splits: Splits) -> Tensor:
     return (raw.to(torch.float32) * splits.scale).sub_(mean).div_(std)
 
 
-def converted(x: Tensor, found: Splits, wanted: Splits) -> Tensor:
-    """Inputs normalised as `found` says, as `wanted` says: two views of the same data."""
-    if (found.mean, found.std) == (wanted.mean, wanted.std):
+def renormalise(x: Tensor, source: Splits, target: Splits) -> Tensor:
+    """Convert inputs from the normalisation of `source` to that of `target`, two `Splits` of the same data."""
+    if (source.mean, source.std) == (target.mean, target.std):
         return x
-    before, mean, after = (np.asarray(values, np.float64) for values in (found.std, wanted.mean, wanted.std))
+    before, mean, after = (np.asarray(values, np.float64) for values in (source.std, target.mean, target.std))
     shape = (1, -1) + (1,) * (x.ndim - 2)
     factor = torch.tensor(before / after, dtype=x.dtype, device=x.device).reshape(shape)
-    shift = torch.tensor((np.asarray(found.mean) - mean) / after, dtype=x.dtype, device=x.device).reshape(shape)
+    shift = torch.tensor((np.asarray(source.mean) - mean) / after, dtype=x.dtype, device=x.device).reshape(shape)
     return x * factor + shift
 
 
 def epoch_order(n: int, seed: int, epoch: int) -> np.ndarray:
-    """A permutation of n samples that depends on (seed, epoch) alone, so a resumed training sees the same batches."""
+    """Return a permutation of n samples that depends on (seed, epoch) alone, as a training that resumes needs it."""
     return np.random.default_rng((seed, epoch)).permutation(n)
 
 
 def count_steps(n: int, size: int) -> int:
-    """Training steps of an epoch over n samples: whole batches only, and one of all samples where n < size."""
+    """Return the training steps of an epoch over n samples: whole batches only, and one of all samples if n < size."""
     return n // min(size, n)
 
 
 def applicable(augment: Augment | None, splits: Splits) -> Augment:
-    """What of `augment` these inputs allow: all of it for images (N, C, H, W), nothing for other shapes."""
+    """Return `augment` where inputs are images (N, C, H, W), and no augmentation for other shapes."""
     return augment if augment is not None and len(splits.input_shape) == 3 else Augment()
 
 
@@ -94,10 +95,10 @@ def batches(
 
     Args:
         size: samples of a batch, over all processes together.
-        order: the positions to visit, for training: the last incomplete batch is dropped, and each process takes its
-            slice of each batch, so that all make as many steps over as many samples. None: everything, in order.
-        augment, draws: changes to training images, and what chance makes of them for each sample of the split.
-        view: what the batches are to say of themselves.
+        order: the positions to visit in training: the last incomplete batch is dropped, and each process takes its
+            slice of each batch, so that all make as many steps over as many samples. None visits all in order.
+        augment, draws: the augmentation, and its random numbers for each sample of the split.
+        view: number of the view, as the batches state it.
     """
     for positions in _positions(len(split), size, order, rank, processes):
         yield batch_at(positions, split, splits, augment=augment, draws=draws, view=view, device=device)
@@ -113,21 +114,21 @@ def batch_at(
     view: int | None = None,
     device: torch.device | str = "cpu",
 ) -> Batch:
-    """The samples at some positions; arguments as for `batches`."""
+    """Return the samples at some positions as a batch; the other arguments are those of `batches`."""
     changes = applicable(augment, splits)
     raw = torch.from_numpy(_copy(split.x, positions))
     if changes != Augment() and draws is not None:
         rows = draws.at(positions)
-        raw = augmented(raw, changes, rows)
+        raw = shift_and_flip(raw, changes, rows)
         if rows.patches is not None:
-            raw = patched(raw, torch.from_numpy(_copy(split.x, rows.patches.partner)), rows.patches)
+            raw = apply_patches(raw, torch.from_numpy(_copy(split.x, rows.patches.partner)), rows.patches)
     index = torch.from_numpy(np.arange(len(split))[positions] if isinstance(positions, slice) else positions)
     y = torch.from_numpy(_copy(split.y, positions))
     return Batch(normalise(raw.to(device), splits), y.to(device), index.to(device), view)
 
 
 def _copy(array: np.ndarray, positions: slice | np.ndarray) -> np.ndarray:
-    """Indexing by an array copies already; a slice of a memory-mapped file must not be handed to torch to write to."""
+    """Copy rows of an array: indexing by positions copies already; torch must not write to a memory-mapped slice."""
     return np.array(array[positions]) if isinstance(positions, slice) else np.asarray(array[positions])
 
 

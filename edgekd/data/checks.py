@@ -1,4 +1,4 @@
-"""What can be wrong with a data set, each problem said by name before anything trains."""
+"""Checks a data set before anything trains, with an error of its own for each problem."""
 
 import hashlib
 
@@ -10,47 +10,47 @@ from edgekd.errors import DataError
 from edgekd.tasks.task import Task
 from edgekd.tasks.words import describe_dtype
 
-CHUNK_BYTES = 8 * 2**20  # of inputs that are looked at together; in float64 it is up to eight times as much
+CHUNK_BYTES = 8 * 2**20  # of inputs that are checked at a time; in float64 they take up to eight times as much
 
 
-def checked(raw: Raw, task: Task) -> Raw:
-    """The data set with uint8 or float32 inputs, or int32 tokens; the task's targets and the names of its classes.
+def check_data(raw: Raw, task: Task) -> Raw:
+    """Return the data set with uint8 or float32 inputs, or int32 tokens, the task's targets, and names of classes.
 
     Raises:
-        DataError: where it can't be used.
+        DataError: the data set can't be used.
     """
-    _parts_exist(raw)
+    _check_parts_exist(raw)
     notes = list(raw.notes)
     parts = {}
     for part in PARTS:
         if part in raw.parts:
             y = task.targets.check(raw.parts[part].y, part)
-            given = raw.parts[part].x
-            x = _tokens(given, part, len(raw.vocabulary)) if raw.vocabulary else _inputs(given, part, notes)
+            values = raw.parts[part].x
+            x = _tokens(values, part, len(raw.vocabulary)) if raw.vocabulary else _inputs(values, part, notes)
             if len(x) != len(y):
                 raise DataError(f"{part}: {len(x)} inputs and {len(y)} labels", "one label for each input")
             if not len(y):
                 raise DataError(f"{part} is empty", f"samples in {part}, or leave {part} out of the data set")
             parts[part] = Split(x, y)
-    _parts_agree(parts)
+    _check_parts_agree(parts)
     classes = task.targets.name_classes({part: split.y for part, split in parts.items()}, raw.classes)
     for part, split in parts.items():
-        _finite(split.x, part)
+        _check_finite(split.x, part)
     notes += leaks(parts, task.words.score)
     return Raw(parts, classes, raw.mean, raw.std, notes, raw.vocabulary)
 
 
 def chunks(x: np.ndarray) -> list[slice]:
-    """Slices of the first axis that hold about `CHUNK_BYTES` each."""
+    """Return slices of the first axis that hold about `CHUNK_BYTES` each."""
     step = max(1, CHUNK_BYTES // max(1, x[:1].nbytes))
     return [slice(start, start + step) for start in range(0, len(x), step)]
 
 
 def leaks(parts: dict[str, Split], score: str) -> list[str]:
-    """A note for each part held back whose inputs are partly the training's own, byte for byte.
+    """Return a note for validation and for test where some of their inputs equal training inputs, byte for byte.
 
     Args:
-        score: what the task calls its own.
+        score: the task's word for its score.
     """
     notes = []
     train = _digests(parts["train"].x)
@@ -64,7 +64,7 @@ def leaks(parts: dict[str, Split], score: str) -> list[str]:
     return notes
 
 
-def _parts_exist(raw: Raw) -> None:
+def _check_parts_exist(raw: Raw) -> None:
     if "train" not in raw.parts:
         raise DataError("the data set has no train part", 'a part "train": (x, y)')
     if "test" not in raw.parts:
@@ -83,11 +83,11 @@ def _inputs(x: np.ndarray, part: str, notes: list[str]) -> np.ndarray:
         return x
     if x.dtype.kind != "f":
         notes.append(f"{part}: inputs are {x.dtype}, taken as float32; uint8 images would be scaled to [0, 1]")
-    out = np.empty(x.shape, np.float32)
-    with np.errstate(over="ignore"):  # What is too large becomes infinite, and is refused as such.
-        for some in chunks(x):
-            out[some] = x[some]
-    return out
+    converted = np.empty(x.shape, np.float32)
+    with np.errstate(over="ignore"):  # Values beyond float32 become infinite, which `_check_finite` refuses.
+        for rows in chunks(x):
+            converted[rows] = x[rows]
+    return converted
 
 
 def _tokens(x: np.ndarray, part: str, words: int) -> np.ndarray:
@@ -105,7 +105,7 @@ def _tokens(x: np.ndarray, part: str, words: int) -> np.ndarray:
     return x.astype(np.int32)
 
 
-def _parts_agree(parts: dict[str, Split]) -> None:
+def _check_parts_agree(parts: dict[str, Split]) -> None:
     train = parts["train"].x
     for part, split in parts.items():
         if split.x.shape[1:] != train.shape[1:]:
@@ -120,13 +120,13 @@ def _parts_agree(parts: dict[str, Split]) -> None:
             )
 
 
-def _finite(x: np.ndarray, part: str) -> None:
+def _check_finite(x: np.ndarray, part: str) -> None:
     if x.dtype != np.float32:
         return
-    for some in chunks(x):
-        good = np.isfinite(x[some]).reshape(len(x[some]), -1).all(axis=1)
+    for rows in chunks(x):
+        good = np.isfinite(x[rows]).reshape(len(x[rows]), -1).all(axis=1)
         if not good.all():
-            number = some.start + int(np.flatnonzero(~good)[0])
+            number = rows.start + int(np.flatnonzero(~good)[0])
             kind = "NaN" if np.isnan(x[number]).any() else "an infinity"
             raise DataError(f"{part}: input {number} holds {kind}", f"take sample {number} out, or mend it")
 

@@ -1,4 +1,4 @@
-"""Calls a data set's factory, the catalog's or the user's, and turns what it gives into arrays."""
+"""Calls a data set's factory, the catalog's or the user's, and converts what it returns to arrays."""
 
 import inspect
 from collections.abc import Mapping
@@ -24,11 +24,11 @@ class Raw:
     """A data set before it is checked: arrays of any type.
 
     Attributes:
-        parts: of `PARTS`, those that the data set has.
-        classes: their names, or None where it doesn't name them.
-        mean, std: per channel, where it brings them along.
-        notes: what the factory has to say to the reader of the report.
-        vocabulary: what each token stands for, where inputs are tokens.
+        parts: the parts that the data set has, of `PARTS`.
+        classes: names of the classes; None where the data set has no names.
+        mean, std: mean and standard deviation per channel; None where they are to be computed.
+        notes: the factory's notes for the report.
+        vocabulary: the word of each token, where inputs are tokens.
     """
 
     parts: dict[str, Split]
@@ -43,7 +43,7 @@ def load(data: Data, targets: Targets) -> Raw:
     """Call the factory that `data.name` names, with `data.root` where its signature has `root`, and its options.
 
     Args:
-        targets: of the task, for what a torch Dataset gives sample by sample.
+        targets: the task's targets, for torch Datasets, which are read sample by sample.
     """
     factory = catalog.load("data set", data.name)
     options = data.entry_options()
@@ -63,13 +63,13 @@ def load(data: Data, targets: Targets) -> Raw:
 
 
 def from_splits(splits: Splits) -> Raw:
-    """A finished set of splits, which is checked like any other."""
+    """Convert complete splits to a data set, which is then checked like any other."""
     parts = {part: getattr(splits, part) for part in PARTS}
     return Raw(parts, splits.classes, splits.mean, splits.std, vocabulary=splits.vocabulary)
 
 
 def from_mapping(answer: Any, name: str, targets: Targets) -> Raw:
-    """What a factory gives: part by part a pair of arrays or tensors, or a torch Dataset of (x, y)."""
+    """Convert a factory's dict of parts, each a pair of arrays or tensors, or a torch Dataset of (x, y)."""
     if not isinstance(answer, Mapping):
         raise DataError(f"data set {name!r} gave {_kind(answer)}, not a dict of its parts", SHAPE_OF_ANSWER)
     for key in answer:
@@ -91,7 +91,7 @@ def _call(function: Any, name: str, *values: Any, **options: Any) -> Any:
         return function(*values, **options)
     except EdgekdError:
         raise
-    except Exception as error:  # The user's code may raise anything, and is to be named as the place.
+    except Exception as error:  # The user's code may raise anything; the error names it as the place.
         raise DataError(
             f"data set {name!r} failed: {type(error).__name__}: {error}", "run again with --debug to see where"
         ) from error
@@ -105,8 +105,8 @@ def _arguments(factory: Any) -> Mapping[str, inspect.Parameter] | None:
 
 
 def _required(arguments: Mapping[str, inspect.Parameter] | None) -> list[str]:
-    named = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
-    return [n for n, p in (arguments or {}).items() if p.default is p.empty and p.kind in named]
+    kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+    return [n for n, p in (arguments or {}).items() if p.default is p.empty and p.kind in kinds]
 
 
 def _split(part: Any, name: str, key: str, targets: Targets) -> Split:
@@ -124,7 +124,7 @@ def _split(part: Any, name: str, key: str, targets: Targets) -> Split:
 
 
 def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
-    """Every sample once, into one array: a Dataset that changes its images by chance is frozen as it comes."""
+    """Read every sample once into one array; random augmentation by the Dataset is thereby frozen."""
     count = len(dataset)
     if count == 0:
         return Split(np.empty((0, 1), np.float32), np.empty(0, np.int64))
@@ -153,14 +153,14 @@ def _from_dataset(dataset: Any, name: str, key: str, targets: Targets) -> Split:
     return Split(inputs, np.stack(ys))
 
 
-def _input(x: Any, name: str, where: str) -> np.ndarray:
+def _input(x: Any, name: str, place: str) -> np.ndarray:
     if hasattr(x, "getbands"):  # A Pillow image is (H, W) or (H, W, C); networks take (C, H, W).
         pixels = np.asarray(x)
         return pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1)
-    return _array(x, name, where)
+    return _array(x, name, place)
 
 
-def _array(values: Any, name: str, where: str) -> np.ndarray:
+def _array(values: Any, name: str, place: str) -> np.ndarray:
     if isinstance(values, Tensor):
         values = values.detach().cpu()
         plain: np.ndarray = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
@@ -169,7 +169,7 @@ def _array(values: Any, name: str, where: str) -> np.ndarray:
         return np.asarray(values)
     except ValueError as error:
         raise DataError(
-            f"data set {name!r}: {where} is no array: {error}", "samples of one shape, as an array or a tensor"
+            f"data set {name!r}: {place} is no array: {error}", "samples of one shape, as an array or a tensor"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""The three parts of a data set as every later stage sees them, and the folder that keeps them."""
+"""The three parts of a data set, as every later stage uses them, and their folder on disk."""
 
 import json
 from collections.abc import Mapping
@@ -18,23 +18,24 @@ PARTS = ("train", "validation", "test")
 UNITS = "units.json"
 POSITIONS = "positions.npz"
 Positions = Mapping[str, np.ndarray]
-"""Where the samples of `train` and `validation` stand among the `total` that the data set calls training samples."""
+"""The positions of the samples of `train` and `validation` among the data set's own training samples, and their count
+`total`."""
 
 
 def open_task(name: str) -> Task:
-    """The task that `name` stands for in the catalog, or the user's own; ConfigError where it is none."""
+    """Return the task of this name in the catalog, or the user's own; ConfigError where it is no task."""
     task = catalog.load("task", name)
     if not isinstance(task, Task):
         raise ConfigError(f"task {name!r} is a {type(task).__name__}", "name an edgekd.tasks.task.Task")
-    return task.called(name)
+    return task.with_name(name)
 
 
 def load_positions(folder: Path) -> Positions:
-    """What stands in `POSITIONS` in the folder of a data set's splits; nothing where it is not kept."""
+    """Read the file `POSITIONS` in the folder of a data set's splits; return an empty mapping where there is none."""
     if not (folder / POSITIONS).is_file():
         return {}
-    with np.load(folder / POSITIONS, allow_pickle=False) as kept:
-        return dict(kept)
+    with np.load(folder / POSITIONS, allow_pickle=False) as archive:
+        return dict(archive)
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Split:
 
     Attributes:
         x: inputs, (N, C, H, W) or (N, ...), uint8 or float32, or tokens (N, length), int32; may be memory-mapped.
-        y: targets, (N, ...), as the task has them: class indices (N,), int64, in classification.
+        y: the task's targets, (N, ...): class indices (N,), int64, in classification.
     """
 
     x: np.ndarray
@@ -55,13 +56,14 @@ class Split:
 
 @dataclass(frozen=True)
 class Splits:
-    """A data set whose parts are kept apart: trained on `train`, chosen on `validation`, reported on `test`.
+    """A data set in three parts: training uses `train`, choices use `validation`, and `test` is reported.
 
     Attributes:
-        classes: their names, in the order of the labels; () in a task without classes.
-        mean, std: per channel (axis 1 of `x`), of inputs on the scale [0, 1] where they are uint8; of tokens 0 and 1.
-        vocabulary: where inputs are tokens, what each of them stands for; else empty.
-        task: what is learnt from them.
+        classes: names of the classes, in the order of the labels; () in a task without classes.
+        mean, std: mean and standard deviation per channel (axis 1 of `x`), on the scale [0, 1] where inputs are uint8;
+            0 and 1 where inputs are tokens.
+        vocabulary: the word of each token, where inputs are tokens; else empty.
+        task: the task that is learnt from the data.
     """
 
     train: Split
@@ -85,28 +87,28 @@ class Splits:
 
     @property
     def example(self) -> Tensor:
-        """An input as networks take it, without N: zeros, float32, or tokens 0, int32."""
+        """An input for networks, without N: zeros, float32, or tokens 0, int32."""
         return torch.zeros(self.input_shape, dtype=torch.int32 if self.vocabulary else torch.float32)
 
     @property
     def scale(self) -> float:
-        """What raw inputs are multiplied by before `mean` and `std` apply: 1/255 for uint8, else 1."""
+        """The factor of raw inputs before `mean` and `std` apply: 1/255 for uint8, else 1."""
         return 1 / 255 if self.train.x.dtype == np.uint8 else 1.0
 
-    def seen_by(self, folder: Path) -> "Splits":
-        """The same data in the units of the network that is kept in `folder`, where it has units of its own."""
+    def in_units_of(self, folder: Path) -> "Splits":
+        """Return the same data with the `mean` and `std` of the network in `folder`, where it has its own."""
         if not (folder / UNITS).is_file():
             return self
         units = json.loads((folder / UNITS).read_text(encoding="utf-8"))
         return replace(self, mean=tuple(units["mean"]), std=tuple(units["std"]))
 
     def save_units(self, folder: Path) -> None:
-        """Leave `mean` and `std` in the folder of a network that takes inputs so."""
+        """Write `mean` and `std` to the folder of a network that takes inputs with this normalisation."""
         units = {"mean": list(self.mean), "std": list(self.std)}
         (folder / UNITS).write_text(json.dumps(units, indent=1) + "\n", encoding="utf-8")
 
     def save(self, folder: Path) -> None:
-        """One .npy per array and `splits.json`."""
+        """Write one .npy per array and `splits.json`."""
         folder.mkdir(parents=True, exist_ok=True)
         for part in PARTS:
             split: Split = getattr(self, part)
@@ -118,10 +120,10 @@ class Splits:
 
     @classmethod
     def load(cls, folder: Path, mmap: bool = True, *, test: bool = True) -> "Splits":
-        """What `save` left; inputs stay on disk until they are read, unless `mmap` is off.
+        """Read the files of `save`; inputs are memory-mapped, unless `mmap` is off.
 
         Args:
-            test: False leaves the test part's files unopened, and the part empty: for choosing settings.
+            test: whether to read the test part; False leaves it empty and its files unopened, for choosing settings.
         """
         mode = "r" if mmap else None
         try:

@@ -1,1 +1,1 @@
-"""What a student learns from a teacher: set up, run, and judged by what was transferred."""
+"""Knowledge distillation: its setup, the training of the student, and the analysis of what was transferred."""

@@ -1,14 +1,17 @@
-"""How alike two layers represent the same samples: centred kernel alignment."""
+"""Centred kernel alignment (CKA): how similarly two layers represent the same samples."""
 
 import numpy as np
 
 Array = np.ndarray
 
-FEWEST = 4  # samples for which the debiased estimate of HSIC is defined
+FEWEST = 4  # samples that the debiased estimate of HSIC needs
 
 
 def gram(features: Array) -> Array:
-    """Inner products of samples, (N, N), of features (N, ...) less their mean: HSIC is the same, and float32 enough."""
+    """Return the inner products of samples, (N, N), of features (N, ...).
+
+    The mean is subtracted first: HSIC stays the same, and float32 is precise enough.
+    """
     flat = features.reshape(len(features), -1)
     flat = flat - flat.mean(axis=0)
     products: Array = (flat @ flat.T).astype(np.float64)
@@ -28,24 +31,24 @@ class LinearCKA:
         self.debiased, self.sums = debiased, np.zeros(3)
 
     def add(self, one: Array, other: Array) -> None:
-        """Count in a batch, by the two layers' `gram`."""
-        hsic = _unbiased if self.debiased else _biased
+        """Add a batch, given by the `gram` of each of the two layers."""
+        hsic = _unbiased_hsic if self.debiased else _biased_hsic
         if len(one) >= FEWEST:
             self.sums += (hsic(one, other), hsic(one, one), hsic(other, other))
 
     @property
     def value(self) -> float | None:
-        """None where a layer says the same of every sample, or there were too few samples."""
+        """The CKA; None where a layer gives the same features for every sample, or where there were too few samples."""
         both, one, other = self.sums
         return float(both / np.sqrt(one * other)) if one > 0 and other > 0 else None
 
 
-def _biased(one: Array, other: Array) -> float:
+def _biased_hsic(one: Array, other: Array) -> float:
     centred = one - one.mean(axis=0) - one.mean(axis=1, keepdims=True) + one.mean()
     return float((centred * other).sum() / (len(one) - 1) ** 2)
 
 
-def _unbiased(one: Array, other: Array) -> float:
+def _unbiased_hsic(one: Array, other: Array) -> float:
     n = len(one)
     ours, theirs = (products - np.diag(np.diag(products)) for products in (one, other))
     sums = ours.sum() * theirs.sum() / ((n - 1) * (n - 2))

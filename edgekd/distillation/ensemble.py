@@ -1,4 +1,4 @@
-"""Several teachers that answer as one."""
+"""An ensemble of teachers as one teacher."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -13,30 +13,33 @@ from edgekd.nn.outputs import Outputs
 from edgekd.tasks.task import Combine, Task
 
 
-def as_one(
+def combine_teachers(
     teachers: Sequence[Teacher], task: Task, combine: Combine, validation: Sequence[float | None] = ()
 ) -> Teacher:
-    """The teachers as one; features, where they give any, are those of the last.
+    """Return one teacher that combines the answers of several; its features are those of the last teacher.
 
     Args:
-        validation: the score of each, for "validation" alone, which refuses one that is not known.
+        validation: each teacher's validation score, which `combine = "validation"` weights by.
+
+    Raises:
+        ConfigError: the task can't combine answers, or a validation score that is needed is None.
     """
     check_weights(task, combine, validation)
-    together = combine_of(task, "several teachers")
+    combine_answers = combine_function(task, "several teachers")
 
     def ask(batch: Batch) -> Outputs:
         answers = [teacher(batch) for teacher in teachers]
         logits = torch.stack([each.logits.float() for each in answers])
-        return replace(answers[-1], logits=together(logits, combine, validation))
+        return replace(answers[-1], logits=combine_answers(logits, combine, validation))
 
     return ask
 
 
-def combine_of(task: Task, who: str) -> Callable[[Tensor, Combine, Sequence[float | None]], Tensor]:
-    """How the task makes one answer of several; ConfigError where it can't.
+def combine_function(task: Task, who: str) -> Callable[[Tensor, Combine, Sequence[float | None]], Tensor]:
+    """Return the task's function that combines several answers; ConfigError where the task has none.
 
     Args:
-        who: needs it, for errors.
+        who: what needs the function, for the error.
     """
     if task.answers.combine is None:
         raise ConfigError(
@@ -46,7 +49,7 @@ def combine_of(task: Task, who: str) -> Callable[[Tensor, Combine, Sequence[floa
 
 
 def check_weights(task: Task, combine: Combine, validation: Sequence[float | None]) -> None:
-    """Refuse weights by scores that are not known."""
+    """Raise ConfigError where teachers are to be weighted by validation scores and one score is unknown."""
     if combine == "validation" and None in validation:
         raise ConfigError(
             f'distill.combine = "validation", and the validation {task.words.score} of a teacher is not known',

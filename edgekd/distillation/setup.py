@@ -1,4 +1,4 @@
-"""A distillation made ready from config and finished work, before it is trained: for the stage, and for tuning."""
+"""Sets a distillation up from the config and the folders of earlier stages, for the stage, for tuning and for check."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -29,20 +29,20 @@ from edgekd.nn.outputs import Outputs
 from edgekd.training.evaluate import answers_of
 from edgekd.training.fit import FitResult
 
-MOST_LAYERS = 5  # pairs that tuning tries alone: the last ones
+MOST_LAYERS = 5  # pairs of layers, the last ones, that tuning tries one by one
 
 
 @dataclass(frozen=True)
 class DistillationSetup:
-    """What every training of a student has in common.
+    """What the trainings of a student at all seeds have in common.
 
     Attributes:
-        plan: to build the student by.
+        plan: the student's blueprint.
         fresh: seed -> an untrained student.
-        teacher: opened once, for all seeds.
-        network: the teacher's, where it is one torch module.
-        views: the augmentation views that its answers are stored for.
-        loss: of the config's own seed, its layers chosen.
+        teacher: the teacher, opened once for all seeds.
+        network: the teacher's network, where it is one torch module.
+        views: the augmentation views that the teacher's answers are stored for.
+        loss: the loss for the config's own seed, connected to its layers.
     """
 
     config: Config
@@ -56,10 +56,10 @@ class DistillationSetup:
     notes: list[str]
 
     def at_seed(self, seed: int, out: Path) -> DistillationRun:
-        """The training at one seed; each has its own checkpoint."""
+        """Return the training at one seed; each has its own checkpoint."""
         config, own = self.config, seed == self.config.seed
         student = self.fresh(seed)
-        connect = partial(_connected, config, seed, self.splits)
+        connect = partial(_connect_loss, config, seed, self.splits)
         loss = self.loss if own else connect(student, self.network)
         return DistillationRun(
             student, self.fresh, self.teacher, loss, loss.student_layers, self.splits, config.distill, seed,
@@ -71,24 +71,28 @@ class DistillationSetup:
         )  # fmt: skip
 
 
-def prepare(config: Config, read: Mapping[str, Path], splits: Splits) -> DistillationSetup:
-    """Everything before the first training; what is wrong with student, teacher or losses is refused here."""
-    setup = _without_answers(config, splits, open_network(read["teacher"]))
+def prepare(config: Config, folders: Mapping[str, Path], splits: Splits) -> DistillationSetup:
+    """Set up student, teacher and losses; a fault in any of them is refused here, before the first training.
+
+    Args:
+        folders: the artifacts of the stages "teacher" and, where its answers are stored, "answers".
+    """
+    setup = _without_answers(config, splits, open_network(folders["teacher"]))
     layers, settings = setup.loss.teacher_layers, config.distill
-    answers = None if layers else read.get("answers")  # layers are not stored
-    teacher = open_teacher(read["teacher"], splits, settings.precision, layers, answers, settings.combine)
+    answers = None if layers else folders.get("answers")  # layers are not stored
+    teacher = open_teacher(folders["teacher"], splits, settings.precision, layers, answers, settings.combine)
     _check_shape(teacher, splits)
     return replace(setup, teacher=teacher, views=views_of(answers))
 
 
 def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
-    """Go through all that comes before the trainings, with networks that nobody has trained.
+    """Set everything up with untrained networks, as far as the first training.
 
     What a teacher, a loss or a scheme of the catalog would refuse, perhaps after another training of hours, is refused
     here in seconds, with the same error.
 
     Args:
-        positions: of the splits' samples in the data set, as `load_positions` has them.
+        positions: the positions of the splits' samples in the data set, as `load_positions` returns them.
     """
     scheme_options(config)
     settings = config.teacher
@@ -101,7 +105,7 @@ def rehearse(config: Config, splits: Splits, positions: Positions) -> None:
 
 
 def _teacher_network(source: Source, seed: int, splits: Splits, positions: Positions) -> nn.Module | None:
-    """The untrained network of a teacher, where it is a torch network; others are asked a first time."""
+    """Return the untrained network of a teacher, where it is a torch network; try other teachers on two samples."""
     if source.answers is not None:
         precomputed.read_answers(source.answers, splits, positions)
     elif source.foreign:
@@ -112,26 +116,26 @@ def _teacher_network(source: Source, seed: int, splits: Splits, positions: Posit
 
 
 class _FirstTraining(Exception):
-    """The first training would begin."""
+    """Raised where the first training would begin."""
 
 
 def _refuse_to_train(*_: Any, **__: Any) -> FitResult:
     raise _FirstTraining
 
 
-def _unopened_teacher(batch: Batch) -> Outputs:
+def _no_teacher_yet(batch: Batch) -> Outputs:
     raise AssertionError("a teacher was asked before it was opened")
 
 
 def _without_answers(config: Config, splits: Splits, network: nn.Module | None) -> DistillationSetup:
-    """Student and losses for a teacher with this network, or with none; nobody answers yet."""
+    """Set up student and losses for a teacher with this network, or with none; the teacher itself is not opened."""
     student, plan, notes = untrained(config.student, splits, config.seed)
 
     def fresh(seed: int) -> nn.Module:
         return untrained(config.student, splits, seed)[0]
 
-    loss = _connected(config, config.seed, splits, student, network)
-    return DistillationSetup(config, splits, plan, fresh, _unopened_teacher, network, None, loss, notes)
+    loss = _connect_loss(config, config.seed, splits, student, network)
+    return DistillationSetup(config, splits, plan, fresh, _no_teacher_yet, network, None, loss, notes)
 
 
 def train_student(run: DistillationRun, config: Config) -> FitResult:
@@ -141,27 +145,28 @@ def train_student(run: DistillationRun, config: Config) -> FitResult:
 
 
 def scheme_options(config: Config) -> dict[str, Any]:
-    """As the scheme takes them; ConfigError where one is of another type."""
+    """Return the scheme's options in the types of its signature; ConfigError where one is of another type."""
     scheme = config.distill.scheme
     return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
 
 
-def validation_score(config: Config, read: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
-    """Train the student once under the teacher: its score on validation data. No test data is opened.
+def validation_score(config: Config, folders: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:
+    """Train the student once and return its validation score; no test data is opened.
 
     Args:
-        watch: (validation score, epochs done) is called between epochs, as far as the scheme trains by `learn`.
+        folders: the artifacts of earlier stages, as for `prepare`, and "data".
+        watch: (validation score, finished epochs) is called between epochs, where the scheme trains by `learn`.
     """
-    splits = Splits.load(read["data"], test=False)
-    run = prepare(config, read, splits).at_seed(config.seed, Path())
+    splits = Splits.load(folders["data"], test=False)
+    run = prepare(config, folders, splits).at_seed(config.seed, Path())
     score, y, title = splits.task.scoring.score, splits.validation.y, "distill: validation set"
 
-    def look(student: nn.Module, epochs: int) -> None:
-        if student is run.student:  # and none that a scheme trains beside it
+    def report(student: nn.Module, epochs: int) -> None:
+        if student is run.student:  # not another network that the scheme trains
             device = next(student.parameters()).device
             watch(score(answers_of(student, splits.validation, splits, device=device, title=title), y).value, epochs)
 
-    result = train_student(replace(run, checkpoint=None, watch=look), config)
+    result = train_student(replace(run, checkpoint=None, watch=report), config)
     answers = answers_of(run.student, splits.validation, splits, device=result.device, title=title)
     if not np.isfinite(answers).all():
         what = f"distill: what was trained gives {splits.task.answers.kind} that are not finite"
@@ -169,39 +174,42 @@ def validation_score(config: Config, read: Mapping[str, Path], watch: Callable[[
     return score(answers, y).value
 
 
-def layer_choices(config: Config, read: Mapping[str, Path]) -> dict[int, list[list[str]]]:
-    """Place in `distill.losses` -> what to try as its `layers`: all that it chooses itself, and each pair alone.
+def layer_choices(config: Config, folders: Mapping[str, Path]) -> dict[int, list[list[str]]]:
+    """Return the choices of `layers` that tuning may try, by the loss's position in `distill.losses`.
 
-    Losses whose layers are named in the config, and those that take no other choice, are left as they are.
+    The choices are all pairs that the loss finds itself, and each of its last pairs alone. Losses whose layers the
+    config names, and those that accept no other choice, have no entry.
     """
-    splits = Splits.load(read["data"], test=False)
-    setup = prepare(config, read, splits)
+    splits = Splits.load(folders["data"], test=False)
+    setup = prepare(config, folders, splits)
     losses = config.distill.losses
-    places = [place for place, found in enumerate(losses) if found.weight]
+    places = [place for place, loss in enumerate(losses) if loss.weight]
     choices = {}
     for place, term in zip(places, setup.loss.terms, strict=True):
         pairs = [f"{pair.student.name}:{pair.teacher.name}" for pair in getattr(term, "pairs", ())]
         if len(pairs) < 2 or "layers" in losses[place].entry_options():
             continue
-        tried = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
-        taken = [layers for layers in tried if _takes(losses[place], layers, setup)]
-        if len(taken) > 1:
-            choices[place] = taken
+        candidates = [pairs, *([pair] for pair in pairs[-MOST_LAYERS:])]
+        usable = [layers for layers in candidates if _accepts(losses[place], layers, setup)]
+        if len(usable) > 1:
+            choices[place] = usable
     return choices
 
 
-def _takes(loss: Loss, layers: list[str], setup: DistillationSetup) -> bool:
-    """Whether a loss can work with these layers: some need two or more, and some name them in another way."""
+def _accepts(loss: Loss, layers: list[str], setup: DistillationSetup) -> bool:
+    """Return whether a loss accepts these layers: some need two or more, and some name them in another way."""
     try:
-        one = total_loss([loss.model_copy(update={"options": {**loss.entry_options(), "layers": layers}})])
-        one.connect(setup.fresh(setup.config.seed), setup.network, setup.splits)
+        trial = total_loss([loss.model_copy(update={"options": {**loss.entry_options(), "layers": layers}})])
+        trial.connect(setup.fresh(setup.config.seed), setup.network, setup.splits)
     except ConfigError:
         return False
     return True
 
 
-def _connected(config: Config, seed: int, splits: Splits, student: nn.Module, teacher: nn.Module | None) -> TotalLoss:
-    """The loss with its layers chosen; what its adapters start from depends on the seed alone."""
+def _connect_loss(
+    config: Config, seed: int, splits: Splits, student: nn.Module, teacher: nn.Module | None
+) -> TotalLoss:
+    """Return the loss connected to its layers; the first weights of its adapters depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         loss = total_loss(config.distill.losses)
@@ -210,7 +218,7 @@ def _connected(config: Config, seed: int, splits: Splits, student: nn.Module, te
 
 
 def _check_shape(teacher: Teacher, splits: Splits) -> None:
-    """Before any training: the teacher's answers have the shape of the student's."""
+    """Raise ModelError where the teacher's answers have another shape than the student's."""
     batch = next(batches(splits.train, splits, 2))
     with torch.no_grad():
         shape = tuple(teacher(batch).logits.shape)

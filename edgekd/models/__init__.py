@@ -1,1 +1,1 @@
-"""Networks that a config can name: one file each, and one line in `catalog.MODELS`."""
+"""Architectures that a config can name: one file each, and one line in `catalog.MODELS`."""

@@ -1,7 +1,7 @@
 """The anomaly detector of MLPerf Tiny (Banbury et al., 2021; Koizumi et al., 2020): an autoencoder of linear layers.
 
-Its outputs are its inputs once more, no logits; so it is captured and exported like any network, but is no student of
-the pipeline, whose tasks have one answer a sample.
+Its outputs reconstruct its inputs and are no logits; so it is captured and exported like any network, but is no student
+of the pipeline, whose tasks have one answer a sample.
 """
 
 from itertools import pairwise
@@ -17,8 +17,8 @@ class Autoencoder(nn.Module):
     Differs from the reference (mlcommons/tiny, anomaly_detection): no bias before a batch norm.
 
     Args:
-        inputs: values of a window.
-        width: of each of the four layers on either side.
+        inputs: number of values of a window.
+        width: width of each of the four layers on either side.
         bottleneck: width of the layer in the middle.
     """
 
@@ -32,6 +32,6 @@ class Autoencoder(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs) in and out."""
-        again: Tensor = self.layers(x)
-        return again
+        """Reconstruct inputs, (N, inputs)."""
+        reconstruction: Tensor = self.layers(x)
+        return reconstruction

@@ -9,7 +9,7 @@ from edgekd.errors import ModelError
 from edgekd.models.parts import he_init, positive
 
 KERNELS = (7, 5, 3)
-"""Of the three blocks; the paper's first is 8, but an odd one pads both ends alike."""
+"""Kernel sizes of the three blocks; the paper's first is 8, but an odd one allows equal padding at both ends."""
 
 
 class Conv1d(nn.Module):
@@ -33,7 +33,7 @@ class Conv1d(nn.Module):
                 'model = "resnet8" for images, "mlp" for any shape, or data shaped (N, channels, time)',
             )
         positive("conv1d", width=width, pool=pool)
-        at, length = (int(n) for n in input_shape)
+        channels, length = (int(n) for n in input_shape)
         if length < pool**2:
             raise ModelError(
                 f"conv1d: a window of {length} steps can't be pooled by {pool} twice",
@@ -43,9 +43,9 @@ class Conv1d(nn.Module):
         for number, (outputs, kernel) in enumerate(zip((width, 2 * width, width), KERNELS, strict=True)):
             if number and pool > 1:
                 blocks.append(nn.MaxPool1d(pool))
-            conv = nn.Conv1d(at, outputs, kernel, padding=kernel // 2, bias=False)
+            conv = nn.Conv1d(channels, outputs, kernel, padding=kernel // 2, bias=False)
             blocks.append(nn.Sequential(conv, nn.BatchNorm1d(outputs), nn.ReLU()))
-            at = outputs
+            channels = outputs
         self.blocks = nn.Sequential(*blocks)
         self.pool = nn.AdaptiveAvgPool1d(1)
         self.flatten = nn.Flatten()
@@ -54,6 +54,6 @@ class Conv1d(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, time) in, logits (N, classes) out."""
+        """Map windows (N, channels, time) to logits (N, classes)."""
         logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(self.blocks(x)))))
         return logits

@@ -22,7 +22,7 @@ class SeparableBlock(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) in and out."""
+        """Map (N, channels, H, W) to the same shape."""
         x = self.relu1(self.bn1(self.depthwise(x)))
         out: Tensor = self.relu2(self.bn2(self.pointwise(x)))
         return out
@@ -69,13 +69,13 @@ class DSCNN(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.blocks(self.relu(self.bn(self.conv(x))))
         logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(x))))
         return logits
 
 
 def _padding(size: int, kernel: int, stride: int = 2) -> int:
-    """The least padding, equal on both sides, that leaves ceil(size / stride) outputs."""
+    """Return the least padding, equal on both sides, that gives ceil(size / stride) outputs."""
     missing = (-(-size // stride) - 1) * stride + kernel - size
     return (max(missing, 0) + 1) // 2

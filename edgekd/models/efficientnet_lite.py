@@ -50,17 +50,17 @@ class EfficientNetLite(nn.Module):
         multiplier("efficientnet_lite", width=width, depth=depth)
         small = is_small(shape) if small is None else small
         self.stem = convolution(shape[0], STEM, 3, 1 if small else 2)
-        at = STEM
+        channels = STEM
         blocks: list[nn.Module] = []
         for number, (expansion, base, base_count, first_stride, kernel) in enumerate(STAGES):
             outputs = make_divisible(base * width)
             count = base_count if number in (0, len(STAGES) - 1) else ceil(base_count * depth)
             for block in range(count):
                 stride = first_stride if block == 0 and not (small and number == 1) else 1
-                blocks.append(InvertedResidual(at, at * expansion, outputs, kernel, stride))
-                at = outputs
+                blocks.append(InvertedResidual(channels, channels * expansion, outputs, kernel, stride))
+                channels = outputs
         self.blocks = nn.Sequential(*blocks)
-        self.head = convolution(at, HEAD, 1)
+        self.head = convolution(channels, HEAD, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(dropout)
@@ -68,7 +68,7 @@ class EfficientNetLite(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.head(self.blocks(self.stem(x)))
         logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(x))))
         return logits

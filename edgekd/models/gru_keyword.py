@@ -47,7 +47,7 @@ class GRUKeyword(nn.Module):
         self.linear = nn.Linear(hidden, classes)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, time, features) or (N, 1, time, features) in, logits (N, classes) out."""
+        """Map frames (N, time, features) or (N, 1, time, features) to logits (N, classes)."""
         states, _ = self.recurrent(x.flatten(1, -2) if x.dim() == 4 else x)
         logits: Tensor = self.linear(self.dropout(states[:, -1]))
         return logits

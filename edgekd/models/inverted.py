@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 
 class SqueezeExcite(nn.Module):
-    """Scales each channel by what the pooled channels say of it (Hu et al., 2018), with MobileNetV3's hard sigmoid."""
+    """Scales each channel by a function of all pooled channels (Hu et al., 2018), with MobileNetV3's hard sigmoid."""
 
     def __init__(self, channels: int, squeezed: int) -> None:
         super().__init__()
@@ -15,7 +15,7 @@ class SqueezeExcite(nn.Module):
         self.gate = nn.Hardsigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) in and out."""
+        """Map (N, channels, H, W) to the same shape."""
         scale: Tensor = self.gate(self.expand(self.relu(self.reduce(self.pool(x)))))
         return x * scale
 
@@ -24,7 +24,7 @@ class InvertedResidual(nn.Module):
     """Expand by a 1x1 convolution, filter each channel by itself, project back without an activation.
 
     Args:
-        inner: channels in between; as many as `inputs` need no expansion.
+        inner: number of channels after the expansion; there is none where it equals `inputs`.
         squeezed: channels inside a squeeze-and-excite on the filtered channels; 0 leaves it out.
     """
 
@@ -46,7 +46,7 @@ class InvertedResidual(nn.Module):
         self.residual = stride == 1 and inputs == outputs
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         y: Tensor = self.project(self.squeeze(self.depthwise(self.expand(x))))
         return x + y if self.residual else y
 
@@ -59,12 +59,12 @@ def convolution(
     groups: int = 1,
     activation: type[nn.Module] = nn.ReLU6,
 ) -> nn.Sequential:
-    """A convolution, batch norm and an activation."""
+    """Return a convolution, batch norm and an activation."""
     conv = nn.Conv2d(inputs, outputs, kernel, stride, padding=kernel // 2, groups=groups, bias=False)
     return nn.Sequential(conv, nn.BatchNorm2d(outputs), activation())
 
 
 def make_divisible(channels: float, divisor: int = 8) -> int:
-    """The nearest multiple of `divisor`, one up where rounding down would lose more than a tenth."""
+    """Return the nearest multiple of `divisor`, or the next one where rounding down would lose more than a tenth."""
     rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
     return rounded + divisor if rounded < 0.9 * channels else rounded

@@ -56,7 +56,7 @@ class MLP(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, ...) in, logits (N, classes) out."""
+        """Map inputs (N, ...) to logits (N, classes)."""
         if self.training and self.max_norm:
             self._constrain()
         logits: Tensor = self.layers(x)

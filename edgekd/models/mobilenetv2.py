@@ -31,19 +31,19 @@ class MobileNetV2(nn.Module):
         shape = image_shape("mobilenetv2", input_shape, smallest=4)
         multiplier("mobilenetv2", width=width)
         small = is_small(shape) if small is None else small
-        at = make_divisible(32 * width)
-        self.stem = convolution(shape[0], at, 3, 1 if small else 2)
+        channels = make_divisible(32 * width)
+        self.stem = convolution(shape[0], channels, 3, 1 if small else 2)
         blocks: list[nn.Module] = []
         for number, (expansion, base, count, first_stride) in enumerate(STAGES):
             outputs = make_divisible(base * width)
             for block in range(count):
                 stride = first_stride if block == 0 and not (small and number == 1) else 1
-                blocks.append(InvertedResidual(at, at * expansion, outputs, stride=stride))
-                at = outputs
+                blocks.append(InvertedResidual(channels, channels * expansion, outputs, stride=stride))
+                channels = outputs
         self.blocks = nn.Sequential(*blocks)
         # The paper widens the last layer with width > 1 alone, so that small networks keep their features.
         features = make_divisible(1280 * max(1.0, width))
-        self.head = convolution(at, features, 1)
+        self.head = convolution(channels, features, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.dropout = nn.Dropout(dropout)
@@ -51,7 +51,7 @@ class MobileNetV2(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.head(self.blocks(self.stem(x)))
         logits: Tensor = self.linear(self.dropout(self.flatten(self.pool(x))))
         return logits

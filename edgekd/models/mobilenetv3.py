@@ -45,14 +45,14 @@ class MobileNetV3(nn.Module):
         shape = image_shape("mobilenetv3", input_shape, smallest=4)
         multiplier("mobilenetv3", width=width)
         small = is_small(shape) if small is None else small
-        at = make_divisible(16 * width)
-        self.stem = convolution(shape[0], at, 3, 1 if small else 2, activation=nn.Hardswish)
+        channels = make_divisible(16 * width)
+        self.stem = convolution(shape[0], channels, 3, 1 if small else 2, activation=nn.Hardswish)
         blocks: list[nn.Module] = []
         for number, (kernel, base_inner, base, squeeze, swish, stride) in enumerate(BLOCKS):
             inner, outputs = make_divisible(base_inner * width), make_divisible(base * width)
             blocks.append(
                 InvertedResidual(
-                    at,
+                    channels,
                     inner,
                     outputs,
                     kernel,
@@ -61,10 +61,10 @@ class MobileNetV3(nn.Module):
                     squeezed=make_divisible(inner / 4) if squeeze else 0,
                 )
             )
-            at = outputs
+            channels = outputs
         self.blocks = nn.Sequential(*blocks)
         inner, features = make_divisible(576 * width), make_divisible(1024 * width)
-        self.head = convolution(at, inner, 1, activation=nn.Hardswish)
+        self.head = convolution(channels, inner, 1, activation=nn.Hardswish)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         self.features = nn.Linear(inner, features)
@@ -74,7 +74,7 @@ class MobileNetV3(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.flatten(self.pool(self.head(self.blocks(self.stem(x)))))
         logits: Tensor = self.linear(self.dropout(self.swish(self.features(x))))
         return logits

@@ -1,4 +1,4 @@
-"""What the networks of this folder share: their first weights, and the refusal of inputs that they can't take."""
+"""The initial weights of this folder's networks, and checks of their inputs and options."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ SMALL_IMAGE = 96
 
 
 def he_init(model: nn.Module) -> None:
-    """Weights by He et al., 2015 (normal, over the inputs of each output), biases zero; batch norm as torch has it."""
+    """Initialise weights by He et al., 2015 (normal, fan-in) and biases to zero; batch norm keeps torch's values."""
     for layer in model.modules():
         if isinstance(layer, (nn.Conv1d, nn.Conv2d, nn.Linear)):
             nn.init.kaiming_normal_(layer.weight, mode="fan_in", nonlinearity="relu")
@@ -20,7 +20,7 @@ def he_init(model: nn.Module) -> None:
 
 
 def image_shape(model: str, input_shape: Sequence[int], smallest: int) -> tuple[int, int, int]:
-    """(channels, height, width) of the inputs; ModelError where they are no images, or smaller than `smallest`."""
+    """Return (channels, height, width) of the inputs; ModelError where they are no images, or below `smallest`."""
     if len(input_shape) != 3:
         raise ModelError(
             f"{model} takes images (channels, height, width); these inputs have shape {tuple(input_shape)}",
@@ -36,19 +36,19 @@ def image_shape(model: str, input_shape: Sequence[int], smallest: int) -> tuple[
 
 
 def is_small(shape: tuple[int, int, int]) -> bool:
-    """Are images (channels, height, width) too small to be halved five times?"""
+    """Return whether images (channels, height, width) are too small to be halved five times."""
     return min(shape[1:]) < SMALL_IMAGE
 
 
 def multiplier(model: str, **options: float) -> None:
-    """ModelError where an option that multiplies widths or depths is not above 0."""
+    """Raise ModelError where an option that multiplies widths or depths is not above 0."""
     for name, value in options.items():
         if value <= 0:
             raise ModelError(f"{model}: {name} = {value} leaves nothing to compute with", f"{name} = 0.35, say")
 
 
 def positive(model: str, **options: int) -> None:
-    """ModelError where an option that counts something is below 1."""
+    """Raise ModelError where an option that counts something is below 1."""
     for name, value in options.items():
         if value < 1:
             raise ModelError(f"{model}: {name} = {value} leaves nothing to compute with", f"{name} of 1 or more")

@@ -24,7 +24,7 @@ class Block(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         y = self.relu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         out: Tensor = self.relu2(y + self.shortcut(x))
@@ -57,7 +57,7 @@ class ResNet8(nn.Module):
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.relu(self.bn(self.conv(x)))
         x = self.block3(self.block2(self.block1(x)))
         logits: Tensor = self.linear(self.flatten(self.pool(x)))

@@ -25,23 +25,23 @@ class PadShortcut(nn.Module):
         self.channels_before, self.channels_after = before, outputs - inputs - before
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
-        seen = x[:, :, :: self.stride, :: self.stride]
-        return F.pad(seen, (0, 0, 0, 0, self.channels_before, self.channels_after))
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
+        pixels = x[:, :, :: self.stride, :: self.stride]
+        return F.pad(pixels, (0, 0, 0, 0, self.channels_before, self.channels_after))
 
 
 class Projection(nn.Conv2d):
-    """A 1x1 convolution that starts as what PadShortcut does: unlike that, its channels can be pruned."""
+    """A 1x1 convolution that starts as the same function as `PadShortcut`, but whose channels can be pruned."""
 
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__(inputs, outputs, 1, stride, bias=False)
 
     def reset_parameters(self) -> None:
-        """Start as `PadShortcut` computes: the input's channels pass, those around them are zeros."""
+        """Set the weights to what `PadShortcut` computes: the input's channels pass, those around them are zeros."""
         before = (self.out_channels - self.in_channels) // 2
-        passed = torch.eye(self.in_channels)[:, :, None, None]
+        identity = torch.eye(self.in_channels)[:, :, None, None]
         with torch.no_grad():
-            self.weight.zero_()[before : before + self.in_channels] = passed
+            self.weight.zero_()[before : before + self.in_channels] = identity
 
 
 class BasicBlock(nn.Module):
@@ -58,7 +58,7 @@ class BasicBlock(nn.Module):
         self.relu2 = nn.ReLU()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) in, (N, outputs, H / stride, W / stride) out."""
+        """Map (N, inputs, H, W) to (N, outputs, H / stride, W / stride)."""
         y = self.relu1(self.bn1(self.conv1(x)))
         y = self.bn2(self.conv2(y))
         out: Tensor = self.relu2(y + self.shortcut(x))
@@ -69,9 +69,10 @@ class ResNetCifar(nn.Module):
     """A stem, three stages of `blocks` blocks each, global average pooling, one linear layer: 6 * blocks + 2 layers.
 
     Args:
-        blocks: of each stage.
-        shortcut: where a stage begins: "pad" (option A, no parameters), "conv" (option B: 1x1 and batch norm), or
-            "project" (1x1 alone, which starts as "pad" and takes its checkpoints: for students that are to be pruned).
+        blocks: number of blocks of each stage.
+        shortcut: shortcut where a stage begins: "pad" (option A, no parameters), "conv" (option B: 1x1 and batch
+            norm), or "project" (1x1 alone, which starts as "pad" and takes its checkpoints: for students that are to be
+            pruned).
         width: filters of the first stage; the second has twice, the third four times as many.
     """
 
@@ -96,17 +97,17 @@ class ResNetCifar(nn.Module):
             projection.reset_parameters()
 
     def complete(self, checkpoint: dict[str, Tensor]) -> list[str]:
-        """Add what a checkpoint of padded shortcuts lacks; notes on it. `load_checkpoint` asks for this."""
-        lacking = {f"{name}.weight": layer for name, layer in self._projections().items()}
-        lacking = {key: layer for key, layer in lacking.items() if key not in checkpoint}
-        checkpoint.update({key: layer.weight.detach() for key, layer in lacking.items()})
-        return [f"{len(lacking)} shortcuts start as the zero padding that they replace"] if lacking else []
+        """Add the projections that a checkpoint of padded shortcuts lacks, and return notes for `load_checkpoint`."""
+        projections = {f"{name}.weight": layer for name, layer in self._projections().items()}
+        projections = {key: layer for key, layer in projections.items() if key not in checkpoint}
+        checkpoint.update({key: layer.weight.detach() for key, layer in projections.items()})
+        return [f"{len(projections)} shortcuts start as the zero padding that they replace"] if projections else []
 
     def _projections(self) -> dict[str, Projection]:
         return {name: layer for name, layer in self.named_modules() if isinstance(layer, Projection)}
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: Tensor = self.linear(self.flatten(self.pool(x)))

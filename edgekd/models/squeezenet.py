@@ -23,7 +23,7 @@ class Fire(nn.Module):
         self.expand3x3 = _convolution(squeezed, half, 3, padding=1, batch_norm=batch_norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, inputs, H, W) in, (N, 2 * half, H, W) out."""
+        """Map (N, inputs, H, W) to (N, 2 * half, H, W)."""
         x = self.squeeze(x)
         return torch.cat((self.expand1x1(x), self.expand3x3(x)), dim=1)
 
@@ -55,25 +55,25 @@ class SqueezeNet(nn.Module):
         shape = image_shape("squeezenet", input_shape, smallest=7 if small in (None, True) else 31)
         small = is_small(shape) if small is None else small
         multiplier("squeezenet", width=width)
-        at = make_divisible(STEM * width)
+        channels = make_divisible(STEM * width)
         padding, stride = (1, 1) if small else (0, 2)
-        layers: list[nn.Module] = [_convolution(shape[0], at, 3, stride, padding, batch_norm)]
+        layers: list[nn.Module] = [_convolution(shape[0], channels, 3, stride, padding, batch_norm)]
         for number, module in enumerate(MODULES):
             if module is None:
                 layers += [nn.MaxPool2d(3, 2)] if number or not small else []
                 continue
             squeezed, half = (make_divisible(base * width) for base in module)
-            layers.append(Fire(at, squeezed, half, batch_norm))
-            at = 2 * half
+            layers.append(Fire(channels, squeezed, half, batch_norm))
+            channels = 2 * half
         self.layers = nn.Sequential(*layers)
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Conv2d(at, classes, 1)
+        self.head = nn.Conv2d(channels, classes, 1)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes) out."""
+        """Map images (N, C, H, W) to logits (N, classes)."""
         logits: Tensor = self.flatten(self.pool(self.head(self.dropout(self.layers(x)))))
         return logits
 

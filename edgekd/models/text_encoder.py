@@ -21,18 +21,18 @@ class Attention(nn.Module):
         self.out = nn.Linear(width, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, length, width) in and out."""
+        """Map (N, length, width) to the same shape."""
         q, k, v = (self._split(layer(x)) for layer in (self.query, self.key, self.value))
-        mixed: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return mixed
+        out: Tensor = self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return out
 
     def _split(self, x: Tensor) -> Tensor:
-        """(N, length, width) -> (N, heads, length, head width)"""
+        """Split the heads: (N, length, width) -> (N, heads, length, head width)."""
         return x.reshape(*x.shape[:2], self.heads, self.head_width).transpose(1, 2)
 
 
 class Block(nn.Module):
-    """Attention and two linear layers, each added to what it was given and normalised, in BERT's order."""
+    """Attention and two linear layers, each followed by a residual addition and layer norm, in BERT's order."""
 
     def __init__(self, width: int, heads: int, hidden: int, dropout: float) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, length, width) in and out."""
+        """Map (N, length, width) to the same shape."""
         x = self.norm1(x + self.dropout(self.attention(x)))
         out: Tensor = self.norm2(x + self.dropout(self.linear2(self.relu(self.linear1(x)))))
         return out
@@ -97,7 +97,7 @@ class TextEncoder(nn.Module):
             nn.init.normal_(table, std=0.02)  # as BERT's are
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """(N, length) integers in, logits (N, classes) out."""
+        """Map tokens (N, length) to logits (N, classes)."""
         x = self.dropout(self.norm(self.embedding(tokens) + self.position))
         logits: Tensor = self.linear(self.blocks(x).mean(1))
         return logits

@@ -1,4 +1,4 @@
-"""A small U-Net (Ronneberger et al., 2015): halves an image, doubles it again, and says a class for each pixel.
+"""A small U-Net (Ronneberger et al., 2015), which segments images: it predicts a class for each pixel.
 
 Its logits are (N, classes, H, W); so it is captured and exported like any network, but is no student of the pipeline,
 whose tasks have one answer a sample.
@@ -29,7 +29,7 @@ class UNet(nn.Module):
     ) -> None:
         super().__init__()
         positive("unet", width=width, depth=depth)
-        at, height, length = image_shape("unet", input_shape, smallest=2**depth)
+        channels, height, length = image_shape("unet", input_shape, smallest=2**depth)
         if height % 2**depth or length % 2**depth:
             raise ModelError(
                 f"unet: images of {height}x{length} can't be halved {depth} times",
@@ -40,20 +40,20 @@ class UNet(nn.Module):
         self.pool = nn.MaxPool2d(2)
         self.down, self.up, self.merge = nn.ModuleList(), nn.ModuleList(), nn.ModuleList()
         for level in range(depth):
-            self.down.append(_convolutions(at, width * 2**level))
-            at = width * 2**level
-        self.bottom = _convolutions(at, 2 * at)
-        at = 2 * at
+            self.down.append(_convolutions(channels, width * 2**level))
+            channels = width * 2**level
+        self.bottom = _convolutions(channels, 2 * channels)
+        channels = 2 * channels
         for level in reversed(range(depth)):
             outputs = width * 2**level
-            self.up.append(_doubled(at, outputs, upsampling))
+            self.up.append(_upsampling(channels, outputs, upsampling))
             self.merge.append(_convolutions(2 * outputs, outputs))
-            at = outputs
-        self.head = nn.Conv2d(at, classes, 1)
+            channels = outputs
+        self.head = nn.Conv2d(channels, classes, 1)
         he_init(self)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) in, logits (N, classes, H, W) out."""
+        """Map images (N, C, H, W) to logits (N, classes, H, W)."""
         shortcuts = []
         for down in self.down:
             shortcuts.append(down(x))
@@ -74,7 +74,7 @@ def _convolution(inputs: int, outputs: int, kernel: int) -> list[nn.Module]:
     return [conv, nn.BatchNorm2d(outputs), nn.ReLU()]
 
 
-def _doubled(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
+def _upsampling(inputs: int, outputs: int, upsampling: str) -> nn.Sequential:
     if upsampling == "transposed":
         up: nn.Module = nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=False)
         return nn.Sequential(up, nn.BatchNorm2d(outputs), nn.ReLU())

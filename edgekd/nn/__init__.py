@@ -1,1 +1,1 @@
-"""What every stage trains, runs and keeps networks with."""
+"""Torch networks as objects: built from blueprints, saved, run, and surveyed layer by layer."""

@@ -1,4 +1,4 @@
-"""Networks on disk as data: the factory's name, its options and the weights; no pickled code, pruned sizes included."""
+"""Networks on disk as data: the factory's name, its options, the sizes after pruning and the weights, without code."""
 
 import inspect
 import json
@@ -15,20 +15,20 @@ from edgekd.data.splits import Splits
 from edgekd.errors import ModelError, StoreError
 from edgekd.nn import tensors
 
-# What layers keep their sizes in; structured pruning changes them, and a factory does not know.
+# The attributes of layers that hold their sizes; structured pruning changes them, and a factory does not know.
 SIZES = (
     "in_channels", "out_channels", "groups", "in_features", "out_features", "num_features", "num_channels",
     "num_groups", "num_parameters", "normalized_shape", "embed_dim", "input_size", "hidden_size",
 )  # fmt: skip
 PARTS = frozenset({"factory", "options", "resized", "weights"})
-"""What `as_checkpoint` holds."""
+"""The keys of `as_checkpoint`."""
 
 
 @dataclass(frozen=True)
 class Blueprint:
     """Attributes:
-    factory: of the catalog, or "package.module:factory".
-    options: what it is called with; JSON has no tuples, so factories take lists for them.
+    factory: name in the catalog, or "package.module:factory".
+    options: arguments of the factory; JSON has no tuples, so factories take lists for them.
     """
 
     factory: str
@@ -36,9 +36,9 @@ class Blueprint:
 
 
 def fill_options(factory: str, options: Mapping[str, Any], splits: Splits) -> dict[str, Any]:
-    """`options`, with `classes`, `input_shape` and `vocabulary` of the data where the factory takes them.
+    """Return `options` with the data's `classes`, `input_shape` and `vocabulary` where the factory takes them.
 
-    `classes` is how many numbers an answer has, in tasks without classes too.
+    `classes` is the size of an answer, in tasks without classes too.
     """
     from_data = {"classes": splits.answer_shape[0], "input_shape": list(splits.input_shape)}
     if splits.vocabulary:
@@ -48,29 +48,29 @@ def fill_options(factory: str, options: Mapping[str, Any], splits: Splits) -> di
 
 
 def build(blueprint: Blueprint, *, seed: int = 0) -> nn.Module:
-    """The untrained network; its initial weights depend on `seed` alone."""
+    """Return the untrained network, whose initial weights depend on `seed` alone; ModelError if it can't be built."""
     factory = load_entry("model", blueprint.factory)
-    called = f"model {blueprint.factory!r} with options {json.dumps(blueprint.options)}"
+    title = f"model {blueprint.factory!r} with options {json.dumps(blueprint.options)}"
     try:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             model = factory(**blueprint.options)
     except (TypeError, ValueError, RuntimeError, LookupError, AttributeError, ArithmeticError) as error:
         raise ModelError(
-            f"{called} can't be built: {type(error).__name__}: {error}", "mind the options beside its name"
+            f"{title} can't be built: {type(error).__name__}: {error}", "mind the options beside its name"
         ) from error
     if not isinstance(model, nn.Module):
-        raise ModelError(f"{called} is a {type(model).__name__}", "name something that returns a torch.nn.Module")
+        raise ModelError(f"{title} is a {type(model).__name__}", "name something that returns a torch.nn.Module")
     return model
 
 
 def save(model: nn.Module, blueprint: Blueprint, folder: Path) -> None:
-    """`blueprint.json` and `weights.pt`; the same network gives the same bytes."""
+    """Write `blueprint.json` and `weights.pt`; the same network gives the same bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     plan = {
         "factory": blueprint.factory,
         "options": blueprint.options,
-        "resized": _resized(model, build(blueprint)),
+        "resized": _size_changes(model, build(blueprint)),
     }
     (folder / "blueprint.json").write_text(json.dumps(plan, indent=1) + "\n", encoding="utf-8")
     weights = {key: value.detach().to("cpu") for key, value in model.state_dict().items()}
@@ -79,7 +79,12 @@ def save(model: nn.Module, blueprint: Blueprint, folder: Path) -> None:
 
 
 def load(folder: Path) -> tuple[nn.Module, Blueprint]:
-    """The network that `save` left, in evaluation mode; pruned layers have their pruned sizes."""
+    """Load the network of `save`, in evaluation mode; pruned layers have their pruned sizes.
+
+    Raises:
+        StoreError: the folder has no readable network.
+        ModelError: the factory builds another network than before.
+    """
     try:
         plan = json.loads((folder / "blueprint.json").read_text(encoding="utf-8"))
         blueprint = Blueprint(plan["factory"], plan["options"])
@@ -100,13 +105,13 @@ def load(folder: Path) -> tuple[nn.Module, Blueprint]:
 
 
 def as_checkpoint(folder: Path) -> dict[str, Any]:
-    """What `save` left, as one mapping for one file: `student.checkpoint` and `teacher.checkpoint` take it."""
+    """Return the files of `save` as one mapping, the content of a checkpoint for the student or the teacher."""
     plan = json.loads((folder / "blueprint.json").read_text(encoding="utf-8"))
     return {**plan, "weights": tensors.read(folder / "weights.pt")}
 
 
 def resize(model: nn.Module, resized: Mapping[str, Mapping[str, Any]], weights: Mapping[str, torch.Tensor]) -> None:
-    """Give layers the sizes that pruning left them; one that `model` does not have is passed over."""
+    """Set layers to the sizes that they had after pruning; layers that `model` does not have are skipped."""
     layers = dict(model.named_modules())
     for layer_name, sizes in resized.items():
         layer = layers.get(layer_name)
@@ -124,22 +129,22 @@ def resize(model: nn.Module, resized: Mapping[str, Mapping[str, Any]], weights: 
                 setattr(layer, name, weights[prefix + name].clone())
 
 
-def _resized(model: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
-    """Layers whose sizes differ from a freshly built network's, with the attributes that say so."""
+def _size_changes(model: nn.Module, fresh: nn.Module) -> dict[str, dict[str, Any]]:
+    """Return the layers whose sizes differ from those of a new network, with the attributes that differ."""
     originals = dict(fresh.named_modules())
-    found = {}
+    sizes = {}
     for name, layer in model.named_modules():
         original = originals.get(name)
         if original is None:
             raise ModelError(f"layer {name} is not part of the network that its factory builds", "keep to the factory")
-        changed = {
+        differences = {
             size: getattr(layer, size)
             for size in SIZES
             if hasattr(layer, size) and getattr(layer, size) != getattr(original, size, None)
         }
-        if changed or _shapes(layer) != _shapes(original):
-            found[name] = changed
-    return found
+        if differences or _shapes(layer) != _shapes(original):
+            sizes[name] = differences
+    return sizes
 
 
 def _shapes(layer: nn.Module) -> dict[str, torch.Size]:

@@ -1,4 +1,4 @@
-"""Checkpoints: found inside their wrappings, matched key by key, or refused by name; `student.pt` brings its sizes."""
+"""Loads checkpoints: unwraps them, matches their keys, and refuses what does not fit; `student.pt` sets layer sizes."""
 
 import json
 from collections.abc import Mapping
@@ -16,25 +16,25 @@ from edgekd.nn.outputs import check_answer
 
 WRAPPINGS = ("state_dict", "model_state_dict", "model_state", "model", "net", "weights", "ema", "state")
 PREFIXES = ("module.", "_orig_mod.", "model.", "net.")  # of DataParallel, torch.compile, Lightning and habit
-NAMED = 3  # keys that an error spells out
+SHOWN_KEYS = 3  # number of keys that an error names
 
 
 @runtime_checkable
-class Completing(Protocol):
-    """A model that knows how to go on from a checkpoint of a simpler one."""
+class Completable(Protocol):
+    """A model that can be loaded from the checkpoint of a simpler one."""
 
     def complete(self, checkpoint: dict[str, Tensor]) -> list[str]:
-        """Add to `checkpoint` what the simpler one lacks; notes on it."""
+        """Add the missing tensors to `checkpoint`, and return notes on them."""
         ...
 
 
 def untrained(
     source: Source | Student, splits: Splits, seed: int = 0
 ) -> tuple[nn.Module, blueprint.Blueprint, list[str]]:
-    """A network of the config before any training here: fresh, or as its checkpoint has it, with notes on that.
+    """Return a network of the config before training, with new weights or its checkpoint's, its blueprint and notes.
 
     Raises:
-        ConfigError, ModelError: it can't be built, its checkpoint is none for it, or it does not fit the data.
+        ConfigError, ModelError: it can't be built, its checkpoint does not fit it, or it does not fit the data.
     """
     options = blueprint.fill_options(source.model, source.entry_options(), splits)
     plan = blueprint.Blueprint(source.model, options)
@@ -45,9 +45,9 @@ def untrained(
 
 
 def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
-    """Load a torch checkpoint into `model`; notes on what had to be adapted come back.
+    """Load a torch checkpoint into `model`, and return notes on what was adapted.
 
-    A build's `student.pt` gives the layers the sizes that pruning had left them.
+    A build's `student.pt` also sets the layers to the sizes that they had after pruning.
     """
     if not path.is_file():
         raise ConfigError(f"there is no checkpoint {path}", "--set teacher.checkpoint=FILE, or student.checkpoint")
@@ -62,10 +62,10 @@ def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
     expected = model.state_dict()
     counters = [key for key in expected if key.endswith("num_batches_tracked") and key not in weights]
     if counters:
-        # Written before torch 0.4.1; only a batch norm without momentum reads them.
+        # The checkpoint is from before torch 0.4.1; only a batch norm without momentum reads the counters.
         notes.append(f"{len(counters)} batch counters were missing and start at 0")
         weights.update({key: expected[key] for key in counters})
-    if isinstance(model, Completing):
+    if isinstance(model, Completable):
         notes += model.complete(weights)
     _check(weights, expected, path, origin)
     model.load_state_dict(weights)
@@ -73,17 +73,19 @@ def load_checkpoint(model: nn.Module, path: Path) -> list[str]:
 
 
 def _unwrap(content: Any, path: Path, notes: list[str]) -> dict[str, Tensor]:
-    """The mapping of tensors inside {"epoch": 9, "state_dict": {...}} and the like."""
+    """Return the mapping of tensors inside {"epoch": 9, "state_dict": {...}} and the like."""
     while isinstance(content, Mapping):
-        wrapped = next((key for key in WRAPPINGS if isinstance(content.get(key), Mapping)), None)
-        if wrapped is None:
+        wrapping = next((key for key in WRAPPINGS if isinstance(content.get(key), Mapping)), None)
+        if wrapping is None:
             break
-        notes.append(f"the weights were taken from {wrapped!r} inside the checkpoint")
-        content = content[wrapped]
+        notes.append(f"the weights were taken from {wrapping!r} inside the checkpoint")
+        content = content[wrapping]
     weights = {str(k): v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, Mapping) else {}
     if not weights:
-        held = ", ".join(map(str, list(content)[:NAMED])) if isinstance(content, Mapping) else type(content).__name__
-        raise ModelError(f"{path} holds no weights, but {held}", "torch.save(model.state_dict(), …)")
+        contents = (
+            ", ".join(map(str, list(content)[:SHOWN_KEYS])) if isinstance(content, Mapping) else type(content).__name__
+        )
+        raise ModelError(f"{path} holds no weights, but {contents}", "torch.save(model.state_dict(), …)")
     return weights
 
 
@@ -114,11 +116,11 @@ def _check(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], path: 
             f"{path} does not fit the model: it has {_list(shapes)}",
             "another number of classes, width or input? Set the model's options to those it was trained with",
         )
-    broken = [key for key, value in weights.items() if not torch.isfinite(value).all()]
-    if broken:
-        raise ModelError(f"{path} holds values that are not finite in {_list(broken)}", "train it again")
+    non_finite = [key for key, value in weights.items() if not torch.isfinite(value).all()]
+    if non_finite:
+        raise ModelError(f"{path} holds values that are not finite in {_list(non_finite)}", "train it again")
 
 
 def _list(words: list[str]) -> str:
-    more = len(words) - NAMED
-    return ", ".join(words[:NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(words) - SHOWN_KEYS
+    return ", ".join(words[:SHOWN_KEYS]) + (f" and {more} more" if more > 0 else "")

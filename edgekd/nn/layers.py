@@ -1,4 +1,4 @@
-"""A network's layers by name: what shape each gives, and which of a student's belong to which of a teacher's."""
+"""A network's layers by name: their output shapes, and the pairs of a student's and a teacher's layers to compare."""
 
 import re
 from collections import Counter
@@ -13,19 +13,19 @@ from edgekd.nn.example import Example, inputs_for
 from edgekd.nn.outputs import tensor_of
 
 HEADS = ("heads", "num_heads", "num_attention_heads", "n_heads")
-"""What attention modules call their number of heads: here, in torch and timm, in transformers, in its DistilBERT."""
-IN_A_ROW = re.compile(r"(.+)\.\d+$")  # "blocks.3" is the fourth of the blocks
+"""Names of the number of heads in attention modules: here, in torch and timm, in transformers, in its DistilBERT."""
+NUMBERED = re.compile(r"(.+)\.\d+$")  # "blocks.3" is the fourth of the blocks
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One module that gives a tensor.
+    """One module whose output is a tensor.
 
     Attributes:
         name: its path in the network, "layer2.0.conv1".
         kind: the name of its class.
-        shape: of its output for one sample, (C, H, W) or (length, width) or (width,).
-        heads: of the attention that it is part of; None where no module around it tells.
+        shape: shape of its output for one sample, (C, H, W) or (length, width) or (width,).
+        heads: number of heads of the attention that contains it; None where no module around it has this attribute.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Layer:
 
     @property
     def resolution(self) -> tuple[int, ...]:
-        """What is left of the shape without channels: (H, W) of an image's map, else ()."""
+        """The shape without channels: (H, W) of an image's map, else ()."""
         return self.shape[1:] if len(self.shape) == 3 else ()
 
 
@@ -49,11 +49,11 @@ class Pair:
 
 @dataclass(frozen=True)
 class Networks:
-    """The student and its teacher, laid open for losses that look inside; layers stand in the order in which they run.
+    """The layers of a student and its teacher, in the order in which they run, for losses that compare them.
 
     Attributes:
-        classes: how many the data has.
-        samples: of the training split.
+        classes: number of the data's classes.
+        samples: number of samples of the training split.
     """
 
     student: tuple[Layer, ...]
@@ -62,15 +62,18 @@ class Networks:
     samples: int
 
     def pairs(self, names: Sequence[str] | None, who: str, rank: int | None = None) -> tuple[Pair, ...]:
-        """The layers that were asked for, or else those of `stages`, matched by resolution or by depth.
+        """Return the pairs of layers with these names, or else those of `stages`, matched by resolution or by depth.
 
         Args:
-            names: "name" where it is the same in both, or "student's:teacher's"; None chooses.
+            names: "name" where it is the same in both, or "student's:teacher's"; None matches layers automatically.
             who: how errors call the loss.
-            rank: of the shapes that the loss can take: 3 for maps (C, H, W), 2 for sequences; None takes all.
+            rank: number of dimensions that the loss accepts: 3 for maps (C, H, W), 2 for sequences; None for any.
+
+        Raises:
+            ConfigError: there is no such layer, no pair, or a layer of another rank.
         """
         if names:
-            pairs = tuple(self._named(text, who) for text in _texts(names, who))
+            pairs = tuple(self._pair(text, who) for text in _texts(names, who))
         else:
             student, teacher = stages(self.student), stages(self.teacher)
             pairs = _by_resolution(student, teacher) or _by_depth(student, teacher)
@@ -90,21 +93,21 @@ class Networks:
         return pairs
 
     def embeddings(self, names: Sequence[str] | None, who: str) -> tuple[Pair, ...]:
-        """As `pairs`; without names, what each network's last layer is given: one vector a sample."""
+        """Return pairs as `pairs` does; without names, the input of each network's last layer, one vector a sample."""
         if names:
             return self.pairs(names, who)
         return (Pair(embedding(self.student, who), embedding(self.teacher, who)),)
 
     def attentions(self, names: Sequence[str] | None, who: str, query: str, key: str) -> tuple[tuple[Pair, Pair], ...]:
-        """The queries and keys of self-attentions, matched by depth.
+        """Return pairs of queries and pairs of keys of self-attentions, matched by depth.
 
         Args:
-            names: the attentions, "student's:teacher's"; None takes all of the student's.
-            query, key: the names of the two modules in an attention.
+            names: names of the attentions, "student's:teacher's"; None selects all of the student's.
+            query, key: names of the two modules in an attention.
         """
         if names:
             texts = [(ours, theirs or ours) for ours, _, theirs in (text.partition(":") for text in _texts(names, who))]
-            queries = tuple(self._named(f"{ours}.{query}:{theirs}.{query}", who) for ours, theirs in texts)
+            queries = tuple(self._pair(f"{ours}.{query}:{theirs}.{query}", who) for ours, theirs in texts)
         else:
             queries = _by_depth(_queries(self.student, query, key), _queries(self.teacher, query, key))
         if not queries:
@@ -113,14 +116,14 @@ class Networks:
                 f"query and key as they are called in the student, one of {_list(self.student)}, and in the teacher",
             )
         keys = [
-            self._named(
+            self._pair(
                 f"{pair.student.name.removesuffix(query)}{key}:{pair.teacher.name.removesuffix(query)}{key}", who
             )
             for pair in queries
         ]
         return tuple(zip(queries, keys, strict=True))
 
-    def _named(self, text: str, who: str) -> Pair:
+    def _pair(self, text: str, who: str) -> Pair:
         ours, _, theirs = text.partition(":")
         return Pair(
             _find(self.student, ours, f"loss {who!r}: the student"),
@@ -129,9 +132,9 @@ class Networks:
 
 
 def survey(model: nn.Module, example: Example) -> tuple[Layer, ...]:
-    """Every named module that gives one tensor with a row a sample, in the order in which they finish.
+    """Return every named module whose output is a tensor with a row a sample, in the order in which they finish.
 
-    A module that runs more than once (a ReLU that is used everywhere) is left out: its name says too little.
+    A module that runs more than once (a ReLU that is used everywhere) is left out: its name is ambiguous.
     """
     layers: list[Layer] = []
     hooks = []
@@ -158,25 +161,30 @@ def survey(model: nn.Module, example: Example) -> tuple[Layer, ...]:
 
 
 def stages(layers: Sequence[Layer]) -> tuple[Layer, ...]:
-    """The layers that sum a network up: of maps the last one at each resolution, else its repeated blocks.
+    """Return the layers that represent a network: the last map at each resolution, or else its repeated blocks.
 
-    A network of vectors alone (a perceptron) is summed up by its activations.
+    A network of vectors alone (a perceptron) is represented by its activations.
     """
     maps = [layer for layer in layers if layer.resolution and layer.resolution != (1, 1)]
     if maps:
         last = {layer.resolution: layer for layer in maps}
         return tuple(layer for layer in maps if last[layer.resolution] is layer)
-    rows = Counter(_row(layer) for layer in layers if IN_A_ROW.match(layer.name))
-    repeated = {row for row, count in rows.items() if count > 1 and "Linear" not in row[1] and "Dropout" not in row[1]}
-    blocks = [layer for layer in layers if IN_A_ROW.match(layer.name) and _row(layer) in repeated]
+    lengths = Counter(_series(layer) for layer in layers if NUMBERED.match(layer.name))
+    block_series = {
+        series
+        for series, count in lengths.items()
+        if count > 1 and "Linear" not in series[1] and "Dropout" not in series[1]
+    }
+    blocks = [layer for layer in layers if NUMBERED.match(layer.name) and _series(layer) in block_series]
     if blocks:
         return tuple(blocks)
     return tuple(layer for layer in layers[:-1] if layer.kind in ("ReLU", "ReLU6", "GELU", "Tanh"))
 
 
 def embedding(layers: Sequence[Layer], who: str) -> Layer:
-    """What the classifier is given: the last layer before it that gives a vector, or the last of all others."""
-    before = layers[: next((at for at in reversed(range(len(layers))) if _is_leaf(layers[at], layers)), 0)]
+    """Return the layer before the classifier: the last one whose output is a vector, or else the last of all."""
+    classifier = next((number for number in reversed(range(len(layers))) if _is_leaf(layers[number], layers)), 0)
+    before = layers[:classifier]
     if not before:
         raise ConfigError(f"loss {who!r}: a network of a single layer has nothing inside", 'losses = [{name="logits"}]')
     vectors = [layer for layer in before if len(layer.shape) == 1]
@@ -184,17 +192,17 @@ def embedding(layers: Sequence[Layer], who: str) -> Layer:
 
 
 def _heads(model: nn.Module, name: str) -> int | None:
-    """As the closest of the modules around `name` tells."""
+    """Return the number of heads that the closest module around `name` has as an attribute."""
     while name := name.rpartition(".")[0]:
-        around = model.get_submodule(name)
-        heads = next((getattr(around, attribute) for attribute in HEADS if hasattr(around, attribute)), None)
+        parent = model.get_submodule(name)
+        heads = next((getattr(parent, attribute) for attribute in HEADS if hasattr(parent, attribute)), None)
         if isinstance(heads, int):
             return heads
     return None
 
 
 def _queries(layers: Sequence[Layer], query: str, key: str) -> tuple[Layer, ...]:
-    """Of the attentions that have keys too."""
+    """Return the queries of the attentions that have keys too."""
     names = {layer.name for layer in layers}
     return tuple(
         layer
@@ -204,7 +212,7 @@ def _queries(layers: Sequence[Layer], query: str, key: str) -> tuple[Layer, ...]
 
 
 def _texts(names: object, who: str) -> list[str]:
-    """A single name may stand without its brackets."""
+    """Return `names` as a list; a single name may be written without brackets."""
     texts = [names] if isinstance(names, str) else names
     if isinstance(texts, Sequence) and all(isinstance(text, str) for text in texts):
         return list(texts)
@@ -221,15 +229,15 @@ def _by_resolution(student: Sequence[Layer], teacher: Sequence[Layer]) -> tuple[
 
 
 def _by_depth(student: Sequence[Layer], teacher: Sequence[Layer]) -> tuple[Pair, ...]:
-    """The last with the last, and in between at the same share of the depth."""
+    """Pair the last layer with the last, and the others at the same share of the depth."""
     if not student or not teacher or len(student[0].shape) != len(teacher[0].shape):
         return ()
     factor = len(teacher) / len(student)
-    return tuple(Pair(layer, teacher[max(round((at + 1) * factor) - 1, 0)]) for at, layer in enumerate(student))
+    return tuple(Pair(layer, teacher[max(round((number + 1) * factor) - 1, 0)]) for number, layer in enumerate(student))
 
 
-def _row(layer: Layer) -> tuple[str, str]:
-    match = IN_A_ROW.match(layer.name)
+def _series(layer: Layer) -> tuple[str, str]:
+    match = NUMBERED.match(layer.name)
     return (match[1] if match else layer.name, layer.kind)
 
 

@@ -1,4 +1,4 @@
-"""What a network answers, as every loss and teacher sees it."""
+"""A network's outputs, in the form that losses and teachers use."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,8 +16,8 @@ from edgekd.errors import ModelError
 @dataclass
 class Outputs:
     """Attributes:
-    logits: what the network answers, (N, *answer shape), float32: logits (N, classes) in classification.
-    features: layer's name -> its output, (N, ...), float32; those that a loss asked for.
+    logits: the network's answers, (N, *answer shape), float32: logits (N, classes) in classification.
+    features: name of a layer -> its output, (N, ...), float32, for the layers that a loss compares.
     index: the samples' positions in the training split, (N,), int64; None where they are no training samples.
     """
 
@@ -27,15 +27,18 @@ class Outputs:
 
 
 def answer(model: nn.Module, x: Tensor, layers: Sequence[str] = (), index: Tensor | None = None) -> Outputs:
-    """Run `model` on x (N, ...). Answers come back in float32 under mixed precision too, so that losses stay exact.
+    """Run `model` on x (N, ...); outputs are float32 even under mixed precision, so that losses stay exact.
 
     Args:
-        layers: modules whose outputs are wanted as features, by name.
-        index: the samples' positions in the training split, to be handed on.
+        layers: names of the modules whose outputs become features.
+        index: the samples' positions in the training split, which the outputs hold.
+
+    Raises:
+        ModelError: the model returns neither a tensor nor `Outputs`.
     """
-    with _watched(model, layers) as watched:
+    with _record_outputs(model, layers) as outputs:
         result = model(x)
-    features = {name: value.float() for name, value in watched.items()}
+    features = {name: value.float() for name, value in outputs.items()}
     if isinstance(result, Outputs):
         return Outputs(result.logits.float(), {**result.features, **features}, index)
     if isinstance(result, Tensor):
@@ -47,10 +50,10 @@ def answer(model: nn.Module, x: Tensor, layers: Sequence[str] = (), index: Tenso
 
 
 def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
-    """Run two training samples through: ModelError unless (2, *answer shape) finite answers come back.
+    """Run two training samples; ModelError where the answers are not finite or have another shape than the task's.
 
     Args:
-        who: how errors call the model, "teacher resnet20" say.
+        who: how errors call the model, such as "teacher resnet20".
     """
     was_training = model.training
     model.eval()
@@ -79,18 +82,18 @@ def check_answer(model: nn.Module, splits: Splits, who: str) -> None:
 
 
 def tensor_of(result: object) -> Tensor | None:
-    """The tensor that a module gave, alone or first of several (as attention layers and recurrent ones give it)."""
+    """Return a module's output tensor, or the first of several (as of attention and recurrent layers), or None."""
     if isinstance(result, tuple) and result:
         result = result[0]
     return result if isinstance(result, Tensor) else None
 
 
 @contextmanager
-def _watched(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
-    """Hooks live for one run alone, so that a network can be copied and saved as if nobody had looked inside."""
+def _record_outputs(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tensor]]:
+    """Record the outputs of layers by hooks that exist for one run alone, so that networks can be copied and saved."""
     outputs: dict[str, Tensor] = {}
 
-    def keep(name: str) -> RemovableHandle:
+    def add_hook(name: str) -> RemovableHandle:
         def hook(module: nn.Module, inputs: object, result: object) -> None:
             value = tensor_of(result)
             if value is not None:
@@ -98,7 +101,7 @@ def _watched(model: nn.Module, layers: Sequence[str]) -> Iterator[dict[str, Tens
 
         return model.get_submodule(name).register_forward_hook(hook)
 
-    hooks = [keep(name) for name in layers]
+    hooks = [add_hook(name) for name in layers]
     try:
         yield outputs
     finally:

@@ -1,6 +1,6 @@
-"""Which channels leave a network: groups that hang together, their scores, and the choice between them.
+"""Structured pruning: groups of coupled channels, their saliency scores, and the selection of channels to remove.
 
-`parts` and `width` are what a criterion of the user's own reads a group with (docs/pruning.md).
+`parts` and `width` describe a group to a criterion of the user's own (docs/pruning.md).
 """
 
 from edgekd.pruning.groups import parts, width

@@ -1,4 +1,4 @@
-"""Channel groups: which channels of a network hang together, and the cut that takes some of them out for good.
+"""Channel groups: the channels of a network that can only be removed together, and the cut that removes them.
 
 Torch-Pruning's dependency graph (Fang et al., DepGraph, 2023) finds them: the filters of a convolution, the batch norm
 behind it, the input channels of whatever reads it, and every layer that is tied to it by an addition. Depthwise layers
@@ -32,8 +32,8 @@ class Part:
     """One layer's share in a group.
 
     Attributes:
-        side: "out" where the layer makes the group's channels (batch norm and depthwise layers count as makers), "in"
-            where it reads them.
+        side: "out" where the layer outputs the group's channels (as batch norm and depthwise layers do too), "in" where
+            it reads them.
         index: positions along that side of the layer, (positions,).
         channel: the group's channel that each position belongs to, (positions,).
     """
@@ -63,7 +63,7 @@ class Channels:
 
 
 def parts(group: Group) -> Iterator[Part]:
-    """The convolutions, linear layers and batch norms of a group."""
+    """Yield the convolutions, linear layers and batch norms of a group."""
     for item in group:
         layer = item.dep.target.module
         if isinstance(layer, RESIZABLE):
@@ -71,19 +71,19 @@ def parts(group: Group) -> Iterator[Part]:
 
 
 def width(group: Group) -> int:
-    """How many channels the group has."""
+    """Return how many channels the group has."""
     return len(group[0].idxs)
 
 
 def name_of(group: Group) -> str:
-    """The layer that a group is called by: the one its channels come from."""
+    """Return the name of a group, which is that of the layer that its channels come from."""
     return str(group._DG._module2name[group[0].dep.target.module])
 
 
 def find(model: nn.Module, example: Example) -> Channels:
-    """Every group of `model` whose channels can be cut; the layer that gives the class logits is left out.
+    """Return every group of `model` whose channels can be cut, without the layer of the network's output.
 
-    A group is also left out, with a note, where Torch-Pruning's description of it is wrong (it takes a channel pad for
+    A group is also left out, with a note, where Torch-Pruning's description of it is wrong (it treats a channel pad as
     an element-wise operator), or where the cut network would not run.
     """
     groups: list[Group] = []
@@ -97,38 +97,42 @@ def find(model: nn.Module, example: Example) -> Channels:
             groups.append(group)
     runs = _runs_after_cutting(model, example, [name_of(group) for group in groups])
     if not runs:
-        able = [_runs_after_cutting(model, example, [name_of(group)]) for group in groups]
+        runs_alone_by_group = [_runs_after_cutting(model, example, [name_of(group)]) for group in groups]
         notes += [
             f"{name_of(group)} and the layers tied to it keep their channels: the network does not run with fewer"
-            for group, runs_alone in zip(groups, able, strict=True)
+            for group, runs_alone in zip(groups, runs_alone_by_group, strict=True)
             if not runs_alone
         ]
-        groups = [group for group, runs_alone in zip(groups, able, strict=True) if runs_alone]
+        groups = [group for group, runs_alone in zip(groups, runs_alone_by_group, strict=True) if runs_alone]
     return Channels(tuple(groups), tuple(notes))
 
 
-def cut(groups: Sequence[Group], kept: Sequence[Sequence[int]]) -> None:
-    """Shrink the network in place: of each group only the channels in `kept` remain."""
-    for group, channels in zip(groups, kept, strict=True):
+def cut(groups: Sequence[Group], remaining: Sequence[Sequence[int]]) -> None:
+    """Shrink the network in place to the channels in `remaining`, a list for each group."""
+    for group, channels in zip(groups, remaining, strict=True):
         stays = set(channels)
-        gone = [channel for channel in range(width(group)) if channel not in stays]
-        if gone:
-            group.prune(gone, record_history=False)
+        removal = [channel for channel in range(width(group)) if channel not in stays]
+        if removal:
+            group.prune(removal, record_history=False)
 
 
-def cut_copy(model: nn.Module, example: Example, names: Sequence[str], kept: Sequence[Sequence[int]]) -> nn.Module:
-    """A smaller copy of `model`, which stays as it is; `names` are those of the groups that `kept` speaks of."""
+def cut_copy(model: nn.Module, example: Example, names: Sequence[str], remaining: Sequence[Sequence[int]]) -> nn.Module:
+    """Return a smaller copy of `model`, with the `remaining` channels of each group in `names`."""
     smaller = copy.deepcopy(model)
     by_name = {name_of(group): group for group in _trace(smaller, example)}
-    cut([by_name[name] for name in names], kept)
+    cut([by_name[name] for name in names], remaining)
     return smaller
 
 
 def score(
-    group: Group, evidence: object, criterion: Callable[..., Tensor], options: dict[str, object], title: str
+    group: Group, data: object, criterion: Callable[..., Tensor], options: dict[str, object], title: str
 ) -> Tensor:
-    """Ask a criterion for a group's scores, and hold it to its contract: (channels,), finite."""
-    scores = criterion(group, evidence, **options)
+    """Return a criterion's scores of a group, (channels,), float64, on the CPU.
+
+    Raises:
+        ModelError: the scores have another shape, or are not finite.
+    """
+    scores = criterion(group, data, **options)
     where = f"criterion {title!r} on the group of {name_of(group)}"
     if not isinstance(scores, Tensor) or scores.shape != (width(group),):
         shape = f"shape {tuple(scores.shape)}" if isinstance(scores, Tensor) else type(scores).__name__
@@ -140,8 +144,8 @@ def score(
 
 
 def _trace(model: nn.Module, example: Example) -> list[Group]:
-    """All groups by Torch-Pruning, in its order; it follows autograd's graph, so parameters must ask for gradients."""
-    required = {parameter: parameter.requires_grad for parameter in model.parameters()}
+    """Return all groups of Torch-Pruning, in its order; it follows autograd, so parameters must require gradients."""
+    flags = {parameter: parameter.requires_grad for parameter in model.parameters()}
     model.eval()
     try:
         with torch.enable_grad(), warnings.catch_warnings():
@@ -160,8 +164,8 @@ def _trace(model: nn.Module, example: Example) -> list[Group]:
             f"Torch-Pruning can't follow {type(model).__name__}: {type(error).__name__}: {error}", NO_PRUNING
         ) from error
     finally:
-        for parameter, asks in required.items():
-            parameter.requires_grad_(asks)
+        for parameter, requires_grad in flags.items():
+            parameter.requires_grad_(requires_grad)
 
 
 def _side(group: Group, item: tp._helpers.GroupItem) -> Literal["out", "in"]:
@@ -174,8 +178,8 @@ def _gives_the_output(group: Group) -> bool:
 
 
 def _obstacle(group: Group) -> str | None:
-    """Why a group can't be cut, or None. A concatenation or a split may part a layer's channels; nothing else may."""
-    parted = any(item.dep.target.type in (OPTYPE.CONCAT, OPTYPE.SPLIT) for item in group)
+    """Return why a group can't be cut, or None; only a concatenation or a split may divide a layer's channels."""
+    divides = any(item.dep.target.type in (OPTYPE.CONCAT, OPTYPE.SPLIT) for item in group)
     for item in group:
         layer = item.dep.target.module
         if isinstance(layer, nn.Parameter):
@@ -188,7 +192,7 @@ def _obstacle(group: Group) -> str | None:
             return f"{group._DG._module2name[layer]} is a grouped convolution"
         out = _side(group, item) == "out"
         channels = group._DG.get_out_channels(layer) if out else group._DG.get_in_channels(layer)
-        partly = out and not parted and len(item.idxs) != channels
+        partly = out and not divides and len(item.idxs) != channels
         if partly or max(item.idxs) >= channels or None in item.root_idxs:
             return "their widths differ, as where a shortcut is padded with zero channels"
     return None
@@ -199,15 +203,15 @@ def _depthwise(layer: _ConvNd) -> bool:
 
 
 def _runs_after_cutting(model: nn.Module, example: Example, names: Sequence[str]) -> bool:
-    """Whether a copy without half of these groups' channels still gives outputs of the same shape."""
+    """Return whether a copy without half of these groups' channels still has outputs of the same shape."""
     smaller = copy.deepcopy(model)
     by_name = {name_of(group): group for group in _trace(smaller, example)}
     halves = [range((width(by_name[name]) + 1) // 2) for name in names]
-    tried = inputs_for(model, example, 2)
+    inputs = inputs_for(model, example, 2)
     try:
         with torch.no_grad():
-            expected = answer(model, tried).logits.shape
+            expected = answer(model, inputs).logits.shape
             cut([by_name[name] for name in names], halves)
-            return bool(answer(smaller, tried).logits.shape == expected)
+            return bool(answer(smaller, inputs).logits.shape == expected)
     except (RuntimeError, ValueError, TypeError, IndexError):
         return False

@@ -1,4 +1,4 @@
-"""What a pruning criterion may look at beside the weights: training batches, a seed, and the loss's gradients."""
+"""The data of a pruning criterion, beside the weights: training batches, a seed, and the loss's gradients."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,12 +13,12 @@ from edgekd.data.splits import Splits
 
 @dataclass(frozen=True)
 class SaliencyData:
-    """The `batch` of a criterion's contract.
+    """The argument `data` of a criterion.
 
     Attributes:
-        batch_size: of the batches handed out.
+        batch_size: size of the batches.
         loss: the distillation loss of `model` on a batch, with autograd's graph.
-        seed: of this cut; it chooses the batches too.
+        seed: seed of this cut; the order of the batches depends on it.
     """
 
     model: nn.Module
@@ -39,28 +39,28 @@ class SaliencyData:
         return self.batches(1)[0].y
 
     def batches(self, count: int) -> list[Batch]:
-        """At most `count` batches of the training split, not augmented; never of validation or test."""
+        """Return at most `count` batches of the training split, without augmentation."""
         order = epoch_order(len(self.splits.train), self.seed, 0)
         return list(islice(batches(self.splits.train, self.splits, self.batch_size, order=order), count))
 
     def gradients(self, count: int) -> dict[nn.Parameter, Tensor]:
-        """The mean gradient of the loss over `count` batches, in evaluation mode; computed once.
+        """Return the mean gradient of the loss over `count` batches, in evaluation mode; it is computed once.
 
-        In evaluation mode, because a batch norm that follows its batch makes the loss blind to the scale of the filters
-        before it: their sum of weight times gradient would be zero.
+        In training mode, batch norm would make the loss independent of the scale of the filters before it: their sum of
+        weight times gradient would be zero.
         """
         if count not in self._gradients:
             self._gradients[count] = self._mean_gradients(self.batches(count))
         return self._gradients[count]
 
-    def _mean_gradients(self, chosen: list[Batch]) -> dict[nn.Parameter, Tensor]:
+    def _mean_gradients(self, sample: list[Batch]) -> dict[nn.Parameter, Tensor]:
         self.model.eval()
         parameters = list(self.model.parameters())
         total = {parameter: torch.zeros_like(parameter) for parameter in parameters}
-        for batch in chosen:
+        for batch in sample:
             with torch.enable_grad():
                 gradients = torch.autograd.grad(self.loss(batch), parameters, allow_unused=True)
             for parameter, gradient in zip(parameters, gradients, strict=True):
                 if gradient is not None:
-                    total[parameter] += gradient / len(chosen)
+                    total[parameter] += gradient / len(sample)
         return total

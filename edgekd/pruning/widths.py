@@ -1,4 +1,4 @@
-"""How wide each layer is to be: channels ranked together, widths rounded, and the price of a choice before any cut."""
+"""Computes the width of each layer: the ranking of channels, the rounding of widths, and the cost before any cut."""
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
@@ -19,7 +19,7 @@ from edgekd.pruning.groups import parts, width
 class Cost:
     """Attributes:
     macs: multiply-accumulates of one inference, in convolutions and linear layers.
-    parameters: what can be trained.
+    parameters: number of trainable parameters.
     """
 
     macs: int
@@ -27,13 +27,14 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Prices:
-    """What every layer costs and which groups its width hangs on, so that a choice of widths has a price.
+class CostModel:
+    """The cost of every layer and the groups that its width depends on, which give the cost of a choice of widths.
 
     Attributes:
         layers: (MACs, weights, other parameters, out channels, in channels or None where they follow the out channels).
-        makes, reads: per layer, how many of its out (in) channels go with each channel of a group: {group: positions}.
-        rest: parameters of everything that is never cut.
+        makes, reads: for each layer, how many of its out (in) channels belong to each channel of a group:
+            {group: positions}.
+        rest: number of parameters of all layers that are never cut.
     """
 
     layers: tuple[tuple[int, int, int, int, int | None], ...]
@@ -42,21 +43,23 @@ class Prices:
     rest: int
 
     def at(self, removed: Sequence[int]) -> Cost:
-        """The price of the network after so many channels are gone from each group."""
+        """Return the cost of the network without `removed` channels of each group."""
         macs, parameters = 0, self.rest
         for (layer_macs, weights, others, out, inner), makes, reads in zip(
             self.layers, self.makes, self.reads, strict=True
         ):
-            out_left = out - sum(removed[group] * positions for group, positions in makes.items())
-            inner_left = (inner - sum(removed[group] * positions for group, positions in reads.items())) if inner else 1
+            out_channels = out - sum(removed[group] * positions for group, positions in makes.items())
+            inner_channels = (
+                (inner - sum(removed[group] * positions for group, positions in reads.items())) if inner else 1
+            )
             whole = out * (inner or 1)
-            macs += layer_macs * out_left * inner_left // whole
-            parameters += weights * out_left * inner_left // whole + others * out_left // out
+            macs += layer_macs * out_channels * inner_channels // whole
+            parameters += weights * out_channels * inner_channels // whole + others * out_channels // out
         return Cost(macs, parameters)
 
 
-def prices(model: nn.Module, example: Example, groups: Sequence[Group] = ()) -> Prices:
-    """Run `model` once, and note what each layer costs and which groups set its width."""
+def cost_model(model: nn.Module, example: Example, groups: Sequence[Group] = ()) -> CostModel:
+    """Run `model` once, and return the cost of each layer and the groups that determine its width."""
     makes: dict[nn.Module, dict[int, int]] = {}
     reads: dict[nn.Module, dict[int, int]] = {}
     for number, group in enumerate(groups):
@@ -65,9 +68,9 @@ def prices(model: nn.Module, example: Example, groups: Sequence[Group] = ()) -> 
             side.setdefault(part.layer, {})[number] = len(part.index) // width(group)
     macs = _macs(model, example)
     layers = [module for module in model.modules() if module in macs or module in makes or module in reads]
-    counted = {id(parameter) for layer in layers for parameter in layer.parameters(recurse=False)}
-    rest = sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in counted)
-    return Prices(
+    layer_parameters = {id(parameter) for layer in layers for parameter in layer.parameters(recurse=False)}
+    rest = sum(parameter.numel() for parameter in model.parameters() if id(parameter) not in layer_parameters)
+    return CostModel(
         tuple(_layer(layer, macs.get(layer, 0)) for layer in layers),
         tuple(makes.get(layer, {}) for layer in layers),
         tuple(reads.get(layer, {}) for layer in layers),
@@ -76,59 +79,63 @@ def prices(model: nn.Module, example: Example, groups: Sequence[Group] = ()) -> 
 
 
 def ranking(scores: Sequence[Tensor]) -> list[int]:
-    """The groups that lose a channel, one after the other: all channels in one order, the least important first."""
+    """Rank the channels of all groups, the least important first, and return the group of each."""
     if not scores:
         return []
-    together = torch.cat(list(scores))
+    all_scores = torch.cat(list(scores))
     owner = torch.cat([torch.full((len(group),), number) for number, group in enumerate(scores)])
-    return [int(number) for number in owner[torch.argsort(together, stable=True)]]
+    return [int(number) for number in owner[torch.argsort(all_scores, stable=True)]]
 
 
 def removed_channels(order: Sequence[int], count: int, widths: Sequence[int], multiple: int) -> list[int]:
-    """How many channels each group loses when the `count` lowest of all go, and what remains is rounded.
+    """Return how many channels each group loses when the `count` lowest of all are removed and widths are rounded.
 
-    The remaining width is the nearest multiple, and at least one multiple; a group that is no wider is left alone, and
-    so is one that rounds back to its full width or beyond.
+    The remaining width is the nearest multiple, and at least one multiple; a group that is no wider loses nothing, and
+    neither does one whose width rounds to its full width or beyond.
     """
-    lost = [0] * len(widths)
+    counts = [0] * len(widths)
     for group in order[:count]:
-        lost[group] += 1
-    return [_rounded(full, gone, multiple) for full, gone in zip(widths, lost, strict=True)]
+        counts[group] += 1
+    return [_round_removal(full, count_of_group, multiple) for full, count_of_group in zip(widths, counts, strict=True)]
 
 
 def restored_channels(
-    gone: Sequence[int], order: Sequence[int], multiple: int, enough: Callable[[Sequence[int]], bool]
+    rounded_removal: Sequence[int], order: Sequence[int], multiple: int, enough: Callable[[Sequence[int]], bool]
 ) -> list[int]:
-    """How many channels each group loses once what rounding took too much is back, a multiple at a time.
+    """Return how many channels each group loses after the channels that rounding removed needlessly are restored.
 
     Args:
-        order: the groups that lost a channel, one after the other; the last one is asked first.
-        enough: whether so much may be lost from each group, and no less.
+        rounded_removal: how many channels each group loses after rounding.
+        order: the groups that lose a channel, in the order of the ranking; groups are restored from its end.
+        multiple: number of channels that are restored at a time.
+        enough: channels removed from each group -> whether the goal is reached.
     """
-    left = list(gone)
+    removal = list(rounded_removal)
     for group in dict.fromkeys(reversed(order)):
-        less = [lost - min(multiple, lost) * (group == other) for other, lost in enumerate(left)]
-        while left[group] and enough(less):
-            left = less
-            less = [lost - min(multiple, lost) * (group == other) for other, lost in enumerate(left)]
-    return left
+        smaller = [count - min(multiple, count) * (group == other) for other, count in enumerate(removal)]
+        while removal[group] and enough(smaller):
+            removal = smaller
+            smaller = [count - min(multiple, count) * (group == other) for other, count in enumerate(removal)]
+    return removal
 
 
-def kept_channels(scores: Sequence[Tensor], gone: Sequence[int]) -> list[list[int]]:
-    """The channels that remain in each group when its `gone` lowest are taken, in their old order."""
-    return [sorted(torch.argsort(group, stable=True)[lost:].tolist()) for group, lost in zip(scores, gone, strict=True)]
+def kept_channels(scores: Sequence[Tensor], removal: Sequence[int]) -> list[list[int]]:
+    """Return the channels that remain in each group without its `removal` lowest ones, in their old order."""
+    return [
+        sorted(torch.argsort(group, stable=True)[count:].tolist()) for group, count in zip(scores, removal, strict=True)
+    ]
 
 
 def fewest(most: int, enough: Callable[[int], bool]) -> int | None:
-    """The smallest count up to `most` that is `enough`, by bisection; None where even `most` is too few."""
+    """Return the smallest count up to `most` that is `enough`, by bisection; None where even `most` is too few."""
     count = bisect_left(range(most + 1), True, key=enough)
     return count if count <= most else None
 
 
-def _rounded(full: int, gone: int, multiple: int) -> int:
-    if not gone or full <= multiple:
+def _round_removal(full: int, count: int, multiple: int) -> int:
+    if not count or full <= multiple:
         return 0
-    remaining = max(multiple, (full - gone + multiple // 2) // multiple * multiple)
+    remaining = max(multiple, (full - count + multiple // 2) // multiple * multiple)
     return max(0, full - remaining)
 
 
@@ -139,13 +146,13 @@ def _layer(layer: nn.Module, macs: int) -> tuple[int, int, int, int, int | None]
     bias = layer.bias.numel() if layer.bias is not None else 0
     if isinstance(layer, nn.Linear):
         return macs, layer.weight.numel(), bias, layer.out_features, layer.in_features
-    # Depthwise shares its input's channels: its cost follows them once, not twice.
+    # A depthwise layer shares its input's channels, so its cost is proportional to their number, not to its square.
     inner = layer.in_channels if layer.groups == 1 else None
     return macs, layer.weight.numel(), bias, layer.out_channels, inner
 
 
 def _macs(model: nn.Module, example: Example) -> dict[nn.Module, int]:
-    """Multiply-accumulates of each convolution and linear layer, for one input."""
+    """Count the multiply-accumulates of each convolution and linear layer, for one input."""
     counts: dict[nn.Module, int] = {}
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:

@@ -16,7 +16,7 @@ from edgekd.data.batches import Views, applicable
 from edgekd.data.splits import Splits
 from edgekd.distillation.teachers.answer_cache import BATCH, check_space, clear_away, size_bytes, write
 from edgekd.distillation.teachers.answers import Index, save_index
-from edgekd.distillation.teachers.load import answers_alone, load_teacher
+from edgekd.distillation.teachers.load import has_only_answers, load_teacher
 from edgekd.training import distributed, runtime
 
 VERSION = 2
@@ -46,7 +46,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves the shards and `answers.json`."""
     splits = Splits.load(read["data"])
     augment = applicable(config.data.augment, splits)
-    count, any_view = views_to_store(config, splits, alone=answers_alone(read["teacher"]))
+    count, any_view = views_to_store(config, splits, alone=has_only_answers(read["teacher"]))
     notes: list[str] = []
     if count:
         teacher = load_teacher(read["teacher"], splits, config.distill.precision, combine=config.distill.combine)

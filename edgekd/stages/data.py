@@ -9,7 +9,7 @@ import numpy as np
 
 from edgekd.config import Augment, Config, Data
 from edgekd.data.batches import applicable
-from edgekd.data.checks import checked, chunks
+from edgekd.data.checks import check_data, chunks
 from edgekd.data.loading import Raw, load
 from edgekd.data.splits import PARTS, POSITIONS, Split, Splits, open_task
 from edgekd.errors import ConfigError, DataError
@@ -35,7 +35,7 @@ class Examined:
 def examine(config: Config) -> Examined:
     """Load and check the data set of `config`, writing nothing; DataError or ConfigError where it can't be used."""
     data, task = config.data, open_task(config.task)
-    raw = checked(load(data, task.targets), task)
+    raw = check_data(load(data, task.targets), task)
     notes = list(raw.notes)
     total = len(raw.parts["train"])
     raw, positions = _with_validation(raw, data.validation, config.seed, notes, task.targets)

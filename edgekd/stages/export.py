@@ -81,7 +81,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Leaves model.* (int8), and in float model_float.*, student.pt (both pruned), stages/teacher.*, distill.*"""
     splits = Splits.load(read["data"])
     inputs = _preprocessing(splits)
-    folded = _preprocessing(splits.seen_by(read["quantize"]))
+    folded = _preprocessing(splits.in_units_of(read["quantize"]))
     graphs: dict[Form, Graph | None] = {
         TEACHER: None,
         DISTILLED: _captured(read["distill"], splits),

@@ -31,7 +31,7 @@ from edgekd.nn.outputs import answer
 from edgekd.pruning.groups import Channels, cut, find, name_of
 from edgekd.pruning.saliency import SaliencyData
 from edgekd.pruning.selection import Budget, Criterion, Goal, Miss, choose
-from edgekd.pruning.widths import Cost, prices
+from edgekd.pruning.widths import Cost, cost_model
 from edgekd.tasks.task import Task
 from edgekd.training import distributed
 from edgekd.training.evaluate import answers_of, scores
@@ -89,7 +89,7 @@ def prune(
         after_step: told of each step. It gives back the network to go on with, so that a caller that sets it aside can
             go on from that copy, as a resumed try will.
     """
-    whole = prices(model, splits.example).at(())
+    whole = cost_model(model, splits.example).at(())
     pruned = resume or Pruned(model)
     while len(pruned.steps) < settings.steps:
         number = len(pruned.steps) + 1
@@ -150,7 +150,7 @@ def _odd_widths(channels: Channels, stays: Sequence[Sequence[int]], multiple: in
 
 
 def _step(student: nn.Module, splits: Splits, notes: Sequence[str], device: str) -> Step:
-    cost = prices(student, splits.example).at(())
+    cost = cost_model(student, splits.example).at(())
     found = answers_of(student, splits.validation, splits, device=device, title="prune: validation set")
     score = splits.task.scoring.score(found, splits.validation.y)
     return Step(cost.macs, cost.parameters, score.value, tuple(notes))
@@ -160,7 +160,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     """Prune the distilled student into `out`/model; each finished step is kept in `out` until all are done."""
     splits = Splits.load(read["data"])
     model, plan = blueprint.load(read["distill"] / "model")
-    before = prices(model, splits.example).at(())
+    before = cost_model(model, splits.example).at(())
     settings = config.prune
     pruned, answers = Pruned(model), read.get("answers")
     if settings.criterion != "none" and (settings.keep < 1 or settings.until == "limits"):
@@ -188,7 +188,7 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
     blueprint.save(pruned.model, plan, out / "model")
     shutil.rmtree(out / "steps", ignore_errors=True)
     (out / "recovery.ckpt").unlink(missing_ok=True)
-    after = prices(pruned.model, splits.example).at(())
+    after = cost_model(pruned.model, splits.example).at(())
     return {
         **scores(pruned.model, splits, title="prune"),
         "parameters": after.parameters,

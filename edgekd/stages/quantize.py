@@ -10,7 +10,7 @@ import torch
 
 from edgekd.catalog.formats import kernels_for
 from edgekd.config import Config, Quantize
-from edgekd.data.batches import converted, normalise
+from edgekd.data.batches import normalise, renormalise
 from edgekd.data.splits import Splits
 from edgekd.distillation.losses.total import response_loss
 from edgekd.distillation.teachers.answers import views_of
@@ -68,7 +68,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         found = quantize(
             ready.graph,
             seen,
-            lambda batch: teacher(replace(batch, x=converted(batch.x, seen, splits))),
+            lambda batch: teacher(replace(batch, x=renormalise(batch.x, seen, splits))),
             response_loss(config.distill.losses, splits.task),
             settings,
             kernels=kernels,

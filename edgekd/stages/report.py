@@ -48,7 +48,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     task: Task = catalog.load("task", config.task)
     report = compose(
         config,
-        task.called(config.task).words,
+        task.with_name(config.task).words,
         metrics=_all_metrics(read, config.distill.combine),
         boundaries=TypeAdapter(tuple[Boundary, ...]).validate_json((read["verify"] / "boundaries.json").read_bytes()),
         measured=Measurements.model_validate_json((read["profile"] / "profile.json").read_bytes()),

@@ -15,7 +15,7 @@ from edgekd.config import Augment, Compute, Config, Source, Training
 from edgekd.data.batches import Batch
 from edgekd.data.splits import Splits
 from edgekd.distillation.teachers import several, specialists
-from edgekd.distillation.teachers.load import Part, place
+from edgekd.distillation.teachers.load import Part, part_folder
 from edgekd.nn import blueprint
 from edgekd.nn.checkpoint import untrained
 from edgekd.nn.outputs import answer, check_answer
@@ -106,7 +106,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
 
     def keep(network: Network, part: Part) -> None:
         if distributed.is_main():
-            blueprint.save(network.model, network.plan, place(out, len(parts)) / "model")
+            blueprint.save(network.model, network.plan, part_folder(out, len(parts)) / "model")
         parts.append(part)
         networks.append(network)
 
@@ -114,7 +114,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
         if source.foreign:
             number = len(parts)
             parts.append(
-                distributed.from_main(lambda: several.save_external(source, splits, data, place(out, number)))  # noqa: B023
+                distributed.from_main(lambda: several.save_external(source, splits, data, part_folder(out, number)))  # noqa: B023
             )
             continue
         for member in range(settings.members if source is settings else 1):

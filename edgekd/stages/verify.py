@@ -159,7 +159,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         _simulation(read["quantize"], kernels_for(config.quantize.kernels, config.export.formats)),
         files.load(read["quantize"] / "graph"),
         {kind: read["export"] / INT8.file(kind) for kind in config.export.formats},
-        splits.seen_by(read["quantize"]),
+        splits.in_units_of(read["quantize"]),
         config.verify,
     )
     text = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)

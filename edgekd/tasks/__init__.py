@@ -1,1 +1,1 @@
-"""What a network learns and how it is judged: one package or module a task."""
+"""Tasks, one package or module each: what a network learns, and how its answers are scored."""

@@ -1,4 +1,4 @@
-"""Figures of several trainings, or of one, as the report's records of them."""
+"""Turns figures of one or several trainings into the report's records."""
 
 import math
 from collections.abc import Sequence
@@ -11,10 +11,10 @@ TOO_FEW = "there are too few samples or mistakes to tell: a larger test set"
 
 
 def spread(values: Sequence[float], unit: str, error: float | None = None) -> Spread | None:
-    """Mean and standard error over the seeds; None of nothing.
+    """Return the mean and the standard error over the seeds; None without values.
 
     Args:
-        error: of the one value, where there is one alone.
+        error: standard error of a single value.
     """
     if not values:
         return None
@@ -26,7 +26,7 @@ def spread(values: Sequence[float], unit: str, error: float | None = None) -> Sp
 
 
 def host_quantity(value: float | None, unit: str, source: str = "test set", error: float | None = None) -> Quantity:
-    """A figure of this machine's; an empty one where nothing can be told."""
+    """Return a figure measured on this machine; one without a value where `value` is None."""
     if value is None:
         return Quantity(unit=unit, remedy=TOO_FEW)
     return Quantity(value=value, unit=unit, origin="measured-host", source=source, error=error)

@@ -1,4 +1,4 @@
-"""A task as a value: what its targets are, what a network answers, and how answers are learnt from and judged."""
+"""A task as a value: its targets, a network's answers, the loss on them, and their scores."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ Array = np.ndarray
 Classes = tuple[str, ...]
 """The names of a data set's classes, in the order of their labels; () in a task without classes."""
 Combine = Literal["mean", "confidence", "validation", "geometric"]
-"""How several teachers answer as one: a value of `distill.combine`."""
+"""How the answers of several teachers are combined: a value of `distill.combine`."""
 WAYS: tuple[Combine, ...] = ("mean", "confidence", "validation", "geometric")
 
 
 class Score(NamedTuple):
-    """How good the answers to some samples are.
+    """The score of the answers to some samples.
 
     Attributes:
-        value: in the task's unit; NaN of no samples.
-        error: one standard error of it, over the samples.
+        value: the score in the task's unit; NaN without samples.
+        error: its standard error over the samples.
     """
 
     value: float
@@ -34,12 +34,12 @@ class Score(NamedTuple):
 
 
 class AnswerArray(NamedTuple):
-    """Answers that were found in a file.
+    """Answers that were read from a file.
 
     Attributes:
-        numbers: (N, *answer shape), not yet checked.
-        gives: what they are: a value of `teacher.gives`.
-        name: of their array, for errors.
+        numbers: the array (N, *answer shape), not yet checked.
+        gives: the kind of the numbers: a value of `teacher.gives`.
+        name: the name of their array, for errors.
     """
 
     numbers: Array
@@ -48,7 +48,7 @@ class AnswerArray(NamedTuple):
 
 
 class Transfer(NamedTuple):
-    """What students took over from their teacher, beside score and agreement.
+    """What was transferred from teacher to students, beside score and agreement.
 
     Attributes:
         measures: rows of the report's comparison.
@@ -60,25 +60,25 @@ class Transfer(NamedTuple):
 
 
 class LabelLoss(Protocol):
-    """The loss of answers (N, *answer shape) against targets alone, a scalar."""
+    """A loss of answers (N, *answer shape) against targets alone, a scalar."""
 
     def __call__(self, answers: "Tensor", targets: "Tensor", reduction: str = "mean") -> "Tensor":
-        """`reduction` is "mean" or "sum", over the samples."""
+        """Return the loss, whose `reduction` over the samples is "mean" or "sum"."""
         ...
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What a data set's targets are; `y` is an array of them, (N, ...), as `check` leaves it.
+    """The targets of a data set; `y` is the array (N, ...) that `check` returns.
 
     Attributes:
-        one: a target as a torch Dataset gives it -> the same as an element of `y`; None where it is no target.
-        form: what it should be, for a remedy.
-        check: (targets as the data set has them, name of the part) -> y; DataError where they are none.
-        name_classes: (part -> y, the names that the data set gives, or None) -> Classes; DataError where they disagree.
-        strata: y -> of how many kinds of targets a division leaves at least one sample each.
-        divide: (y, count, seed) -> positions (left, taken), in order, of a division that takes `count` by chance.
-        summarise: (y, Classes) -> what the targets are like, in JSON's types.
+        one: target of a sample of a torch Dataset -> the element of `y`; None where it is no target of the task.
+        form: what a target should look like, for remedies.
+        check: (targets as the data set has them, name of the part) -> y; DataError where they are no targets.
+        name_classes: (part -> y, the data set's names or None) -> Classes; DataError where they disagree.
+        strata: y -> number of strata of which a division leaves at least one sample each.
+        divide: (y, count, seed) -> positions (not drawn, drawn), in order, of a division that draws `count` at random.
+        summarise: (y, Classes) -> summary of the targets, in JSON's types.
     """
 
     one: Callable[[Array], Array | None]
@@ -92,24 +92,24 @@ class Targets:
 
 @dataclass(frozen=True)
 class Answers:
-    """What a network gives: N samples are answered by (N, *answer shape) numbers, float32.
+    """A network's answers: (N, *answer shape) numbers, float32, to N samples.
 
     Attributes:
-        kind: of the numbers, "logits": losses and schemes that compare another kind do not fit the task.
-        loss: of the catalog, or "module:attribute": compares a student's answers with its teacher's.
-        label_loss: of answers against targets alone.
+        kind: the kind of the numbers, such as "logits"; losses and schemes for another kind do not fit the task.
+        loss: the loss that compares a student's answers with its teacher's: of the catalog, or "module:attribute".
+        label_loss: the loss of answers against targets alone.
         shape: (Classes, y) -> the shape of one answer.
-        form: that shape -> what it is in words, "10 classes".
-        read: (numbers from outside torch, `teacher.gives`, who gave them) -> answers; ModelError where they are none.
-            Shape and finiteness are checked before.
+        form: the shape of one answer -> its description, "10 classes".
+        read: (outputs of an external teacher, `teacher.gives`, its name for errors) -> answers; ModelError where they
+            can't be converted. Shape and finiteness are checked before.
         from_archive: (arrays of an .npz, prefix of their names, answer shape, the file's name) -> the answers among
-            them; None where no name begins so.
-        archive_names: what such arrays are called; `archive_form` has their shapes too, for a remedy.
-        doubt: (answers of a teacher from outside, `teacher.gives`) -> what looks wrong about them, or "".
-        combine: (answers of all teachers, (teachers, N, *answer shape), how, each one's score on validation) -> those
-            of all as one; None where several teachers can't answer as one.
-        decoding: Python that goes on from `answer` in the line of usage of a written file; `{real}` stands for the
-            answer as real numbers, and `labels` for the names of the classes.
+            them; None where no array has such a name.
+        archive_names: the names of such arrays; `archive_form` has their shapes too, for remedies.
+        doubt: (answers of an external teacher, `teacher.gives`) -> a remark on what looks wrong, or "".
+        combine: (answers of all teachers, (teachers, N, *answer shape), way, each teacher's validation score) -> the
+            combined answers, (N, *answer shape); None where the task can't combine answers.
+        decoding: Python that follows `answer` in the line of usage of an exported file; `{real}` stands for the answer
+            as real numbers, and `labels` for the names of the classes.
     """
 
     kind: str
@@ -128,16 +128,16 @@ class Answers:
 
 @dataclass(frozen=True)
 class Scoring:
-    """How answers are judged; they may be of any float type.
+    """The scores of answers, which may be of any float type.
 
     Attributes:
-        score: (answers, y) -> how good they are.
-        agreement: (answers, other answers to the same samples) -> how alike they are, in `agreement_unit`.
-        describe_change: (answers before a change of the network, after it, of which samples) -> what it did, in words.
-        chance: (Classes, y) -> about the score of one answer to everything, which looks at no input.
-        barely_better: so many times as good as chance; a teacher whose score is not has next to nothing to teach.
-        transfer: (each student's answers, each one's without its teacher, the teacher's or None, y, Classes) -> what
-            was passed on; what can't be known without the teacher is left empty.
+        score: (answers, y) -> their score.
+        agreement: (answers, other answers to the same samples) -> their agreement, in `agreement_unit`.
+        describe_change: (answers before a change of the network, after it, which samples) -> a sentence on the change.
+        chance: (Classes, y) -> approximate score of answers that do not depend on the input.
+        barely_better: factor by which a teacher's score must be better than chance to be worth distilling.
+        transfer: (answers of each distilled student, of each student trained alone, the teacher's or None, y, Classes)
+            -> what was transferred; measures that need the teacher are empty without it.
     """
 
     score: Callable[[Array, Array], Score]
@@ -150,7 +150,7 @@ class Scoring:
 
 @dataclass(frozen=True)
 class Task:
-    """What the stages ask where they would have to know what is learnt."""
+    """Everything about what is learnt that the stages need to know."""
 
     words: TaskWords
     targets: Targets
@@ -159,19 +159,19 @@ class Task:
 
     @property
     def name(self) -> str:
-        """As a config names it."""
+        """The name by which a config knows the task."""
         return self.words.name
 
-    def called(self, name: str) -> "Task":
-        """The same task under the name by which a config knows it."""
+    def with_name(self, name: str) -> "Task":
+        """Return the same task under the name by which a config knows it."""
         return replace(self, words=self.words.model_copy(update={"name": name}))
 
     def quantity(self, score: Score, source: str) -> Quantity:
-        """A score as the report has it, found by this machine on what `source` says."""
+        """Return a score as the report's figure, measured on this machine on the samples that `source` describes."""
         return host_quantity(score.value, self.words.unit, source, score.error)
 
     def require(self, kind: str, who: str, remedy: str) -> None:
-        """ConfigError where `who` is made for another kind of answers than the task's."""
+        """Raise ConfigError where `who` is made for another kind of answers than the task's."""
         if kind != self.answers.kind:
             raise ConfigError(
                 f"{who} is made for {kind}, and the answers of task {self.name!r} are {self.answers.kind}",

@@ -1,4 +1,4 @@
-"""How errors call the numbers of an array."""
+"""Names the types of arrays in errors."""
 
 import numpy as np
 
@@ -6,5 +6,5 @@ KINDS = {"O": "Python objects", "U": "text", "S": "text", "f": "fractions"}
 
 
 def describe_dtype(dtype: np.dtype) -> str:
-    """Fractions (float64), text (<U1), uint8."""
+    """Describe a dtype for an error: "fractions (float64)", "text (<U1)" or "uint8"."""
     return f"{KINDS[dtype.kind]} ({dtype})" if dtype.kind in KINDS else str(dtype)

@@ -1,1 +1,1 @@
-"""The one training loop, and what it runs on."""
+"""The one training loop, and the processes, devices and threads that it runs on."""

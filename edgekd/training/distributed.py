@@ -1,4 +1,4 @@
-"""The processes of a training that `torchrun` started: which one this is, and how they wait for and tell each other."""
+"""The processes of a training that `torchrun` started: their ranks, barriers, broadcasts and reductions."""
 
 import atexit
 import os
@@ -12,77 +12,77 @@ from torch import distributed
 Result = TypeVar("Result")
 
 # The main process evaluates, writes and, at worst, waits for a lock while the others wait for it.
-PATIENCE = timedelta(hours=24)
+TIMEOUT = timedelta(hours=24)
 
 
 def world() -> int:
-    """How many processes train together; 1 without `torchrun`."""
-    return int(os.environ["WORLD_SIZE"]) if _launched() else 1
+    """Return how many processes train together; 1 without `torchrun`."""
+    return int(os.environ["WORLD_SIZE"]) if _under_torchrun() else 1
 
 
 def rank() -> int:
-    """This process's number, from 0."""
-    return int(os.environ["RANK"]) if _launched() else 0
+    """Return this process's number, from 0."""
+    return int(os.environ["RANK"]) if _under_torchrun() else 0
 
 
 def nodes() -> int:
-    """How many machines the processes are spread over, each with as many."""
-    return world() // int(os.environ["LOCAL_WORLD_SIZE"]) if _launched() else 1
+    """Return how many machines the processes run on; each machine has equally many."""
+    return world() // int(os.environ["LOCAL_WORLD_SIZE"]) if _under_torchrun() else 1
 
 
 def is_main() -> bool:
-    """The main process alone prints, writes and evaluates."""
+    """Return whether this is the main process, which alone prints, writes and evaluates."""
     return rank() == 0
 
 
 def connect() -> None:
-    """Join the other processes; costs nothing alone or a second time."""
+    """Join the other processes; a second call, or one without `torchrun`, does nothing."""
     if world() == 1 or distributed.is_initialized():
         return
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    distributed.init_process_group(backend, timeout=PATIENCE)
-    atexit.register(_part)
+    distributed.init_process_group(backend, timeout=TIMEOUT)
+    atexit.register(_leave_group)
 
 
 def barrier() -> None:
-    """Wait until every process is here."""
+    """Wait until every process has called this."""
     from_main(lambda: None)
 
 
 def from_main(compute: Callable[[], Result]) -> Result:
-    """What `compute` gives in the main process, in every process; the others wait for it.
+    """Return in every process what `compute` returns in the main process.
 
-    It is computed when all have come, so that it may take away what they were reading before.
+    It is computed when all processes have called this, so that it may remove files that they were reading before.
     """
     if world() == 1:
         return compute()
     connect()
     distributed.all_reduce(torch.zeros(1))  # a broadcast alone does not let its sender wait
-    told: list[object] = [compute() if is_main() else None]
-    distributed.broadcast_object_list(told, src=0, device=torch.device("cpu"))
-    return cast(Result, told[0])
+    results: list[object] = [compute() if is_main() else None]
+    distributed.broadcast_object_list(results, src=0, device=torch.device("cpu"))
+    return cast(Result, results[0])
 
 
 def total(tensor: torch.Tensor) -> torch.Tensor:
-    """Its sum over the processes, for what DDP does not see."""
+    """Return the tensor's sum over the processes, for values that DDP does not reduce."""
     if world() == 1:
         return tensor
     connect()
-    summed = tensor.clone()
-    distributed.all_reduce(summed)
-    return summed
+    result = tensor.clone()
+    distributed.all_reduce(result)
+    return result
 
 
 def mean(tensor: torch.Tensor) -> torch.Tensor:
-    """Its mean over the processes."""
+    """Return the tensor's mean over the processes."""
     return total(tensor) / world()
 
 
-def _part() -> None:
-    """Left to the interpreter's end, gloo's threads now and then abort a process whose work is done."""
+def _leave_group() -> None:
+    """Destroy the process group; otherwise gloo's threads sometimes abort a process at the interpreter's end."""
     if distributed.is_initialized():
         distributed.destroy_process_group()
 
 
-def _launched() -> bool:
+def _under_torchrun() -> bool:
     return "TORCHELASTIC_RUN_ID" in os.environ and "WORLD_SIZE" in os.environ

@@ -9,9 +9,9 @@ from edgekd.config import Training
 
 
 def optimizer_for(module: nn.Module, settings: Training) -> torch.optim.Optimizer:
-    """SGD with Nesterov momentum, or AdamW.
+    """Return SGD with Nesterov momentum, or AdamW, for the trainable parameters of `module`.
 
-    Weight decay leaves out what has at most one dimension, as is customary: biases, batch norm, learned ranges.
+    Weight decay excludes parameters of at most one dimension, as is customary: biases, batch norm, learned ranges.
     """
     trainable = [parameter for parameter in module.parameters() if parameter.requires_grad]
     groups = [
@@ -27,14 +27,14 @@ def optimizer_for(module: nn.Module, settings: Training) -> torch.optim.Optimize
 
 
 def learning_rate(step: int, steps: int, settings: Training) -> float:
-    """Of step 0 ... steps - 1: a linear rise over the first `warmup` of them, then one cosine to (almost) zero.
+    """Return the learning rate of step 0 ... steps - 1: a linear warm-up, then one cosine to (almost) zero.
 
-    The "constant" schedule stays at its peak: for a stream, which has no end that one would know of.
+    The "constant" schedule stays at its peak after the warm-up: for a stream, whose length is not known in advance.
     """
-    rising = int(settings.warmup * steps)
-    if step < rising:
-        return settings.learning_rate * (step + 1) / (rising + 1)
+    warmup_steps = int(settings.warmup * steps)
+    if step < warmup_steps:
+        return settings.learning_rate * (step + 1) / (warmup_steps + 1)
     if settings.schedule == "constant":
         return settings.learning_rate
-    progress = (step - rising) / (steps - rising)
+    progress = (step - warmup_steps) / (steps - warmup_steps)
     return settings.learning_rate * 0.5 * (1 + math.cos(math.pi * progress))

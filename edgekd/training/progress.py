@@ -1,4 +1,4 @@
-"""Progress with time left, on stderr: a bar on a terminal, a line now and then elsewhere, nothing under a second."""
+"""Shows progress and remaining time on stderr: a bar on a terminal, a line every 15 seconds elsewhere."""
 
 import sys
 import time
@@ -18,7 +18,10 @@ Advance = Callable[[int, str], None]
 
 @contextmanager
 def progress(title: str, total: int) -> Iterator[Advance]:
-    """Yields `advance(done, detail)`, to be called as work goes on: how many more of `total` are done, and a remark."""
+    """Yield `advance(count, detail)`, which adds `count` to the finished part of `total` and shows the remark.
+
+    Work of less than a second shows nothing.
+    """
     meter = _Meter(title, total)
     try:
         yield meter.advance
@@ -27,35 +30,35 @@ def progress(title: str, total: int) -> Iterator[Advance]:
 
 
 def say(line: str) -> None:
-    """One line on stderr, from the main process alone."""
+    """Print one line on stderr, in the main process alone."""
     if is_main():
         Console(stderr=True, soft_wrap=True, highlight=False).print(line, markup=False)
 
 
 class _Meter:
-    """Shows one task, from the moment at which it has lasted for a second and will last on."""
+    """The display of one task, which begins when the task has lasted for a second and is not finished."""
 
-    shown: "_Meter | None" = None  # one bar at a time: work within work leaves the screen to the outer one
+    active: "_Meter | None" = None  # only the outermost of nested tasks is displayed
 
     def __init__(self, title: str, total: int) -> None:
-        self.title, self.total, self.done = title, total, 0
-        self.started = self.last_line = time.monotonic()
+        self.title, self.total, self.count = title, total, 0
+        self.start = self.last_line = time.monotonic()
         self.bar: Progress | None = None
         self.task = TaskID(0)
 
-    def advance(self, done: int = 1, detail: str = "") -> None:
-        self.done += done
+    def advance(self, count: int = 1, detail: str = "") -> None:
+        self.count += count
         now = time.monotonic()
-        if not is_main() or now - self.started < SILENT_SECONDS or _Meter.shown not in (None, self):
+        if not is_main() or now - self.start < SILENT_SECONDS or _Meter.active not in (None, self):
             return
-        _Meter.shown = self
+        _Meter.active = self
         if not sys.stderr.isatty():
             self._line(now, detail)
             return
         if self.bar is None:
             self._open()
         assert self.bar is not None
-        self.bar.update(self.task, completed=self.done, detail=detail)
+        self.bar.update(self.task, completed=self.count, detail=detail)
 
     def _open(self) -> None:
         columns = (
@@ -71,18 +74,18 @@ class _Meter:
         self.bar.start()
 
     def _line(self, now: float, detail: str) -> None:
-        if now - self.last_line < LINE_SECONDS or self.done >= self.total:
+        if now - self.last_line < LINE_SECONDS or self.count >= self.total:
             return
         self.last_line = now
-        left = (now - self.started) * (self.total - self.done) / max(self.done, 1)
+        seconds_left = (now - self.start) * (self.total - self.count) / max(self.count, 1)
         remark = f", {detail}" if detail else ""
-        say(f"{self.title}: {100 * self.done // self.total} %{remark}, {_duration(left)} left")
+        say(f"{self.title}: {100 * self.count // self.total} %{remark}, {_duration(seconds_left)} left")
 
     def close(self) -> None:
         if self.bar is not None:
             self.bar.stop()
-        if _Meter.shown is self:
-            _Meter.shown = None
+        if _Meter.active is self:
+            _Meter.active = None
 
 
 def _duration(seconds: float) -> str:

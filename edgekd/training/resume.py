@@ -1,4 +1,4 @@
-"""The state of a training after each epoch, from which a killed one goes on as if nothing had happened."""
+"""Saves the state of a training after each epoch, from which a killed training resumes with the same results."""
 
 import hashlib
 import json
@@ -20,9 +20,9 @@ from edgekd.training.distributed import from_main, is_main
 @dataclass
 class State:
     """Attributes:
-    run: which training it belongs to, by `fingerprint`.
-    epoch: epochs done.
-    losses: the mean loss of each.
+    run: the `fingerprint` of the training.
+    epoch: number of finished epochs.
+    losses: the mean loss of each epoch.
     """
 
     run: str
@@ -41,7 +41,7 @@ def fingerprint(
     seed: int,
     title: str,
 ) -> str:
-    """Sixteen hex digits that differ between trainings which must not continue each other."""
+    """Return sixteen hex digits that differ between trainings which must not continue each other."""
     facts = {
         "title": title,
         "seed": seed,
@@ -62,7 +62,7 @@ def save_state(path: Path | None, state: State) -> None:
 
 
 def load_state(path: Path | None, run: str) -> tuple[State | None, str]:
-    """(the state to go on from, "") or (None, a note on why what was kept is of no use); the same in every process."""
+    """Return (the saved state, "") or (None, a note on why it can't be used); the same in every process."""
     return from_main(lambda: _read(path, run))
 
 
@@ -79,6 +79,6 @@ def _read(path: Path | None, run: str) -> tuple[State | None, str]:
 
 
 def restore(state: State, module: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-    """Put module and optimizer back to where they were."""
+    """Restore module and optimizer."""
     module.load_state_dict(state.module)
     optimizer.load_state_dict(state.optimizer)

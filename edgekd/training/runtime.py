@@ -1,4 +1,4 @@
-"""What a training runs on: Fabric's processes and device, threads, deterministic kernels and memory layout."""
+"""Sets up what a training runs on: Fabric's processes and device, threads, deterministic kernels and memory layout."""
 
 import logging
 import os
@@ -23,14 +23,17 @@ SMALL_BATCH = 2**14  # input numbers in a batch; the digits have a quarter of it
 
 
 def fabric(settings: Training, compute: Compute, unused: bool) -> Fabric:
-    """Lightning Fabric for this process.
+    """Return Lightning Fabric for this process.
 
     Args:
-        unused: some parameters get no gradient, which DDP must know.
+        unused: whether some parameters get no gradient, which DDP must know.
+
+    Raises:
+        ConfigError: the accelerator is not available.
     """
     world = distributed.world()
     distributed.connect()
-    # Of 1x1 kernels, whose strides can be told in two ways; "not an error", it says, once in each process.
+    # Strides of 1x1 kernels can be described in two ways; torch warns of it, "not an error", once in each process.
     warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
     try:
         fabric = Fabric(
@@ -53,14 +56,14 @@ def fabric(settings: Training, compute: Compute, unused: bool) -> Fabric:
 
 
 def channels_last_weights(module: nn.Module) -> None:
-    """Kernels of 2-D convolutions alone: `module.to(memory_format=...)` would stumble over those of 3-D ones."""
+    """Store kernels of 2-D convolutions channels last; `module.to(memory_format=...)` would fail for 3-D ones."""
     for parameter in module.parameters():
         if parameter.ndim == 4:
             parameter.data = channels_last(parameter.data)
 
 
 def to_cpu(module: nn.Module) -> None:
-    """As it came: on the CPU, in the usual memory layout, without gradients."""
+    """Move the module to the CPU, in the usual memory layout and without gradients."""
     module.to("cpu")
     for parameter in module.parameters():
         parameter.data = parameter.data.clone(memory_format=torch.contiguous_format)
@@ -68,15 +71,15 @@ def to_cpu(module: nn.Module) -> None:
 
 
 def threads(splits: Splits, settings: Training) -> int:
-    """One for small inputs: more gain little there, and lose much where they wait for one another on a busy machine."""
+    """Return the number of threads: one for small inputs, which gain little from more, and lose on busy machines."""
     elements = min(settings.batch_size, len(splits.train)) * int(np.prod(splits.input_shape))
     return 1 if elements <= SMALL_BATCH else torch.get_num_threads()
 
 
 @contextmanager
 def reproducible(threads: int) -> Iterator[None]:
-    """Deterministic kernels (an operator that has none warns), so many threads, and torch's state put back after."""
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only so
+    """Use deterministic kernels (an operator without one warns) and `threads` threads; restore torch's state after."""
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS is not deterministic
     strict = torch.are_deterministic_algorithms_enabled()
     warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     threads_before = torch.get_num_threads()

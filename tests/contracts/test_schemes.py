@@ -11,7 +11,7 @@ from edgekd import catalog
 from edgekd.catalog import signatures
 from edgekd.config import Training
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import DistillationRun, frozen
+from edgekd.distillation.run import DistillationRun, network_teacher
 from edgekd.training.evaluate import scores
 from edgekd.training.fit import FitResult
 
@@ -38,7 +38,13 @@ def given(name, tmp_path) -> DistillationRun:
     teacher = partial(tiny, 3, width=6)
     checkpoint = tmp_path / "training.ckpt"
     return small_run(
-        tiny(2), frozen(teacher()), SoftTargets(hard=0.9), splits, settings, checkpoint, teacher_network=teacher
+        tiny(2),
+        network_teacher(teacher()),
+        SoftTargets(hard=0.9),
+        splits,
+        settings,
+        checkpoint,
+        teacher_network=teacher,
     )
 
 

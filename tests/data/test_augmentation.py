@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from edgekd.config import Augment
-from edgekd.data.augmentation import Draws, Patches, augmented, draw, patched
+from edgekd.data.augmentation import Draws, Patches, apply_patches, draw, shift_and_flip
 from edgekd.data.batches import applicable, batch_at, batches, normalise
 from edgekd.data.splits import Split, Splits
 
@@ -19,7 +19,7 @@ def made(n: int = 10, shape: tuple[int, ...] = (2, 6, 6)) -> Splits:
 
 def test_a_shift_moves_the_image_and_uncovers_zeros():
     x = torch.arange(1, 17, dtype=torch.uint8).reshape(1, 1, 4, 4).repeat(200, 1, 1, 1)
-    shifted = augmented(x, Augment(shift=1), draw(200, Augment(shift=1), 0, 0))
+    shifted = shift_and_flip(x, Augment(shift=1), draw(200, Augment(shift=1), 0, 0))
     padded = np.pad(x[0, 0].numpy(), 1)
     possible = {padded[down : down + 4, right : right + 4].tobytes() for down in range(3) for right in range(3)}
     assert {image[0].numpy().tobytes() for image in shifted} == possible
@@ -27,7 +27,7 @@ def test_a_shift_moves_the_image_and_uncovers_zeros():
 
 def test_a_flip_mirrors_about_half_of_the_images_left_to_right():
     x = torch.arange(12, dtype=torch.uint8).reshape(1, 2, 2, 3).repeat(400, 1, 1, 1)
-    flipped = augmented(x, Augment(flip=True), draw(400, Augment(flip=True), 0, 0))
+    flipped = shift_and_flip(x, Augment(flip=True), draw(400, Augment(flip=True), 0, 0))
     mirrored = [torch.equal(image, x[0].flip(2)) for image in flipped]
     kept = [torch.equal(image, x[0]) for image in flipped]
     assert all(a != b for a, b in zip(mirrored, kept, strict=True))
@@ -77,7 +77,7 @@ def test_a_patch_is_the_other_image_at_the_same_place():
     patches = Patches(
         np.zeros(3, int), np.array([0.5, 0.25, 0.0]), np.array([0.0, 0.99, 0.5]), np.array([0.0, 0.5, 0.5])
     )
-    found = patched(mine, others, patches)
+    found = apply_patches(mine, others, patches)
     expected = mine.clone()
     expected[0, :, 0:4, 0:4] = others[0, :, 0:4, 0:4]
     expected[1, :, 6:8, 3:5] = others[1, :, 6:8, 3:5]

@@ -10,7 +10,7 @@ from edgekd.errors import ModelError
 from edgekd.graph import cost
 from edgekd.graph.capture import capture
 from edgekd.pruning.groups import cut, cut_copy, find, name_of, width
-from edgekd.pruning.widths import fewest, kept_channels, prices, ranking, removed_channels
+from edgekd.pruning.widths import cost_model, fewest, kept_channels, ranking, removed_channels
 
 SHAPE = (1, 8, 8)
 NETWORKS = {
@@ -60,11 +60,11 @@ def test_a_cut_network_runs_and_costs_what_was_foretold(name, multiple):
     groups = find(model, SHAPE).groups
     widths = [width(group) for group in groups]
     scores = [torch.rand(n, generator=torch.Generator().manual_seed(n)) for n in widths]
-    price, order = prices(model, SHAPE, groups), ranking(scores)
+    price, order = cost_model(model, SHAPE, groups), ranking(scores)
     gone = removed_channels(order, len(order) // 2, widths, multiple)
     smaller = cut_copy(model, SHAPE, [name_of(group) for group in groups], kept_channels(scores, gone))
     assert smaller(torch.zeros(2, *SHAPE)).shape == (2, 4)
-    assert price.at(gone) == prices(smaller, SHAPE).at(())
+    assert price.at(gone) == cost_model(smaller, SHAPE).at(())
     assert price.at(gone).macs < price.at([0] * len(groups)).macs
     assert price.at(gone).parameters == sum(parameter.numel() for parameter in smaller.parameters())
     assert [width(group) for group in find(smaller, SHAPE).groups] == [w - g for w, g in zip(widths, gone, strict=True)]
@@ -74,7 +74,7 @@ def test_a_cut_network_runs_and_costs_what_was_foretold(name, multiple):
 @pytest.mark.parametrize("name", NETWORKS)
 def test_macs_are_those_of_the_captured_graph(name):
     model = network(name)
-    assert prices(model, SHAPE).at(()).macs == cost.macs(capture(model, SHAPE))
+    assert cost_model(model, SHAPE).at(()).macs == cost.macs(capture(model, SHAPE))
 
 
 @pytest.mark.parametrize("name", ["resnet32", "mobilenetv2"])

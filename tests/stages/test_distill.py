@@ -10,7 +10,7 @@ from edgekd.config import Config, Training
 from edgekd.data.batches import batches
 from edgekd.distillation import setup
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import frozen, learn
+from edgekd.distillation.run import learn, network_teacher
 from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError, ModelError
 from edgekd.nn import blueprint
@@ -81,7 +81,7 @@ def test_a_loss_learns_with_the_student():
 
 def test_a_teacher_in_the_loop_answers_in_float32_and_never_learns():
     model = Tiny().train()
-    teacher = frozen(model, "bf16")
+    teacher = network_teacher(model, "bf16")
     answers = teacher(next(batches(SPLITS.train, SPLITS, 8))).logits
     assert answers.dtype == torch.float32 and not answers.requires_grad
     assert not model.training and not any(p.requires_grad for p in model.parameters())

@@ -252,7 +252,7 @@ def test_the_simulation_may_differ_by_as_little_as_the_settings_say():
 
 def test_the_files_run_by_themselves_on_codes_made_from_their_metadata(made):
     """What a user does on the device: read scale and zero point from the file, quantise, run."""
-    splits = stripes().seen_by(made["quantize"])
+    splits = stripes().in_units_of(made["quantize"])
     x = next(verify._inputs(splits))
     litert = LiteRTRunner(made["export"] / "model.tflite")
     codes = np.clip(np.rint(x / np.float32(litert.input.scale)) + litert.input.zero_point, -128, 127).astype(np.int8)

@@ -17,7 +17,7 @@ from edgekd.nn.outputs import Outputs
 from edgekd.pruning.criteria.magnitude import magnitude
 from edgekd.pruning.groups import width
 from edgekd.pruning.selection import Miss
-from edgekd.pruning.widths import prices
+from edgekd.pruning.widths import cost_model
 from edgekd.stages import prune as stage
 from edgekd.training import resume
 
@@ -50,7 +50,7 @@ def pruned(plan: Blueprint = MLP, budget=None, criterion=magnitude, **settings):
     found = stage.prune(
         model, splits, teacher, SoftTargets(), chosen, criterion, seed=0, compute=Compute(), budget=budget
     )
-    return found, prices(blueprint.build(plan), SHAPE).at(())
+    return found, cost_model(blueprint.build(plan), SHAPE).at(())
 
 
 @pytest.mark.parametrize(("plan", "keep", "of"), [(MLP, 0.3, "macs"), (MLP, 0.3, "parameters"), (RESNET, 0.5, "macs")])

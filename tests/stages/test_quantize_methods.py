@@ -11,7 +11,7 @@ import torch
 from support.small_training import stripes
 
 from edgekd.config import Compute, Config, Quantize
-from edgekd.data.batches import Batch, converted, normalise
+from edgekd.data.batches import Batch, normalise, renormalise
 from edgekd.data.splits import Split, Splits
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.errors import ConfigError
@@ -85,7 +85,7 @@ def test_ptq_ships_what_was_calibrated_and_its_files_take_raw_values(kind: str, 
     graph = files.load(read["quantize"] / "graph")
     step = 1.0 if kind == "pixels" else 0.02 * 180 / 255
     assert metrics["input"]["step"] == pytest.approx(step, rel=0.4)
-    q, seen = graph.quantization(graph.input), splits.seen_by(read["quantize"])
+    q, seen = graph.quantization(graph.input), splits.in_units_of(read["quantize"])
     shift = q.zero_point - seen.mean[0] / seen.scale / metrics["input"]["step"]
     assert shift == pytest.approx(round(shift), abs=1e-3)
     by_hand = np.rint(splits.test.x.astype(np.float64) / metrics["input"]["step"]) + round(shift)
@@ -229,8 +229,8 @@ def test_two_views_of_the_same_data_convert_into_one_another() -> None:
     splits = stripes()
     other = Splits(splits.train, splits.validation, splits.test, splits.classes, (0.1,), (0.7,))
     x = normalise(splits.train.x[:4], splits)
-    torch.testing.assert_close(converted(x, splits, other), normalise(splits.train.x[:4], other))
-    assert converted(x, splits, splits) is x
+    torch.testing.assert_close(renormalise(x, splits, other), normalise(splits.train.x[:4], other))
+    assert renormalise(x, splits, splits) is x
 
 
 def test_samples_can_be_gone_through_again_and_in_smaller_batches() -> None:

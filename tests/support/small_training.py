@@ -63,7 +63,7 @@ def tiny(seed: int, **options: int) -> nn.Module:
 
 
 class Way(nn.Module):
-    """A loss about the way from a layer to the next: it takes two pairs or more."""
+    """A loss of consecutive layers, which takes two pairs or more."""
 
     def __init__(self, layers: Sequence[str] | None = None) -> None:
         super().__init__()

@@ -24,10 +24,10 @@ def idx(root: Path | None = None) -> dict[str, Any]:
 
 
 def read_idx(path: Path) -> np.ndarray:
-    """The array that an idx file holds; DataError where its header and its contents disagree."""
+    """Return the array in an idx file; DataError where its header and its contents disagree."""
     data = contents(path)
     if data[:2] == GZIP:
-        data = _unzipped(path, data)
+        data = _unzip(path, data)
     if len(data) < 4 or data[:2] != b"\0\0" or data[2] not in TYPES:
         raise DataError(
             f"{path} is no idx file: it begins with {data[:4].hex(' ') or 'nothing'}", f"replace {path.name}"
@@ -58,7 +58,7 @@ def _find(place: Path, stem: str, rank: int) -> Path:
     return first_of(place, [*plain, *(f"{name}.gz" for name in plain)])
 
 
-def _unzipped(path: Path, data: bytes) -> bytes:
+def _unzip(path: Path, data: bytes) -> bytes:
     try:
         return gzip.decompress(data)
     except (EOFError, OSError, zlib.error) as error:

@@ -31,7 +31,7 @@ def images(
         raise ConfigError(f"data.channels = {channels}: images have 1 channel or 3", "data.channels = 3")
     if not 0 < test < 1:
         raise ConfigError(f"data.test = {test} is no share", "data.test = 0.2")
-    scaled = _height_and_width(size)
+    height_and_width = _height_and_width(size)
     place = folder(root, "images", HOLDS)
     parts = {PARTS[path.name]: path for path in _folders(place) if path.name in PARTS}
     if parts and not {"train", "test"} <= parts.keys():
@@ -46,7 +46,7 @@ def images(
     notes: list[str] = []
     raw: dict[str, Any] = {"classes": classes, "notes": notes}
     for part, path in (parts or {"train": place}).items():
-        raw[part] = _read(path, classes, scaled, channels, notes)
+        raw[part] = _read(path, classes, height_and_width, channels, notes)
     if not parts:
         _split_off_test(raw, test, notes)
     return raw
@@ -99,8 +99,8 @@ def _decode(path: Path, size: tuple[int, int] | None, channels: int) -> np.ndarr
             "data set 'images' needs Pillow, which is not installed", "pip install 'edgekd[images]'"
         ) from error
     try:
-        with Image.open(path) as opened:
-            image = opened.convert(MODES[channels])
+        with Image.open(path) as file:
+            image = file.convert(MODES[channels])
     except (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError) as error:
         raise DataError(f"{path} can't be read as an image: {error}", "replace it, or take it out") from error
     if size is not None and image.size != (size[1], size[0]):

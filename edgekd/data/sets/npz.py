@@ -15,21 +15,21 @@ PARTS = {"train": "train", "validation": "val", "test": "test"}
 
 
 def npz(root: Path | None = None) -> dict[str, Any]:
-    """Inputs (N, ...), images as (N, C, H, W), and labels (N,); `root` is the file. Nothing in it is unpickled."""
+    """Read inputs (N, ...), images as (N, C, H, W), and labels (N,) from the file `root`, without unpickling."""
     path = file(root, "npz", HOLDS)
-    found = _arrays(path)
+    arrays = _arrays(path)
     raw: dict[str, Any] = {}
     for part, suffix in PARTS.items():
         names = (f"x_{suffix}", f"y_{suffix}")
-        missing = [name for name in names if name not in found]
+        missing = [name for name in names if name not in arrays]
         if part == "validation" and len(missing) == 2:
             continue
         if missing:
-            there = ", ".join(found) or "nothing"
-            raise DataError(f"{path} has no {missing[0]}; it holds {there}", f"np.savez(..., {missing[0]}=...)")
-        raw[part] = (found[names[0]], found[names[1]])
-    if "classes" in found:
-        raw["classes"] = [str(name) for name in found["classes"]]
+            names_in_file = ", ".join(arrays) or "nothing"
+            raise DataError(f"{path} has no {missing[0]}; it holds {names_in_file}", f"np.savez(..., {missing[0]}=...)")
+        raw[part] = (arrays[names[0]], arrays[names[1]])
+    if "classes" in arrays:
+        raw["classes"] = [str(name) for name in arrays["classes"]]
     return raw
 
 
@@ -37,7 +37,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
     try:
         archive = np.load(path, allow_pickle=False)
     except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-        # NumPy takes whatever is no archive for a pickle, and would have it loaded as one.
+        # NumPy treats every file that is no archive as a pickle, and suggests to load it as one.
         why = "" if "pickle" in str(error) else f": {error}"
         raise DataError(f"{path} is no .npz file{why}", "np.savez(file, x_train=..., y_train=..., ...)") from error
     if not isinstance(archive, np.lib.npyio.NpzFile):

@@ -1,4 +1,4 @@
-"""Where a data set's files lie: what `data.root` must name, and what is said when it doesn't."""
+"""Finds a data set's files under `data.root`, with errors that say what `data.root` must name."""
 
 from pathlib import Path
 
@@ -6,7 +6,11 @@ from edgekd.errors import ConfigError, DataError
 
 
 def folder(root: Path | None, data_set: str, holds: str) -> Path:
-    """The folder `root`, which is to hold what `holds` says; ConfigError where it is not set or is none."""
+    """Return the folder `root`; ConfigError where it is not set or no folder.
+
+    Args:
+        holds: the files that the folder should have, for errors.
+    """
     remedy = f"--set data.root=DIR, the folder with {holds}"
     if root is None:
         raise ConfigError(f"data set {data_set!r} needs data.root, which is not set", remedy)
@@ -19,7 +23,11 @@ def folder(root: Path | None, data_set: str, holds: str) -> Path:
 
 
 def file(root: Path | None, data_set: str, holds: str) -> Path:
-    """The file `root`, which is to hold what `holds` says; ConfigError where it is not set or is none."""
+    """Return the file `root`; ConfigError where it is not set or no file.
+
+    Args:
+        holds: the content that the file should have, for errors.
+    """
     remedy = f"--set data.root=FILE, {holds}"
     if root is None:
         raise ConfigError(f"data set {data_set!r} needs data.root, which is not set", remedy)
@@ -32,7 +40,7 @@ def file(root: Path | None, data_set: str, holds: str) -> Path:
 
 
 def first_of(folder: Path, names: list[str]) -> Path:
-    """The first of `names` that lies in the folder; DataError naming them all where none does."""
+    """Return the first of `names` that exists in the folder; DataError where none does."""
     for name in names:
         if (folder / name).is_file():
             return folder / name
@@ -43,7 +51,7 @@ def first_of(folder: Path, names: list[str]) -> Path:
 
 
 def contents(path: Path) -> bytes:
-    """What a file holds; DataError where it can't be read."""
+    """Return the bytes of a file; DataError where it can't be read."""
     try:
         return path.read_bytes()
     except OSError as error:

@@ -12,11 +12,11 @@ from edgekd.errors import ConfigError, DataError
 HOLDS = "SST-2/train.tsv and SST-2/dev.tsv, as GLUE has them"
 CLASSES = ["negative", "positive"]
 PADDING, UNKNOWN = "<padding>", "<unknown>"
-"""Tokens 0 and 1."""
+"""The words of tokens 0 and 1."""
 
 
 def sst2(root: Path | None = None, words: int = 8000, length: int = 32) -> dict[str, Any]:
-    """Tokens (N, length), the words of each sentence, padded or cut off at its end; GLUE's dev part is the test part.
+    """Read tokens (N, length), the words of each sentence, padded or cut at the end; GLUE's dev part is the test part.
 
     Args:
         root: the folder that holds SST-2, or SST-2 itself.
@@ -41,7 +41,7 @@ def sst2(root: Path | None = None, words: int = 8000, length: int = 32) -> dict[
 
 
 def _read(path: Path) -> list[tuple[list[str], int]]:
-    """(words, label) of every sentence; GLUE's are split into words by spaces already."""
+    """Return (words, label) of every sentence; in GLUE's files spaces separate the words already."""
     try:
         lines = contents(path).decode("utf-8").splitlines()
     except UnicodeDecodeError as error:
@@ -60,6 +60,6 @@ def _read(path: Path) -> list[tuple[list[str], int]]:
 def _tokens(rows: list[tuple[list[str], int]], token: dict[str, int], length: int) -> tuple[np.ndarray, np.ndarray]:
     x = np.zeros((len(rows), length), np.int32)
     for row, (sentence, _) in zip(x, rows, strict=True):
-        found = [token.get(word, 1) for word in sentence[:length]]
-        row[: len(found)] = found
+        tokens = [token.get(word, 1) for word in sentence[:length]]
+        row[: len(tokens)] = tokens
     return x, np.array([label for _, label in rows], np.int64)

@@ -1,1 +1,1 @@
-"""What a student is trained by: one loss per file, and their weighted sum."""
+"""Distillation losses, one a file, and their weighted sum."""

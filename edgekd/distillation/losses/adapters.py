@@ -1,4 +1,4 @@
-"""What lets layers of different shapes be compared: learnt maps between channels, and pooling between resolutions."""
+"""Adapters between layers of different shapes: learnt maps between channels, and pooling between resolutions."""
 
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -8,11 +8,11 @@ from edgekd.nn.layers import Pair
 
 
 def regressor(pair: Pair, who: str, bias: bool = True) -> nn.Module:
-    """A learnt linear map from the student's channels to the teacher's, at each position by itself.
+    """Return a learnt linear map from the student's channels to the teacher's, which acts on each position alone.
 
     A 1x1 convolution for maps (C, H, W); a linear layer for sequences (length, width) and vectors (width,). Two layers
-    with as many steps but other channels, (C, time), are told from sequences by their second number being the same;
-    where both numbers are, they are taken for sequences.
+    with as many steps but other channels, (C, time), are recognised by their second number being the same; where both
+    numbers are the same, the layers count as sequences.
     """
     ours, theirs = pair.student.shape, pair.teacher.shape
     if len(ours) == len(theirs) == 3:
@@ -29,14 +29,14 @@ def regressor(pair: Pair, who: str, bias: bool = True) -> nn.Module:
 
 
 def projection(pair: Pair, who: str) -> nn.Module:
-    """A learnt matrix where the channels differ, without a bias; nothing where they agree."""
+    """Return a learnt matrix without a bias where the channels differ, and the identity where they agree."""
     channels = 0 if len(pair.student.shape) == 3 else slice(None)
     same = pair.student.shape[channels] == pair.teacher.shape[channels]
     return nn.Identity() if same else regressor(pair, who, bias=False)
 
 
-def pooled_alike(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
-    """Maps (N, C, H, W), each averaged down to the smaller of the two resolutions; anything else as it is."""
+def pool_to_smaller(ours: Tensor, theirs: Tensor) -> tuple[Tensor, Tensor]:
+    """Average two maps (N, C, H, W) down to the smaller of their resolutions; return other shapes unchanged."""
     if ours.ndim != 4 or ours.shape[2:] == theirs.shape[2:]:
         return ours, theirs
     smaller = min(ours.shape[2], theirs.shape[2]), min(ours.shape[3], theirs.shape[3])

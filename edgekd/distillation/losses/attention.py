@@ -33,7 +33,7 @@ class AttentionTransfer(nn.Module):
         self.pairs = networks.pairs(self.layers, "attention", rank=3)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, C, H, W), whose channels need not agree. A scalar comes back."""
+        """Return the loss, a scalar, of features (N, C, H, W), whose channels need not agree."""
         parts = [
             self._distance(student.features[pair.student.name], teacher.features[pair.teacher.name])
             for pair in self.pairs
@@ -42,9 +42,9 @@ class AttentionTransfer(nn.Module):
 
     def _distance(self, ours: Tensor, theirs: Tensor) -> Tensor:
         height, width = (min(a, b) for a, b in zip(ours.shape[2:], theirs.shape[2:], strict=True))
-        seen, wanted = (self._map(F.adaptive_avg_pool2d(x, (height, width))) for x in (ours, theirs))
-        return (seen - wanted).square().mean()
+        student_map, teacher_map = (self._map(F.adaptive_avg_pool2d(x, (height, width))) for x in (ours, theirs))
+        return (student_map - teacher_map).square().mean()
 
     def _map(self, x: Tensor) -> Tensor:
-        """(N, C, H, W) -> (N, H * W), of length 1."""
+        """Return each sample's attention map as a vector of length 1: (N, C, H, W) -> (N, H * W)."""
         return F.normalize(x.abs().pow(self.power).sum(1).flatten(1), dim=1)

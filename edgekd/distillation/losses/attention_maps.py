@@ -17,9 +17,9 @@ class AttentionMaps(nn.Module):
     """mean over pairs and heads of mean((A_s - A_t)^2), where A = Q K^T / sqrt(head width), (length, length)
 
     Equation 7 of "TinyBERT: distilling BERT for natural language understanding", of the scores before softmax, with
-    which TinyBERT learnt faster; the mean over layers stands for their sum. Scores are computed here from what the
-    modules "<attention>.query" and "<attention>.key" give, so those must be modules of their own. Where the numbers of
-    heads differ, which TinyBERT rules out, the scores are averaged over heads first.
+    which TinyBERT learnt faster; the mean over layers stands for their sum. Scores are computed here from the outputs
+    of "<attention>.query" and "<attention>.key", so those must be modules of their own. Where the numbers of heads
+    differ, which TinyBERT rules out, the scores are averaged over heads first.
 
     Args:
         layers: pairs of attention modules, "student's:teacher's"; by default all of the student's, matched by depth.
@@ -59,26 +59,28 @@ class AttentionMaps(nn.Module):
                 )
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, length, width) of queries and keys. A scalar comes back."""
+        """Return the loss, a scalar, of the queries and keys, (N, length, width)."""
         parts = []
         for (queries, keys), (ours, theirs) in zip(self.attentions, self.heads, strict=True):
-            seen = _scores(student.features[queries.student.name], student.features[keys.student.name], ours)
-            wanted = _scores(teacher.features[queries.teacher.name], teacher.features[keys.teacher.name], theirs)
+            student_scores = _scores(student.features[queries.student.name], student.features[keys.student.name], ours)
+            teacher_scores = _scores(
+                teacher.features[queries.teacher.name], teacher.features[keys.teacher.name], theirs
+            )
             if ours != theirs:
-                seen, wanted = seen.mean(1), wanted.mean(1)
-            parts.append(F.mse_loss(seen, wanted))
+                student_scores, teacher_scores = student_scores.mean(1), teacher_scores.mean(1)
+            parts.append(F.mse_loss(student_scores, teacher_scores))
         return torch.stack(parts).mean()
 
 
 def _scores(queries: Tensor, keys: Tensor, heads: int) -> Tensor:
-    """(N, length, width) both -> (N, heads, length, length)"""
+    """Return the attention scores before softmax, (N, heads, length, length), of (N, length, width)."""
     q, k = (x.reshape(*x.shape[:2], heads, -1).transpose(1, 2) for x in (queries, keys))
     scores: Tensor = q @ k.transpose(2, 3) / math.sqrt(q.shape[-1])
     return scores
 
 
-def _heads(queries: Layer, told: int | None, whose: str) -> int:
-    heads, width = queries.heads if told is None else told, queries.shape[-1]
+def _heads(queries: Layer, setting: int | None, whose: str) -> int:
+    heads, width = queries.heads if setting is None else setting, queries.shape[-1]
     if heads is None:
         raise ConfigError(
             f"loss 'attention_maps' does not know how many heads the {whose}'s {queries.name!r} has",

@@ -39,7 +39,7 @@ class CorrelationCongruence(nn.Module):
         self.pairs = networks.embeddings(self.layers, "correlation")
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, ...), of any shapes. A scalar comes back; 0 for a single sample."""
+        """Return the loss, a scalar, of features (N, ...) of any shapes; it is 0 for a single sample."""
         parts = [
             (self._kernel(student.features[pair.student.name]) - self._kernel(teacher.features[pair.teacher.name]))
             .square()
@@ -49,7 +49,7 @@ class CorrelationCongruence(nn.Module):
         return torch.stack(parts).mean()
 
     def _kernel(self, features: Tensor) -> Tensor:
-        """(N, N)"""
+        """Return the kernel of all pairs of samples, (N, N)."""
         x = unit(features.flatten(1))
         cosines, factor = x @ x.T, 2 * self.gamma
         powers = (factor**p / math.factorial(p) * cosines**p for p in range(self.order + 1))

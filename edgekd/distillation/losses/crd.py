@@ -1,5 +1,5 @@
-"""Contrastive representation distillation: the student's vector of a sample tells the teacher's vector of the same
-sample from those of other samples (CRD: Tian et al., 2020, arXiv:1910.10699)."""
+"""Contrastive representation distillation: the student's vector of a sample identifies the teacher's vector of the same
+sample among those of other samples (CRD: Tian et al., 2020, arXiv:1910.10699)."""
 
 import math
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from edgekd.nn.layers import Networks, Pair
 from edgekd.nn.outputs import Outputs
 from edgekd.training import distributed
 
-BANK_SPREAD = math.sqrt(3)  # a bank starts evenly in +-spread / sqrt(width), so that vectors are about 1 long
+BANK_SPREAD = math.sqrt(3)  # a bank starts uniform in +-spread / sqrt(width), so that vectors have a length of about 1
 
 
 class ContrastiveRepresentation(nn.Module):
@@ -22,16 +22,16 @@ class ContrastiveRepresentation(nn.Module):
 
     h(s, t) = e / (e + K / samples) with e = exp(s . t / temperature) / Z: section 3.1 of Tian, Krishnan and Isola,
     "Contrastive representation distillation" (2020). s and t are learnt linear projections of what the classifiers
-    are given, scaled to length 1. Two banks keep s and t of every training sample, found by the sample's index; they
-    give the negatives, and follow by `momentum`. Z is set from the first batch, once for each side, so that the mean
-    of e over what is drawn then is 1 / samples.
+    take, scaled to length 1. Two memory banks hold s and t of every training sample, by the sample's index; negatives
+    are drawn from them, and each update moves a vector by `momentum`. Z is set from the first batch, once for each
+    side, so that the mean of e over its positives and negatives is 1 / samples.
 
     We differ in two ways. The negatives are drawn once for a batch, not for each of its samples, which costs a product
     of matrices where the paper gathers N * K vectors. And they come from the whole training split; the authors' code
     leaves out those of the sample's own class. The authors' weight is 0.8, beside the labels (`{name = "labels"}`).
 
-    The banks take 8 * samples * width bytes, and are kept in checkpoints. Under `torchrun` each process tells the
-    others what it put into its banks, so that they stay one.
+    The banks take 8 * samples * width bytes, and are part of checkpoints. Under `torchrun` the processes share the
+    vectors that they write, so that all of them hold the same banks.
 
     Args:
         layers: one pair of layers, "student's:teacher's"; by default the inputs of the classifiers.
@@ -81,7 +81,7 @@ class ContrastiveRepresentation(nn.Module):
         self.register_buffer("log_z", torch.full((2,), math.nan))
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, ...), of any shapes; student.index: (N,). A scalar comes back; training moves the banks."""
+        """Return the loss, a scalar, of features (N, ...) and student.index (N,); in training mode update the banks."""
         (pair,) = self.pairs
         index = student.index
         if index is None:
@@ -92,32 +92,32 @@ class ContrastiveRepresentation(nn.Module):
         ours = unit(self.project_student(student.features[pair.student.name].flatten(1)))
         theirs = unit(self.project_teacher(teacher.features[pair.teacher.name].flatten(1)))
         count = min(self.negatives, self.samples)
-        drawn = torch.randint(self.samples, (count,), device=index.device)
-        loss = self._contrast(ours, self.teacher_bank, index, drawn, side=0)
-        loss = loss + self._contrast(theirs, self.student_bank, index, drawn, side=1)
+        negatives = torch.randint(self.samples, (count,), device=index.device)
+        loss = self._contrast(ours, self.teacher_bank, index, negatives, side=0)
+        loss = loss + self._contrast(theirs, self.student_bank, index, negatives, side=1)
         if self.training:
-            self._remember(index, ours.detach(), theirs.detach())
+            self._update_banks(index, ours.detach(), theirs.detach())
         return loss
 
-    def _contrast(self, x: Tensor, bank: Tensor, index: Tensor, drawn: Tensor, side: int) -> Tensor:
-        """Noise-contrastive estimation; log(h) and log(1 - h) are those of a logistic function."""
+    def _contrast(self, x: Tensor, bank: Tensor, index: Tensor, negatives: Tensor, side: int) -> Tensor:
+        """Return the noise-contrastive estimate of one side; log(h) and log(1 - h) are those of a logistic function."""
         same = (x * bank[index]).sum(1, keepdim=True) / self.temperature
-        other = x @ bank[drawn].T / self.temperature
+        other = x @ bank[negatives].T / self.temperature
         if self.log_z[side].isnan():
-            every = torch.cat([same, other], dim=1).detach().flatten()
-            self.log_z[side] = every.logsumexp(0) - math.log(len(every)) + math.log(self.samples)
-        shift = self.log_z[side] + math.log(len(drawn) / self.samples)
+            similarities = torch.cat([same, other], dim=1).detach().flatten()
+            self.log_z[side] = similarities.logsumexp(0) - math.log(len(similarities)) + math.log(self.samples)
+        shift = self.log_z[side] + math.log(len(negatives) / self.samples)
         return -(F.logsigmoid(same - shift).sum(1) + F.logsigmoid(shift - other).sum(1)).mean()
 
     @torch.no_grad()
-    def _remember(self, index: Tensor, ours: Tensor, theirs: Tensor) -> None:
+    def _update_banks(self, index: Tensor, ours: Tensor, theirs: Tensor) -> None:
         for bank, x in ((self.student_bank, ours), (self.teacher_bank, theirs)):
-            at, seen = _of_all_processes(index), _of_all_processes(x)
-            bank[at] = unit(self.momentum * bank[at] + (1 - self.momentum) * seen)
+            rows, vectors = _gather(index), _gather(x)
+            bank[rows] = unit(self.momentum * bank[rows] + (1 - self.momentum) * vectors)
 
 
-def _of_all_processes(x: Tensor) -> Tensor:
-    """Their rows one after the other; all processes bring as many."""
+def _gather(x: Tensor) -> Tensor:
+    """Return the rows of all processes, one process after the other; each has as many."""
     if distributed.world() == 1:
         return x
     distributed.connect()

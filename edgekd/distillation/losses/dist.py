@@ -12,9 +12,9 @@ class PearsonRelations(nn.Module):
 
     The two losses of Huang, You, Wang, Qian and Xu, "Knowledge distillation from a stronger teacher" (2022): r is
     Pearson's correlation of class probabilities p, along a sample's classes, and along a class's samples in the batch.
-    Nothing asks for the same probabilities, so that a teacher which is far stronger does no harm. The authors add
+    The probabilities need not be equal, so that a teacher which is far stronger does no harm. The authors add
     cross-entropy, `{name = "labels"}`; theirs is a T of 1 for ImageNet and of 4 for CIFAR-100. Ours differs where
-    there is no correlation to speak of: a class to which the student gives every sample the same probability counts
+    the correlation is not defined: a class to which the student gives the same probability for every sample counts
     as uncorrelated and has no gradient, and a batch of one sample has the first part alone.
 
     Args:
@@ -34,16 +34,19 @@ class PearsonRelations(nn.Module):
         self.inter, self.intra, self.temperature = inter, intra, temperature
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """student.logits, teacher.logits: (N, classes). A scalar comes back."""
+        """Return the loss, a scalar, of student.logits and teacher.logits, (N, classes)."""
         ours, theirs = ((outputs.logits / self.temperature).softmax(1) for outputs in (student, teacher))
-        apart = self.inter * (1 - _correlation(ours, theirs, dim=1).mean())
+        distance = self.inter * (1 - _correlation(ours, theirs, dim=1).mean())
         if len(ours) > 1:
-            apart = apart + self.intra * (1 - _correlation(ours, theirs, dim=0).mean())
-        return self.temperature**2 * apart
+            distance = distance + self.intra * (1 - _correlation(ours, theirs, dim=0).mean())
+        return self.temperature**2 * distance
 
 
 def _correlation(x: Tensor, y: Tensor, dim: int) -> Tensor:
-    """Pearson's, along `dim`. Probabilities may be tiny and still differ, so what counts as constant is tinier."""
+    """Return Pearson's correlation along `dim`.
+
+    Probabilities may be tiny and still differ, so the threshold below which values count as constant is tinier.
+    """
     centred = (unit(values - values.mean(dim, keepdim=True), dim, least=1e-12) for values in (x, y))
     ours, theirs = centred
     return (ours * theirs).sum(dim)

@@ -18,7 +18,7 @@ class Embeddings(nn.Module):
 
     Equation 9 of "TinyBERT: distilling BERT for natural language understanding". E are the vectors of the tokens that
     occur in the batch, of the first `Embedding` in each network; name the layer after it (`layers = ["norm"]`) to
-    compare what positions are added to, as BERT counts them in. TinyBERT's code shares W with its hidden states; here
+    include the position embeddings, as BERT does. TinyBERT's code shares W with its hidden states; here
     it is a matrix of its own, and there is none where the networks are equally wide.
 
     Args:
@@ -35,11 +35,13 @@ class Embeddings(nn.Module):
         if self.layers:
             self.pairs = networks.pairs(self.layers, "embedding", rank=2)
         else:
-            self.pairs = (Pair(_table(networks.student, "student"), _table(networks.teacher, "teacher")),)
+            self.pairs = (
+                Pair(_first_embedding(networks.student, "student"), _first_embedding(networks.teacher, "teacher")),
+            )
         self.projections = nn.ModuleList(projection(pair, "embedding") for pair in self.pairs)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, length, width). A scalar comes back."""
+        """Return the loss, a scalar, of features (N, length, width)."""
         parts = [
             F.mse_loss(project(student.features[pair.student.name]), teacher.features[pair.teacher.name])
             for pair, project in zip(self.pairs, self.projections, strict=True)
@@ -47,11 +49,11 @@ class Embeddings(nn.Module):
         return torch.stack(parts).mean()
 
 
-def _table(layers: Sequence[Layer], whose: str) -> Layer:
-    found = next((layer for layer in layers if layer.kind == "Embedding" and len(layer.shape) == 2), None)
-    if found is None:
+def _first_embedding(layers: Sequence[Layer], whose: str) -> Layer:
+    embedding = next((layer for layer in layers if layer.kind == "Embedding" and len(layer.shape) == 2), None)
+    if embedding is None:
         raise ConfigError(
             f"loss 'embedding': the {whose} has no layer of the kind Embedding",
             f'layers = ["STUDENT:TEACHER"]; of the {whose} one of {", ".join(layer.name for layer in layers)}',
         )
-    return found
+    return embedding

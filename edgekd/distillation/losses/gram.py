@@ -40,13 +40,13 @@ class SolutionFlow(nn.Module):
         self.pairs = networks.pairs(self.layers, "gram", rank=3)
         if len(self.pairs) < 2:
             raise ConfigError(
-                f"loss 'gram' is about the way from a layer to the next; it has {self.pairs[0].student.name!r} alone",
+                f"loss 'gram' compares products of consecutive layers; it has {self.pairs[0].student.name!r} alone",
                 'layers = ["STUDENT:TEACHER", "STUDENT:TEACHER"], in the order in which they run',
             )
         self.projections = nn.ModuleList(projection(pair, "gram") for pair in self.pairs)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, C, H, W). A scalar comes back."""
+        """Return the loss, a scalar, of features (N, C, H, W)."""
         maps = [
             (project(student.features[pair.student.name]), teacher.features[pair.teacher.name])
             for pair, project in zip(self.pairs, self.projections, strict=True)
@@ -60,8 +60,8 @@ class SolutionFlow(nn.Module):
 
 
 def _flow(first: Tensor, second: Tensor, size: tuple[int, int]) -> Tensor:
-    """(N, channels of the first, channels of the second)"""
-    pooled = (x if x.shape[2:] == size else F.adaptive_max_pool2d(x, size) for x in (first, second))
-    ours, theirs = (x.flatten(2) for x in pooled)
+    """Return the FSP matrix, (N, channels of the first, channels of the second)."""
+    maps = (x if x.shape[2:] == size else F.adaptive_max_pool2d(x, size) for x in (first, second))
+    ours, theirs = (x.flatten(2) for x in maps)
     gram: Tensor = ours @ theirs.transpose(1, 2) / ours.shape[2]
     return gram

@@ -40,10 +40,10 @@ class HiddenStates(nn.Module):
         self.projections = nn.ModuleList(projection(pair, "hidden") for pair in different)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, length, width). A scalar comes back."""
+        """Return the loss, a scalar, of features (N, length, width)."""
         parts = []
-        for at, pair in enumerate(self.pairs):
-            project = self.projections[0 if self.shared else at]
+        for number, pair in enumerate(self.pairs):
+            project = self.projections[0 if self.shared else number]
             ours, theirs = project(student.features[pair.student.name]), teacher.features[pair.teacher.name]
             parts.append(F.mse_loss(ours, theirs))
         return torch.stack(parts).mean()

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from edgekd.distillation.losses.adapters import pooled_alike, regressor
+from edgekd.distillation.losses.adapters import pool_to_smaller, regressor
 from edgekd.nn.layers import Networks, Pair
 from edgekd.nn.outputs import Outputs
 
@@ -37,9 +37,9 @@ class Hints(nn.Module):
         self.regressors = nn.ModuleList(regressor(pair, "hints") for pair in self.pairs)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, C, H, W), (N, length, width) or (N, width). A scalar comes back."""
+        """Return the loss, a scalar, of features (N, C, H, W), (N, length, width) or (N, width)."""
         parts = []
         for pair, regress in zip(self.pairs, self.regressors, strict=True):
-            ours, theirs = pooled_alike(student.features[pair.student.name], teacher.features[pair.teacher.name])
+            ours, theirs = pool_to_smaller(student.features[pair.student.name], teacher.features[pair.teacher.name])
             parts.append(F.mse_loss(regress(ours), theirs) / 2)
         return torch.stack(parts).mean()

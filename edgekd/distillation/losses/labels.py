@@ -29,5 +29,5 @@ class Labels(nn.Module):
         self.smoothing = smoothing
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """student.logits: (N, classes); labels: (N,) class indices. A scalar comes back."""
+        """Return the loss, a scalar, of student.logits, (N, classes), and class indices (N,)."""
         return F.cross_entropy(student.logits, labels, label_smoothing=self.smoothing)

@@ -26,7 +26,7 @@ class SoftTargets(nn.Module):
         self.temperature, self.hard = temperature, hard
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """student.logits, teacher.logits: (N, classes); labels: (N,) class indices. A scalar comes back."""
+        """Return the loss, a scalar, of student.logits and teacher.logits, (N, classes), and class indices (N,)."""
         t = self.temperature
         soft = F.kl_div(
             F.log_softmax(student.logits / t, dim=1),

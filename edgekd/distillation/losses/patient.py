@@ -38,11 +38,11 @@ class PatientStates(nn.Module):
         """Choose the layers and make matrices for those whose widths differ."""
         pairs = networks.pairs(self.layers, "patient")
         self.pairs = pairs if self.layers or len(pairs) == 1 else pairs[:-1]
-        vectors = [Pair(_summed_up(pair.student), _summed_up(pair.teacher)) for pair in self.pairs]
+        vectors = [Pair(_vector_layer(pair.student), _vector_layer(pair.teacher)) for pair in self.pairs]
         self.projections = nn.ModuleList(projection(pair, "patient") for pair in vectors)
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, length, width), (N, C, H, W) or (N, width). A scalar comes back."""
+        """Return the loss, a scalar, of features (N, length, width), (N, C, H, W) or (N, width)."""
         parts = []
         for pair, project in zip(self.pairs, self.projections, strict=True):
             ours = project(self._vector(student.features[pair.student.name]))
@@ -51,7 +51,7 @@ class PatientStates(nn.Module):
         return torch.stack(parts).mean()
 
     def _vector(self, x: Tensor) -> Tensor:
-        """(N, width)"""
+        """Return one vector a sample, (N, width)."""
         if x.ndim == 4:
             return x.mean((2, 3))
         if x.ndim == 3:
@@ -59,7 +59,7 @@ class PatientStates(nn.Module):
         return x
 
 
-def _summed_up(layer: Layer) -> Layer:
-    """As `_vector` leaves it: the channels of a map, the width of a sequence or a vector."""
+def _vector_layer(layer: Layer) -> Layer:
+    """Return the layer with the shape that `_vector` gives it: a map's channels, a sequence's or a vector's width."""
     width = layer.shape[0] if len(layer.shape) == 3 else layer.shape[-1]
     return Layer(layer.name, layer.kind, (width,))

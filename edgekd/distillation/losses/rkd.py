@@ -38,7 +38,7 @@ class RelationalDistances(nn.Module):
         self.pairs = networks.embeddings(self.layers, "rkd")
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, ...), of any shapes. A scalar comes back; 0 for a single sample, which has no relations."""
+        """Return the loss, a scalar, of features (N, ...) of any shapes; it is 0 for a single sample."""
         total = student.logits.new_zeros(())
         for pair in self.pairs:
             ours = _differences(student.features[pair.student.name].flatten(1))
@@ -51,12 +51,12 @@ class RelationalDistances(nn.Module):
 
 
 def _differences(x: Tensor) -> Tensor:
-    """(N, width) -> (N, N, width), entry [i, j] = x[j] - x[i]"""
+    """Return the differences of all pairs, (N, N, width), of x (N, width): entry [i, j] = x[j] - x[i]."""
     return x[None] - x[:, None]
 
 
 def _distances(differences: Tensor) -> Tensor:
-    """(N, N), divided by the mean over pairs of two different samples."""
+    """Return the distances (N, N), divided by their mean over pairs of two different samples."""
     lengths = differences.norm(dim=2)
     pairs = len(lengths) * (len(lengths) - 1)
     shares: Tensor = lengths / (lengths.sum() / max(pairs, 1)).clamp_min(1e-6)
@@ -64,6 +64,6 @@ def _distances(differences: Tensor) -> Tensor:
 
 
 def _cosines(differences: Tensor) -> Tensor:
-    """(N, N, N), entry [i, j, k]: of the angle at sample i between j and k."""
+    """Return the cosines (N, N, N) of all angles: entry [i, j, k] is at sample i, between j and k."""
     towards = unit(differences)
     return towards @ towards.transpose(1, 2)

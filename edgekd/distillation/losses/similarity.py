@@ -32,9 +32,9 @@ class SimilarityPreserving(nn.Module):
         self.pairs = pairs if self.layers else pairs[-1:]
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """features: (N, ...), of any shapes. A scalar comes back; 0 for a single sample, which is like itself alone."""
+        """Return the loss, a scalar, of features (N, ...) of any shapes; it is 0 for a single sample."""
         parts = [
-            (_likeness(student.features[pair.student.name]) - _likeness(teacher.features[pair.teacher.name]))
+            (_similarities(student.features[pair.student.name]) - _similarities(teacher.features[pair.teacher.name]))
             .square()
             .mean()
             for pair in self.pairs
@@ -42,7 +42,7 @@ class SimilarityPreserving(nn.Module):
         return torch.stack(parts).mean()
 
 
-def _likeness(features: Tensor) -> Tensor:
-    """(N, N)"""
+def _similarities(features: Tensor) -> Tensor:
+    """Return the similarities of all pairs of samples, (N, N), with rows of length 1."""
     rows = features.flatten(1)
     return unit(rows @ rows.T, dim=1)

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 from edgekd.nn.outputs import Outputs
 
-LEAST_VARIANCE = 1e-7  # of a sample's logits; only logits that are all alike come near it
+LEAST_VARIANCE = 1e-7  # added to the variance of a sample's logits; only logits that are all alike come near it
 
 
 class StandardisedLogits(nn.Module):
@@ -15,8 +15,8 @@ class StandardisedLogits(nn.Module):
     Algorithms 1 and 2 of Sun, Ren, Li, Wang and Cao, "Logit standardization in knowledge distillation" (2024), of the
     student's logits z and the teacher's v: the temperature of each sample is T times its own standard deviation. Their
     weights are 9 for this term and 0.1 for the labels: `losses = [{name = "standardised", weight = 9},
-    {name = "labels", weight = 0.1}]`. A student that learns from this term alone has the right classes, but no right
-    confidence: nothing tells it how far apart its logits should be.
+    {name = "labels", weight = 0.1}]`. A student that learns from this term alone predicts the right classes, but with a
+    wrong confidence, since the term does not depend on the scale of its logits.
 
     Args:
         temperature: T, the factor of each sample's standard deviation; the paper's is 2.
@@ -31,7 +31,7 @@ class StandardisedLogits(nn.Module):
         self.temperature = temperature
 
     def forward(self, student: Outputs, teacher: Outputs, labels: Tensor) -> Tensor:
-        """student.logits, teacher.logits: (N, classes). A scalar comes back."""
+        """Return the loss, a scalar, of student.logits and teacher.logits, (N, classes)."""
         ours, theirs = (
             F.log_softmax(F.layer_norm(logits, logits.shape[1:], eps=LEAST_VARIANCE) / self.temperature, dim=1)
             for logits in (student.logits, teacher.logits)

@@ -1,1 +1,1 @@
-"""How the teaching goes: one scheme per file, `(run, **options) -> FitResult`, which trains the student in place."""
+"""Distillation schemes, one a file: `(run, **options) -> FitResult`, which trains the student in place."""

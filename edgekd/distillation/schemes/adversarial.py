@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import DistillationRun, student_loss, trained
-from edgekd.distillation.schemes.generator import Generator, Trained
-from edgekd.distillation.schemes.memory import unlike_memory
+from edgekd.distillation.run import DistillationRun, student_loss, train_module
+from edgekd.distillation.schemes.generator import AdamNetwork, Generator
+from edgekd.distillation.schemes.memory import statistics_distance
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import answer
 from edgekd.tasks.classification.learning import label_loss, likeliest
@@ -36,12 +36,12 @@ def adversarial(
 ) -> FitResult:
     """Student: weight * mean |S(G(z)) - T(G(z))|, beside `distill.losses` on the data.
     Generator: -log(1 + mean |S(G(z)) - T(G(z))|) + one_hot * (loss of T(G(z)) for its likeliest class) - balance *
-    H(mean of softmax T(G(z))) + statistics * (how unlike the teacher's data G(z) is, by its batch norms)
+    H(mean of softmax T(G(z))) + statistics * (distance of G(z) from the statistics in the teacher's batch norms)
 
     The disagreement is DFAD's; that the teacher should be sure of an image, and images spread over the classes, are
-    DAFL's one-hot and information entropy losses; the last term is DeepInversion's, as `unlike_memory` has it. The
+    DAFL's one-hot and information entropy losses; the last term is DeepInversion's, by `statistics_distance`. The
     logarithm, ours, keeps a large disagreement from drowning them.
-    Beside data, images that are made leave the student's running statistics alone: those belong to true inputs.
+    With "mixed" data, generated images do not change the student's running statistics, which are those of true inputs.
 
     Args:
         data: "mixed" learns from the data too; "none" looks at no sample of it: an epoch is as many steps as it gives.
@@ -67,63 +67,68 @@ def adversarial(
             f"scheme 'adversarial' makes images (C, H, W); these inputs have shape {shape}",
             'distill.scheme = "offline"',
         )
-    _, loss = run.required_teacher("adversarial")
+    _, loss = run.require_teacher("adversarial")
     teacher = run.open_teacher_network("adversarial").eval().requires_grad_(False)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(run.seed)
-        generator = Trained(Generator(shape, latent, width), learning_rate, every)
-    game = _Game(run, teacher, data == "mixed", weight, one_hot, balance, statistics)
+        generator = AdamNetwork(Generator(shape, latent, width), learning_rate, every)
+    settings = _Settings(run, teacher, data == "mixed", weight, one_hot, balance, statistics)
     parts = {"student": run.student, "generator": generator}
-    together = nn.ModuleDict(parts if data == "none" else {**parts, "loss": loss})
-    return trained(run, together, partial(_step, game))
+    modules = nn.ModuleDict(parts if data == "none" else {**parts, "loss": loss})
+    return train_module(run, modules, partial(_step, settings))
 
 
 @dataclass(frozen=True)
-class _Game:
-    """What stays the same from step to step."""
+class _Settings:
+    """The networks and weights that every step uses."""
 
     run: DistillationRun
     teacher: nn.Module
-    mixed: bool
+    uses_data: bool
     weight: float
     one_hot: float
     balance: float
     statistics: float
 
 
-def _step(game: _Game, module: nn.ModuleDict, batch: Batch) -> Tensor:
+def _step(settings: _Settings, module: nn.ModuleDict, batch: Batch) -> Tensor:
     student, generator = module["student"], module["generator"]
-    assert isinstance(generator, Trained) and isinstance(generator.network, Generator)
-    game.teacher.to(batch.x.device)
+    assert isinstance(generator, AdamNetwork) and isinstance(generator.network, Generator)
+    settings.teacher.to(batch.x.device)
     latent = generator.network.latent
 
-    def made() -> Tensor:
+    def generate() -> Tensor:
         return channels_last(generator(torch.randn(len(batch.y), latent, device=batch.x.device)))
 
-    with _statistics_left_alone(student, game.mixed):
-        generator.lower(lambda: _against(game, student, made()))
-        images = made()
+    with _without_statistics_updates(student, settings.uses_data):
+        generator.lower(lambda: _generator_loss(settings, student, generate()))
+        images = generate()
         with torch.no_grad():
-            wanted = answer(game.teacher, images).logits
-        total = game.weight * (answer(student, images).logits - wanted).abs().mean()
-    return total + student_loss(game.run, student, module["loss"], batch)[1] if game.mixed else total
+            teacher_logits = answer(settings.teacher, images).logits
+        total = settings.weight * (answer(student, images).logits - teacher_logits).abs().mean()
+    return total + student_loss(settings.run, student, module["loss"], batch)[1] if settings.uses_data else total
 
 
-def _against(game: _Game, student: nn.Module, images: Tensor) -> Tensor:
-    """What the generator lowers."""
-    answered, unlike = unlike_memory(game.teacher, images)
-    wanted = answered.logits
-    apart = (answer(student, images).logits - wanted).abs().mean()
-    sure = label_loss(wanted, likeliest(wanted))
-    shares = wanted.softmax(1).mean(0)
-    spread = -(shares * shares.clamp_min(1e-12).log()).sum()
-    return -torch.log1p(apart) + game.one_hot * sure - game.balance * spread + game.statistics * unlike
+def _generator_loss(settings: _Settings, student: nn.Module, images: Tensor) -> Tensor:
+    """Return the loss of the generator, a scalar."""
+    teacher_outputs, distance = statistics_distance(settings.teacher, images)
+    teacher_logits = teacher_outputs.logits
+    disagreement = (answer(student, images).logits - teacher_logits).abs().mean()
+    one_hot_loss = label_loss(teacher_logits, likeliest(teacher_logits))
+    shares = teacher_logits.softmax(1).mean(0)
+    entropy = -(shares * shares.clamp_min(1e-12).log()).sum()
+    return (
+        -torch.log1p(disagreement)
+        + settings.one_hot * one_hot_loss
+        - settings.balance * entropy
+        + settings.statistics * distance
+    )
 
 
 @contextmanager
-def _statistics_left_alone(model: nn.Module, wanted: bool) -> Iterator[None]:
-    """Batch norm goes by the batch, and does not remember it."""
-    norms = [module for module in model.modules() if wanted and isinstance(module, nn.modules.batchnorm._BatchNorm)]
+def _without_statistics_updates(model: nn.Module, active: bool) -> Iterator[None]:
+    """While `active`, batch norm normalises by the batch and does not update its running statistics."""
+    norms = [module for module in model.modules() if active and isinstance(module, nn.modules.batchnorm._BatchNorm)]
     momenta = [norm.momentum for norm in norms]
     for norm in norms:
         norm.momentum = 0.0

@@ -1,4 +1,4 @@
-"""A small generator of images, and the optimizer that it keeps inside, for schemes in which two networks pull apart."""
+"""A generator of images, and a network that holds its own optimizer, for schemes with two opposed objectives."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,14 +24,14 @@ class Generator(nn.Module):
         self.sizes = (quarter, half, (height, width_of_image))
         self.start = nn.Linear(latent, width * quarter[0] * quarter[1])
         self.first = nn.Sequential(nn.BatchNorm2d(width))
-        self.middle = _convolved(width, width)
-        self.last = _convolved(width, width // 2)
+        self.middle = _convolution_block(width, width)
+        self.last = _convolution_block(width, width // 2)
         self.image = nn.Sequential(
             nn.Conv2d(width // 2, channels, 3, padding=1), nn.Tanh(), nn.BatchNorm2d(channels, affine=False)
         )
 
     def forward(self, noise: Tensor) -> Tensor:
-        """(N, latent) in, (N, C, H, W) out."""
+        """Map noise (N, latent) to images (N, C, H, W)."""
         small, half, whole = self.sizes
         x = self.first(self.start(noise).view(-1, self.width, *small))
         x = self.middle(F.interpolate(x, half))
@@ -39,18 +39,18 @@ class Generator(nn.Module):
         return images
 
 
-def _convolved(inputs: int, outputs: int) -> nn.Module:
+def _convolution_block(inputs: int, outputs: int) -> nn.Module:
     return nn.Sequential(nn.Conv2d(inputs, outputs, 3, padding=1), nn.BatchNorm2d(outputs), nn.LeakyReLU(0.2))
 
 
-class Trained(nn.Module):
-    """A network with an Adam of its own (Kingma and Ba, 2015, algorithm 1) that moves it in the midst of another
-    training's step: `fit` minimises one loss by one optimizer, and passes over parameters that want no gradient.
+class AdamNetwork(nn.Module):
+    """A network with an Adam of its own (Kingma and Ba, 2015, algorithm 1), which updates it during a step of another
+    training: `fit` minimises one loss by one optimizer, and skips parameters that require no gradient.
 
-    Weights and moments are part of the module's state, so a killed training goes on with them.
+    Weights and moments are part of the module's state, so a killed training resumes with them.
 
     Args:
-        every: it moves at the first of so many calls of `lower`.
+        every: number of calls of `lower` for each update, which happens at the first of them.
     """
 
     def __init__(
@@ -68,28 +68,28 @@ class Trained(nn.Module):
                 self.register_buffer(f"{moment}_{number}", torch.zeros_like(parameter))
 
     def forward(self, *inputs: Tensor) -> Tensor:
-        """What the network makes of its inputs."""
+        """Run the network."""
         output: Tensor = self.network(*inputs)
         return output
 
     def lower(self, loss: Callable[[], Tensor]) -> None:
-        """One step down on `loss`, which asks this network anew; processes share their gradients."""
+        """Make one step of Adam on `loss`, which runs this network; gradients are averaged over processes."""
         self.turns += 1
         if (self.turns - 1) % self.every:
             return
         self.network.requires_grad_(True)
         parameters = list(self.network.parameters())
-        slopes = torch.autograd.grad(loss(), parameters)
+        gradients = torch.autograd.grad(loss(), parameters)
         self.network.requires_grad_(False)
         self.steps += 1
         with torch.no_grad():
-            for number, (parameter, slope) in enumerate(zip(parameters, slopes, strict=True)):
-                self._move(parameter, distributed.mean(slope), f"{number}")
+            for number, (parameter, gradient) in enumerate(zip(parameters, gradients, strict=True)):
+                self._move(parameter, distributed.mean(gradient), f"{number}")
 
-    def _move(self, parameter: Tensor, slope: Tensor, name: str) -> None:
+    def _move(self, parameter: Tensor, gradient: Tensor, name: str) -> None:
         mean, square = self.get_buffer(f"mean_{name}"), self.get_buffer(f"square_{name}")
-        mean.lerp_(slope, 1 - self.betas[0])
-        square.lerp_(slope.square(), 1 - self.betas[1])
+        mean.lerp_(gradient, 1 - self.betas[0])
+        square.lerp_(gradient.square(), 1 - self.betas[1])
         steps = int(self.steps)
         direction = mean / (1 - self.betas[0] ** steps)
         length = (square / (1 - self.betas[1] ** steps)).sqrt() + 1e-8

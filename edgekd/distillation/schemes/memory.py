@@ -1,4 +1,4 @@
-"""What a network remembers of its data: the running statistics of its batch norms."""
+"""The running statistics of batch norms as a description of the data that a network was trained on."""
 
 import torch
 from torch import Tensor, nn
@@ -7,12 +7,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from edgekd.nn.outputs import Outputs, answer
 
 
-def unlike_memory(network: nn.Module, x: Tensor) -> tuple[Outputs, Tensor]:
-    """The answer to `x`, and how far `x` lies from what the network was trained on: mean over its batch norms'
-    channels of KL(N(mean, variance of x there) || N(running mean, running variance)), in nats; 0 where it has none.
+def statistics_distance(network: nn.Module, x: Tensor) -> tuple[Outputs, Tensor]:
+    """Return the answer to `x`, and the distance of `x` from the network's training data: the mean over the channels of
+    its batch norms of KL(N(mean, variance of x there) || N(running mean, running variance)), in nats.
 
-    That generated inputs should have these statistics is DeepInversion's (Yin et al., 2020, arXiv:1912.08795, equation
-    4); there the distances are Euclidean, and large layers drown small ones.
+    The distance is 0 where the network has no batch norm. DeepInversion introduced this objective for generated inputs
+    (Yin et al., 2020, arXiv:1912.08795, equation 4), with Euclidean distances, in which large layers dominate.
     """
     distances: list[Tensor] = []
 
@@ -23,11 +23,13 @@ def unlike_memory(network: nn.Module, x: Tensor) -> tuple[Outputs, Tensor]:
         ratio = (values.var(1, correction=0) + norm.eps) / expected
         distances.append((ratio + (values.mean(1) - norm.running_mean).square() / expected - 1 - ratio.log()) / 2)
 
-    norms = [each for each in network.modules() if isinstance(each, _BatchNorm) and each.running_mean is not None]
+    norms = [
+        module for module in network.modules() if isinstance(module, _BatchNorm) and module.running_mean is not None
+    ]
     hooks = [norm.register_forward_pre_hook(compare) for norm in norms]
     try:
-        answered = answer(network, x)
+        outputs = answer(network, x)
     finally:
         for hook in hooks:
             hook.remove()
-    return answered, torch.cat(distances).mean() if distances else answered.logits.new_zeros(())
+    return outputs, torch.cat(distances).mean() if distances else outputs.logits.new_zeros(())

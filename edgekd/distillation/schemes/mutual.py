@@ -1,4 +1,4 @@
-"""Deep mutual learning: peers that start apart learn together, each from the labels and from the others' answers
+"""Deep mutual learning: several networks learn at once, each from the labels and from the others' answers
 (Zhang et al., 2018, arXiv:1706.00384)."""
 
 import copy
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import DistillationRun, student_loss, trained, without_teacher
+from edgekd.distillation.run import DistillationRun, student_loss, train_module, without_teacher
 from edgekd.errors import ConfigError
 from edgekd.training.fit import FitResult
 
@@ -18,11 +18,11 @@ def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_
     """L_k = loss(peer k, labels) + T^2 / (K - 1) * sum over j != k of KL(p_j || p_k)
 
     The paper's loss for cohorts of K, added up over peers of the student's architecture. Where we differ: the paper
-    updates one peer after the other, each time on new answers; ours answer once and step together. What a peer learns
-    from is held still.
+    updates one peer after the other, each time on new answers; ours answer once and step together. No gradient flows
+    into the answers that a peer learns from.
 
-    The student that is kept is the first peer, whose weights started where those of any other scheme would; it is not
-    the best one of several, for which it would have to be chosen.
+    The student is the first peer, whose initial weights are those of any other scheme; it is not chosen as the best of
+    several.
 
     Args:
         peers: K, the number of networks, the student among them.
@@ -36,41 +36,48 @@ def mutual(run: DistillationRun, peers: int = 2, temperature: float = 1.0, with_
             'distill.scheme = {name = "mutual", peers = 2}',
         )
     run.require("logits", "mutual")
-    followed = run if with_teacher else without_teacher(run)
+    peer_run = run if with_teacher else without_teacher(run)
     others = [run.fresh(run.seed + number) for number in range(1, peers)]
     _check_apart(run.student, others)
-    together = nn.ModuleDict({"peers": nn.ModuleList([run.student, *others])})
-    if followed.loss is not None:
-        together["losses"] = nn.ModuleList([followed.loss, *(copy.deepcopy(followed.loss) for _ in others)])
-    return trained(followed, together, partial(_step, followed, temperature))
+    modules = nn.ModuleDict({"peers": nn.ModuleList([run.student, *others])})
+    if peer_run.loss is not None:
+        modules["losses"] = nn.ModuleList([peer_run.loss, *(copy.deepcopy(peer_run.loss) for _ in others)])
+    return train_module(peer_run, modules, partial(_step, peer_run, temperature))
 
 
-def _step(run: DistillationRun, temperature: float, together: nn.ModuleDict, batch: Batch) -> Tensor:
-    peers = list(together["peers"].children())
-    losses = list(together["losses"].children()) if "losses" in together else [None] * len(peers)
-    taught = [student_loss(run, peer, loss, batch) for peer, loss in zip(peers, losses, strict=True)]
-    alike = agreement([answered.logits for answered, _ in taught], temperature)
-    return sum((own + shared for (_, own), shared in zip(taught, alike, strict=True)), start=batch.x.new_zeros(()))
+def _step(run: DistillationRun, temperature: float, modules: nn.ModuleDict, batch: Batch) -> Tensor:
+    peers = list(modules["peers"].children())
+    losses = list(modules["losses"].children()) if "losses" in modules else [None] * len(peers)
+    results = [student_loss(run, peer, loss, batch) for peer, loss in zip(peers, losses, strict=True)]
+    agreements = agreement([outputs.logits for outputs, _ in results], temperature)
+    return sum(
+        (own + agreement_loss for (_, own), agreement_loss in zip(results, agreements, strict=True)),
+        start=batch.x.new_zeros(()),
+    )
 
 
 def agreement(logits: list[Tensor], temperature: float = 1.0) -> list[Tensor]:
-    """For each peer T^2 times the mean of its KL divergences from the others, (N, classes) each; scalars come back."""
+    """Return for each peer T^2 times the mean of its KL divergences from the others, a scalar.
+
+    Args:
+        logits: those of each peer, (N, classes).
+    """
     soft = [F.log_softmax(own / temperature, dim=1) for own in logits]
     return [
         temperature**2 * sum(
-            (_kl(other.detach(), own) for at_other, other in enumerate(soft) if at_other != at),
+            (_kl(other.detach(), own) for other_index, other in enumerate(soft) if other_index != index),
             start=own.new_zeros(()),
         ) / (len(soft) - 1)
-        for at, own in enumerate(soft)
+        for index, own in enumerate(soft)
     ]  # fmt: skip
 
 
-def _kl(wanted: Tensor, given: Tensor) -> Tensor:
-    return F.kl_div(given, wanted, log_target=True, reduction="batchmean")
+def _kl(target: Tensor, prediction: Tensor) -> Tensor:
+    return F.kl_div(prediction, target, log_target=True, reduction="batchmean")
 
 
 def _check_apart(student: nn.Module, others: list[nn.Module]) -> None:
-    """Peers with the same weights see the same batches and have nothing to tell each other."""
+    """Raise ConfigError where peers have the same weights: on the same batches, they would stay the same."""
     ours = list(student.parameters())
     for other in others:
         if all(torch.equal(a, b) for a, b in zip(ours, other.parameters(), strict=True)):

@@ -6,5 +6,5 @@ from edgekd.training.fit import FitResult
 
 
 def offline(run: DistillationRun) -> FitResult:
-    """Train the student under the teacher for all epochs."""
+    """Train the student with the teacher for all epochs."""
     return learn(run)

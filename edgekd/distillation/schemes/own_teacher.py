@@ -1,5 +1,5 @@
-"""Self-distillation: the deepest layers of a student teach classifiers that stand at its intermediate depths and look
-through attention (Zhang et al., 2019, arXiv:1905.08094; SCAN: Zhang et al., 2019, arXiv:1906.03951)."""
+"""Self-distillation: the deepest layers of a student are the teacher of classifiers with attention at its intermediate
+depths (Zhang et al., 2019, arXiv:1905.08094; SCAN: Zhang et al., 2019, arXiv:1906.03951)."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from edgekd.data.batches import Batch
-from edgekd.distillation.run import DistillationRun, student_loss, trained, without_teacher
+from edgekd.distillation.run import DistillationRun, student_loss, train_module, without_teacher
 from edgekd.errors import ConfigError, nearest
 from edgekd.nn.layers import Layer, stages, survey
 from edgekd.nn.outputs import answer
@@ -33,13 +33,13 @@ def own_teacher(
     (F_head - F)^2, beside the deepest classifier's own loss(deepest, labels)
 
     The three sources of loss of the first paper. Where we differ: hints compare features after pooling; T^2 keeps soft
-    gradients on the scale of the others; and the defaults are ours. What the heads learn from is held still. They are
-    dropped in the end: the student, and whatever is exported, is the network that it was. Their scores on the
-    validation split stand in the report.
+    gradients on the scale of the others; and the defaults are ours. No gradient flows into what the heads learn from.
+    The heads are removed in the end: the student, and whatever is exported, has the layers that it had. The heads'
+    scores on the validation split stand in the report.
 
     Args:
-        layers: names of the layers where the heads stand; by default the last at each resolution, or each repeated
-            block, except the deepest, which teaches.
+        layers: names of the layers that get a head; by default the last at each resolution, or each repeated block,
+            except the deepest.
         soft: share of what a head learns from the deepest classifier, in [0, 1].
         hint: weight of the distance to the deepest features.
         temperature: softens what is compared.
@@ -59,16 +59,16 @@ def own_teacher(
         torch.manual_seed(run.seed)
         width = deepest.shape[0] if len(deepest.shape) == 3 or channels_first else deepest.shape[-1]
         heads = nn.ModuleList([Head(layer.shape, width, len(run.splits.classes), channels_first) for layer in shallow])
-    followed = run if with_teacher else without_teacher(run)
-    watching = replace(followed, layers=(*followed.layers, *names, deepest.name))
+    head_run = run if with_teacher else without_teacher(run)
+    feature_run = replace(head_run, layers=(*head_run.layers, *names, deepest.name))
     parts: dict[str, nn.Module] = {"student": run.student, "heads": heads}
-    together = nn.ModuleDict(parts if followed.loss is None else {**parts, "loss": followed.loss})
-    result = trained(followed, together, partial(_step, watching, channels_first, soft, hint, temperature))
-    judge = partial(_judged, run, names, heads, result.device)
+    modules = nn.ModuleDict(parts if head_run.loss is None else {**parts, "loss": head_run.loss})
+    result = train_module(head_run, modules, partial(_step, feature_run, channels_first, soft, hint, temperature))
+    evaluate = partial(_head_scores, run, names, heads, result.device)
     source, quantity = f"{len(run.splits.validation):,} validation samples", run.splits.task.quantity
     rows = [
         AlongTheWay(what=f"classifier at {name}", score=quantity(score, source))
-        for name, score in zip(names, distributed.from_main(judge), strict=True)
+        for name, score in zip(names, distributed.from_main(evaluate), strict=True)
     ]
     return replace(result, along_the_way=tuple(rows))
 
@@ -76,19 +76,19 @@ def own_teacher(
 class Head(nn.Module):
     """A shallow classifier: attention to a layer's output, a projection to the deepest features' width, a linear layer.
 
-    Maps (C, H, W) are weighed by a mask from a strided convolution (as SCAN's attention modules do), sequences pooled
-    by learnt weights of their steps, and vectors gated.
+    Maps (C, H, W) are weighted by a mask from a strided convolution (as in SCAN's attention modules), sequences are
+    pooled by learnt weights of their steps, and vectors are gated.
 
     Args:
-        shape: of the layer's output, for one sample.
-        width: of the deepest features, pooled.
+        shape: shape of the layer's output for one sample.
+        width: width of the deepest features after pooling.
         channels_first: sequences are (C, length), as 1-D convolutions have them; else (length, C).
     """
 
     def __init__(self, shape: Sequence[int], width: int, classes: int, channels_first: bool) -> None:
         super().__init__()
-        self.turned = channels_first and len(shape) == 2
-        channels = shape[-1] if len(shape) < 3 and not self.turned else shape[0]
+        self.transposes = channels_first and len(shape) == 2
+        channels = shape[-1] if len(shape) < 3 and not self.transposes else shape[0]
         if len(shape) == 3:
             strided = nn.Conv2d(channels, channels, 3, stride=2, padding=1, bias=False)
             self.attention: nn.Module = nn.Sequential(
@@ -100,12 +100,12 @@ class Head(nn.Module):
         self.classifier = nn.Linear(width, classes)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(N, *shape) in; logits (N, classes) and features (N, width) out."""
-        features: Tensor = self.projection(self._seen(x.transpose(1, 2) if self.turned else x))
+        """Return logits (N, classes) and features (N, width) of the layer's output, (N, *shape)."""
+        features: Tensor = self.projection(self._attend(x.transpose(1, 2) if self.transposes else x))
         return self.classifier(features).float(), features.float()
 
-    def _seen(self, x: Tensor) -> Tensor:
-        """What attention leaves of x, pooled: (N, C)."""
+    def _attend(self, x: Tensor) -> Tensor:
+        """Return x weighted by attention and pooled, (N, C)."""
         weights: Tensor = self.attention(x)
         if x.ndim == 4:
             return (x * F.interpolate(weights, x.shape[2:]).sigmoid()).mean((2, 3))
@@ -118,51 +118,51 @@ def _step(
     run: DistillationRun, channels_first: bool, soft: float, hint: float, temperature: float,
     module: nn.ModuleDict, batch: Batch,
 ) -> Tensor:  # fmt: skip
-    answered, total = student_loss(run, module["student"], dict(module.named_children()).get("loss"), batch)
+    outputs, total = student_loss(run, module["student"], dict(module.named_children()).get("loss"), batch)
     heads = list(module["heads"].children())
     *shallow, deepest = run.layers[-len(heads) - 1 :]
     label_loss = run.splits.task.answers.label_loss
-    wanted = F.log_softmax(answered.logits.detach() / temperature, dim=1)
-    features = pooled(answered.features[deepest].detach(), channels_first)
+    target = F.log_softmax(outputs.logits.detach() / temperature, dim=1)
+    features = mean_over_positions(outputs.features[deepest].detach(), channels_first)
     for head, layer in zip(heads, shallow, strict=True):
-        logits, seen = head(answered.features[layer])
-        given = F.log_softmax(logits / temperature, dim=1)
+        logits, head_features = head(outputs.features[layer])
+        prediction = F.log_softmax(logits / temperature, dim=1)
         total = total + (1 - soft) * label_loss(logits, batch.y)
-        total = total + soft * temperature**2 * F.kl_div(given, wanted, log_target=True, reduction="batchmean")
-        total = total + hint * F.mse_loss(seen, features)
+        total = total + soft * temperature**2 * F.kl_div(prediction, target, log_target=True, reduction="batchmean")
+        total = total + hint * F.mse_loss(head_features, features)
     return total
 
 
-def pooled(x: Tensor, channels_first: bool) -> Tensor:
-    """The mean over positions: maps (N, C, H, W), sequences (N, length, C) or (N, C, length), or vectors -> (N, C)."""
+def mean_over_positions(x: Tensor, channels_first: bool) -> Tensor:
+    """Average maps (N, C, H, W) or sequences (N, length, C) or (N, C, length) over positions; vectors stay: (N, C)."""
     if x.ndim == 4:
         return x.mean((2, 3))
     return x.mean(2 if channels_first else 1) if x.ndim == 3 else x
 
 
-def _depths(run: DistillationRun, asked: Sequence[str] | None) -> list[Layer]:
-    """The layers for heads and, last, the deepest."""
-    found = survey(run.student, run.splits.example)
-    summary = list(stages(found))
-    if asked is None and len(summary) > 1:
+def _depths(run: DistillationRun, layer_names: Sequence[str] | None) -> list[Layer]:
+    """Return the layers for heads and, as the last, the deepest layer."""
+    layers = survey(run.student, run.splits.example)
+    summary = list(stages(layers))
+    if layer_names is None and len(summary) > 1:
         return summary
-    names = ", ".join(layer.name for layer in found)
-    if not asked or not summary:
+    names = ", ".join(layer.name for layer in layers)
+    if not layer_names or not summary:
         raise ConfigError(
             "scheme 'self' finds no intermediate depths in this student", f"layers = [...] with some of {names}"
         )
-    chosen = [layer for layer in found if layer.name in asked]
-    for name in asked:
-        if name not in [layer.name for layer in chosen] or name == summary[-1].name:
-            guess = nearest(name, [layer.name for layer in found])
+    selection = [layer for layer in layers if layer.name in layer_names]
+    for name in layer_names:
+        if name not in [layer.name for layer in selection] or name == summary[-1].name:
+            guess = nearest(name, [layer.name for layer in layers])
             raise ConfigError(
                 f"scheme 'self': the student has no layer {name!r} before its deepest, {summary[-1].name!r}",
                 f"{guess!r}" if guess and guess != name else f"layers = [...] with some of {names}",
             )
-    return [*chosen, summary[-1]]
+    return [*selection, summary[-1]]
 
 
-def _judged(run: DistillationRun, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[Score]:
+def _head_scores(run: DistillationRun, names: Sequence[str], heads: nn.ModuleList, device: str) -> list[Score]:
     part, score = run.splits.validation, run.splits.task.scoring.score
     return [
         score(answers_of(_Shallow(run.student, name, head), part, run.splits, device=device), part.y)
@@ -171,7 +171,7 @@ def _judged(run: DistillationRun, names: Sequence[str], heads: nn.ModuleList, de
 
 
 class _Shallow(nn.Module):
-    """The student as far as one head."""
+    """The student up to one layer, and the head at that layer."""
 
     def __init__(self, student: nn.Module, layer: str, head: nn.Module) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Where a student's targets come from: callables (batch) -> outputs."""
+"""Teachers, the sources of a student's targets: callables (batch) -> outputs."""

@@ -1,8 +1,8 @@
-"""Asks a teacher about every training sample in every view, once, and keeps what it says (answers.py).
+"""Runs a teacher once on every training sample in every view, and stores its answers (see answers.py).
 
-A shard is whole or not there: it is written aside and renamed, and what it must hash to stands beside it until all are
-done. A killed run goes on with the shards that are left; one whose bytes are not what was written is computed again.
-Under torchrun the processes take turns with the shards. Beyond float16's range, +-65,504, answers are cut off.
+A shard is complete or absent: it is written to a temporary file and renamed, and its hash lies beside it until all
+shards are written. A killed run goes on with the missing shards; a shard whose bytes do not match its hash is computed
+again. Under torchrun the shards are shared out among the processes. Answers are clamped to float16's range, +-65,504.
 """
 
 import hashlib
@@ -30,28 +30,31 @@ from edgekd.training.progress import progress, say
 
 SHARD_BYTES = 32 * 2**20
 BATCH = 256
-LARGE_BYTES = 2**30  # from here on, a note says what they take
+LARGE_BYTES = 2**30  # size from which a note says how much space the answers take
 
 
 def size_bytes(samples: int, answer_shape: tuple[int, ...], views: int) -> int:
-    """What the answers will take on the disk."""
+    """Return the bytes that the answers will take on the disk, in float16."""
     return 2 * samples * math.prod(answer_shape) * views
 
 
-def check_space(folder: Path, samples: int, answer_shape: tuple[int, ...], views: int, kept: int = 0) -> str:
-    """StoreError where the disk of `folder` can't hold the answers; a note where they are large, else "".
+def check_space(folder: Path, samples: int, answer_shape: tuple[int, ...], views: int, stored_bytes: int = 0) -> str:
+    """Return a note where the answers are large, else "".
 
     Args:
-        kept: bytes that an earlier try has left there already.
+        stored_bytes: bytes that an earlier run has stored there already.
+
+    Raises:
+        StoreError: the disk of `folder` can't hold the answers.
     """
-    needed, free = size_bytes(samples, answer_shape, views), shutil.disk_usage(folder).free
-    told = f"the teacher's answers to {views} view{'s' * (views != 1)} of {samples:,} samples take {_amount(needed)}"
-    if needed - kept > free:
+    size, free = size_bytes(samples, answer_shape, views), shutil.disk_usage(folder).free
+    what = f"the teacher's answers to {views} view{'s' * (views != 1)} of {samples:,} samples take {_amount(size)}"
+    if size - stored_bytes > free:
         raise StoreError(
-            f"{told}; {folder} has {_amount(free)} left",
+            f"{what}; {folder} has {_amount(free)} left",
             "--set distill.views=0, which asks the teacher in the loop, fewer views, or a larger disk: --store DIR",
         )
-    return told if needed >= LARGE_BYTES else ""
+    return what if size >= LARGE_BYTES else ""
 
 
 def write(
@@ -65,14 +68,23 @@ def write(
     device: torch.device | str = "cpu",
     shard_bytes: int = SHARD_BYTES,
 ) -> list[str]:
-    """Ask the teacher about every training sample in every view, and leave the answers in `folder`; notes come back."""
+    """Store the teacher's answers to every training sample in every view in `folder`, and return notes for the report.
+
+    Args:
+        any_view: the answers of view 0 hold for every view; written to the index.
+        shard_bytes: largest size of a shard.
+
+    Raises:
+        StoreError: the disk is too small.
+        ModelError: the teacher's answers have the wrong shape, or are not finite.
+    """
     samples, shape = len(splits.train), splits.answer_shape
     rows = min(samples, max(1, shard_bytes // (2 * math.prod(shape))))
-    wanted = [(view, start) for view in range(views.count) for start in range(0, samples, rows)]
-    names = {pair: shard_name(pair[0], pair[1] // rows) for pair in wanted}
+    shards = [(view, start) for view in range(views.count) for start in range(0, samples, rows)]
+    names = {pair: shard_name(pair[0], pair[1] // rows) for pair in shards}
     note, states = distributed.from_main(
         lambda: (
-            check_space(folder, samples, shape, views.count, _kept_bytes(folder)),
+            check_space(folder, samples, shape, views.count, _stored_bytes(folder)),
             _states(folder, names.values()),
         )
     )
@@ -81,27 +93,27 @@ def write(
         if state == "damaged":
             notes.append(f"{name} was damaged: its answers were computed again")
             say(f"answers: {notes[-1]}")
-    mine = [pair for pair in wanted if states[names[pair]] != "good"][distributed.rank() :: distributed.world()]
-    with progress("answers: asking the teacher", sum(min(rows, samples - start) for _, start in mine)) as advance:
-        for view, start in mine:
+    own_shards = [pair for pair in shards if states[names[pair]] != "good"][distributed.rank() :: distributed.world()]
+    with progress("answers: asking the teacher", sum(min(rows, samples - start) for _, start in own_shards)) as advance:
+        for view, start in own_shards:
             positions = range(start, min(start + rows, samples))
-            found = _asked(teacher, splits, view, positions, augment, views.seed, device, advance)
-            _keep(folder / names[view, start], found)
+            answers = _compute_answers(teacher, splits, view, positions, augment, views.seed, device, advance)
+            _save_shard(folder / names[view, start], answers)
     distributed.barrier()
     if distributed.is_main():
-        hashes = {name: _written_hash(folder / name) for name in names.values()}
+        hashes = {name: _expected_hash(folder / name) for name in names.values()}
         save_index(folder, Index(views.count, views.seed, any_view, samples, shape, rows, hashes))
     distributed.barrier()
     return notes
 
 
 def clear_away(folder: Path) -> None:
-    """What only a killed run would have needed, once the answers are listed."""
-    for beside in (*folder.glob("*.sha256"), *folder.glob("*.part")):
-        beside.unlink()
+    """Remove the hashes and temporary files, which only a run that was killed needs."""
+    for file in (*folder.glob("*.sha256"), *folder.glob("*.part")):
+        file.unlink()
 
 
-def _asked(
+def _compute_answers(
     teacher: Teacher,
     splits: Splits,
     view: int,
@@ -113,8 +125,8 @@ def _asked(
 ) -> np.ndarray:
     draws = draw(len(splits.train), augment, seed, view)
     parts = []
-    for some in _pieces(positions):
-        batch = batch_at(some, splits.train, splits, augment=augment, draws=draws, view=view, device=device)
+    for piece in _pieces(positions):
+        batch = batch_at(piece, splits.train, splits, augment=augment, draws=draws, view=view, device=device)
         answers = teacher(batch).logits
         _check(answers, batch, splits)
         parts.append(answers.float().clamp(-65504, 65504).to(torch.float16).cpu().numpy())
@@ -131,43 +143,44 @@ def _check(answers: Tensor, batch: Batch, splits: Splits) -> None:
     check_shape(tuple(answers.shape), (len(batch.y), *splits.answer_shape), splits)
     finite = torch.isfinite(answers).flatten(1).all(dim=1)
     if not finite.all():
-        broken = int(batch.index[~finite][0])
+        position = int(batch.index[~finite][0])
         raise ModelError(
-            f"the teacher's answer to training sample {broken} is not finite", "mind its weights, and what it is given"
+            f"the teacher's answer to training sample {position} is not finite",
+            "mind its weights, and what it is given",
         )
 
 
-def _keep(file: Path, answers: np.ndarray) -> None:
-    """Onto the disk, then renamed; its hash last, so that a shard without one was not finished."""
+def _save_shard(file: Path, answers: np.ndarray) -> None:
+    """Write a shard, rename it, and write its hash last, so that a shard without a hash is known to be incomplete."""
     buffer = io.BytesIO()
     np.save(buffer, answers, allow_pickle=False)
-    aside = file.with_suffix(".part")
-    with aside.open("wb") as stream:
+    temporary = file.with_suffix(".part")
+    with temporary.open("wb") as stream:
         stream.write(buffer.getbuffer())
         stream.flush()
         os.fsync(stream.fileno())
-    os.replace(aside, file)
+    os.replace(temporary, file)
     file.with_suffix(".sha256").write_text(hashlib.sha256(buffer.getbuffer()).hexdigest(), encoding="utf-8")
 
 
 def _states(folder: Path, names: Iterable[str]) -> dict[str, str]:
-    """Of each shard: "good", "damaged" or "missing"."""
+    """Return the state of each shard, "good", "damaged" or "missing", by name."""
     return {name: _state(folder / name) for name in names}
 
 
 def _state(file: Path) -> str:
-    wanted = _written_hash(file)
-    if not file.is_file() or not wanted:
+    expected = _expected_hash(file)
+    if not file.is_file() or not expected:
         return "missing"
-    return "good" if file_sha256(file) == wanted else "damaged"
+    return "good" if file_sha256(file) == expected else "damaged"
 
 
-def _written_hash(file: Path) -> str:
-    beside = file.with_suffix(".sha256")
-    return beside.read_text(encoding="utf-8") if beside.is_file() else ""
+def _expected_hash(file: Path) -> str:
+    hash_file = file.with_suffix(".sha256")
+    return hash_file.read_text(encoding="utf-8") if hash_file.is_file() else ""
 
 
-def _kept_bytes(folder: Path) -> int:
+def _stored_bytes(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.glob("*.npy"))
 
 

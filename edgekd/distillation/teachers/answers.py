@@ -1,4 +1,4 @@
-"""A teacher's stored answers: float16 shards, one set for each augmentation view, read by position.
+"""A teacher's stored answers: float16 shards for each augmentation view, read by the samples' positions.
 
 A shard is a file `VIEW-NUMBER.npy`, (samples, *answer shape), of bounded size; `answers.json` lists them.
 `answer_cache.py` makes them.
@@ -24,12 +24,13 @@ INDEX = "answers.json"
 
 @dataclass(frozen=True)
 class Index:
-    """What `answers.json` says.
+    """The content of `answers.json`.
 
     Attributes:
-        views: stored; 0: none are.
-        seed: that the views are drawn from.
-        any_view: the answers of view 0 hold for every view: nothing is augmented, or the teacher's answers came alone.
+        views: number of views whose answers are stored.
+        seed: seed of the views.
+        any_view: the answers of view 0 hold for every view, because nothing is augmented, or because the answers came
+            without their teacher.
         rows: samples of a shard.
         sha256: file's name -> hash.
     """
@@ -44,17 +45,17 @@ class Index:
 
 
 def shard_name(view: int, number: int) -> str:
-    """The file of one shard."""
+    """Return the name of a shard's file."""
     return f"{view:03d}-{number:05d}.npy"
 
 
 def save_index(folder: Path, index: Index) -> None:
-    """Leave `answers.json`."""
+    """Write `answers.json`."""
     (folder / INDEX).write_text(json.dumps(asdict(index), indent=1) + "\n", encoding="utf-8")
 
 
 def load_index(folder: Path) -> Index:
-    """What `write` left."""
+    """Read `answers.json`; StoreError where it can't be read."""
     try:
         facts = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         return Index(**{**facts, "answer_shape": tuple(facts["answer_shape"])})
@@ -65,7 +66,7 @@ def load_index(folder: Path) -> Index:
 
 
 def check_shape(shape: tuple[int, ...], expected: tuple[int, ...], splits: Splits) -> None:
-    """ModelError where a teacher's answers, (N, ...), have another shape than the student's."""
+    """Raise ModelError where a teacher's answers, (N, ...), have another shape than the student's."""
     if shape != expected:
         answers = splits.task.answers
         raise ModelError(
@@ -75,15 +76,15 @@ def check_shape(shape: tuple[int, ...], expected: tuple[int, ...], splits: Split
 
 
 def views_of(folder: Path | None) -> Views | None:
-    """The views that a training under the stored answers takes turns with; None where it may draw afresh."""
+    """Return the views that a training by the stored answers cycles through; None where each epoch may draw its own."""
     if folder is None:
         return None
     index = load_index(folder)
     return Views(index.seed, index.views) if index.views and not index.any_view else None
 
 
-class Stored:
-    """Answers by position, from the shards of one view at a time, which stay on the disk until they are read."""
+class StoredAnswers:
+    """A teacher that reads its answers from shards, which are memory-mapped, one view at a time."""
 
     def __init__(self, folder: Path, splits: Splits) -> None:
         self.folder, self.index = folder, load_index(folder)
@@ -98,11 +99,11 @@ class Stored:
         self._view, self._shards = -1, dict[int, np.ndarray]()
 
     def __contains__(self, batch: Batch) -> bool:
-        """Whether the answers to this batch are stored."""
+        """Return whether the answers to this batch are stored."""
         return self.index.any_view or (batch.view is not None and batch.view < self.index.views)
 
     def __call__(self, batch: Batch) -> Outputs:
-        """Answers (N, *answer shape), float32, on the batch's device."""
+        """Return answers (N, *answer shape), float32, on the batch's device."""
         view = 0 if self.index.any_view or batch.view is None else batch.view
         if view != self._view:
             self._view, self._shards = view, {}
@@ -115,11 +116,11 @@ class Stored:
         if numbers.min() == numbers.max():
             rows: np.ndarray = self._shard(int(numbers[0]))[positions - numbers[0] * self.index.rows]
             return rows
-        found = np.empty((len(positions), *self.index.answer_shape), np.float16)
+        answers = np.empty((len(positions), *self.index.answer_shape), np.float16)
         for number in np.unique(numbers):
-            here = numbers == number
-            found[here] = self._shard(int(number))[positions[here] - number * self.index.rows]
-        return found
+            in_shard = numbers == number
+            answers[in_shard] = self._shard(int(number))[positions[in_shard] - number * self.index.rows]
+        return answers
 
     def _shard(self, number: int) -> np.ndarray:
         if number not in self._shards:

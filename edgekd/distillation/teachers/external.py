@@ -1,4 +1,4 @@
-"""A teacher that is no torch module: a file or a function, asked in NumPy, whose answers are checked before use."""
+"""A teacher that is no torch module: a file or a function of NumPy arrays, whose answers are checked before use."""
 
 import math
 import shutil
@@ -25,7 +25,13 @@ FILES = (".onnx", ".tflite", ".keras")
 
 
 def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: str) -> Teacher:
-    """A function of inputs in NumPy as a teacher; what it gives becomes answers as the task has them."""
+    """Return a teacher that runs a function of NumPy arrays and converts its outputs to the task's kind of answers.
+
+    Args:
+        gives: what the function returns.
+        takes: whether the function takes normalised inputs or those of the data set.
+        who: how errors call the teacher.
+    """
 
     def ask(batch: Batch) -> Outputs:
         x = raw(batch.x, splits) if takes == "raw" else batch.x
@@ -46,20 +52,20 @@ def external_teacher(run: Run, splits: Splits, gives: Gives, takes: Takes, who: 
 
 
 def raw(x: Tensor, splits: Splits) -> Tensor:
-    """Normalised inputs as the data set has them: (x * std + mean) / scale; pixels are whole numbers again."""
+    """Undo the normalisation, (x * std + mean) / scale, and round pixels to whole numbers again."""
     if splits.vocabulary:
         return x
     shape = (1, -1) + (1,) * (x.ndim - 2)
     mean, std = (torch.tensor(v, dtype=x.dtype, device=x.device).reshape(shape) for v in (splits.mean, splits.std))
-    found = (x * std + mean) / splits.scale
-    return found.round() if splits.train.x.dtype == np.uint8 else found
+    values = (x * std + mean) / splits.scale
+    return values.round() if splits.train.x.dtype == np.uint8 else values
 
 
 def check_answers(numbers: np.ndarray, samples: int, splits: Splits, gives: str, who: str) -> np.ndarray:
-    """Answers (N, *answer shape), float32, of what came from outside; axes of 1 behind them are dropped.
+    """Convert the outputs of an external teacher to answers (N, *answer shape), float32, without trailing axes of 1.
 
     Raises:
-        ModelError: they are of another shape, not finite, or not what `gives` says.
+        ModelError: the outputs have another shape, are not finite, or are not of the kind that `gives` states.
     """
     answers, expected = splits.task.answers, (samples, *splits.answer_shape)
     if numbers.size == math.prod(expected) and numbers.shape[: len(expected)] == expected:
@@ -76,7 +82,7 @@ def check_answers(numbers: np.ndarray, samples: int, splits: Splits, gives: str,
 
 
 def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:
-    """The function behind a file; ModelError where it can't be read or does not fit the data."""
+    """Return the network in a file as a function; ModelError where it can't be read or does not fit the data."""
     kind = check_file(path)
     if kind == ".onnx":
         from edgekd.distillation.teachers.onnx_file import open_onnx
@@ -92,7 +98,12 @@ def open_file(path: Path, splits: Splits, *, raw: bool) -> Run:
 
 
 def check_file(path: Path) -> str:
-    """The kind of a teacher's file, by its suffix; ConfigError for another, MissingExtraError without its runtime."""
+    """Return the suffix of a teacher's file.
+
+    Raises:
+        ConfigError: the file is of another kind.
+        MissingExtraError: the runtime of its kind is not installed.
+    """
     if path.suffix not in FILES and not path.is_dir():
         raise ConfigError(
             f"teacher.file: {path.name} is none of {', '.join(FILES)} or the folder of a SavedModel",
@@ -105,16 +116,16 @@ def check_file(path: Path) -> str:
     return path.suffix
 
 
-def call_of(name: str) -> Run:
-    """The user's function."""
-    found = catalog.load("teacher", name)
-    if not callable(found):
-        raise ConfigError(f"teacher.call: {name!r} is no function, but a {type(found).__name__}", "name a function")
-    return found  # type: ignore[no-any-return]
+def load_function(name: str) -> Run:
+    """Return the user's function, "package.module:name"; ConfigError where it is no function."""
+    function = catalog.load("teacher", name)
+    if not callable(function):
+        raise ConfigError(f"teacher.call: {name!r} is no function, but a {type(function).__name__}", "name a function")
+    return function  # type: ignore[no-any-return]
 
 
 def copy(path: Path, folder: Path) -> Path:
-    """The file or the SavedModel's folder in `folder`, so that an artifact does not depend on where it came from."""
+    """Copy a file, or a SavedModel's folder, into `folder`, so that the artifact does not depend on the original."""
     folder.mkdir(parents=True, exist_ok=True)
     if path.is_dir():
         shutil.copytree(path, folder / path.name, dirs_exist_ok=True)
@@ -124,14 +135,16 @@ def copy(path: Path, folder: Path) -> Path:
 
 
 def open_external(source: Source, splits: Splits) -> Teacher:
-    """The teacher behind `teacher.file` or `teacher.call`."""
+    """Return the teacher that `teacher.file` or `teacher.call` names."""
     if source.call is not None:
-        return external_teacher(call_of(source.call), splits, source.gives, source.input, f"teacher.call {source.call}")
+        return external_teacher(
+            load_function(source.call), splits, source.gives, source.input, f"teacher.call {source.call}"
+        )
     assert source.file is not None
     run = open_file(source.file, splits, raw=source.input == "raw")
     return external_teacher(run, splits, source.gives, source.input, f"teacher.file {source.file.name}")
 
 
 def try_out(source: Source, splits: Splits) -> None:
-    """Ask it about two training samples: ModelError where it can't answer, or answers for other classes."""
+    """Run the teacher on two training samples; ModelError where it fails, or answers for other classes."""
     open_external(source, splits)(next(batches(splits.train, splits, 2)))

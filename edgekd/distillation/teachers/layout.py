@@ -1,4 +1,4 @@
-"""How a file's input is laid out against the data's, channels first or last, in real numbers or codes, in batches."""
+"""Converts between the data's layout and a file's: channels first or last, real numbers or codes, size of batches."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -8,42 +8,44 @@ import numpy as np
 from edgekd.errors import ModelError
 
 Run = Callable[[np.ndarray], np.ndarray]
-"""(N, ...) as a network takes it -> (N, classes) as it gives it."""
+"""A network's inputs, (N, ...) -> its outputs, (N, classes), both in the network's own layout and type."""
 
 BATCH = 256
 
 
 def axes_for(
-    found: Sequence[int | None], wanted: tuple[int, ...], who: str, *, channels_last: bool = False
+    file_shape: Sequence[int | None], data_shape: tuple[int, ...], who: str, *, channels_last: bool = False
 ) -> tuple[int, ...]:
-    """Which of a sample's axes, in torch's order, each axis of the file is.
+    """Return for each axis of the file's input the axis of a sample in torch's order.
 
     Args:
-        found: the file's input without the batch; None where a size is open.
-        wanted: the data's, channels first.
-        channels_last: what to take where both orders would fit.
+        file_shape: shape of the file's input without the batch; None where a size is open.
+        data_shape: shape of a sample of the data, channels first.
+        channels_last: which order to prefer where both would fit.
     """
-    rank = len(wanted)
+    rank = len(data_shape)
     first, last = tuple(range(rank)), (*range(1, rank), 0)
     for axes in (last, first) if channels_last else (first, last):
-        if len(found) == rank and all(size in (None, wanted[axis]) for size, axis in zip(found, axes, strict=True)):
+        if len(file_shape) == rank and all(
+            size in (None, data_shape[axis]) for size, axis in zip(file_shape, axes, strict=True)
+        ):
             return axes
-    shown = ", ".join("any" if size is None else str(size) for size in found)
+    text = ", ".join("any" if size is None else str(size) for size in file_shape)
     raise ModelError(
-        f"{who} takes inputs of shape ({shown}), and the data has {wanted}, channels first",
+        f"{who} takes inputs of shape ({text}), and the data has {data_shape}, channels first",
         "a file for such inputs, or data that is prepared for the file",
     )
 
 
-def arranged(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
-    """(N, *torch's order) -> (N, *the file's order)."""
+def to_file_axes(x: np.ndarray, axes: tuple[int, ...]) -> np.ndarray:
+    """Transpose a batch from torch's order of axes to the file's."""
     return np.ascontiguousarray(x.transpose(0, *(axis + 1 for axis in axes)))
 
 
-def as_taken(
+def to_file_input(
     x: np.ndarray, dtype: np.dtype, scale: float | None, zero_point: int | None, *, pixels: bool, who: str
 ) -> np.ndarray:
-    """Real numbers in the file's dtype: 8-bit inputs are quantised by the file's own scale.
+    """Convert real numbers to the file's dtype; 8-bit inputs are quantised by the file's own scale.
 
     Args:
         pixels: x holds raw pixels, 0 ... 255: they are the codes themselves (less 128 where codes are signed).
@@ -60,8 +62,8 @@ def as_taken(
     return np.clip(np.round(x / np.float32(scale)) + (zero_point or 0), limits.min, limits.max).astype(dtype)
 
 
-def as_real(values: np.ndarray, scale: float | None, zero_point: int | None, who: str) -> np.ndarray:
-    """What a file gave, as float32."""
+def to_real(values: np.ndarray, scale: float | None, zero_point: int | None, who: str) -> np.ndarray:
+    """Convert a file's outputs to real numbers, float32; integers are dequantised by the file's own scale."""
     if not np.issubdtype(values.dtype, np.integer):
         return values.astype(np.float32)
     if not scale:
@@ -70,7 +72,7 @@ def as_real(values: np.ndarray, scale: float | None, zero_point: int | None, who
 
 
 def in_batches(x: np.ndarray, size: int | None, run: Run) -> np.ndarray:
-    """Run pieces of x; a file with a fixed batch gets whole ones, the last filled up by repeating a sample."""
+    """Run x batch by batch; for a file of fixed batch size, the last batch is filled up by repeating a sample."""
     step, parts = size or BATCH, []
     for start in range(0, len(x), step):
         piece = x[start : start + step]
@@ -80,6 +82,6 @@ def in_batches(x: np.ndarray, size: int | None, run: Run) -> np.ndarray:
 
 
 def unreadable(path: Path, kind: str, error: Exception, remedy: str) -> ModelError:
-    """The refusal of a file that its runtime could not read."""
+    """Return the error for a file that its runtime could not read."""
     first_line = (str(error).strip().splitlines() or [type(error).__name__])[0]
     return ModelError(f"teacher.file: {path.name} can't be read as {kind}: {first_line}", remedy)

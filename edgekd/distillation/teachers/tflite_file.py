@@ -7,18 +7,26 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 
 from edgekd.data.splits import Splits
-from edgekd.distillation.teachers.layout import Run, arranged, as_real, as_taken, axes_for, in_batches, unreadable
+from edgekd.distillation.teachers.layout import (
+    Run,
+    axes_for,
+    in_batches,
+    to_file_axes,
+    to_file_input,
+    to_real,
+    unreadable,
+)
 from edgekd.errors import ModelError
 from edgekd.runtimes.stderr import quiet_stderr
 
 
 def open_tflite(path: Path, splits: Splits, *, raw: bool) -> Run:
-    """The file as a function of inputs (N, *input shape) in torch's order, run in batches of the file's own size.
+    """Return the file as a function of inputs (N, *input shape) in torch's order, run in batches of the file's size.
 
     A batch of 1 is not resized: files with a RESHAPE to fixed sizes would answer wrongly or not at all.
 
     Args:
-        raw: the inputs come as the data set has them.
+        raw: the function takes inputs as the data set has them, not normalised.
     """
     try:
         with quiet_stderr():
@@ -26,29 +34,29 @@ def open_tflite(path: Path, splits: Splits, *, raw: bool) -> Run:
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise unreadable(path, "TFLite", error, "convert it again") from error
-    inputs, given = interpreter.get_input_details(), interpreter.get_output_details()[0]
+    inputs, output = interpreter.get_input_details(), interpreter.get_output_details()[0]
     if len(inputs) != 1:
         raise ModelError(f"{path.name} takes {len(inputs)} tensors; a teacher takes one", "wrap it: teacher.call")
-    taken = inputs[0]
-    batch, *sizes = (int(size) for size in taken["shape"])
+    details = inputs[0]
+    batch, *sizes = (int(size) for size in details["shape"])
     axes = axes_for(sizes, splits.input_shape, path.name, channels_last=True)
     pixels = raw and splits.train.x.dtype == np.uint8
 
     def invoke(piece: np.ndarray) -> np.ndarray:
-        interpreter.set_tensor(taken["index"], piece)
+        interpreter.set_tensor(details["index"], piece)
         interpreter.invoke()
-        return np.array(interpreter.get_tensor(given["index"]))
+        return np.array(interpreter.get_tensor(output["index"]))
 
     def run(x: np.ndarray) -> np.ndarray:
-        dtype = np.dtype(taken["dtype"])
-        codes = as_taken(arranged(x, axes), dtype, *_quantization(taken), pixels=pixels, who=path.name)
-        return as_real(in_batches(codes, batch, invoke), *_quantization(given), who=path.name)
+        dtype = np.dtype(details["dtype"])
+        codes = to_file_input(to_file_axes(x, axes), dtype, *_quantization(details), pixels=pixels, who=path.name)
+        return to_real(in_batches(codes, batch, invoke), *_quantization(output), who=path.name)
 
     return run
 
 
 def _quantization(details: dict[str, Any]) -> tuple[float | None, int | None]:
-    found = details["quantization_parameters"]
-    if len(found["scales"]) != 1:
+    parameters = details["quantization_parameters"]
+    if len(parameters["scales"]) != 1:
         return None, None
-    return float(found["scales"][0]), int(found["zero_points"][0])
+    return float(parameters["scales"][0]), int(parameters["zero_points"][0])

@@ -1,1 +1,1 @@
-"""Pruning criteria: which channels matter, one file each, `(group, data) -> 1-D scores`."""
+"""Pruning criteria, one a file: `(group, data) -> 1-D scores`, high for channels that matter."""

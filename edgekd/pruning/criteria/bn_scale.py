@@ -14,8 +14,7 @@ from edgekd.pruning.saliency import SaliencyData
 def bn_scale(group: Group, data: SaliencyData) -> Tensor:
     """|gamma|, the mean of it where a group has several batch norms (a residual stream): (channels,).
 
-    Liu et al. push gammas towards zero with an L1 term while the network trains; here they are taken as training left
-    them.
+    Liu et al. push gammas towards zero with an L1 term while the network trains; here training has no such term.
     """
     scales = [
         part.per_channel(part.layer.weight.detach().cpu().abs(), width(group))

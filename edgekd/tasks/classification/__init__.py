@@ -1,4 +1,4 @@
-"""One label a sample, of classes that exclude one another: networks give logits, and are judged by their accuracy."""
+"""Classification with one label a sample: networks return logits, and are scored by their accuracy."""
 
 from edgekd.results import TaskWords
 from edgekd.tasks.classification.answers import LOGITS

@@ -1,7 +1,7 @@
-"""What teachers from outside torch answer, as the logits that losses compare.
+"""Converts what external teachers return to the logits that losses compare.
 
-Probabilities become their logarithms, on which a temperature then acts. Of the k likliest classes alone, the rest of
-the mass is spread evenly over the others, since nothing more is known of them.
+Probabilities become their logarithms, on which a temperature then acts. Where a teacher returns the k likeliest classes
+alone, the remaining probability is spread evenly over the others, of which nothing is known.
 """
 
 from collections.abc import Mapping
@@ -13,19 +13,19 @@ from edgekd.tasks.classification.learning import combine, label_loss
 from edgekd.tasks.task import AnswerArray, Answers, Array, Classes
 
 LEAST = 1e-8
-"""A probability's logarithm is taken of no less: -18.4, which float16 can keep."""
+"""Smaller probabilities are raised to this one before the logarithm: -18.4, which float16 can represent."""
 SUM_TOLERANCE = 0.02
 """Probabilities of 8-bit files add up to 1 within a few of their steps of 1/256."""
 ARCHIVE_FORM = "logits (N, classes), probabilities (N, classes), or indices (N, k) and probabilities (N, k)"
 
 
 def read(numbers: Array, gives: str, who: str) -> Array:
-    """Logits, float32, of what a teacher from outside gives: "logits" or "probabilities", (N, classes)."""
+    """Return float32 logits of an external teacher's outputs (N, classes), which are "logits" or "probabilities"."""
     return log_probabilities(numbers, who) if gives == "probabilities" else numbers.astype(np.float32)
 
 
 def log_probabilities(probabilities: np.ndarray, who: str) -> np.ndarray:
-    """Rows of probabilities as logits: their logarithms."""
+    """Return the logarithms of rows of probabilities; ModelError where a row is no distribution."""
     sums = probabilities.sum(axis=1)
     worst = float(sums[np.abs(sums - 1).argmax()]) if len(sums) else 1.0
     least = float(probabilities.min()) if probabilities.size else 0.0
@@ -39,19 +39,19 @@ def log_probabilities(probabilities: np.ndarray, who: str) -> np.ndarray:
 
 
 def look_like_probabilities(logits: np.ndarray) -> bool:
-    """Whether "logits" are none: no value below 0, and rows that add up to 1."""
+    """Return whether values declared as logits look like probabilities: none below 0, and rows that add up to 1."""
     return bool(len(logits) and logits.min() >= 0 and np.allclose(logits.sum(axis=1), 1, atol=SUM_TOLERANCE))
 
 
 def doubt(logits: Array, gives: str) -> str:
-    """What looks wrong about a teacher's logits."""
+    """Return a remark on what looks wrong about a teacher's logits, or ""."""
     if gives == "logits" and look_like_probabilities(logits):
         return 'seems to give probabilities: is teacher.gives = "probabilities" meant?'
     return ""
 
 
 def from_archive(arrays: Mapping[str, Array], prefix: str, shape: tuple[int, ...], file: str) -> AnswerArray | None:
-    """The answers among the arrays of an .npz whose names begin with `prefix`, as `ARCHIVE_FORM` says."""
+    """Return the answers among the arrays of an .npz whose names begin with `prefix`, as `ARCHIVE_FORM` describes."""
     logits, probabilities, indices = (arrays.get(f"{prefix}{what}") for what in ("logits", "probabilities", "indices"))
     if logits is not None:
         return AnswerArray(logits, "logits", f"{prefix}logits")
@@ -63,7 +63,7 @@ def from_archive(arrays: Mapping[str, Array], prefix: str, shape: tuple[int, ...
 
 
 def of_all_classes(indices: np.ndarray, probabilities: np.ndarray, classes: int, who: str) -> np.ndarray:
-    """(N, k) class indices and their probabilities -> (N, classes), the rest of the mass spread evenly."""
+    """Return probabilities (N, classes) of (N, k) class indices and their probabilities; the rest is spread evenly."""
     if indices.ndim != 2 or indices.shape != probabilities.shape or not np.issubdtype(indices.dtype, np.integer):
         raise ModelError(
             f"{who} {indices.shape} {indices.dtype} and probabilities {probabilities.shape} do not belong together",
@@ -88,12 +88,12 @@ def of_all_classes(indices: np.ndarray, probabilities: np.ndarray, classes: int,
 
 
 def answer_shape(classes: Classes, y: Array) -> tuple[int]:
-    """The shape of an answer: a number a class."""
+    """Return the shape of an answer, which has one number a class."""
     return (len(classes),)
 
 
 def classes_in_words(shape: tuple[int, ...]) -> str:
-    """10 classes."""
+    """Describe the shape of an answer: "10 classes"."""
     return f"{shape[0]} classes"
 
 

@@ -1,12 +1,12 @@
-"""What classifiers learn by: labels, and several teachers as one. torch is imported by what is called, not before.
+"""The loss of classifiers on labels, and the combination of several teachers; functions import torch when called.
 
 Hinton et al. (2015) distil an ensemble: the arithmetic mean of what its members predict, at temperature 1. Its
 logarithm is what students see as logits. The paper's other way is the geometric mean, whose logarithm is the mean of
-the members' logits: of unlikely classes it keeps what each one says, where the arithmetic mean follows the one that
-thinks most of them. By confidence, each teacher is weighted anew for each sample by the inverse of its perplexity,
-exp(-entropy), from 1 (certain) down to 1 / classes (nothing known): no label is needed, so that it means the same on
-test samples. (Zhang et al., 2022, weight by the cross-entropy with the label.) By validation, a teacher's weight is its
-validation accuracy, in all samples.
+the members' logits: for unlikely classes every member counts, where the arithmetic mean follows the member with the
+highest probability. By confidence, a teacher's weight for a sample is the inverse of its perplexity, exp(-entropy),
+from 1 (certain) down to 1 / classes (uniform): it needs no label, so that it means the same on test samples. (Zhang et
+al., 2022, weight by the cross-entropy with the label.) By validation, a teacher's weight is its validation accuracy,
+for all samples.
 """
 
 from collections.abc import Sequence
@@ -19,24 +19,28 @@ if TYPE_CHECKING:
 
 
 def label_loss(answers: "Tensor", targets: "Tensor", reduction: str = "mean") -> "Tensor":
-    """The cross-entropy of logits (N, classes) with labels (N,), a scalar."""
+    """Return the cross-entropy of logits (N, classes) with labels (N,), a scalar."""
     from torch.nn import functional as F
 
     return F.cross_entropy(answers, targets, reduction=reduction)
 
 
 def likeliest(logits: "Tensor") -> "Tensor":
-    """The top-1 class of each sample, (N,), of logits (N, classes)."""
+    """Return the top-1 class of each sample, (N,), of logits (N, classes)."""
     return logits.argmax(1)
 
 
 def count_right(logits: "Tensor", labels: "Tensor") -> "Tensor":
-    """How many top-1 classes are those of the labels (N,): a whole number, on the logits' device."""
+    """Count the top-1 classes that equal the labels (N,): an integer tensor on the logits' device."""
     return (likeliest(logits) == labels).sum()
 
 
 def combine(logits: "Tensor", way: Combine, validation: Sequence[float | None]) -> "Tensor":
-    """(teachers, N, classes) logits -> (N, classes): the logarithm of their mean probabilities, up to a constant."""
+    """Combine logits (teachers, N, classes): the logarithm of their mean probabilities, (N, classes), up to a constant.
+
+    Args:
+        validation: each teacher's validation accuracy, which "validation" weights by.
+    """
     import torch
     from torch.nn import functional as F
 

@@ -1,4 +1,4 @@
-"""What a classifier took over from its teacher, told from the answers of both: agreement, calibration, mistakes.
+"""Compares a classifier's answers with its teacher's: agreement, calibration and common mistakes.
 
 Logits are (N, classes), labels (N,) class indices; shares are in percent.
 """
@@ -14,13 +14,13 @@ BINS = 15  # of confidence, as in the paper's experiments
 
 
 def agreement(one: Array, other: Array) -> Array:
-    """Whether both give the same top-1 class, sample by sample: (N,) bool."""
+    """Return whether both have the same top-1 class for each sample: (N,) bool."""
     same: Array = one.argmax(axis=1) == other.argmax(axis=1)
     return same
 
 
 def share(true: Array) -> float | None:
-    """Of a (N,) bool array, in percent; None of nothing."""
+    """Return the share of True in a (N,) bool array, in percent; None where the array is empty."""
     return float(100 * true.mean()) if len(true) else None
 
 
@@ -40,7 +40,7 @@ def calibration_error(logits: Array, y: Array, bins: int = BINS) -> float:
 class Consistency(NamedTuple):
     """Attributes:
     observed: share of samples on which both are right or both are wrong.
-    expected: the same for two that err independently, at the accuracies of these.
+    expected: the same share for two classifiers of these accuracies that err independently.
     kappa: (observed - expected) / (1 - expected): 0 by chance, 1 where both always err together, below 0 where they
         avoid each other's mistakes.
     error: one standard error of kappa.
@@ -72,12 +72,12 @@ def error_consistency(one: Array, other: Array) -> Consistency | None:
     return Consistency(observed, expected, (observed - expected) / (1 - expected), float(error))
 
 
-class Repeated(NamedTuple):
+class RepeatedMistakes(NamedTuple):
     """Attributes:
-    mistakes: that the teacher makes.
-    same: samples of these to which the student gives the same wrong answer.
-    expected: as many would be the same by chance.
-    deviation: one standard deviation of that.
+    mistakes: number of the teacher's mistakes.
+    same: number of them to which the student gives the same wrong answer.
+    expected: number that would be the same by chance.
+    deviation: standard deviation of the number by chance.
     """
 
     mistakes: int
@@ -86,13 +86,13 @@ class Repeated(NamedTuple):
     deviation: float
 
 
-def repeated(student: Array, teacher: Array, y: Array) -> Repeated:
-    """How many of the teacher's wrong answers the student gives too, and how many chance alone would make the same.
+def repeated_mistakes(student: Array, teacher: Array, y: Array) -> RepeatedMistakes:
+    """Count the teacher's wrong answers that the student gives too, and those that would be the same by chance alone.
 
-    Chance leaves each of the two its own answers and the samples of each class in any order, so that a class that both
-    find hard is no sign of inheritance. For n samples of a class, to which the teacher gives the answer k T_k times and
-    the student S_k times, sum over k of T_k S_k / n mistakes agree on average; the variance is that of a sum along a
-    random permutation (Hoeffding, 1951, theorem 2).
+    By chance, each of the two gives its own answers to the samples of each class in a random order, so that a class
+    that is hard for both is no sign of inheritance. For n samples of a class, to which the teacher gives the answer k
+    T_k times and the student S_k times, sum over k of T_k S_k / n mistakes agree on average; the variance is that of a
+    sum along a random permutation (Hoeffding, 1951, theorem 2).
     """
     ours, theirs = student.argmax(axis=1), teacher.argmax(axis=1)
     expected = variance = 0.0
@@ -105,22 +105,28 @@ def repeated(student: Array, teacher: Array, y: Array) -> Repeated:
         centred = same - (same @ s / n)[:, None] - (t @ same / n)[None, :] + float(t @ same @ s) / n**2
         variance += float(t @ centred**2 @ s) / (n - 1) if n > 1 else 0.0
     wrong = theirs != y
-    return Repeated(int(wrong.sum()), int((wrong & (ours == theirs)).sum()), expected, float(np.sqrt(variance)))
+    return RepeatedMistakes(int(wrong.sum()), int((wrong & (ours == theirs)).sum()), expected, float(np.sqrt(variance)))
 
 
-def beyond(students: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> tuple[float, float] | None:
-    """By how much more of the teacher's mistakes its students repeat than the students alone: (points, their error).
+def excess_repeats(
+    students: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array
+) -> tuple[float, float] | None:
+    """Return how many more of the teacher's mistakes its students repeat than students trained alone, in points.
 
-    Networks that never met also err alike, on the samples that are hard: what they share is taken off. The standard
-    error is over the teacher's mistakes, after averaging over the trainings; None where there are fewer than two.
+    Networks that are trained independently also make the same mistakes, on the samples that are hard: their share is
+    subtracted.
+
+    Returns:
+        (difference, its standard error), over the teacher's mistakes after averaging over the trainings; None where
+        there are fewer than two mistakes, or where one of the groups has no students.
     """
     theirs = teacher.argmax(axis=1)
     wrong = theirs != y
     if wrong.sum() < 2 or not students or not alone:
         return None
-    repeats, without = (
+    repeats_distilled, repeats_alone = (
         np.mean([logits.argmax(axis=1)[wrong] == theirs[wrong] for logits in group], axis=0)
         for group in (students, alone)
     )
-    more = 100 * (repeats - without)
-    return float(more.mean()), float(more.std(ddof=1) / np.sqrt(len(more)))
+    excess = 100 * (repeats_distilled - repeats_alone)
+    return float(excess.mean()), float(excess.std(ddof=1) / np.sqrt(len(excess)))

@@ -1,4 +1,4 @@
-"""How good a classifier is, and how alike two of them answer: top-1 accuracy and agreement, in percent."""
+"""Scores classifiers by their top-1 accuracy, and two classifiers by their agreement, in percent."""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from edgekd.tasks.task import Array, Score, Scoring
 
 
 def accuracy(logits: Array, y: Array) -> Score:
-    """The share of right top-1 answers, in percent, of logits (N, classes) and labels (N,)."""
+    """Return the top-1 accuracy in percent of logits (N, classes) against labels (N,)."""
     if not len(y):
         return Score(float("nan"), float("nan"))
     value = float(100 * np.mean(logits.argmax(axis=1) == y))
@@ -19,29 +19,29 @@ def accuracy(logits: Array, y: Array) -> Score:
 
 
 def share_right(right: int, samples: int) -> Score:
-    """So many right answers of so many, as an accuracy in percent."""
+    """Return the accuracy in percent of `right` correct answers to `samples` samples."""
     value = 100 * right / samples
     return Score(value, standard_error(value, samples))
 
 
 def standard_error(accuracy: float, samples: int) -> float:
-    """Of an accuracy in percent, measured on so many samples: that of a share."""
+    """Return the standard error of an accuracy in percent, a binomial proportion over `samples` samples."""
     return math.sqrt(accuracy * (100 - accuracy) / samples)
 
 
 def same_class(logits: Array, others: Array) -> float:
-    """The share of samples to which both give the same top-1 class, in percent; NaN of no samples."""
+    """Return the share of samples for which both have the same top-1 class, in percent; NaN without samples."""
     same = share(agreement(logits, others))
     return float("nan") if same is None else same
 
 
 def class_changes(before: Array, after: Array, samples: str) -> str:
-    """97.9 % of 512 validation samples keep their class."""
+    """Describe a change of the network: "97.9 % of 512 validation samples keep their class"."""
     return f"{same_class(before, after):.1f} % of {samples} keep their class"
 
 
 def chance(classes: Sequence[str], y: Array) -> float:
-    """Of answers that know nothing, were there as many samples of each class."""
+    """Return the accuracy in percent of random guesses, for as many samples of each class."""
     return 100 / len(classes)
 
 

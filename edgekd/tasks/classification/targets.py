@@ -1,4 +1,4 @@
-"""The labels of a data set: what they may be, and the names of the classes that they count."""
+"""Checks the labels of a data set, and names and counts their classes."""
 
 from collections.abc import Mapping
 
@@ -11,17 +11,17 @@ from edgekd.tasks.words import describe_dtype
 
 
 def label(value: Array) -> Array | None:
-    """One label as a torch Dataset gives it, alone or in a list of one."""
+    """Return one label of a torch Dataset, a scalar or a list of one; None where it is no class index."""
     if value.shape not in ((), (1,)) or value.dtype.kind not in "iu":
         return None
     return value.reshape(()).astype(np.int64)
 
 
 def check_labels(y: Array, part: str) -> Array:
-    """Class indices (N,), int64; DataError where these labels are none.
+    """Return class indices (N,), int64; DataError where the labels are no class indices.
 
     Args:
-        part: of the data set, for errors.
+        part: the part of the data set, for errors.
     """
     if y.ndim == 2 and y.shape[1] > 1:
         raise DataError(f"{part}: labels have shape {y.shape}, as if one-hot", "class indices: y.argmax(axis=1)")
@@ -37,14 +37,17 @@ def check_labels(y: Array, part: str) -> Array:
 
 
 def name_classes(labels: Mapping[str, Array], names: Classes | None) -> Classes:
-    """The names of the classes, counted where the data set has none; DataError where names and labels disagree.
+    """Return the names of the classes, "0", "1", ... where the data set has none.
 
     Args:
         labels: part -> class indices, (N,).
+
+    Raises:
+        DataError: names and labels disagree, or a class has no training sample.
     """
     highest = max(int(y.max()) for y in labels.values())
     if names is None:
-        # Counted by the samples first, so that one stray label of a billion asks for no memory.
+        # By the unique labels, so that one wrong label of a billion allocates no memory.
         present = np.unique(np.concatenate(list(labels.values())))
         gaps = np.flatnonzero(present != np.arange(len(present)))
         if len(gaps):
@@ -77,12 +80,12 @@ def name_classes(labels: Mapping[str, Array], names: Classes | None) -> Classes:
 
 
 def count_classes(y: Array) -> int:
-    """Classes that labels (N,) name."""
+    """Return the number of different classes in labels (N,)."""
     return len(np.unique(y))
 
 
 def count_labels(y: Array, classes: Classes) -> list[int]:
-    """Samples of each class."""
+    """Return the number of samples of each class."""
     counts: list[int] = np.bincount(y, minlength=len(classes)).tolist()
     return counts
 

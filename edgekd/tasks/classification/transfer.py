@@ -1,4 +1,4 @@
-"""What a classifier took over from its teacher, over one or several seeds: in all, and class by class."""
+"""Measures what classifiers took over from their teacher, over one or several seeds: overall and class by class."""
 
 from collections.abc import Sequence
 
@@ -9,28 +9,28 @@ from edgekd.tasks.classification import measures
 from edgekd.tasks.spread import host_quantity, spread
 from edgekd.tasks.task import Array, Classes, Transfer
 
-CLEARLY = 2.0  # standard errors
+SIGNIFICANT = 2.0  # standard errors beyond which a class counts as inherited
 
 
 def transfer(
-    taught: Sequence[Array], alone: Sequence[Array], teacher: Array | None, y: Array, classes: Classes
+    distilled: Sequence[Array], alone: Sequence[Array], teacher: Array | None, y: Array, classes: Classes
 ) -> Transfer:
-    """Calibration, mistakes repeated and their consistency, then each class that has test samples.
+    """Measure calibration, repeated mistakes and error consistency, and the transfer of each class with test samples.
 
     Args:
-        taught, alone: logits of the students on the test set, (N, classes), with the teacher and without, in the order
-            of the seeds; `alone` may be empty.
-        teacher: its logits, (N, classes); None where it can't be asked.
+        distilled, alone: logits (N, classes) on the test set of the students trained with the teacher and without it,
+            in the order of the seeds; `alone` may be empty.
+        teacher: its logits, (N, classes); None where it can't be run on the test set.
     """
     if teacher is None:
-        return Transfer((_calibration(taught, alone, None, y), REPEATED, CONSISTENCY))
+        return Transfer((_calibration(distilled, alone, None, y), REPEATED, CONSISTENCY))
     rows = (
-        _calibration(taught, alone, teacher, y),
-        _repeated(taught, alone, teacher, y),
-        _consistency(taught, alone, teacher, y),
+        _calibration(distilled, alone, teacher, y),
+        _repeated(distilled, alone, teacher, y),
+        _consistency(distilled, alone, teacher, y),
     )
     return Transfer(
-        rows, tuple(_of_class(label, classes, taught, alone, teacher, y) for label in np.unique(y).tolist())
+        rows, tuple(_class_transfer(label, classes, distilled, alone, teacher, y) for label in np.unique(y).tolist())
     )
 
 
@@ -46,8 +46,8 @@ CONSISTENCY = Measure(
 )
 
 
-def _calibration(taught: Sequence[Array], alone: Sequence[Array], teacher: Array | None, y: Array) -> Measure:
-    ours, others = ([measures.calibration_error(logits, y) for logits in group] for group in (taught, alone))
+def _calibration(distilled: Sequence[Array], alone: Sequence[Array], teacher: Array | None, y: Array) -> Measure:
+    ours, others = ([measures.calibration_error(logits, y) for logits in group] for group in (distilled, alone))
     return Measure(
         name="calibration error",
         remark=f"{measures.BINS} bins",
@@ -59,42 +59,45 @@ def _calibration(taught: Sequence[Array], alone: Sequence[Array], teacher: Array
     )
 
 
-def _repeated(taught: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
-    counts = ([measures.repeated(logits, teacher, y) for logits in group] for group in (taught, alone))
-    ours, others = ([100 * each.same / each.mistakes for each in group if each.mistakes] for group in counts)
-    chance = _by_chance(taught, teacher, y)
+def _repeated(distilled: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
+    counts = ([measures.repeated_mistakes(logits, teacher, y) for logits in group] for group in (distilled, alone))
+    ours, others = ([100 * count.same / count.mistakes for count in group if count.mistakes] for group in counts)
+    chance = _by_chance(distilled, teacher, y)
     return REPEATED.model_copy(update={"student": spread(ours, "%"), "alone": spread(others, "%"), "by_chance": chance})
 
 
-def _consistency(taught: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
-    known = _right(teacher, y)
-    kappas = ([measures.error_consistency(_right(logits, y), known) for logits in group] for group in (taught, alone))
-    ours, others = (spread([each.kappa for each in group if each], "kappa") for group in kappas)
+def _consistency(distilled: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array) -> Measure:
+    teacher_correct = _is_correct(teacher, y)
+    kappas = (
+        [measures.error_consistency(_is_correct(logits, y), teacher_correct) for logits in group]
+        for group in (distilled, alone)
+    )
+    ours, others = (spread([consistency.kappa for consistency in group if consistency], "kappa") for group in kappas)
     return CONSISTENCY.model_copy(update={"student": ours, "alone": others})
 
 
-def _right(logits: Array, y: Array) -> Array:
+def _is_correct(logits: Array, y: Array) -> Array:
     right: Array = logits.argmax(axis=1) == y
     return right
 
 
-def _by_chance(taught: Sequence[Array], teacher: Array, y: Array) -> Quantity:
-    counts = [measures.repeated(logits, teacher, y) for logits in taught]
+def _by_chance(distilled: Sequence[Array], teacher: Array, y: Array) -> Quantity:
+    counts = [measures.repeated_mistakes(logits, teacher, y) for logits in distilled]
     mistakes = counts[0].mistakes
     if not mistakes:
         return host_quantity(None, "%")
-    expected, deviation = (float(np.mean([getattr(each, of) for each in counts])) for of in ("expected", "deviation"))
+    expected, deviation = (float(np.mean([getattr(count, of) for count in counts])) for of in ("expected", "deviation"))
     return host_quantity(
         100 * expected / mistakes, "%", "answers in any order within a class", 100 * deviation / mistakes
     )
 
 
-def _of_class(
-    label: int, classes: Classes, taught: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array
+def _class_transfer(
+    label: int, classes: Classes, distilled: Sequence[Array], alone: Sequence[Array], teacher: Array, y: Array
 ) -> ClassTransfer:
-    here = y == label
-    labels, theirs = y[here], teacher[here]
-    ours, others = ([logits[here] for logits in group] for group in (taught, alone))
+    of_class = y == label
+    labels, theirs = y[of_class], teacher[of_class]
+    ours, others = ([logits[of_class] for logits in group] for group in (distilled, alone))
     wrong = theirs.argmax(axis=1)[theirs.argmax(axis=1) != label]
 
     def mean(group: Sequence[Array]) -> float | None:
@@ -102,16 +105,16 @@ def _of_class(
         return float(np.mean(shares)) if group else None
 
     def repeats(group: Sequence[Array]) -> float | None:
-        counts = [measures.repeated(logits, theirs, labels).same for logits in group]
+        counts = [measures.repeated_mistakes(logits, theirs, labels).same for logits in group]
         return 100 * float(np.mean(counts)) / len(wrong) if len(wrong) and group else None
 
-    kappas = [measures.error_consistency(_right(logits, labels), _right(theirs, labels)) for logits in ours]
-    known = [each for each in kappas if each]
+    kappas = [measures.error_consistency(_is_correct(logits, labels), _is_correct(theirs, labels)) for logits in ours]
+    defined = [consistency for consistency in kappas if consistency]
     kappa = host_quantity(None, "kappa")
-    if known:
-        error = float(np.mean([each.error for each in known]))
+    if defined:
+        error = float(np.mean([consistency.error for consistency in defined]))
         kappa = host_quantity(
-            float(np.mean([each.kappa for each in known])), "kappa", "test samples of the class", error
+            float(np.mean([consistency.kappa for consistency in defined])), "kappa", "test samples of the class", error
         )
     chance = _by_chance(ours, theirs, labels)
     return ClassTransfer(
@@ -125,13 +128,15 @@ def _of_class(
         repeated_alone=host_quantity(repeats(others), "%") if others else None,
         by_chance=chance,
         consistency=kappa,
-        inherited=_inherited(len(wrong), repeats(ours), chance, measures.beyond(ours, others, theirs, labels)),
+        inherited=_is_inherited(
+            len(wrong), repeats(ours), chance, measures.excess_repeats(ours, others, theirs, labels)
+        ),
     )
 
 
-def _inherited(mistakes: int, share: float | None, chance: Quantity, more: tuple[float, float] | None) -> bool:
+def _is_inherited(mistakes: int, share: float | None, chance: Quantity, excess: tuple[float, float] | None) -> bool:
     if mistakes < FEW_MISTAKES or share is None:
         return False
-    if more is not None:
-        return more[0] > CLEARLY * more[1]
-    return share - (chance.value or 0.0) > CLEARLY * (chance.error or 0.0)
+    if excess is not None:
+        return excess[0] > SIGNIFICANT * excess[1]
+    return share - (chance.value or 0.0) > SIGNIFICANT * (chance.error or 0.0)

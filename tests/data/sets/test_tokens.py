@@ -8,14 +8,14 @@ import torch
 
 from edgekd.config import Config
 from edgekd.data.batches import batches, normalise
-from edgekd.data.checks import checked
+from edgekd.data.checks import check_data
 from edgekd.data.loading import from_mapping
 from edgekd.data.sets.sst2 import sst2
 from edgekd.data.splits import Split, Splits
 from edgekd.errors import ConfigError, DataError
 from edgekd.models.text_encoder import TextEncoder
 from edgekd.pruning.groups import find, name_of
-from edgekd.pruning.widths import prices
+from edgekd.pruning.widths import cost_model
 from edgekd.stages.data import examine
 from edgekd.tasks.classification import CLASSIFICATION
 
@@ -69,7 +69,7 @@ def test_tokens_that_the_vocabulary_does_not_have_are_refused(x, says):
     y = np.arange(8) % 2
     answer = {"train": (x, y), "test": (tokens(), y), "vocabulary": list("abcde")}
     with pytest.raises(DataError, match=says):
-        checked(from_mapping(answer, "mine", CLASSIFICATION.targets), CLASSIFICATION)
+        check_data(from_mapping(answer, "mine", CLASSIFICATION.targets), CLASSIFICATION)
 
 
 def made() -> Splits:
@@ -99,5 +99,5 @@ def test_a_mean_of_tokens_is_a_wrong_setting(tmp_path):
 
 def test_a_text_encoder_is_weighed_and_pruned_between_its_linear_layers():
     model = TextEncoder(2, [3], vocabulary=5, width=8, heads=2, layers=1, hidden=12)
-    assert prices(model, made().example).at(()).macs == 3 * (4 * 8 * 8 + 2 * 8 * 12) + 8 * 2
+    assert cost_model(model, made().example).at(()).macs == 3 * (4 * 8 * 8 + 2 * 8 * 12) + 8 * 2
     assert [name_of(group) for group in find(model, made().example).groups] == ["blocks.0.linear1"]

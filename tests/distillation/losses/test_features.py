@@ -144,7 +144,7 @@ def test_maps_of_different_sizes_are_max_pooled_for_the_flow():
 
 def test_a_flow_needs_two_layers():
     outputs = answers(None, a=torch.rand(2, 3, 4, 4))
-    with pytest.raises(ConfigError, match="from a layer to the next"):
+    with pytest.raises(ConfigError, match="products of consecutive layers"):
         connected(SolutionFlow(["a"]), outputs, outputs)
 
 

@@ -14,7 +14,7 @@ from support.small_training import Tiny, small_run, stripes
 from edgekd.config import Distill, Training
 from edgekd.data.splits import Split, Splits
 from edgekd.distillation.losses.total import total_loss
-from edgekd.distillation.run import frozen, learn
+from edgekd.distillation.run import learn, network_teacher
 from edgekd.models.text_encoder import TextEncoder
 from edgekd.training import distributed
 
@@ -57,7 +57,7 @@ def made(losses, precision="32", epochs=1, checkpoint=None, toys=images):
     loss = total_loss(Distill.model_validate({"losses": losses}).losses)
     loss.connect(student, teacher, splits)
     settings = Training(epochs=epochs, batch_size=32, learning_rate=0.01, precision=precision)
-    asked = frozen(teacher, precision, loss.teacher_layers)
+    asked = network_teacher(teacher, precision, loss.teacher_layers)
     return small_run(student, asked, loss, splits, settings, checkpoint)
 
 

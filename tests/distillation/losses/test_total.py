@@ -80,7 +80,7 @@ def test_soft_targets_and_attention_can_be_combined():
     total = total_loss(combined(LOGITS, ATTENTION))
     soft, attention = total.terms
     connected(attention, student, teacher)
-    assert total.looking_inside == ("attention",)
+    assert total.feature_based == ("attention",)
     assert total.student_layers == total.teacher_layers == ("a",)
     parts = soft(student, teacher, LABELS) + 1000 * attention(student, teacher, LABELS)
     assert total(student, teacher, LABELS).item() == pytest.approx(parts.item())
@@ -89,7 +89,7 @@ def test_soft_targets_and_attention_can_be_combined():
 
 def test_where_layers_are_no_longer_alike_the_terms_about_answers_remain():
     kept = response_loss(combined(ATTENTION, {"name": "dkd"}, LOGITS, {"name": "rkd"}), CLASSIFICATION)
-    assert kept.names == ("dkd", "logits") and not kept.looking_inside
+    assert kept.names == ("dkd", "logits") and not kept.feature_based
 
 
 @pytest.mark.parametrize("losses", [[ATTENTION], [ATTENTION, {"name": "labels"}]])

@@ -11,9 +11,9 @@ from torch import nn
 from edgekd.config import Training
 from edgekd.data.splits import Split
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.run import frozen, learn, without_teacher
+from edgekd.distillation.run import learn, network_teacher, without_teacher
 from edgekd.distillation.schemes.adversarial import adversarial
-from edgekd.distillation.schemes.generator import Generator, Trained
+from edgekd.distillation.schemes.generator import AdamNetwork, Generator
 from edgekd.errors import ConfigError
 from edgekd.training.evaluate import scores
 
@@ -25,7 +25,12 @@ def given(epochs=1, splits=SPLITS, network=None, student=None, **settings):
     network = network or tiny(1, width=6)
     asked = Training(**{"epochs": epochs, "batch_size": 16, **settings})
     return small_run(
-        student or tiny(0), frozen(network), SoftTargets(hard=0.5), splits, asked, teacher_network=lambda: network
+        student or tiny(0),
+        network_teacher(network),
+        SoftTargets(hard=0.5),
+        splits,
+        asked,
+        teacher_network=lambda: network,
     )
 
 
@@ -61,7 +66,7 @@ def test_a_trained_network_moves_as_adam_would():
     torch.manual_seed(0)
     ours, theirs = linear(), linear()
     theirs.load_state_dict(ours.state_dict())
-    trained = Trained(ours, learning_rate=0.01)
+    trained = AdamNetwork(ours, learning_rate=0.01)
     adam = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.5, 0.999))
     for x in torch.randn(3, 5, 1, 8, 8):
         trained.lower(lambda x=x: trained(x).square().mean())
@@ -74,7 +79,7 @@ def test_a_trained_network_moves_as_adam_would():
 
 
 def test_it_moves_once_in_so_many_calls():
-    trained = Trained(linear(), learning_rate=0.01, every=3)
+    trained = AdamNetwork(linear(), learning_rate=0.01, every=3)
     asked = []
     for number in range(7):
         trained.lower(lambda number=number: asked.append(number) or trained(torch.ones(1, 1, 8, 8)).sum())

@@ -11,7 +11,7 @@ from edgekd.config import Loss, Training
 from edgekd.data.batches import batches
 from edgekd.distillation.losses.logits import SoftTargets
 from edgekd.distillation.losses.total import total_loss
-from edgekd.distillation.run import frozen
+from edgekd.distillation.run import network_teacher
 from edgekd.distillation.schemes.assistant import assistant
 from edgekd.distillation.teachers.load import precomputed_teacher
 from edgekd.errors import ConfigError, ModelError
@@ -54,7 +54,7 @@ def test_a_loss_that_looks_inside_finds_its_layers_in_each_pair():
     student = tiny(0)
     loss = connect(student, teacher)
     whole = replace(
-        given(epochs=1, loss=loss, teacher=frozen(teacher, layers=loss.teacher_layers)),
+        given(epochs=1, loss=loss, teacher=network_teacher(teacher, layers=loss.teacher_layers)),
         student=student, connect=connect, teacher_network=lambda: teacher,
     )  # fmt: skip
     pairs.clear()

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from edgekd.distillation.schemes.memory import unlike_memory
+from edgekd.distillation.schemes.memory import statistics_distance
 
 
 def remembering(mean: float, deviation: float) -> nn.Module:
@@ -23,25 +23,25 @@ def spread(mean: float, deviation: float) -> torch.Tensor:
 
 def test_what_a_network_was_trained_on_is_not_unlike_it():
     network = remembering(3.0, 2.0)
-    answered, distance = unlike_memory(network, spread(3.0, 2.0))
+    answered, distance = statistics_distance(network, spread(3.0, 2.0))
     assert 0 <= float(distance) < 1e-5
     torch.testing.assert_close(answered.logits, network(spread(3.0, 2.0)))
 
 
 def test_the_distance_is_the_divergence_of_two_normal_distributions():
-    _, distance = unlike_memory(remembering(1.0, 2.0), spread(4.0, 3.0))
+    _, distance = statistics_distance(remembering(1.0, 2.0), spread(4.0, 3.0))
     here, remembered = torch.distributions.Normal(4.0, 3.0), torch.distributions.Normal(1.0, 2.0)
     torch.testing.assert_close(distance, torch.distributions.kl_divergence(here, remembered), rtol=1e-4, atol=0)
 
 
 def test_it_has_a_gradient_and_leaves_the_network_as_it_was():
     network, x = remembering(0.0, 1.0), spread(1.0, 1.0).requires_grad_()
-    (slope,) = torch.autograd.grad(unlike_memory(network, x)[1], x)
+    (slope,) = torch.autograd.grad(statistics_distance(network, x)[1], x)
     assert (slope > 0).float().mean() > 0.9  # down to the mean that is remembered
     assert float(network[0].running_mean.abs().sum()) == 0
     assert not network[0]._forward_pre_hooks
 
 
 def test_without_batch_norms_nothing_is_remembered():
-    _, distance = unlike_memory(nn.Sequential(nn.Flatten(), nn.Linear(128, 3)), spread(0.0, 1.0))
+    _, distance = statistics_distance(nn.Sequential(nn.Flatten(), nn.Linear(128, 3)), spread(0.0, 1.0))
     assert float(distance) == 0.0

@@ -10,7 +10,7 @@ from support.small_training import small_run, stripes, tiny
 from edgekd import catalog
 from edgekd.config import Training
 from edgekd.distillation.losses.logits import SoftTargets
-from edgekd.distillation.schemes.own_teacher import Head, own_teacher, pooled
+from edgekd.distillation.schemes.own_teacher import Head, mean_over_positions, own_teacher
 from edgekd.errors import ConfigError
 from edgekd.nn.outputs import Outputs
 
@@ -80,7 +80,7 @@ def test_a_head_attends_to_the_steps_that_it_weighs():
 def test_heads_take_maps_sequences_and_vectors(shape, channels_first):
     logits, features = Head(shape, width=4, classes=5, channels_first=channels_first)(torch.randn(2, *shape))
     assert logits.shape == (2, 5) and features.shape == (2, 4)
-    assert pooled(torch.randn(2, *shape), channels_first).shape == (2, 3)
+    assert mean_over_positions(torch.randn(2, *shape), channels_first).shape == (2, 3)
 
 
 def test_the_teacher_is_asked_only_if_wanted():

@@ -7,7 +7,7 @@ from support.small_training import linear, stripes, tiny
 from torch import nn
 
 from edgekd.data.splits import Split, Splits
-from edgekd.distillation.schemes.robustness import attacked, reach, score_under_pgd
+from edgekd.distillation.schemes.robustness import adversarial_inputs, perturbation_bounds, score_under_pgd
 from edgekd.errors import ConfigError
 
 SPLITS = stripes()
@@ -30,28 +30,34 @@ def sign():
 
 
 def test_a_pixels_steps_become_normalised_units():
-    within = reach(SPLITS, eps=51)  # a fifth of the range; mean 0.43, std 0.3
+    within = perturbation_bounds(SPLITS, eps=51)  # a fifth of the range; mean 0.43, std 0.3
     assert within.eps.shape == (1, 1, 1, 1) and within.eps.item() == pytest.approx(0.2 / 0.3)
     assert within.low.item() == pytest.approx(-0.43 / 0.3) and within.high.item() == pytest.approx(0.57 / 0.3)
 
 
 def test_float_inputs_are_moved_in_their_own_units_and_know_no_limits():
-    within = reach(line(), eps=1.0)
+    within = perturbation_bounds(line(), eps=1.0)
     assert within.eps.item() == 0.5 and within.low is None
 
 
 def test_an_attack_goes_uphill_as_far_as_it_may():
     x = torch.tensor([[0.3], [-0.2]])
-    moved = attacked(sign(), x, lambda logits: logits[:, 1].sum(), reach(line(), 1.0), 3, 0.25, torch.zeros_like(x))
+    moved = adversarial_inputs(
+        sign(), x, lambda logits: logits[:, 1].sum(), perturbation_bounds(line(), 1.0), 3, 0.25, torch.zeros_like(x)
+    )
     torch.testing.assert_close(moved, x + 3 * 0.25 * 0.5)
-    further = attacked(sign(), x, lambda logits: logits[:, 1].sum(), reach(line(), 1.0), 9, 0.25, torch.zeros_like(x))
+    further = adversarial_inputs(
+        sign(), x, lambda logits: logits[:, 1].sum(), perturbation_bounds(line(), 1.0), 9, 0.25, torch.zeros_like(x)
+    )
     torch.testing.assert_close(further, x + 0.5)
 
 
 def test_no_pixel_leaves_the_range_of_pixels():
     x = torch.zeros(1, 1, 8, 8) - 0.43 / 0.3
     model = linear()
-    moved = attacked(model, x, lambda logits: logits[:, 0].sum(), reach(SPLITS, 8.0), 4, 1.0, torch.zeros_like(x))
+    moved = adversarial_inputs(
+        model, x, lambda logits: logits[:, 0].sum(), perturbation_bounds(SPLITS, 8.0), 4, 1.0, torch.zeros_like(x)
+    )
     raw = (moved * 0.3 + 0.43) * 255
     assert raw.min() > -1e-3 and raw.max() < 8 + 1e-3 and raw.max() > 7.9
 
@@ -72,10 +78,10 @@ def test_the_same_attack_gives_the_same_figure_and_leaves_the_network_alone():
 
 def test_a_reach_of_nothing_is_refused():
     with pytest.raises(ConfigError, match="eps = 0"):
-        reach(SPLITS, 0)
+        perturbation_bounds(SPLITS, 0)
 
 
 def test_tokens_are_refused():
     tokens = Split(np.zeros((4, 3), np.int32), np.arange(4) % 2)
     with pytest.raises(ConfigError, match="tokens"):
-        reach(Splits(tokens, tokens, tokens, ("a", "b"), (0.0,), (1.0,), ("x", "y")), 1.0)
+        perturbation_bounds(Splits(tokens, tokens, tokens, ("a", "b"), (0.0,), (1.0,), ("x", "y")), 1.0)

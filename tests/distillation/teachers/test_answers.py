@@ -13,9 +13,9 @@ from edgekd.config import Augment, Config, Prune, Quantize
 from edgekd.data.augmentation import draw
 from edgekd.data.batches import Views, batch_at, batches, epoch_order
 from edgekd.disk import file_sha256
-from edgekd.distillation.run import frozen
+from edgekd.distillation.run import network_teacher
 from edgekd.distillation.teachers.answer_cache import check_space, write
-from edgekd.distillation.teachers.answers import Stored, load_index, views_of
+from edgekd.distillation.teachers.answers import StoredAnswers, load_index, views_of
 from edgekd.distillation.teachers.load import open_teacher
 from edgekd.errors import ModelError, StoreError
 from edgekd.nn import blueprint
@@ -36,7 +36,7 @@ def bright(batch):
 
 def stored(folder, teacher=bright, **options):
     notes = write(folder, teacher, SPLITS, VIEWS, SHIFT, shard_bytes=4 * 10, **options)
-    return Stored(folder, SPLITS), notes
+    return StoredAnswers(folder, SPLITS), notes
 
 
 def in_view(view, order):
@@ -63,14 +63,14 @@ def test_shards_are_bounded_and_half_precision(tmp_path):
 
 def test_one_view_stands_for_all_where_nothing_is_augmented(tmp_path):
     write(tmp_path, bright, SPLITS, Views(0, 1), Augment(), any_view=True)
-    found, batch = Stored(tmp_path, SPLITS), next(batches(SPLITS.train, SPLITS, 4, order=epoch_order(48, 0, 0)))
+    found, batch = StoredAnswers(tmp_path, SPLITS), next(batches(SPLITS.train, SPLITS, 4, order=epoch_order(48, 0, 0)))
     assert batch.view is None and batch in found and views_of(tmp_path) is None
     assert torch.equal(found(batch).logits, bright(batch).logits.half().float())
 
 
 def test_beyond_the_range_of_half_precision_answers_are_cut_off(tmp_path):
     write(tmp_path, lambda b: Outputs(torch.full((len(b.y), 2), 1e6)), SPLITS, Views(0, 1), Augment(), any_view=True)
-    found = Stored(tmp_path, SPLITS)(in_view(0, np.arange(3))).logits
+    found = StoredAnswers(tmp_path, SPLITS)(in_view(0, np.arange(3))).logits
     assert found.tolist() == [[65504.0, 65504.0]] * 3
 
 
@@ -141,7 +141,7 @@ def test_a_disk_that_is_too_small_is_refused_with_the_size(tmp_path, monkeypatch
     with pytest.raises(StoreError, match=r"3 views of 48 samples take 0\.0 MB") as refused:
         stored(tmp_path)
     assert "distill.views=0" in refused.value.remedy
-    assert check_space(tmp_path, 48, (2,), 3, kept=100) == ""
+    assert check_space(tmp_path, 48, (2,), 3, stored_bytes=100) == ""
 
 
 def test_large_answers_are_noted(tmp_path, monkeypatch):
@@ -154,7 +154,7 @@ def test_large_answers_are_noted(tmp_path, monkeypatch):
 def test_answers_of_other_data_are_refused(tmp_path):
     stored(tmp_path)
     with pytest.raises(ModelError, match="48 samples and 2 classes, where the data has 96"):
-        Stored(tmp_path, stripes(count=96))
+        StoredAnswers(tmp_path, stripes(count=96))
 
 
 def config(**distilled):
@@ -214,7 +214,7 @@ def test_what_is_not_stored_is_asked_of_the_network(read):
     stage.run(config(), read, read["answers"])
     teacher = open_teacher(read["teacher"], SPLITS, answers=read["answers"])
     plain = next(batches(SPLITS.train, SPLITS, 8))
-    wanted = frozen(blueprint.load(read["teacher"] / "model")[0])(plain).logits
+    wanted = network_teacher(blueprint.load(read["teacher"] / "model")[0])(plain).logits
     assert plain.view is None and torch.equal(teacher(plain).logits, wanted)
 
 
@@ -250,5 +250,5 @@ def test_the_disk_is_looked_at_before_anything_trains_unless_the_store_has_the_a
 
 def test_tiny_is_not_exact_in_half_precision():
     """Else the comparison of store and loop above would show nothing."""
-    answered = frozen(Tiny())(next(batches(SPLITS.train, SPLITS, 8))).logits
+    answered = network_teacher(Tiny())(next(batches(SPLITS.train, SPLITS, 8))).logits
     assert not torch.equal(answered, answered.half().float())

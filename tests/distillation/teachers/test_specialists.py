@@ -57,7 +57,7 @@ def test_it_starts_from_the_generalist_but_for_the_classifier():
 def test_the_specialist_of_the_likeliest_class_is_asked_and_no_other():
     generalist = torch.tensor([[0.4, 0.3, 0.2, 0.1], [0.1, 0.1, 0.1, 0.7]])
     expert = torch.tensor([[0.1, 0.6, 0.3]] * 2)  # of classes 0 and 1, and the dustbin
-    found = specialists.combined(generalist.log() + 2, [expert.log()], [[0, 1]]).exp()
+    found = specialists.combine_logits(generalist.log() + 2, [expert.log()], [[0, 1]]).exp()
     torch.testing.assert_close(found[1], generalist[1])
     by_hand = [(0.4 + 0.1) / 2, (0.3 + 0.6) / 2, (0.2 + 0.3 * 2 / 3) / 2, (0.1 + 0.3 / 3) / 2]
     torch.testing.assert_close(found[0], torch.tensor(by_hand))
@@ -78,5 +78,5 @@ def test_the_closed_form_is_the_minimum_that_the_paper_descends_to():
         return value
 
     optimizer.step(equation_5)
-    found = specialists.combined(p.log()[None], [expert.log()[None]], [[0, 1]])[0].exp()
+    found = specialists.combine_logits(p.log()[None], [expert.log()[None]], [[0, 1]])[0].exp()
     torch.testing.assert_close(found, torch.softmax(z.detach(), dim=0), atol=1e-4, rtol=1e-4)

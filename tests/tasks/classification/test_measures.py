@@ -65,7 +65,7 @@ def test_of_one_that_never_errs_no_consistency_can_be_told() -> None:
 def test_repeated_mistakes_and_what_chance_would_repeat() -> None:
     # Four samples of class 0. The teacher takes two of them for 1, the student one of these two and another one.
     y = np.zeros(4, int)
-    found = measures.repeated(saying(1, 0, 1, 0), saying(1, 1, 0, 0), y)
+    found = measures.repeated_mistakes(saying(1, 0, 1, 0), saying(1, 1, 0, 0), y)
     assert (found.mistakes, found.same) == (2, 1)
     assert found.expected == pytest.approx(2 * 2 / 4)
     # Of the student's 6 ways to place two answers, 1 repeats both, 4 one, 1 none: variance 1/3.
@@ -76,17 +76,17 @@ def test_the_spread_of_chance_is_that_of_random_orders() -> None:
     random = np.random.default_rng(0)
     y = np.repeat([0, 1], [9, 7])
     ours, theirs = saying(*random.integers(0, 3, 16)), saying(*random.integers(0, 3, 16))
-    found = measures.repeated(ours, theirs, y)
+    found = measures.repeated_mistakes(ours, theirs, y)
     counts = []
     for _ in range(4_000):
         order = np.concatenate([random.permutation(np.flatnonzero(y == label)) for label in (0, 1)])
-        counts.append(measures.repeated(ours[order], theirs, y).same)
+        counts.append(measures.repeated_mistakes(ours[order], theirs, y).same)
     assert np.mean(counts) == pytest.approx(found.expected, abs=4 * found.deviation / math.sqrt(4_000))
     assert np.std(counts) == pytest.approx(found.deviation, rel=0.05)
 
 
 def test_a_right_answer_is_no_repeated_mistake() -> None:
-    found = measures.repeated(saying(0, 1), saying(0, 1), np.array([0, 1]))
+    found = measures.repeated_mistakes(saying(0, 1), saying(0, 1), np.array([0, 1]))
     assert found == (0, 0, 0.0, 0.0)
 
 
@@ -96,17 +96,17 @@ def test_what_two_that_never_met_share_is_taken_off() -> None:
     # 1/2, 1, 0 and 0.
     students = [saying(1, 1, 1, 0), saying(1, 1, 0, 0)]
     alone = [saying(1, 0, 1, 0), saying(0, 0, 0, 0)]
-    found = measures.beyond(students, alone, teacher, y)
+    found = measures.excess_repeats(students, alone, teacher, y)
     assert found is not None
     assert found[0] == pytest.approx(100 * 1.5 / 4)
     assert found[1] == pytest.approx(100 * np.std([0.5, 1, 0, 0], ddof=1) / 2)
-    assert measures.beyond(students, [], teacher, y) is None
+    assert measures.excess_repeats(students, [], teacher, y) is None
 
 
 def test_a_thousand_classes_are_no_more_work_than_their_samples() -> None:
     y = np.arange(1_000).repeat(3)
     answers = np.zeros((3_000, 1_000), np.float32)
     answers[np.arange(3_000), (y + (np.arange(3_000) % 3 == 0)) % 1_000] = 1  # the first of three is wrong
-    found = measures.repeated(answers, answers, y)
+    found = measures.repeated_mistakes(answers, answers, y)
     assert (found.mistakes, found.same) == (1_000, 1_000)
     assert found.expected == pytest.approx(1_000 / 3)
