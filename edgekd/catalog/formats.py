@@ -27,6 +27,7 @@ class Format:
         distribution: the package that writing it needs, by its name on the package index; `package`, by its import.
             "" where edgekd alone does.
         int8_only: it has no float files, so that it is never the format that the ledger and the limits go by.
+        firmware: its files are C that an emulated microcontroller can run.
         companions: of its int8 file, which is not alone: suffix -> what it is, in the report's list of files.
     """
 
@@ -38,6 +39,7 @@ class Format:
     distribution: str
     package: str
     int8_only: bool = False
+    firmware: bool = False
     companions: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -69,6 +71,7 @@ FORMATS = {
         distribution="",
         package="edgekd.formats.c",
         int8_only=True,
+        firmware=True,
         companions={"h": "the C file's header: memory, shapes, scales and functions"},
     ),
 }

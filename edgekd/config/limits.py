@@ -10,8 +10,10 @@ class Limits(Settings):
 
     Attributes:
         size_bytes: the size of the int8 file.
-        peak_ram_bytes: the memory of the activations at their peak, by the memory plan.
-        flash_bytes: what the device stores of the model: the file, without the runtime's own code.
+        peak_ram_bytes: the memory of the activations at their peak, by the memory plan; of C code that has run on an
+            emulated core, variables, arena and stack.
+        flash_bytes: what the device stores of the model: the file, without the runtime's own code; of such C code, code
+            and constants.
         latency_ms: the time of one inference on the device.
         score_drop: by how much the int8 student's score may be worse than the teacher's, on the test set: points where
             the score is in percent.

@@ -63,7 +63,12 @@ STAGES = (
         settings=("verify", "distill.combine", "export.formats", "quantize.kernels"),
     ),
     # A measurement is never reused, and so the page that shows it is made anew.
-    Stage("profile", reads=("data", "quantize", "export"), settings=("profile", "device"), cached=False),
+    Stage(
+        "profile",
+        reads=("data", "quantize", "export"),
+        settings=("profile", "device", "limits", "quantize.kernels", "export.formats"),
+        cached=False,
+    ),
     Stage(
         "report",
         reads=("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify", "profile"),

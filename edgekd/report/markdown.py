@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from edgekd.report import classes, distillation, sentences, units
-from edgekd.results import Boundary, Distillation, Quantity, Report
+from edgekd.results import Boundary, Distillation, EmulatedRow, Quantity, Report
 
 LEDGER = (">change", ">size", ">MACs", ">parameters", ">peak RAM", ">latency (measured-host)", "paid?")
 BOUNDARIES = (">outputs that differ", ">largest, in steps", "gate", "kernels")
@@ -79,6 +79,7 @@ def markdown(report: Report) -> str:
                 for row in report.latencies
             ),
         ),
+        *(_emulated(report.emulated) if report.emulated else ()),
         "## Operators of the int8 network",
         table(
             ("operator", "kind", "output", ">MACs", ">weights", ">output bytes"),
@@ -111,6 +112,17 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     head = "| " + " | ".join(heading.removeprefix(">") for heading in headings) + " |"
     rule = "|" + "|".join("---:" if heading.startswith(">") else "---" for heading in headings) + "|"
     return "\n".join([head, rule, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def _emulated(row: EmulatedRow) -> Iterable[str]:
+    yield "## On an emulated core"
+    yield f"{sentences.capital(_escape(sentences.emulated(row)))}."
+    if row.over:
+        yield f"**Over budget**: {_escape(row.over)}."
+    yield f"{_escape(row.stack.source)}. An emulator counts instructions; it has no time to give."
+    if row.functions:
+        shown = ((f"`{each.name}`", units.text(each.instructions), str(each.bytes or "")) for each in row.functions)
+        yield table(("function", ">one inference", ">bytes"), shown)
 
 
 def _distillation(report: Report, found: Distillation) -> Iterable[str]:

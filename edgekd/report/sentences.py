@@ -2,7 +2,7 @@
 
 from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES
 from edgekd.report.units import UNKNOWN, amount, text
-from edgekd.results import Boundary, LimitRow, Quantity, Report, TaskWords
+from edgekd.results import Boundary, EmulatedRow, LimitRow, Quantity, Report, TaskWords
 
 
 def title(report: Report) -> str:
@@ -22,9 +22,11 @@ def boundary_name(name: str) -> str:
 
 def parity(report: Report) -> str:
     """How many integer outputs differ at each boundary of the proof."""
-    failed = [row for row in report.boundaries if row.passed is False]
+    failed = [_failure(row) for row in report.boundaries if row.passed is False]
+    if report.emulated and report.emulated.differing:
+        failed.append(emulated_parity(report.emulated))
     if failed:
-        return "FAILED: " + "; ".join(_failure(row) for row in failed)
+        return "FAILED: " + "; ".join(failed)
     proof = [row for row in report.boundaries if row.exact and row.outputs]
     if not proof:
         return "no integer boundary was compared"
@@ -68,6 +70,18 @@ def device(report: Report) -> str:
     """The device's own latency, or what would fill it."""
     rows = [row for row in report.latencies if row.latency.origin != "measured-host"]
     return "; ".join(f"latency of {row.file} {text(row.latency)}" + _remedy(row.latency) for row in rows)
+
+
+def emulated(row: EmulatedRow) -> str:
+    """0.6 M instructions (emulated), 2.1 for each MAC; flash 14.2 kB, RAM 6.9 kB, of which stack 0.2 kB; parity."""
+    per_mac = f", {row.instructions_per_mac.value:.2f} for each MAC" if row.instructions_per_mac.value else ""
+    memory = f"flash {text(row.flash)}, RAM {text(row.ram)}, {text(row.stack)} of them stack"
+    return f"{text(row.instructions)} (emulated){per_mac}; {memory}; {emulated_parity(row)}"
+
+
+def emulated_parity(row: EmulatedRow) -> str:
+    """0 of 80 outputs of model.c differ from the integer reference."""
+    return f"{row.differing:,} of {row.outputs:,} outputs of {row.file} on the emulated core differ from the reference"
 
 
 def standing(row: LimitRow) -> str:

@@ -32,6 +32,8 @@ def summary(report: Report, folder: Path | None = None) -> str:
     lines.append(_line("parity", sentences.parity(report)))
     if report.limits:
         lines.append(_line("limits", " · ".join(sentences.limit(row, report.task) for row in report.limits)))
+    if report.emulated:
+        lines.append(_line("emulated", sentences.emulated(report.emulated)))
     if device := sentences.device(report):
         lines.append(_line("device", device))
     lines.append(_line("files", _files(report, folder)))

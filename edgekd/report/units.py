@@ -21,6 +21,8 @@ def amount(value: float, unit: str) -> str:
             return size(value)
         case "MACs" | "parameters":
             return count(value)
+        case "instructions":
+            return f"{count(value)} instructions"
         case "%":
             return f"{value:.1f} %"
         case "x":

@@ -16,8 +16,10 @@ from edgekd.results.quantity import Origin, Quantity, Record
 from edgekd.results.report import Report, schema
 from edgekd.results.rows import (
     Boundary,
+    EmulatedRow,
     FileRow,
     FormName,
+    FunctionRow,
     LatencyRow,
     LayerDifference,
     LimitRow,
@@ -28,7 +30,8 @@ from edgekd.results.rows import (
 from edgekd.results.task import TaskWords
 
 __all__ = [
-    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "FileRow", "FormName", "LatencyRow",
-    "LayerDifference", "LayerSimilarity", "LimitRow", "Measure", "Measurements", "OperatorRow", "Origin", "Quantity",
-    "Record", "Report", "Spread", "StageRow", "TaskWords", "schema",
+    "FEW_MISTAKES", "AlongTheWay", "Boundary", "ClassTransfer", "Distillation", "EmulatedRow", "FileRow",
+    "FormName", "FunctionRow", "LatencyRow", "LayerDifference", "LayerSimilarity", "LimitRow", "Measure",
+    "Measurements", "OperatorRow", "Origin", "Quantity", "Record", "Report", "Spread", "StageRow", "TaskWords",
+    "schema",
 ]  # fmt: skip

@@ -20,8 +20,8 @@ class Quantity(Record):
     """None where it is not known; then `remedy` says what would fill it."""
 
     unit: str
-    """"%", "B", "ms", "MACs", "parameters", "x" (a ratio), "points", "steps", "outputs", "kappa", "CKA", or the unit of
-    a task's score."""
+    """"%", "B", "ms", "MACs", "parameters", "x" (a ratio), "points", "steps", "outputs", "kappa", "CKA",
+    "instructions", "instructions/MAC", or the unit of a task's score."""
 
     origin: Origin | None = None
     """counted: exactly, from a file or the graph. measured: on the target device. measured-host: on the machine that

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 from edgekd.results.distillation import Distillation
 from edgekd.results.quantity import Record
-from edgekd.results.rows import Boundary, FileRow, LatencyRow, LimitRow, OperatorRow, StageRow
+from edgekd.results.rows import Boundary, EmulatedRow, FileRow, LatencyRow, LimitRow, OperatorRow, StageRow
 from edgekd.results.task import TaskWords
 
 
@@ -44,6 +44,9 @@ class Report(Record):
 
     operators: tuple[OperatorRow, ...]
     latencies: tuple[LatencyRow, ...]
+    emulated: EmulatedRow | None = None
+    """The C code on an emulated core of the target; None where there is none."""
+
     limits: tuple[LimitRow, ...]
     files: tuple[FileRow, ...]
 
@@ -69,7 +72,8 @@ class Report(Record):
     @property
     def parity(self) -> bool:
         """Every boundary that must agree does."""
-        return all(row.passed is not False for row in self.boundaries)
+        emulated_alike = self.emulated is None or not self.emulated.differing
+        return emulated_alike and all(row.passed is not False for row in self.boundaries)
 
 
 def schema() -> dict[str, Any]:

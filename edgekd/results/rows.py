@@ -118,6 +118,51 @@ class LatencyRow(Record):
     """The median of each fresh process."""
 
 
+class FunctionRow(Record):
+    """One function of the C code on an emulated core."""
+
+    name: str
+
+    instructions: Quantity
+    """Of one inference, without those of the functions that it calls."""
+
+    bytes: int | None = None
+    """Of its code; None where the linker has no size for it."""
+
+
+class EmulatedRow(Record):
+    """The int8 network's C code on an emulated core of the target: outputs, instructions and memory, never a time."""
+
+    file: str
+
+    samples: int
+    """Of the test set, that were run."""
+
+    outputs: int
+    """Integer outputs that were compared with the reference in the file's rounding."""
+
+    differing: int
+
+    instructions: Quantity
+    """Of one inference, on average over the samples."""
+
+    instructions_per_mac: Quantity
+
+    flash: Quantity
+    """Code, constants and initial values, with what they need of the compiler's libraries."""
+
+    ram: Quantity
+    """Variables, arena, and the stack at its high-water mark."""
+
+    stack: Quantity
+
+    over: str = ""
+    """What the linker or the stack said, where the limits' flash and RAM are too small."""
+
+    functions: tuple[FunctionRow, ...] = ()
+    """In descending order of their instructions; empty where only the total is known."""
+
+
 class Measurements(Record):
     """`profile.json`: what the profile stage hands to the report."""
 
@@ -129,6 +174,12 @@ class Measurements(Record):
 
     device_latency: Quantity
     """Of the int8 file on the target device."""
+
+    emulated: EmulatedRow | None = None
+    """None where the target has no core that is emulated, no C was exported, or the tools are missing."""
+
+    not_emulated: str = ""
+    """Why, where the target has such a core and C was exported."""
 
     machine: dict[str, Any]
     """That ran the host measurements."""

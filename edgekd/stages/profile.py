@@ -7,17 +7,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from edgekd.catalog.formats import judged_format
+from edgekd.catalog.formats import FORMATS, judged_format, kernels_for
 from edgekd.catalog.forms import DISTILLED, FORMS, INT8, PRUNED, exported_formats
 from edgekd.catalog.runtimes import RUNTIMES, Runtime, host_runtime
 from edgekd.config import Config, Device
-from edgekd.devices import host
+from edgekd.data.batches import normalise
+from edgekd.data.splits import Splits
+from edgekd.devices import emulation, host
+from edgekd.devices.cortex_m.cores import core_id
 from edgekd.devices.latency import Latency, measure, ratio
-from edgekd.graph import cost, files
-from edgekd.results import FormName, LatencyRow, Measurements, Quantity
+from edgekd.errors import EdgekdError
+from edgekd.graph import cost, files, reference
+from edgekd.graph.structure import Graph
+from edgekd.results import EmulatedRow, FormName, LatencyRow, Measurements, Quantity
 from edgekd.training.progress import progress
 
-VERSION = 1
+VERSION = 2
+
+EMULATED_SAMPLES = 8
+"""Of the test set: parity on all of it is verify's matter, and an emulated inference may take a second."""
 
 
 def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
@@ -31,18 +39,41 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     cpu = str(machine["cpu"])
     file, runtime = device_file(config.device, export)
     unmeasured = device_latency(file, runtime)
+    graph = files.load(read["quantize"] / "graph")
+    emulated, not_emulated = emulated_row(config, graph, Splits.load(read["data"]).seen_by(read["quantize"]), export)
     result = Measurements(
-        operators=cost.operators(files.load(read["quantize"] / "graph")),
+        operators=cost.operators(graph),
         latencies=(*latency_rows(export, times, cpu), device_row(config.device, file, runtime, unmeasured)),
         stage_latency=stage_latency(stages, times, cpu),
         device_latency=unmeasured,
+        emulated=emulated,
+        not_emulated=not_emulated,
         machine=machine,
     )
     (out / "profile.json").write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return {
         "latency_ms": {row.file: row.latency.value for row in result.latencies if row.latency.value is not None},
         "stage_latency": {stage: figure.value for stage, figure in result.stage_latency.items()},
+        "notes": [not_emulated] if not_emulated else [],
     }
+
+
+def emulated_row(config: Config, graph: Graph, splits: Splits, export: Path) -> tuple[EmulatedRow | None, str]:
+    """(the C code on the target's core, why there is none): nothing of both where no C goes to such a core.
+
+    A build goes on without these figures where a tool is missing or the code can't be run.
+    """
+    kind = next((name for name in exported_formats(export) if FORMATS[name].firmware), None)
+    if kind is None or core_id(config.device.core) is None:
+        return None, ""
+    suffixes = (kind, *FORMATS[kind].companions)
+    codes = reference.input_codes(graph, graph.input, normalise(splits.test.x[:EMULATED_SAMPLES], splits).numpy())
+    kernels = host_runtime(kind).trained_to(kernels_for(config.quantize.kernels, config.export.formats)).kernels
+    code = [export / INT8.file(suffix) for suffix in suffixes]
+    try:
+        return emulation.emulated_row(code, config.device.core, config.limits, graph, (codes,), kernels), ""
+    except EdgekdError as error:
+        return None, f"the C code was not run on an emulated core: {error.what}; {error.remedy}"
 
 
 def stage_files(export: Path) -> dict[FormName, Path]:
