@@ -9,9 +9,12 @@ import pytest
 from support import builds
 
 from edgekd.report import units
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
 from edgekd.report.svg import log_ticks, shorten, ticks
+from edgekd.report.terminal import summary
 from edgekd.results import LayerDifference, Report
-from edgekd.stages.report import command_line, html, markdown, run, summary
+from edgekd.stages.report import command_line, run
 
 
 def test_the_terminal_table_fits_and_ends_with_parity_limits_and_files(tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_pruning_that_was_skipped_says_so(tmp_path: Path) -> None:
 
 
 def test_int8_that_is_slower_than_float_says_so(tmp_path: Path) -> None:
-    found = row(builds.report(tmp_path, measured=builds.measured(int8=builds.host(1.21))), "int8")
+    found = row(builds.report(tmp_path, measurements=builds.measured(int8=builds.host(1.21))), "int8")
     assert found.paid == "partly"
     assert "size yes, speed no: 3.4x smaller, slower than float here, 1.21x of float's time" in found.because
 

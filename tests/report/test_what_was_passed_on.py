@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from support import builds
 
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
+from edgekd.report.terminal import summary
 from edgekd.results import AlongTheWay, Quantity, Report
-from edgekd.stages.report import html, markdown, summary
 from edgekd.tasks.classification import CLASSIFICATION
 from edgekd.tasks.classification.scoring import standard_error
 from edgekd.tasks.task import Score

@@ -23,7 +23,7 @@ def test_the_ledgers_files_are_of_the_format_that_was_exported(tmp_path: Path) -
 
 def test_each_file_is_timed_once(tmp_path: Path) -> None:
     builds.exported(tmp_path)
-    files = profile.to_time(tmp_path, profile.stage_files(tmp_path))
+    files = profile.files_to_time(tmp_path, profile.stage_files(tmp_path))
     assert sorted(file.relative_to(tmp_path).as_posix() for file in files) == sorted(builds.SIZES)
 
 
@@ -31,7 +31,7 @@ def test_a_missing_teacher_is_left_out_and_its_ratio_says_why(tmp_path: Path) ->
     builds.exported(tmp_path)
     (tmp_path / "stages" / "teacher.tflite").unlink()
     stages = profile.stage_files(tmp_path)
-    files = profile.to_time(tmp_path, stages)
+    files = profile.files_to_time(tmp_path, stages)
     assert stages["teacher"] not in files
     ratios = profile.stage_latency(stages, [Latency(file, "LiteRT", (4.0, 5.0)) for file in files], "a CPU")
     assert ratios["teacher"].value is None and "teacher.tflite could not be written" in ratios["teacher"].remedy

@@ -241,7 +241,7 @@ def report(folder: Path, words: TaskWords = WORDS, **changes: Any) -> Report:
     arguments: dict[str, Any] = {
         "metrics": metrics(),
         "boundaries": boundaries(),
-        "measured": measured(),
+        "measurements": measured(),
         "export": exported(folder),
         "command": "edgekd build --target rpi4",
         "created": "2026-11-21T12:00:00+00:00",

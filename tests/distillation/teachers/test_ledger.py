@@ -25,7 +25,13 @@ def composed(folder, **teacher):
     (export / "stages" / "teacher.tflite").unlink()
     changes = {"metrics": outside(**teacher), "boundaries": builds.boundaries()[1:]}
     return compose(
-        builds.config(), WORDS, measured=builds.measured(), export=export, command="edgekd", created="now", **changes
+        builds.config(),
+        WORDS,
+        measurements=builds.measured(),
+        export=export,
+        command="edgekd",
+        created="now",
+        **changes,
     )
 
 
