@@ -1,4 +1,4 @@
-"""What can be known of a build in seconds, before anything trains: `edgekd check`."""
+"""`edgekd check`: the checks of a build that take seconds, before anything trains."""
 
 import importlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Verdict = Literal["ok", "note", "no"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the answer. "no": the build can't succeed as it is configured."""
+    """One line of the result; the verdict "no" means that the build can't succeed with this config."""
 
     what: str
     verdict: Verdict
@@ -24,12 +24,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The answer of `check`.
+    """The result of `check`.
 
     Attributes:
-        classes, input_shape, samples: of the data; 0 classes in a task without any.
-        operators: of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
-        size_bytes, peak_ram_bytes, macs, parameters: of the untrained student in int8, before pruning.
+        classes, input_shape, samples: the size of the data; a task without classes has 0 of them.
+        operators: the operators of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
+        size_bytes, peak_ram_bytes, macs, parameters: the costs of the untrained student in int8, before pruning.
+        findings: the lines that `edgekd check` prints.
     """
 
     classes: int
@@ -44,25 +45,25 @@ class Forecast:
 
 
 def check(target: str, config: Path | str | None = None, settings: SettingsLike = ()) -> Forecast:
-    """Check config, data, operators and budget without training; arguments as for `build`.
+    """Check config, data, operators and budget without training. The arguments are those of `build`.
 
     Raises:
         UnsupportedOperatorError: an operator of the student can't be exported.
-        ConfigError, ModelError: teacher, losses and scheme can't be had together.
+        ConfigError, ModelError: teacher, losses and scheme can't be combined.
         MissingExtraError: a runtime of `verify.runtimes` is not installed.
         OverBudgetError: size or RAM can't fit the target.
     """
-    found = examine(configure(target, config, settings))
-    judge(found)
-    return found
+    forecast = examine(configure(target, config, settings))
+    judge(forecast)
+    return forecast
 
 
 def examine(config: Config) -> Forecast:
-    """`check` on a resolved config, without the verdict."""
-    examined = importlib.import_module("edgekd.stages.data").examine(config)
-    splits = examined.splits
+    """Check a resolved config and return the result, even if the build can't succeed."""
+    data_set = importlib.import_module("edgekd.stages.data").examine(config)
+    splits = data_set.splits
     student: dict[str, Any] = importlib.import_module("edgekd.stages.export").forecast(config, splits)
-    importlib.import_module("edgekd.distillation.setup").rehearse(config, splits, examined.positions)
+    importlib.import_module("edgekd.distillation.setup").rehearse(config, splits, data_set.positions)
     for runtime in config.verify.runtimes:
         require(runtime)
     samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
@@ -71,27 +72,27 @@ def examine(config: Config) -> Forecast:
     findings = [
         Finding("config", "ok", f"{config.data.name} · {config.teacher.title} -> {config.student.model}"),
         Finding("data", "ok", f"{counts}; {form} of {tuple(splits.input_shape)}"),
-        *(Finding("data", "note", note) for note in examined.notes),
+        *(Finding("data", "note", note) for note in data_set.notes),
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
-        Finding("distilling", "ok", _taught_by(config)),
+        Finding("distilling", "ok", _describe_distillation(config)),
     ]
     limits = config.limits
     size, least_size = student["size_bytes"], student["least_size_bytes"]
-    for what, reached, least, allowed in (
+    for what, value, least, limit in (
         ("size", size, least_size, limits.size_bytes),
         ("flash", size, least_size, limits.flash_bytes),
         ("peak RAM", student["peak_ram_bytes"], student["least_peak_ram_bytes"], limits.peak_ram_bytes),
     ):
-        findings.append(_against(config, what, reached, least, allowed))
+        findings.append(_compare_with_limit(config, what, value, least, limit))
     return Forecast(
         len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
         student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
     )  # fmt: skip
 
 
-def judge(found: Forecast) -> None:
-    """Raise what a forecast that rules the build out exits with."""
-    impossible = [f"{finding.what} {finding.says}" for finding in found.findings if finding.verdict == "no"]
+def judge(forecast: Forecast) -> None:
+    """Raise an error if a finding rules the build out."""
+    impossible = [f"{finding.what} {finding.says}" for finding in forecast.findings if finding.verdict == "no"]
     if impossible:
         raise OverBudgetError(
             f"over budget before training: {'; '.join(impossible)}",
@@ -99,22 +100,27 @@ def judge(found: Forecast) -> None:
         )
 
 
-def _against(config: Config, what: str, reached: int, least: int, allowed: int | None) -> Finding:
-    """The untrained student's figure against a limit; only one that even its narrowest form breaks rules the build out.
+def _compare_with_limit(config: Config, what: str, value: int, least: int, limit: int | None) -> Finding:
+    """Compare a cost of the untrained student with a limit.
+
+    The build is ruled out only if the student at its narrowest is still over the limit.
 
     Args:
-        least: the figure with every layer as narrow as pruning may leave it.
+        value: the cost of the student before pruning, in bytes.
+        least: the cost with every layer as narrow as pruning may leave it, in bytes.
     """
-    if allowed is None:
-        return Finding(what, "ok", f"{_bytes(reached)} before pruning; no limit")
-    against = f"{_bytes(reached)} before pruning, of {_bytes(allowed)}"
-    if reached <= allowed:
-        return Finding(what, "ok", against)
-    if least > allowed:
-        return Finding(what, "no", f"{against}; {_bytes(least)} at its narrowest: {_bytes(least - allowed)} over")
+    if limit is None:
+        return Finding(what, "ok", f"{_bytes(value)} before pruning; no limit")
+    comparison = f"{_bytes(value)} before pruning, of {_bytes(limit)}"
+    if value <= limit:
+        return Finding(what, "ok", comparison)
+    if least > limit:
+        return Finding(what, "no", f"{comparison}; {_bytes(least)} at its narrowest: {_bytes(least - limit)} over")
     if config.prune.until == "limits":
-        return Finding(what, "note", f"{against}: pruning goes on until it fits")
-    return Finding(what, "note", f'{against}: too big unless prune.keep takes enough off; prune.until = "limits" does')
+        return Finding(what, "note", f"{comparison}: pruning goes on until it fits")
+    return Finding(
+        what, "note", f'{comparison}: too big unless prune.keep takes enough off; prune.until = "limits" does'
+    )
 
 
 def _bytes(count: int) -> str:
@@ -124,8 +130,8 @@ def _bytes(count: int) -> str:
     return f"{count} B"
 
 
-def _taught_by(config: Config) -> str:
-    """How the student is to learn, in one line."""
+def _describe_distillation(config: Config) -> str:
+    """Name the scheme and the losses in one line."""
     if not config.distill.epochs:
         return "none: the student stays as its checkpoint has it"
     losses = " + ".join(loss.name for loss in config.distill.losses if loss.weight)
