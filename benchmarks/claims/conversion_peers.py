@@ -116,8 +116,8 @@ def time_files(files: list[Path]) -> dict[Path, Latency]:
         shuffle(order)
         for file in order:
             command = [sys.executable, "-m", "benchmarks.peers.stopwatch", str(file), str(ROUND_SECONDS)]
-            done = subprocess.run(command, check=True, text=True, capture_output=True, cwd=REPOSITORY)
-            medians[file].append(float(done.stdout))
+            process = subprocess.run(command, check=True, text=True, capture_output=True, cwd=REPOSITORY)
+            medians[file].append(float(process.stdout))
     return {file: Latency(file, "one thread", tuple(rounds)) for file, rounds in medians.items()}
 
 

@@ -162,10 +162,10 @@ def in_a_fresh_process(arguments: argparse.Namespace, method: str, seed: int) ->
         arguments.accelerator,
         *(["--quick"] if arguments.quick else ["--root", str(arguments.root)]),
     ]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"{method}, seed {seed}: exit code {done.returncode}")
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if process.returncode:
+        sys.exit(f"{method}, seed {seed}: exit code {process.returncode}")
+    row: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
     return row
 
 
@@ -215,8 +215,8 @@ def parse_arguments() -> argparse.Namespace:
             setattr(arguments, name, value)
     if not arguments.quick and not (arguments.root and arguments.checkpoint):
         parser.error("--root and --checkpoint, or --quick")
-    covered = {loss["name"] for losses in METHODS.values() for loss in losses} | FOR_WORDS
-    if missing := set(catalog.LOSSES) - covered:
+    names = {loss["name"] for losses in METHODS.values() for loss in losses} | FOR_WORDS
+    if missing := set(catalog.LOSSES) - names:
         sys.exit(f"the catalog has losses that METHODS lacks: {', '.join(sorted(missing))}")
     return arguments
 

@@ -49,7 +49,7 @@ def plot(rows: list[Row]) -> Drawing:
     drawing = Drawing(WIDTH, 34 + LINE * (len(rows) + 1.6 * len(models)), "What each tool makes of the same students")
     ElementTree.SubElement(drawing.root, "style").text = STYLE
     drawing.root.set("xmlns", "http://www.w3.org/2000/svg")
-    questions = _questions({(row["model"], row["format"]): row for row in rows if _is_ours(row)})
+    questions = _questions({(row["model"], row["format"]): row for row in rows if _is_reference_row(row)})
     column = (WIDTH - NAMES - GAP * len(questions)) / len(questions)
     for number, question in enumerate(questions):
         drawing.text(NAMES + GAP + number * (column + GAP), 18, question.heading, "label")
@@ -80,9 +80,9 @@ def _answer(drawing: Drawing, question: Question, row: Row, left: float, top: fl
     drawing.text(left + max(length, 1.0) + 6, top + 13, question.words(value), "tick")
 
 
-def _questions(ours: dict[tuple[str, str], Row]) -> tuple[Question, ...]:
+def _questions(edgekd_rows: dict[tuple[str, str], Row]) -> tuple[Question, ...]:
     def size(row: Row) -> float | None:
-        own, its = ours.get((row["model"], row["format"]), {}).get("size_bytes"), row["size_bytes"]
+        own, its = edgekd_rows.get((row["model"], row["format"]), {}).get("size_bytes"), row["size_bytes"]
         return float(its) / float(own) if own and its else None
 
     def lost(row: Row) -> float | None:
@@ -107,5 +107,5 @@ def percent(value: float) -> str:
     return f"{int(value * 100) / 100:.2f} %"
 
 
-def _is_ours(row: Row) -> bool:
+def _is_reference_row(row: Row) -> bool:
     return row["tool"] == "edgekd" and row["mode"] == "qat"

@@ -86,8 +86,8 @@ def _cpu_flags() -> set[str]:
     if not cpuinfo.is_file():
         return set()
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    listed = next((line for line in lines if line.lower().startswith(("flags", "features"))), ":")
-    return set(listed.partition(":")[2].split())
+    flags_line = next((line for line in lines if line.lower().startswith(("flags", "features"))), ":")
+    return set(flags_line.partition(":")[2].split())
 
 
 def _threads() -> Symptom:
@@ -99,8 +99,8 @@ def _threads() -> Symptom:
 
 
 def _disk(store: Path) -> Symptom:
-    there = next(folder for folder in (store.absolute(), *store.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    existing_folder = next(folder for folder in (store.absolute(), *store.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing_folder).free
     says = f"{free / 1e9:.1f} GB free for {store}"
     if free >= FREE_BYTES:
         return Symptom("disk", "ok", says)

@@ -31,7 +31,7 @@ def score_against_size(report: Report) -> Drawing:
     rows = [row for row in report.stages if row.score.value is not None and row.size.value is not None]
     left, right, top, bottom = 62.0, WIDTH - 24.0, 34.0, 344.0
     drawing = Drawing(WIDTH, 400, f"{capital(words.score)} against size of each stage")
-    worst = _worst_allowed(report)
+    worst = _worst_score(report)
     low, high = _axis(words, [*_ends([row.score for row in rows]), *([] if worst is None else [worst])], 0.22)
     sizes = [_number(row.size.value) for row in rows]
     x = _logarithmic(min(sizes) / 1.9, max(sizes) * 1.9, left, right)
@@ -205,7 +205,7 @@ def _stage_point(
     drawing.text(px, name_at + 15, f"{units.text(row.score)}, {units.text(row.size)}", "tick halo", "middle")
 
 
-def _worst_allowed(report: Report) -> float | None:
+def _worst_score(report: Report) -> float | None:
     """Return the worst score that the target allows."""
     score_drop = next((row.allowed.value for row in report.limits if row.limit == "score drop"), None)
     teacher = report.stages[0].score.value

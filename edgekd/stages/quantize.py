@@ -152,8 +152,8 @@ def _border_note(graph: Graph, preparation: Prepared, splits: Splits, input_spli
     with torch.no_grad():
         before = Simulation(graph)(normalise(x, splits)).numpy()
         after = Simulation(preparation.graph)(normalise(x, input_splits)).numpy()
-    changed = splits.task.scoring.describe_change(before, after, f"{len(x)} validation samples")
+    change = splits.task.scoring.describe_change(before, after, f"{len(x)} validation samples")
     return [
         f"raw input: padding stands for the mean of all channels, up to {preparation.border:.2f} standard deviations "
-        f"from a channel's own; in float, {changed}"
+        f"from a channel's own; in float, {change}"
     ]

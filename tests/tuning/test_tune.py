@@ -19,7 +19,7 @@ from edgekd.tuning.page import Study
 from edgekd.tuning.tune import summary, tune
 
 TOYS = [
-    "data.name=support.small_training:striped", "data.augment.shift=0", "teacher.model=support.small_training:Tiny",
+    "data.name=support.small_training:stripe_data", "data.augment.shift=0", "teacher.model=support.small_training:Tiny",
     "teacher.epochs=1", "teacher.batch_size=16", "student.model=support.small_training:Tiny", "distill.batch_size=16",
     "distill.epochs=3", "compute.accelerator=cpu", "compute.threads=1",
 ]  # fmt: skip

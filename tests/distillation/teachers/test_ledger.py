@@ -21,13 +21,13 @@ def outside(**teacher):
 
 
 def composed(folder, **teacher):
-    export = builds.exported(folder)
+    export = builds.export_folder(folder)
     (export / "stages" / "teacher.tflite").unlink()
     changes = {"metrics": outside(**teacher), "boundaries": builds.boundaries()[1:]}
     return compose(
         builds.config(),
         WORDS,
-        measurements=builds.measured(),
+        measurements=builds.measurements(),
         export=export,
         command="edgekd",
         created="now",
