@@ -1,17 +1,17 @@
-"""The one family of errors: what happened, what to type next, and the exit code of the command line."""
+"""The errors for users: what happened, what to type next, and the exit code of the command line."""
 
 import difflib
 from collections.abc import Iterable
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that `word` was most likely meant to be; what a remedy names."""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.5)
-    return close[0] if close else None
+def nearest(word: str, names: Iterable[str]) -> str | None:
+    """Return the name that is most similar to `word`, for a remedy; None if none is similar."""
+    matches = difflib.get_close_matches(word, list(names), n=1, cutoff=0.5)
+    return matches[0] if matches else None
 
 
 class EdgekdError(Exception):
-    """Something the user can act on; anything else that escapes is a bug in edgekd.
+    """An error that the user can act on; any other exception is a bug in edgekd.
 
     Args:
         what: what happened, naming the layer, operator, file, target or setting.
@@ -35,11 +35,11 @@ class ConfigError(EdgekdError):
 
 
 class DataError(EdgekdError):
-    """A data set was found, but can't be worked with."""
+    """A data set can be read, but not used."""
 
 
 class ModelError(EdgekdError):
-    """A model or checkpoint was found, but can't be worked with."""
+    """A model or checkpoint can be read, but not used."""
 
 
 class UnsupportedOperatorError(ModelError):
@@ -47,7 +47,7 @@ class UnsupportedOperatorError(ModelError):
 
 
 class TrainingError(EdgekdError):
-    """A training can't go on: the loss is not finite, or it ran out of memory."""
+    """A training can't continue: the loss is not finite, or memory ran out."""
 
 
 class StoreError(EdgekdError):
@@ -67,6 +67,6 @@ class MissingExtraError(EdgekdError):
 
 
 class ParityError(EdgekdError):
-    """Two boundaries that must agree do not."""
+    """Two forms of the network differ in outputs that must be identical."""
 
     exit_code = 5

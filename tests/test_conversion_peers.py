@@ -14,11 +14,11 @@ import torch
 
 from benchmarks.claims import conversion_peers as driver
 from benchmarks.peers.files import End
-from benchmarks.peers.folding import folded
-from benchmarks.peers.plot import percent, plotted
+from benchmarks.peers.folding import fold
+from benchmarks.peers.plot import percent, plot
 from benchmarks.peers.students import by_speaker
 from benchmarks.peers.tools import TOOLS
-from benchmarks.peers.worker import steps_apart
+from benchmarks.peers.worker import steps_between
 from edgekd import catalog
 
 ROOT = Path(__file__).parent.parent
@@ -39,13 +39,13 @@ def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]
         numbers = dict.fromkeys(driver.COLUMNS, 1) | {"accuracy": 97.5, "accuracy_float": 98.0}
         return {**numbers, "file": str(run.out / f"model.{run.format}"), "note": "", "versions": {"it": "1.0"}}
 
-    def timed(files: list[Path]) -> dict[Path, Any]:
+    def time_files(files: list[Path]) -> dict[Path, Any]:
         return {
             file: driver.Latency(file, "", (10.0, 15.0) if "edgekd" in str(file) else (13.0, 12.0)) for file in files
         }
 
     monkeypatch.setattr(driver, "convert", convert)
-    monkeypatch.setattr(driver, "timed", timed)
+    monkeypatch.setattr(driver, "time_files", time_files)
     return driver.compare("net", tmp_path, {}, driver.parser().parse_args([]))
 
 
@@ -93,7 +93,7 @@ def test_the_driver_stays_small_because_its_peak_memory_is_inherited() -> None:
 
 
 def test_the_plot_has_a_line_for_each_row_and_a_dash_for_what_is_unknown(rows: list[dict[str, Any]]) -> None:
-    texts = [element.text for element in ElementTree.fromstring(str(plotted([_as_read(row) for row in rows]))).iter()]
+    texts = [element.text for element in ElementTree.fromstring(str(plot([_as_read(row) for row in rows]))).iter()]
     for row in rows:
         assert f"{row['tool']}, {row['mode']}, {row['format']}" in texts
     assert texts.count("–") == 2 * 4  # NNCF's two rows have no answer to the four questions
@@ -106,9 +106,9 @@ def test_almost_all_is_not_drawn_as_all() -> None:
 
 def test_outputs_are_compared_in_steps() -> None:
     simulated = np.array([[0.0, 1.0, 25.5]])
-    assert steps_apart(np.array([[0.0, 1.5, 24.5]]), simulated, 0.5).tolist() == [[0, 1, 2]]
+    assert steps_between(np.array([[0.0, 1.5, 24.5]]), simulated, 0.5).tolist() == [[0, 1, 2]]
     # A float output has no step of its own: 25.5 / 255 stands for it, and less than half of one is none.
-    assert steps_apart(np.array([[0.04, 1.06, 25.5]]), simulated, None).tolist() == [[0, 1, 0]]
+    assert steps_between(np.array([[0.04, 1.06, 25.5]]), simulated, None).tolist() == [[0, 1, 0]]
 
 
 def test_a_file_takes_codes_in_its_own_order_and_saturates() -> None:
@@ -129,7 +129,7 @@ def test_folding_leaves_no_batch_norm_and_computes_the_same() -> None:
     with torch.no_grad():
         model.train()(x)  # running statistics that are not those of a fresh layer
         wanted = model.eval()(x)
-        found = folded(model)(x)
+        found = fold(model)(x)
     assert not [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
     torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
 

@@ -1,1 +1,1 @@
-"""The tables of README.md, benchmarks/README.md and docs/, made of the CSVs."""
+"""The tables of README.md, benchmarks/README.md and docs/, generated from the CSVs."""

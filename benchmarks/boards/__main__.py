@@ -15,23 +15,23 @@ BLOCK = re.compile(r"(<!-- board: (\w+) -->\n)(.*?)(<!-- /board -->)", re.DOTALL
 TABLES = builds.TABLES | quantization.TABLES | distillation.TABLES | house.TABLES
 
 
-def written(text: str) -> str:
-    """A page with its tables filled in."""
+def fill_tables(text: str) -> str:
+    """Return a page with its tables filled in."""
     return BLOCK.sub(lambda match: match[1] + TABLES[match[2]]() + match[4], text)
 
 
 def main() -> None:
-    """Write the pages, or say which are behind their CSVs."""
+    """Write the pages, or with --check exit with the first that is out of date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
-        if written(text) == text:
+        if fill_tables(text) == text:
             continue
-        if asked.check:
+        if arguments.check:
             sys.exit(f"{page.relative_to(REPOSITORY)} is behind its CSVs: python -m benchmarks.boards")
-        page.write_text(written(text), encoding="utf-8")
+        page.write_text(fill_tables(text), encoding="utf-8")
 
 
 if __name__ == "__main__":

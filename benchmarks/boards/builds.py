@@ -1,4 +1,4 @@
-"""The whole job: what a build gives, and what it asks of a machine."""
+"""The tables on whole builds: results, time and memory."""
 
 from benchmarks.boards.tables import rows, table
 
@@ -6,7 +6,7 @@ FORMS = ("tflite", "onnx", "simulation")
 
 
 def main_job() -> str:
-    """The newest row of each data set, target and seed."""
+    """Return the table with the newest row of each data set, target and seed."""
     newest = {(row["data"], row["target"], row["seed"]): row for row in rows("main_job")}
     header = (
         "data, target, seed", "teacher", "int8 TFLite", "int8 ONNX", "teacher, float", "int8 TFLite file",
@@ -29,7 +29,7 @@ def main_job() -> str:
 
 
 def startup() -> str:
-    """The newest row."""
+    """Return the table with the newest row."""
     cells = [
         (row["what"], f"{row['median_s']} s", f"{row['lowest_s']} to {row['highest_s']} s")
         for row in rows("startup")[-1:]
@@ -38,7 +38,7 @@ def startup() -> str:
 
 
 def first_run() -> str:
-    """The newest row."""
+    """Return the table with the newest row."""
     cells = [
         (f"{row['install_s']} s", f"{row['build_s']} s", f"{row['make_test_s']} s, {row['tests_passed']} tests")
         for row in rows("first_run")[-1:]
@@ -47,7 +47,7 @@ def first_run() -> str:
 
 
 def small_batches() -> str:
-    """The newest row of each load."""
+    """Return the table with the newest row of each load."""
     newest = {row["busy_processes"]: row for row in rows("small_batches")}
     ways = ("one_thread_ms", "all_threads_ms", "all_threads_passive_ms")
     cells = [(row["busy_processes"], *(f"{row[way]} ms" for way in ways)) for row in newest.values()]

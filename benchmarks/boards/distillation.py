@@ -1,4 +1,4 @@
-"""Distillation: the methods, the students and what a teacher was worth to them."""
+"""The tables on distillation: methods, students, and the gain from a teacher."""
 
 import re
 from statistics import fmean, median
@@ -25,7 +25,7 @@ CIFAR10_STUDENTS = {
 }
 
 ALSO = re.compile(r',?\{model="\w+",checkpoint="([\w-]+)\.th"\}?')
-"""One of several further teachers, as `teacher.also` has it."""
+"""Matches one of the further teachers in `teacher.also`."""
 
 MLPERF = {
     "resnet8": ("CIFAR-10: MLPerf Tiny's ResNet-8, int8 TFLite", "86.97 % in 98,496 B"),
@@ -35,7 +35,7 @@ HINTONS = {
     "distilled": ("MNIST: Hinton's small net under three of his big ones, float", "74 errors of 10,000"),
     "distilled-int8": ("the same, pruned and int8, in a tenth of the bytes", ""),
 }
-"""Variant -> (what it is, what was published)."""
+"""The description and the published result of each variant."""
 
 TEXT_STUDENTS = {
     "student, seed": "{student}, {seed}",
@@ -61,75 +61,84 @@ LESS_DATA = {
 
 
 def methods() -> str:
-    """Each method on CIFAR-10: the mean of its seeds, and seed by seed what it adds to the student alone."""
+    """Return the table of the methods on CIFAR-10: the mean of the seeds, and the gain over the student alone."""
     newest = {(row["method"], row["seed"]): row for row in rows("methods")}
-    alone = {seed: float(row["accuracy"]) for (method, seed), row in newest.items() if method == "no teacher"}
+    baseline = {seed: float(row["accuracy"]) for (method, seed), row in newest.items() if method == "no teacher"}
     header = (
         "method", "accuracy, seeds", "to the student alone, lowest and highest", "step, to a plain one",
         "step with the teacher's outputs at hand", "parameters of its own", "peak memory",
     )  # fmt: skip
     cells = []
     for method in dict.fromkeys(method for method, _ in newest):
-        found = {seed: row for (name, seed), row in newest.items() if name == method}
-        right = {seed: float(row["accuracy"]) for seed, row in found.items() if row["accuracy"]}
-        gains = [value - alone[seed] for seed, value in right.items() if seed in alone]
-        told = f"{fmean(right.values()):.2f} %, {len(right)} of {len(found)}" if right else f"diverged, {len(found)}"
-        shares = (
-            median(float(row[name]) for row in found.values()) for name in ("step_ms_ratio", "step_ms_ratio_stored")
+        group = {seed: row for (name, seed), row in newest.items() if name == method}
+        accuracies = {seed: float(row["accuracy"]) for seed, row in group.items() if row["accuracy"]}
+        gains = [value - baseline[seed] for seed, value in accuracies.items() if seed in baseline]
+        text = (
+            f"{fmean(accuracies.values()):.2f} %, {len(accuracies)} of {len(group)}"
+            if accuracies
+            else f"diverged, {len(group)}"
         )
-        last = next(reversed(found.values()))
+        shares = (
+            median(float(row[name]) for row in group.values()) for name in ("step_ms_ratio", "step_ms_ratio_stored")
+        )
+        last = next(reversed(group.values()))
         cells.append(
             (
                 method,
-                told,
+                text,
                 f"{fmean(gains):+.2f} ({min(gains):+.2f} ... {max(gains):+.2f})" if gains else "",
                 *(f"{share:.2f}x" for share in shares),
                 f"{int(last['extra_parameters']):,}",
-                f"{max(float(row['peak_memory_mb']) for row in found.values()):,.0f} MB",
+                f"{max(float(row['peak_memory_mb']) for row in group.values()):,.0f} MB",
             )
         )
     return table(header, cells)
 
 
 def cifar10_students() -> str:
-    """A line a run; further teachers by their names alone."""
-    written = runs("cifar10_students", CIFAR10_STUDENTS, "student method epochs settings")()
-    return re.sub(r"teacher\.also=\[(.*?)\}\]", lambda also: ALSO.sub(r" also=\1", also[1]).strip(), written)
+    """Return the table with a line for each run; further teachers are shortened to their names."""
+    text = runs("cifar10_students", CIFAR10_STUDENTS, "student method epochs settings")()
+    return re.sub(r"teacher\.also=\[(.*?)\}\]", lambda also: ALSO.sub(r" also=\1", also[1]).strip(), text)
 
 
-def reached() -> str:
-    """What was published beside what was reached here: each student's best run, and out of how many, on the very images
-    that it is reported on; Hinton's as a mean of its seeds."""
+def best_students() -> str:
+    """Return the table of published and own results.
+
+    A student's row has its best run, chosen on the same images that it is reported on, and the number of runs; Hinton's
+    nets have the mean of their seeds.
+    """
     cells = []
-    for student, (what, published) in MLPERF.items():
-        if found := [row for row in rows("cifar10_students") if row["student"] == student]:
-            best = max(found, key=lambda row: float(row["accuracy_int8"]))
-            told = f"{best['accuracy_int8']} % in {int(best['size_bytes']):,} B, the best of {len(found)} runs"
-            cells.append((what, published, told))
-    for variant, (what, published) in HINTONS.items():
+    for student, (description, published) in MLPERF.items():
+        if group := [row for row in rows("cifar10_students") if row["student"] == student]:
+            best = max(group, key=lambda row: float(row["accuracy_int8"]))
+            text = f"{best['accuracy_int8']} % in {int(best['size_bytes']):,} B, the best of {len(group)} runs"
+            cells.append((description, published, text))
+    for variant, (description, published) in HINTONS.items():
         runs = {row["seed"]: row for row in rows("hinton_mnist") if row["variant"] == variant}
         if runs:
             errors = fmean(int(row["test_errors"]) for row in runs.values())
             size = max(int(row["size_bytes"]) for row in runs.values())
-            cells.append((what, published, f"{errors:.1f} errors in {size:,} B, {len(runs)} seeds"))
+            cells.append((description, published, f"{errors:.1f} errors in {size:,} B, {len(runs)} seeds"))
     return table(("student", "published", "here"), cells)
 
 
 def drift() -> str:
-    """Means over the seeds: in the last window before the change, the first one after it, and at the end."""
+    """Return the table of means over the seeds in the windows before and after the change, and the last one."""
     groups: dict[tuple[str, str], list[dict[str, str]]] = {}
     for row in rows("drift"):
         groups.setdefault((row["change"], row["way"]), []).append(row)
     cells = []
-    for (change, way), found in groups.items():
-        windows = int(found[0]["of"])
-        at = [[row for row in found if int(row["window"]) == w] for w in (windows // 2 - 1, windows // 2, windows - 1)]
-        told = [
-            f"{fmean(float(row['student_accuracy']) for row in these):.1f} % "
-            f"({fmean(float(row['teacher_accuracy']) for row in these):.1f} %)"
-            for these in at
+    for (change, way), group in groups.items():
+        windows = int(group[0]["of"])
+        windows_of_interest = [
+            [row for row in group if int(row["window"]) == w] for w in (windows // 2 - 1, windows // 2, windows - 1)
         ]
-        cells.append((change, way, str(len({row["seed"] for row in found})), *told))
+        texts = [
+            f"{fmean(float(row['student_accuracy']) for row in window_rows):.1f} % "
+            f"({fmean(float(row['teacher_accuracy']) for row in window_rows):.1f} %)"
+            for window_rows in windows_of_interest
+        ]
+        cells.append((change, way, str(len({row["seed"] for row in group})), *texts))
     header = (
         "change",
         "way",
@@ -142,24 +151,24 @@ def drift() -> str:
 
 
 def epoch_cost() -> str:
-    """The medians of the rounds of each batch size and precision."""
+    """Return the table of the medians of the rounds for each batch size and precision."""
     groups: dict[tuple[str, ...], list[dict[str, str]]] = {}
     for row in rows("epoch_cost"):
         groups.setdefault(tuple(row[key] for key in ("data", "samples", "batch_size", "precision")), []).append(row)
     cells = [
         (
             f"{data}, {int(samples):,} samples, batches of {size}, {precision}",
-            str(len(found)),
-            f"{median(float(row['stored_to_plain']) for row in found):.2f}x",
-            f"{median(float(row['loop_to_stored']) for row in found):.2f}x",
+            str(len(group)),
+            f"{median(float(row['stored_to_plain']) for row in group):.2f}x",
+            f"{median(float(row['loop_to_stored']) for row in group):.2f}x",
         )
-        for (data, samples, size, precision), found in groups.items()
+        for (data, samples, size, precision), group in groups.items()
     ]
     return table(("setting", "rounds", "stored answers, to a plain epoch", "teacher in the loop, to stored"), cells)
 
 
 TABLES = {
-    "reached": reached,
+    "reached": best_students,
     "methods": methods,
     "hinton_mnist": runs("hinton_mnist", HINTON, "variant shift"),
     "cifar10_students": cifar10_students,

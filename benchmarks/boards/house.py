@@ -1,4 +1,4 @@
-"""The house: what its source counts at each commit, and whether the shipped files stayed as they were."""
+"""The tables on the source: its counts at each commit, and whether the shipped files stayed the same."""
 
 from benchmarks.boards.tables import rows, table
 
@@ -20,7 +20,7 @@ COUNTS = {
 
 
 def house() -> str:
-    """A line a count, a column a commit: its newest row."""
+    """Return the table with a line for each count and a column for each commit's newest row."""
     newest = {row["commit"]: row for row in rows("house")}
     header = ("", *(f"{commit}, {row['commit_date']}" for commit, row in newest.items()))
     lines = [(count, *(form.format_map(row) for row in newest.values())) for count, form in COUNTS.items()]
@@ -28,7 +28,7 @@ def house() -> str:
 
 
 def same_bytes() -> str:
-    """The newest row of each network, seed and file."""
+    """Return the table with the newest row of each network, seed and file."""
     newest = {(row["network"], row["seed"], row["file"]): row for row in rows("same_bytes")}
     cells = [
         (*file, f"{row['before']}, {row['after']}", row["same"], row["sha256_after"]) for file, row in newest.items()

@@ -1,4 +1,4 @@
-"""Quantised networks: what int8 costs, how exact the files are, and how others fare."""
+"""The tables on quantised networks: the cost of int8, the exactness of the files, and other tools."""
 
 from benchmarks.boards.tables import rows, runs, table
 
@@ -11,7 +11,7 @@ KNOWN_EXCEPTIONS = {
 
 
 def int8_accuracy() -> str:
-    """The newest row of each student, method and seed."""
+    """Return the table with the newest row of each student, method and seed."""
     newest = {(row["student"], row["method"], row["seed"]): row for row in rows("int8_accuracy")}
     header = (
         "student, method, seed", "float", "int8", "points lost", "test samples", "file",
@@ -34,7 +34,7 @@ def int8_accuracy() -> str:
 
 
 def exactness() -> str:
-    """The newest row of each network, its weights and runtime."""
+    """Return the table with the newest row of each network, kind of weights and runtime."""
     newest = {(row["model"], row["weights"], row["runtime"]): row for row in rows("exactness")}
     header = (
         "network", "runtime", "inputs", "codes of all layers that differ", "outputs that differ",
@@ -103,7 +103,7 @@ def foreign_files() -> str:
 
 
 def conversion_peers() -> str:
-    """The newest row of each student, tool, mode and format."""
+    """Return the table with the newest row of each student, tool, mode and format."""
     newest = {(row["model"], row["tool"], row["mode"], row["format"]): row for row in rows("conversion_peers")}
     header = (
         "student", "tool, mode, file", "int8 (float)", "same as its own simulation, largest step", "file", "converting",

@@ -1,4 +1,4 @@
-"""Forms of tables: a line a run, a line a kind of run."""
+"""The forms of the tables: a line for each run, or for each kind of run."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from benchmarks.support.paths import RESULTS
 
 
 def rows(name: str) -> list[dict[str, str]]:
-    """The rows of results/`name`.csv, none where there is no such file yet."""
+    """Return the rows of results/`name`.csv; there are none if the file does not exist yet."""
     path = RESULTS / f"{name}.csv"
     if not path.exists():
         return []
@@ -17,7 +17,7 @@ def rows(name: str) -> list[dict[str, str]]:
 
 
 def table(header: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> str:
-    """A Markdown table, or that there is nothing to stand in it yet."""
+    """Format a Markdown table, or the text "No rows yet."."""
     if not cells:
         return "No rows yet.\n"
     lines = [header, ("---",) * len(header), *cells]
@@ -25,38 +25,38 @@ def table(header: tuple[str, ...], cells: Sequence[tuple[str, ...]]) -> str:
 
 
 def runs(name: str, columns: dict[str, str], by: str) -> Callable[[], str]:
-    """A table with a line a run, the newest of those that are alike in the column `by` and in `seed`.
+    """Return a table's function with a line for the newest run of each value of the columns `by` and `seed`.
 
     Args:
-        columns: what stands above a column -> how it is written, of the CSV's columns: "{accuracy} %".
+        columns: the format of each heading's cells, from the CSV's columns: "{accuracy} %".
     """
 
-    def written() -> str:
+    def render() -> str:
         newest = {tuple(row[key] for key in (*by.split(), "seed")): row for row in rows(name)}
         cells = [tuple(form.format_map(row) for form in columns.values()) for row in newest.values()]
         return table(tuple(columns), cells)
 
-    return written
+    return render
 
 
 def over_seeds(name: str, by: str, columns: dict[str, str]) -> Callable[[], str]:
-    """A table with a line for each kind of run: the mean over its seeds, and each of them.
+    """Return a table's function with a line for each kind of run: the mean over its seeds, and each seed.
 
     Args:
-        by: the CSV's columns that tell kinds apart; they stand in the first cell.
-        columns: what stands above a column -> the CSV's column, in percent; cells that are empty in it stay so.
+        by: the CSV's columns that distinguish the kinds; they are the first cell.
+        columns: the CSV's column of each heading, in percent; empty cells stay empty.
     """
 
-    def written() -> str:
+    def render() -> str:
         newest = {tuple(row[key] for key in (*by.split(), "seed")): row for row in rows(name)}
         cells = []
         for kind in dict.fromkeys(key[:-1] for key in newest):
             runs = sorted((row for key, row in newest.items() if key[:-1] == kind), key=lambda row: int(row["seed"]))
-            told = [[row[column] for row in runs if row[column]] for column in columns.values()]
-            cells.append((", ".join(kind), str(len(runs)), *map(_mean_and_each, told)))
+            values = [[row[column] for row in runs if row[column]] for column in columns.values()]
+            cells.append((", ".join(kind), str(len(runs)), *map(_mean_and_each, values)))
         return table((by.replace(" ", ", ").replace("_", " "), "seeds", *columns), cells)
 
-    return written
+    return render
 
 
 def _mean_and_each(values: list[str]) -> str:

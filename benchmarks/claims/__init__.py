@@ -1,1 +1,1 @@
-"""A script a claim, each of which adds rows to the CSV of its name in results/."""
+"""One script for each claim, which adds rows to the CSV of its name in results/."""

@@ -1,4 +1,4 @@
-"""Distillation under attack, and without any data: MNIST, students of a teacher that has seen it all.
+"""Robust and data-free distillation: students of a teacher that was trained on MNIST, with and without attack.
 
 python -m benchmarks.claims.adversarial --root MNIST [--seeds 0 1 2] [--students NAME ...] [--store DIR] [--quick]
 
@@ -21,7 +21,7 @@ from edgekd.distillation.schemes.robustness import score_under_pgd
 from edgekd.nn import blueprint
 
 EPS = 25.0
-"""Of a pixel's 255 steps."""
+"""The largest perturbation, in a pixel's 255 steps."""
 
 SOFT = [{"name": "logits", "temperature": 4.0, "hard": 0.1}]
 STUDENTS: dict[str, dict[str, Any]] = {
@@ -33,7 +33,7 @@ STUDENTS: dict[str, dict[str, Any]] = {
     "generated": {"scheme": {"name": "adversarial"}, "losses": SOFT},
     "data-free": {"scheme": {"name": "adversarial", "data": "none"}, "epochs": 4},
 }
-"""Name -> what `distill` is told; `epochs` as a multiple of the others'."""
+"""The settings of each student's distillation; `epochs` is a multiple of the others'."""
 
 MNIST = {
     "data": {"name": "idx", "limit": 5000, "augment": {"shift": 2}},
@@ -50,34 +50,43 @@ DIGITS = {
 
 
 def main() -> None:
-    """A row for each student and seed."""
+    """Train each student with each seed, and record a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="MNIST's idx files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--students", nargs="+", default=list(STUDENTS), choices=list(STUDENTS))
     parser.add_argument("--store", type=Path, help="finished work is kept there")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if not asked.root and not asked.quick:
+    arguments = parser.parse_args()
+    if not arguments.root and not arguments.quick:
         parser.error("--root, or --quick for the built-in digits")
-    plan: dict[str, Any] = DIGITS if asked.quick else MNIST
-    root = {} if asked.quick else {"root": str(asked.root.resolve())}
+    plan: dict[str, Any] = DIGITS if arguments.quick else MNIST
+    root = {} if arguments.quick else {"root": str(arguments.root.resolve())}
     with tempfile.TemporaryDirectory() as scratch:
-        for seed in asked.seeds[:1] if asked.quick else asked.seeds:
-            for name in asked.students:
-                told = STUDENTS[name]
-                taught = {**plan["distill"], **told}
-                taught["epochs"] = plan["distill"]["epochs"] * told.get("epochs", 1)
-                settings = {**plan, "seed": seed, "data": {**plan["data"], **root}, "distill": taught}
-                made = distill(settings, asked.store or Path(scratch))
-                found, by = made["distill"].metrics, made["teacher"].metrics["score"]
-                network, _ = blueprint.load(made["distill"].folder / "model")
-                splits = Splits.load(made["data"].folder)
-                attacked = score_under_pgd(network.eval(), splits, EPS, 20, title=f"{name}: under attack").value
-                row = {"student": name, "seed": seed, "epochs": taught["epochs"], "teacher_accuracy": round(by, 2)}
-                row |= {"accuracy": round(found["score"], 2), "accuracy_under_pgd": round(attacked, 2), "eps": EPS}
-                row["alone"] = "" if found["baseline_score"] is None else round(found["baseline_score"], 2)
-                append("adversarial", row, keep=not asked.quick)
+        for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
+            for name in arguments.students:
+                options = STUDENTS[name]
+                distill_settings = {**plan["distill"], **options}
+                distill_settings["epochs"] = plan["distill"]["epochs"] * options.get("epochs", 1)
+                settings = {**plan, "seed": seed, "data": {**plan["data"], **root}, "distill": distill_settings}
+                artifacts = distill(settings, arguments.store or Path(scratch))
+                metrics, teacher_score = artifacts["distill"].metrics, artifacts["teacher"].metrics["score"]
+                network, _ = blueprint.load(artifacts["distill"].folder / "model")
+                splits = Splits.load(artifacts["data"].folder)
+                robust_score = score_under_pgd(network.eval(), splits, EPS, 20, title=f"{name}: under attack").value
+                row = {
+                    "student": name,
+                    "seed": seed,
+                    "epochs": distill_settings["epochs"],
+                    "teacher_accuracy": round(teacher_score, 2),
+                }
+                row |= {
+                    "accuracy": round(metrics["score"], 2),
+                    "accuracy_under_pgd": round(robust_score, 2),
+                    "eps": EPS,
+                }
+                row["alone"] = "" if metrics["baseline_score"] is None else round(metrics["baseline_score"], 2)
+                append("adversarial", row, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.builds import built
+from benchmarks.support.builds import run_build
 from benchmarks.support.paths import CONFIGS
 from benchmarks.support.record import append
 from edgekd.config import toml
@@ -24,11 +24,11 @@ from edgekd.results import Report
 
 SOFT_TARGETS = {"name": "logits", "temperature": 4.0, "hard": 0.1}
 WEIGHTS = {"attention": 1000.0, "similarity": 3000.0}
-"""Customary weights of the losses that need one."""
+"""The customary weights of the losses that need one."""
 
 
 def losses(method: str) -> list[dict[str, Any]]:
-    """`distill.losses` of a method; labels alone are soft targets of which nothing is soft."""
+    """Return `distill.losses` for a method; labels alone are soft targets with a share of 1 for the labels."""
     if method == "alone":
         return [{"name": "logits", "hard": 1.0}]
     return [
@@ -37,26 +37,26 @@ def losses(method: str) -> list[dict[str, Any]]:
     ]
 
 
-def build(asked: argparse.Namespace, seed: int, folder: Path, store: Path) -> Report:
-    """The report of one build."""
+def build(arguments: argparse.Namespace, seed: int, folder: Path, store: Path) -> Report:
+    """Build one student, and return the report."""
     settings: dict[str, Any] = {
-        "data.root": asked.root.resolve(), "teacher.checkpoint": asked.checkpoint.resolve(), "seed": seed,
-        "student.model": asked.student, "distill.losses": toml.value(losses(asked.method)),
+        "data.root": arguments.root.resolve(), "teacher.checkpoint": arguments.checkpoint.resolve(), "seed": seed,
+        "student.model": arguments.student, "distill.losses": toml.value(losses(arguments.method)),
     }  # fmt: skip
-    if asked.also:
-        also = [{"model": file.name.split("-")[0], "checkpoint": str(file.resolve())} for file in asked.also]
+    if arguments.also:
+        also = [{"model": file.name.split("-")[0], "checkpoint": str(file.resolve())} for file in arguments.also]
         settings |= {"teacher.also": toml.value(also), "distill.combine": "geometric"}
-    if asked.epochs:
-        settings["distill.epochs"] = asked.epochs
-    if asked.quick:
+    if arguments.epochs:
+        settings["distill.epochs"] = arguments.epochs
+    if arguments.quick:
         settings |= {"data.limit": 5000, "distill.epochs": 2, "quantize.epochs": 1}
     pairs = (f"{name}={value}" for name, value in settings.items())
-    settled = [*pairs, *asked.set]
-    return built(CONFIGS / "cifar10_students.toml", settled, folder, store, processes=asked.processes)[0]
+    assignments = [*pairs, *arguments.set]
+    return run_build(CONFIGS / "cifar10_students.toml", assignments, folder, store, processes=arguments.processes)[0]
 
 
 def main() -> None:
-    """Build for each seed, and keep a row of each."""
+    """Build for each seed, and record a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of CIFAR-10's binary batches")
     parser.add_argument("--checkpoint", type=Path, required=True, help="of the ResNet-56")
@@ -70,26 +70,26 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1, help="that train together, under torchrun")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        store = asked.store.resolve() if asked.store else Path(scratch) / "store"
-        for seed in asked.seeds:
-            report = build(asked, seed, asked.out.resolve() if asked.out else Path(scratch) / "out", store)
+        store = arguments.store.resolve() if arguments.store else Path(scratch) / "store"
+        for seed in arguments.seeds:
+            report = build(arguments, seed, arguments.out.resolve() if arguments.out else Path(scratch) / "out", store)
             stages = {row.stage: row for row in report.stages}
             boundaries = {row.name: row for row in report.boundaries}
             row = {
-                "student": asked.student,
-                "method": asked.method,
+                "student": arguments.student,
+                "method": arguments.method,
                 "seed": seed,
                 "accuracy_teacher": round(stages["teacher"].score.value or 0, 2),
                 "accuracy_float": round(stages["pruned"].score.value or 0, 2),
                 "accuracy_int8": round(boundaries["litert"].score.value or 0, 2),
                 "size_bytes": {file.path: file.size_bytes for file in report.files}["model.tflite"],
                 "epochs": report.distillation.epochs if report.distillation else 0,
-                "settings": " ".join([*asked.set, *(f"also={file.stem}" for file in asked.also)]),
+                "settings": " ".join([*arguments.set, *(f"also={file.stem}" for file in arguments.also)]),
                 "outputs_differing": sum(boundaries[name].differing or 0 for name in ("litert", "onnxruntime")),
             }
-            append("cifar10_students", row, keep=not asked.quick)
+            append("cifar10_students", row, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Run:
-    """One tool on one student; `folder` is the student's."""
+    """One tool on one student, whose files are in `folder`."""
 
     student: str
     folder: Path
@@ -62,7 +62,7 @@ class Run:
 
 
 def runs(student: str, folder: Path, only: list[str]) -> Iterator[Run]:
-    """Every row of a student, edgekd's first."""
+    """Yield the runs of a student, edgekd's first."""
     for name, tool in TOOLS.items():
         for mode, kind in tool.runs:
             if not only or name in only:
@@ -70,14 +70,14 @@ def runs(student: str, folder: Path, only: list[str]) -> Iterator[Run]:
 
 
 def convert(run: Run, settings: dict[str, Any], again: bool) -> dict[str, Any]:
-    """What the run's process answers, or {"note": why not}; one that finished with these settings is not repeated."""
-    answer, kept, log = run.out / "answer.json", run.out / "settings.json", run.out / "log"
+    """Return the results of the run's process, or {"note": reason of a failure}; a finished run is not repeated."""
+    answer_file, settings_file, log = run.out / "answer.json", run.out / "settings.json", run.out / "log"
     weights = (run.folder / "model" / "weights.pt").read_bytes()
-    asked = json.dumps({**settings, "student": hashlib.sha256(weights).hexdigest()})
-    if not again and answer.exists() and kept.exists() and kept.read_text() == asked:
-        return dict(json.loads(answer.read_text()))
+    key = json.dumps({**settings, "student": hashlib.sha256(weights).hexdigest()})
+    if not again and answer_file.exists() and settings_file.exists() and settings_file.read_text() == key:
+        return dict(json.loads(answer_file.read_text()))
     run.out.mkdir(parents=True, exist_ok=True)
-    answer.unlink(missing_ok=True)
+    answer_file.unlink(missing_ok=True)
     command = [
         sys.executable, "-m", "benchmarks.peers.worker", run.name, run.mode, run.format,
         "--student", str(run.folder), "--out", str(run.out),
@@ -86,20 +86,20 @@ def convert(run: Run, settings: dict[str, Any], again: bool) -> dict[str, Any]:
     print(f"{run.student}: {run.name}, {run.mode}, {run.format}", flush=True)
     with log.open("wb") as stream:
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 command, stdout=stream, stderr=subprocess.STDOUT, timeout=CONVERSION_SECONDS,
                 cwd=REPOSITORY, env=os.environ | run.tool.environment,
             )  # fmt: skip
         except subprocess.TimeoutExpired:
             return {"note": f"did not finish within {CONVERSION_SECONDS} s"}
-    if done.returncode != 0:
+    if process.returncode != 0:
         return {"note": reason(log.read_text(encoding="utf-8", errors="replace"), run.tool)}
-    kept.write_text(asked)
-    return dict(json.loads(answer.read_text()))
+    settings_file.write_text(key)
+    return dict(json.loads(answer_file.read_text()))
 
 
 def reason(log: str, tool: Tool) -> str:
-    """Why a process failed, in one line: the last one of its log that says something."""
+    """Return the reason of a failure in one line: the last error in the log."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
     last = lines[-1] if lines else "it said nothing"
     if last.startswith("ModuleNotFoundError"):
@@ -108,24 +108,28 @@ def reason(log: str, tool: Tool) -> str:
     return f"did not run: {(errors or [last])[-1][:300]}"
 
 
-def timed(files: list[Path]) -> dict[Path, Latency]:
-    """Each file in ROUNDS fresh processes, which take turns in an order that changes."""
+def time_files(files: list[Path]) -> dict[Path, Latency]:
+    """Time each file in ROUNDS fresh processes, which take turns in random order."""
     shuffle, medians = random.Random(0).shuffle, {file: list[float]() for file in files}
     for _ in range(ROUNDS):
         order = list(files)
         shuffle(order)
         for file in order:
             command = [sys.executable, "-m", "benchmarks.peers.stopwatch", str(file), str(ROUND_SECONDS)]
-            done = subprocess.run(command, check=True, text=True, capture_output=True, cwd=REPOSITORY)
-            medians[file].append(float(done.stdout))
+            process = subprocess.run(command, check=True, text=True, capture_output=True, cwd=REPOSITORY)
+            medians[file].append(float(process.stdout))
     return {file: Latency(file, "one thread", tuple(rounds)) for file, rounds in medians.items()}
 
 
-def compare(student: str, folder: Path, settings: dict[str, Any], asked: argparse.Namespace) -> list[dict[str, Any]]:
-    """The rows of one student."""
-    answers = {run: convert(run, settings, run.name in asked.again) for run in runs(student, folder, asked.tools)}
-    latencies = timed([Path(answer["file"]) for answer in answers.values() if "file" in answer])
-    ours = {
+def compare(
+    student: str, folder: Path, settings: dict[str, Any], arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Return the rows of one student."""
+    answers = {
+        run: convert(run, settings, run.name in arguments.again) for run in runs(student, folder, arguments.tools)
+    }
+    latencies = time_files([Path(answer["file"]) for answer in answers.values() if "file" in answer])
+    edgekd_latency = {
         run.format: latencies[Path(answer["file"])]
         for run, answer in answers.items()
         if run.name == "edgekd" and run.mode == "qat" and "file" in answer
@@ -136,8 +140,8 @@ def compare(student: str, folder: Path, settings: dict[str, Any], asked: argpars
         if "file" in answer:
             latency = latencies[Path(answer["file"])]
             times |= {"latency_us": round(latency.lowest_us, 1), "latency_spread_us": round(latency.spread_us, 1)}
-            if run.format in ours:
-                times["latency_ratio"] = round(latency.lowest_us / ours[run.format].lowest_us, 3)
+            if run.format in edgekd_latency:
+                times["latency_ratio"] = round(latency.lowest_us / edgekd_latency[run.format].lowest_us, 3)
         rows.append(
             {
                 "model": student,
@@ -154,7 +158,7 @@ def compare(student: str, folder: Path, settings: dict[str, Any], asked: argpars
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line."""
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="small students on the digits; nothing is recorded")
     parser.add_argument("--cifar10", type=Path, metavar="DIR", help="CIFAR-10, binary batches")
@@ -171,13 +175,13 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main() -> None:
-    """Prepare the students, then compare one by one, so that a row stands as soon as it can."""
+    """Prepare the students, then compare one by one, so that each row is recorded as soon as possible."""
     arguments = parser().parse_args()
-    prepared = subprocess.run(
-        [sys.executable, "-m", "benchmarks.peers.students", json.dumps(wanted(arguments))],
+    process = subprocess.run(
+        [sys.executable, "-m", "benchmarks.peers.students", json.dumps(students_request(arguments))],
         cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE,
     )  # fmt: skip
-    for student, settings in json.loads(prepared.stdout.splitlines()[-1]).items():
+    for student, settings in json.loads(process.stdout.splitlines()[-1]).items():
         settings["quantize"] |= {"baseline": False} | ({"epochs": arguments.epochs} if arguments.epochs else {})
         for row in compare(student, arguments.work.resolve() / student, settings, arguments):
             if arguments.quick:
@@ -188,18 +192,18 @@ def main() -> None:
         draw()
 
 
-def wanted(arguments: argparse.Namespace) -> dict[str, Any]:
-    """What peers.students is to prepare; torch and the data live in its process, so that this one stays small.
+def students_request(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the request to peers.students, which loads torch and the data in its own process.
 
-    A process starts with its parent's peak memory, so a large one here would hide what a small tool takes.
+    A process starts with its parent's peak memory, so a large one here would hide that of a small tool.
     """
     roots = {"cifar10": arguments.cifar10, "speech": arguments.speech}
-    given = dict(pair.split("=", 1) for pair in arguments.student)
+    students = dict(pair.split("=", 1) for pair in arguments.student)
     return {
         "quick": arguments.quick,
         "work": str(arguments.work.resolve()),
         "roots": {name: str(root.resolve()) for name, root in roots.items() if root},
-        "given": {name: str(Path(folder).resolve()) for name, folder in given.items()},
+        "students": {name: str(Path(folder).resolve()) for name, folder in students.items()},
         "only": arguments.students,
     }
 

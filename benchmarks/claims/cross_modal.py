@@ -1,10 +1,10 @@
-"""Spoken digits under a teacher who sees: it answers for the images that the recordings are paired with.
+"""Cross-modal distillation: students of spoken digits learn from a teacher of the images paired with the recordings.
 
 python -m benchmarks.claims.cross_modal --speech recordings --images MNIST [--takes 40 4] [--seeds 0 1 2]
 python -m benchmarks.claims.cross_modal --speech recordings --quick       the built-in digits as images, one seed
 
 Every recording is paired, by a seed, with an image of the same digit that the teacher was not trained on. The teacher's
-answers to the images are stored, and a student of speech learns from them as it would from those to its own samples:
+outputs for the images are stored, and a student of speech learns from them as from outputs for its own samples:
 `taught` with a tenth of labels, `answers alone` without any but those that made the pairs, `labels alone` without a
 teacher. FSDD's own split: takes 0-4 of each speaker and digit are the test set; 5-9 serve for validation. Writes
 results/cross_modal.csv, a row a student; --quick prints them instead.
@@ -26,14 +26,14 @@ from edgekd.training.evaluate import answers_of
 
 RATE, LENGTH, WINDOW, HOP, BANDS = 8000, 6400, 256, 128, 20  # 0.8 s, in 49 frames of 32 ms
 PARTS = {"test": range(5), "val": range(5, 10), "train": range(10, 50)}
-WAYS = {"taught": 0.1, "answers alone": 0.0}
-"""Name -> share of the labels in the loss."""
+METHODS = {"taught": 0.1, "answers alone": 0.0}
+"""The share of the labels in the loss of each method."""
 
 
-def heard(file: Path) -> np.ndarray:
-    """Log-mel energies of a recording, (1, frames, bands) float32; silence is 0."""
-    with wave.open(str(file)) as opened:
-        samples = np.frombuffer(opened.readframes(LENGTH), "<i2").astype(np.float64) / 2**15
+def log_mel(file: Path) -> np.ndarray:
+    """Return the log-mel energies of a recording, (1, frames, bands) float32; silence is 0."""
+    with wave.open(str(file)) as stream:
+        samples = np.frombuffer(stream.readframes(LENGTH), "<i2").astype(np.float64) / 2**15
     samples = np.pad(samples, (0, LENGTH - len(samples)))
     frames = np.lib.stride_tricks.sliding_window_view(samples, WINDOW)[::HOP] * np.hanning(WINDOW)
     power = np.abs(np.fft.rfft(frames)) ** 2
@@ -41,7 +41,7 @@ def heard(file: Path) -> np.ndarray:
 
 
 def mel() -> np.ndarray:
-    """Triangles over the spectrum, evenly apart on the mel scale from 60 Hz, (bands, frequencies)."""
+    """Return triangular filters, evenly spaced on the mel scale from 60 Hz, (bands, frequencies)."""
     ends = 2595 * np.log10(1 + np.array([60, RATE / 2]) / 700)
     edges = 700 * (10 ** (np.linspace(*ends, BANDS + 2) / 2595) - 1)
     frequencies = np.fft.rfftfreq(WINDOW, 1 / RATE)
@@ -51,77 +51,80 @@ def mel() -> np.ndarray:
 
 
 def speech(folder: Path, takes: int) -> dict[str, np.ndarray]:
-    """Arrays as the npz data set has them; `takes` of each speaker and digit are left for training."""
+    """Return the arrays of an npz data set with `takes` training samples for each speaker and digit."""
     arrays: dict[str, list[Any]] = {f"{kind}_{part}": [] for kind in "xy" for part in PARTS}
     for file in sorted(folder.glob("?_*_*.wav")):
         digit, _, take = file.stem.split("_")
-        part = next(part for part, within in PARTS.items() if int(take) in within)
+        part = next(part for part, takes_of_part in PARTS.items() if int(take) in takes_of_part)
         if part == "train" and int(take) >= 10 + takes:
             continue
-        arrays[f"x_{part}"].append(heard(file))
+        arrays[f"x_{part}"].append(log_mel(file))
         arrays[f"y_{part}"].append(int(digit))
-    return {name: np.array(found) for name, found in arrays.items()}
+    return {name: np.array(values) for name, values in arrays.items()}
 
 
-def paired(y: np.ndarray, images: Split, seed: int) -> Split:
-    """For each label an image that shows it."""
+def pair_images(y: np.ndarray, images: Split, seed: int) -> Split:
+    """Return a random image of its class for each label."""
     chance = np.random.default_rng(seed)
-    chosen = np.empty(len(y), np.int64)
+    indices = np.empty(len(y), np.int64)
     for digit in np.unique(y):
-        chosen[y == digit] = chance.choice(np.flatnonzero(images.y == digit), (y == digit).sum())
-    return Split(images.x[chosen], images.y[chosen])
+        indices[y == digit] = chance.choice(np.flatnonzero(images.y == digit), (y == digit).sum())
+    return Split(images.x[indices], images.y[indices])
 
 
 def run(images: dict[str, Any], sound: dict[str, np.ndarray], seed: int, epochs: int, store: Path) -> None:
-    """A teacher of images, its answers, and the students of one seed."""
+    """Train a teacher of images, store its outputs, and train the students of one seed."""
     training = {"epochs": 3, "precision": "bf16"} if images["name"] == "idx" else {"epochs": 15}
-    eye = distill({"seed": seed, "data": images, "teacher": {"model": "resnet8", **training}}, store, last="teacher")
-    network, _ = blueprint.load(eye["teacher"].folder / "model")
-    seen = Splits.load(eye["data"].folder)
+    artifacts = distill(
+        {"seed": seed, "data": images, "teacher": {"model": "resnet8", **training}}, store, last="teacher"
+    )
+    network, _ = blueprint.load(artifacts["teacher"].folder / "model")
+    image_splits = Splits.load(artifacts["data"].folder)
     answers = {
-        prefix: answers_of(network, paired(sound[f"y_{part}"], seen.test, seed), seen)
+        prefix: answers_of(network, pair_images(sound[f"y_{part}"], image_splits.test, seed), image_splits)
         for prefix, part in (("logits", "train"), ("validation_logits", "val"), ("test_logits", "test"))
     }
     with tempfile.TemporaryDirectory() as folder:
-        data, told = Path(folder) / "speech.npz", Path(folder) / "answers.npz"
+        data, answers_file = Path(folder) / "speech.npz", Path(folder) / "answers.npz"
         np.savez(data, **sound, classes=np.arange(10).astype(str))
-        np.savez(told, **answers)
-        for way, hard in WAYS.items():
-            asked = {
+        np.savez(answers_file, **answers)
+        for method, hard in METHODS.items():
+            distill_settings = {
                 "epochs": epochs, "losses": [{"name": "logits", "temperature": 4.0, "hard": hard}],
-                "baseline": way == "taught",
+                "baseline": method == "taught",
             }  # fmt: skip
             settings = {
                 "seed": seed, "data": {"name": "npz", "root": str(data), "augment": {"shift": 2}},
-                "teacher": {"answers": str(told)}, "student": {"model": "dscnn", "width": 32}, "distill": asked,
+                "teacher": {"answers": str(answers_file)}, "student": {"model": "dscnn", "width": 32},
+                "distill": distill_settings,
             }  # fmt: skip
-            found = distill(settings, store)["distill"].metrics
-            for name, accuracy in ((way, found["score"]), ("labels alone", found["baseline_score"])):
+            metrics = distill(settings, store)["distill"].metrics
+            for name, accuracy in ((method, metrics["score"]), ("labels alone", metrics["baseline_score"])):
                 if accuracy is not None:
                     row = {"student": name, "seed": seed, "samples": len(sound["y_train"]), "images": images["name"]}
-                    by = round(eye["teacher"].metrics["score"], 2)
-                    row |= {"teacher_accuracy": by, "accuracy": round(accuracy, 2)}
+                    teacher_accuracy = round(artifacts["teacher"].metrics["score"], 2)
+                    row |= {"teacher_accuracy": teacher_accuracy, "accuracy": round(accuracy, 2)}
                     append("cross_modal", row, keep=images["name"] == "idx")
 
 
 def main() -> None:
-    """Each number of takes with each seed."""
+    """Train the students for each number of takes and each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--speech", type=Path, required=True, help="FSDD's recordings, {digit}_{speaker}_{take}.wav")
     parser.add_argument("--images", type=Path, help="MNIST's idx files")
     parser.add_argument("--takes", type=int, nargs="+", default=[40, 4], help="of 40 for training")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if not asked.images and not asked.quick:
+    arguments = parser.parse_args()
+    if not arguments.images and not arguments.quick:
         parser.error("--images DIR, or --quick for the built-in digits")
-    images = {"name": "digits"} if asked.quick else {"name": "idx", "root": str(asked.images.resolve())}
+    images = {"name": "digits"} if arguments.quick else {"name": "idx", "root": str(arguments.images.resolve())}
     with tempfile.TemporaryDirectory() as store:
-        for takes in asked.takes[-1:] if asked.quick else asked.takes:
-            sound = speech(asked.speech, takes)
-            for seed in asked.seeds[:1] if asked.quick else asked.seeds:
-                # Fewer samples, as many steps.
-                run(images, sound, seed, 40 if asked.quick else 30 * 40 // takes, Path(store))
+        for takes in arguments.takes[-1:] if arguments.quick else arguments.takes:
+            sound = speech(arguments.speech, takes)
+            for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
+                # With fewer samples there are more epochs, so that the steps stay as many.
+                run(images, sound, seed, 40 if arguments.quick else 30 * 40 // takes, Path(store))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A stream that changes half way: how a teacher and its student who keep learning come through, and one who does not.
+"""Distillation on a stream that drifts half way: with a teacher that keeps learning, a frozen one, and none.
 
 python -m benchmarks.claims.drift [--seeds 0 1 2] [--quick]
 
@@ -26,8 +26,8 @@ from edgekd.nn import blueprint
 from edgekd.stages.teacher import train
 
 CHANGES = ("turned", "renamed")
-WAYS = {"both learn": (True, 0.1), "frozen teacher": (False, 0.1), "labels alone": (False, 1.0)}
-"""Way -> (does the teacher learn, share of the labels in the student's loss)."""
+METHODS = {"both learn": (True, 0.1), "frozen teacher": (False, 0.1), "labels alone": (False, 1.0)}
+"""For each method: whether the teacher learns, and the share of the labels in the student's loss."""
 PLANS = {
     "teacher": blueprint.Blueprint("resnet8", {"classes": 10, "input_shape": [1, 8, 8], "width": 16}),
     "student": blueprint.Blueprint("resnet8", {"classes": 10, "input_shape": [1, 8, 8], "width": 8}),
@@ -36,8 +36,8 @@ SETTINGS = Training(batch_size=32, learning_rate=0.05)
 COMPUTE = Compute(accelerator="cpu", threads=1)
 
 
-def before() -> Splits:
-    """The digits as the teacher learns them."""
+def digit_splits() -> Splits:
+    """Return the digits on which the teacher is trained."""
     raw = digits()
     parts = {name: Split(*raw[name]) for name in ("train", "test")}
     pixels = parts["train"].x / 255
@@ -46,22 +46,22 @@ def before() -> Splits:
     )
 
 
-def changing(splits: Splits, change: str, count: int, seed: int) -> Splits:
-    """`count` digits in a row, from the middle on turned or with other names."""
-    chosen = np.random.default_rng(seed).integers(0, len(splits.train), count)
-    x, y = splits.train.x[chosen], splits.train.y[chosen]
-    late = np.arange(count) >= count // 2
+def drifting_splits(splits: Splits, change: str, count: int, seed: int) -> Splits:
+    """Return a stream of `count` digits, which from the middle on are rotated or have other labels."""
+    indices = np.random.default_rng(seed).integers(0, len(splits.train), count)
+    x, y = splits.train.x[indices], splits.train.y[indices]
+    changes = np.arange(count) >= count // 2
     if change == "turned":
-        x = np.where(late[:, None, None, None], np.rot90(x, axes=(2, 3)), x)
+        x = np.where(changes[:, None, None, None], np.rot90(x, axes=(2, 3)), x)
     else:
-        y = np.where(late, (y + 1) % 10, y)
+        y = np.where(changes, (y + 1) % 10, y)
     return replace(splits, train=Split(np.ascontiguousarray(x), y))
 
 
 def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> None:
-    """All ways through one stream."""
+    """Train on one stream by each method."""
     count, windows, epochs = plan
-    splits = before()
+    splits = digit_splits()
     teacher = blueprint.build(PLANS["teacher"], seed=seed)
     augment = Augment(shift=1)
     train(teacher, splits, Training(epochs=epochs), seed=seed, compute=COMPUTE, augment=augment)
@@ -72,11 +72,11 @@ def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> No
         copy.load_state_dict(weights)
         return copy
 
-    for way, (learns, hard) in WAYS.items():
+    for method, (learns, hard) in METHODS.items():
         distillation = DistillationRun(
             blueprint.build(PLANS["student"], seed=seed), lambda other: blueprint.build(PLANS["student"], seed=other),
-            network_teacher(network()), SoftTargets(hard=hard), (), changing(splits, change, count, seed), SETTINGS,
-            seed, COMPUTE, augment, title=f"distill: {change}, {way}", teacher_network=network,
+            network_teacher(network()), SoftTargets(hard=hard), (), drifting_splits(splits, change, count, seed),
+            SETTINGS, seed, COMPUTE, augment, title=f"distill: {change}, {method}", teacher_network=network,
         )  # fmt: skip
         for window, row in enumerate(stream(distillation, windows=windows, teacher_learns=learns).along_the_way):
             assert row.score_teacher
@@ -84,7 +84,7 @@ def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> No
                 "drift",
                 {
                     "change": change,
-                    "way": way,
+                    "way": method,
                     "seed": seed,
                     "window": window,
                     "of": windows,
@@ -97,7 +97,7 @@ def run(change: str, seed: int, plan: tuple[int, int, int], *, keep: bool) -> No
 
 
 def main() -> None:
-    """Each change with each seed."""
+    """Train on the stream of each change with each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true", help="one seed and a shorter stream, of a minute")

@@ -41,7 +41,7 @@ VIEWS = Views(seed=0, count=1)
 
 
 def prepare(folder: Path, arguments: argparse.Namespace) -> float:
-    """Leave data, teacher and its answers to one view; the seconds that storing them took."""
+    """Write data, teacher and its outputs for one view to `folder`; return the seconds that storing them took."""
     splits = random_images(arguments.samples)
     if arguments.root:
         data = {"name": "cifar10", "root": arguments.root, "limit": arguments.samples}
@@ -53,14 +53,14 @@ def prepare(folder: Path, arguments: argparse.Namespace) -> float:
         load_checkpoint(teacher, arguments.checkpoint)
     blueprint.save(teacher, plan, folder / "teacher" / "model")
     (folder / "answers").mkdir()
-    started = time.perf_counter()
+    start = time.perf_counter()
     with torch.no_grad():
         write(folder / "answers", load_teacher(folder / "teacher", splits, arguments.precision), splits, VIEWS, AUGMENT)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 def random_images(samples: int) -> Splits:
-    """In the shape of CIFAR-10."""
+    """Return random images in the shape of CIFAR-10."""
     chance = np.random.default_rng(0)
 
     def split(count: int) -> Split:
@@ -71,17 +71,17 @@ def random_images(samples: int) -> Splits:
 
 
 def epoch_seconds(way: str, folder: Path, arguments: argparse.Namespace) -> float:
-    """The second epoch of a training in this process; the first warms up caches and allocators."""
+    """Time the second epoch of a training in this process; the first warms up caches and allocators."""
     splits, answers = Splits.load(folder / "data"), folder / "answers"
     teacher: Teacher | None = None
     if way != "plain":
-        stored = answers if way == "stored" else None
-        teacher = open_teacher(folder / "teacher", splits, arguments.precision, answers=stored)
+        folder_of_answers = answers if way == "stored" else None
+        teacher = open_teacher(folder / "teacher", splits, arguments.precision, answers=folder_of_answers)
     student = blueprint.build(Blueprint("resnet8", {"classes": 10, "input_shape": [3, 32, 32]}), seed=0)
-    began: list[float] = []
+    starts: list[float] = []
 
     def note(_: nn.Module, epoch: int) -> None:
-        began.append(time.perf_counter())
+        starts.append(time.perf_counter())
 
     run = DistillationRun(
         student, lambda seed: student, teacher, None if teacher is None else SoftTargets(), (), splits,
@@ -89,18 +89,18 @@ def epoch_seconds(way: str, folder: Path, arguments: argparse.Namespace) -> floa
         augment=AUGMENT, views=views_of(answers) if way == "stored" else None,
     )  # fmt: skip
     learn(run, note)
-    return time.perf_counter() - began[1]
+    return time.perf_counter() - starts[1]
 
 
 def in_fresh_process(way: str, folder: Path) -> float:
-    """This script again, for one way."""
-    again = [sys.executable, "-m", "benchmarks.claims.epoch_cost", *sys.argv[1:]]
-    command = [*again, "--way", way, "--folder", str(folder)]
+    """Run this script in a fresh process for one way."""
+    command = [sys.executable, "-m", "benchmarks.claims.epoch_cost", *sys.argv[1:]]
+    command = [*command, "--way", way, "--folder", str(folder)]
     return float(subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout)
 
 
 def main() -> None:
-    """Interleaved rounds, and a row."""
+    """Time interleaved rounds, and record a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="folder of CIFAR-10; random images by default")
     parser.add_argument("--checkpoint", type=Path, help="of the ResNet-56")
@@ -119,7 +119,7 @@ def main() -> None:
         return
     cost, gain = [], []
     with tempfile.TemporaryDirectory() as name:
-        storing = prepare(Path(name), arguments)
+        storing_s = prepare(Path(name), arguments)
         for number in range(arguments.rounds):
             seconds = {way: in_fresh_process(way, Path(name)) for way in WAYS}
             cost.append(seconds["stored"] / seconds["plain"])
@@ -133,7 +133,7 @@ def main() -> None:
                 **{f"{way}_s": round(value, 3) for way, value in seconds.items()},
                 "stored_to_plain": round(cost[-1], 3),
                 "loop_to_stored": round(gain[-1], 2),
-                "storing_a_view_s": round(storing, 2),
+                "storing_a_view_s": round(storing_s, 2),
             }
             append("epoch_cost", row, keep=not arguments.quick)
     print(f"medians: stored {statistics.median(cost):.3f}x plain, loop {statistics.median(gain):.2f}x stored")

@@ -43,29 +43,29 @@ from edgekd.training.optimizer import optimizer_for
 CALIBRATION = 256
 STEP_ROUNDS = 5
 QUICK_INPUTS, LARGE_INPUTS = 64, 16
-TRAINED_TO: dict[Mode, Kernels] = {
+TRAINING_KERNELS: dict[Mode, Kernels] = {
     "xnnpack": "xnnpack",
     "onnxruntime": "onnxruntime",
     "tflm": "tflm",
     "litert-reference": "tflm",
 }
-"""mode -> the arithmetic of the simulation that scales come from; nobody trains for LiteRT's reference kernels."""
+"""The kernels of the simulation for each mode of the reference; LiteRT's reference kernels are no training target."""
 
 FILE_RUNTIMES = [name for name, row in RUNTIMES.items() if not FORMATS[row.format].int8_only]
 """C has a claim of its own (c_exactness.py)."""
 
 DISTINCT = 0.5
-"""Share of the inputs that must get an answer of their own: a constant network passes any comparison."""
+"""The least share of distinct outputs among the inputs: a constant network would pass any comparison."""
 
 IDENTICAL, STEPS = 0.9999, 1
-"""What is asked of the simulation."""
+"""The tolerances of the simulation: the share of identical outputs, and the largest difference in steps."""
 
 WRITE_LIMIT_S, CAPTURE_LIMIT_S, STEP_LIMIT = 1.0, 10.0, 2.0
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A network to be shown, its inputs, and what its weights are."""
+    """A network with its inputs, and the kind of its weights."""
 
     name: str
     model: nn.Module
@@ -75,12 +75,12 @@ class Subject:
 
     @property
     def example(self) -> Any:
-        """What `capture` asks for: a shape, or for tokens a sample."""
+        """The example for `capture`: a shape, or a sample of tokens."""
         return tuple(self.inputs.shape[1:]) if self.inputs.is_floating_point() else self.inputs[0]
 
 
 def subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
-    """The networks that were asked for."""
+    """Yield the networks of the command line."""
     for name, network in {**NETWORKS, **LARGE_NETWORKS}.items():
         if name in arguments.models:
             yield _untrained(name, network, LARGE_INPUTS if name in LARGE_NETWORKS else arguments.inputs)
@@ -93,18 +93,18 @@ def subjects(arguments: argparse.Namespace) -> Iterator[Subject]:
 
 def _untrained(name: str, network: Network, count: int) -> Subject:
     calibration = network.inputs(min(CALIBRATION, count), seed=1)
-    return Subject(name, network.lived_in(), calibration, network.inputs(count, seed=2), "random, settled")
+    return Subject(name, network.with_statistics(), calibration, network.inputs(count, seed=2), "random, settled")
 
 
 def seconds(action: Callable[[], Any]) -> tuple[Any, float]:
-    """What an action gives, and how long it takes."""
-    started = time.perf_counter()
-    found = action()
-    return found, time.perf_counter() - started
+    """Return the result of an action, and its duration in seconds."""
+    start = time.perf_counter()
+    result = action()
+    return result, time.perf_counter() - start
 
 
 def step_ratio(model: nn.Module, graph: Graph, kernels: Kernels, calibration: Tensor) -> float:
-    """A training step of the simulation, with ranges that follow, to one of the float network: medians of turns."""
+    """Return the ratio of a training step of the simulation to one of the float network, by medians."""
     simulation = Simulation(graph, kernels)
     simulation.calibrate([calibration])
     simulation.fake_quantized = simulation.observing = True
@@ -112,10 +112,10 @@ def step_ratio(model: nn.Module, graph: Graph, kernels: Kernels, calibration: Te
     turns = [(network, optimizer_for(network, settings)) for network in (copy.deepcopy(model), simulation)]
     times: list[list[float]] = [[], []]
     for _ in range(STEP_ROUNDS + 1):
-        for (network, optimizer), spent in zip(turns, times, strict=True):
+        for (network, optimizer), seconds_of_network in zip(turns, times, strict=True):
             step = partial(_step, network.train(), optimizer, calibration[: settings.batch_size])
-            spent.append(seconds(step)[1])
-    float_s, simulated_s = (statistics.median(spent[1:]) for spent in times)
+            seconds_of_network.append(seconds(step)[1])
+    float_s, simulated_s = (statistics.median(seconds_of_network[1:]) for seconds_of_network in times)
     return simulated_s / float_s
 
 
@@ -126,11 +126,11 @@ def _step(network: nn.Module, optimizer: torch.optim.Optimizer, x: Tensor) -> No
 
 
 SCALES = {"QuantizeLinear": 1, "DequantizeLinear": 1, "Resize": 2}
-"""ONNX operator -> which of its inputs is a scale, of codes or of sides."""
+"""The index of the input with the scale, for each ONNX operator that has one."""
 
 
 def float_tensors(file: bytes, form: str) -> int:
-    """Tensors of real values in a file; in ONNX those that stand in it beside scales."""
+    """Count the float tensors in a file; in ONNX scales are not counted."""
     if form == "tflite":
         tensors = schema.ModelT.InitFromPackedBuf(file).subgraphs[0].tensors
         return sum(tensor.type == schema.TensorType.FLOAT32 for tensor in tensors)
@@ -140,13 +140,13 @@ def float_tensors(file: bytes, form: str) -> int:
 
 
 def show(subject: Subject, runtimes: list[str], folder: Path) -> list[str]:
-    """A row for each runtime; what misses its mark is said."""
-    captured, capture_s = seconds(lambda: capture(subject.model, subject.example))
-    graph, missed = with_islands(captured), list[str]()
+    """Record a row for each runtime, and return the limits that are missed."""
+    float_graph, capture_s = seconds(lambda: capture(subject.model, subject.example))
+    graph, missed_limits = with_islands(float_graph), list[str]()
     ratios: dict[Kernels, float] = {}
     for name in runtimes:
         runtime = require(name)
-        kernels = TRAINED_TO[runtime.kernels]
+        kernels = TRAINING_KERNELS[runtime.kernels]
         if kernels not in ratios:
             ratios[kernels] = step_ratio(subject.model, graph, kernels, subject.calibration)
         simulation = Simulation(graph, kernels).eval()
@@ -155,25 +155,25 @@ def show(subject: Subject, runtimes: list[str], folder: Path) -> list[str]:
         int8 = simulation.quantized_graph()
         write = partial(format_module(runtime.format).write, int8, folder / f"timed.{runtime.format}")
         path, write_s = seconds(write)
-        found = compare(runtime, simulation, int8, subject.inputs, folder)
-        off = {layer: tally for layer, tally in found.layers.items() if tally.differing}
+        comparison = compare(runtime, simulation, int8, subject.inputs, folder)
+        differing_layers = {layer: tally for layer, tally in comparison.layers.items() if tally.differing}
         row = {
             "model": subject.name,
             "weights": subject.weights,
             "runtime": name,
             "mode": runtime.kernels,
             "inputs": len(subject.inputs),
-            "distinct_outputs": len(found.distinct),
-            "layers": len(found.layers),
-            "layers_differing": len(off),
-            "layer_codes": sum(tally.codes for tally in found.layers.values()),
-            "layer_codes_differing": sum(tally.differing for tally in off.values()),
-            "layer_largest_steps": max((tally.steps for tally in off.values()), default=0),
-            "first_layer_differing": next(iter(off), ""),
-            "outputs": found.outputs.codes,
-            "outputs_differing": found.outputs.differing,
-            "simulation_identical": found.simulation.identical,
-            "simulation_largest_steps": found.simulation.steps if found.simulation.codes else None,
+            "distinct_outputs": len(comparison.distinct),
+            "layers": len(comparison.layers),
+            "layers_differing": len(differing_layers),
+            "layer_codes": sum(tally.codes for tally in comparison.layers.values()),
+            "layer_codes_differing": sum(tally.differing for tally in differing_layers.values()),
+            "layer_largest_steps": max((tally.steps for tally in differing_layers.values()), default=0),
+            "first_layer_differing": next(iter(differing_layers), ""),
+            "outputs": comparison.outputs.codes,
+            "outputs_differing": comparison.outputs.differing,
+            "simulation_identical": comparison.simulation.identical,
+            "simulation_largest_steps": comparison.simulation.steps if comparison.simulation.codes else None,
             "float_tensors": float_tensors(path.read_bytes(), runtime.format),
             "size_bytes": path.stat().st_size,
             "capture_s": round(capture_s, 2),
@@ -181,14 +181,14 @@ def show(subject: Subject, runtimes: list[str], folder: Path) -> list[str]:
             "qat_step_ratio": round(ratios[kernels], 2),
         }
         append("exactness", row)
-        missed += [f"{subject.name}, {name}: {what}" for what in failures(row)]
-    return missed
+        missed_limits += [f"{subject.name}, {name}: {what}" for what in failures(row)]
+    return missed_limits
 
 
 def failures(row: dict[str, Any]) -> list[str]:
-    """The marks that a row misses."""
+    """Return the limits that a row misses."""
     identical, steps = row["simulation_identical"], row["simulation_largest_steps"]
-    marks = {
+    limits = {
         f"{row['layers_differing']} layers differ": row["layers_differing"],
         f"{row['outputs_differing']} outputs differ": row["outputs_differing"],
         f"only {row['distinct_outputs']} outputs are distinct": row["distinct_outputs"] < DISTINCT * row["inputs"],
@@ -198,28 +198,28 @@ def failures(row: dict[str, Any]) -> list[str]:
         f"captured in {row['capture_s']} s": row["capture_s"] > CAPTURE_LIMIT_S,
         f"a QAT step takes {row['qat_step_ratio']} float steps": row["qat_step_ratio"] > STEP_LIMIT,
     }
-    return [mark for mark, missed in marks.items() if missed]
+    return [limit for limit, missed in limits.items() if missed]
 
 
 def main() -> None:
-    """A row for each network and runtime; the exit code says whether all marks were kept."""
+    """Record a row for each network and runtime, and exit with 1 if a limit is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="*", choices=[*NETWORKS, *LARGE_NETWORKS], metavar="NAME")
     parser.add_argument("--trained", nargs="*", type=Path, default=[], metavar="FOLDER")
     parser.add_argument("--runtimes", nargs="+", choices=RUNTIMES, default=FILE_RUNTIMES)
     parser.add_argument("--inputs", type=int, default=1024)
     parser.add_argument("--quick", action="store_true", help="64 inputs, and none of the networks for the clock")
-    asked = parser.parse_args()
-    if asked.models is None:
-        asked.models = [] if asked.trained else [*NETWORKS, *([] if asked.quick else LARGE_NETWORKS)]
-    asked.inputs = min(asked.inputs, QUICK_INPUTS) if asked.quick else asked.inputs
+    arguments = parser.parse_args()
+    if arguments.models is None:
+        arguments.models = [] if arguments.trained else [*NETWORKS, *([] if arguments.quick else LARGE_NETWORKS)]
+    arguments.inputs = min(arguments.inputs, QUICK_INPUTS) if arguments.quick else arguments.inputs
     torch.set_num_threads(1)
-    missed = []
+    missed_limits = []
     with tempfile.TemporaryDirectory() as folder:
-        for subject in subjects(asked):
-            missed += show(subject, asked.runtimes, Path(folder))
-    if missed:
-        sys.exit("\n".join(missed))
+        for subject in subjects(arguments):
+            missed_limits += show(subject, arguments.runtimes, Path(folder))
+    if missed_limits:
+        sys.exit("\n".join(missed_limits))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.support.builds import built
+from benchmarks.support.builds import run_build
 from benchmarks.support.hinton_recipe import PAPER, QUICK, Plan
 from benchmarks.support.record import append
 from edgekd.config import Augment, Compute, Config, toml
@@ -52,13 +52,13 @@ TEACHERS_SHIFT = 2
 COMBINE = "geometric"
 
 TEACHERS = (0, 1, 2)
-"""Seeds of the big nets that answer as one."""
+"""The seeds of the big nets in the ensemble."""
 
 VIEWS = 16
-"""Of the jittered images, which the big nets are asked about once, and which the epochs take in turn."""
+"""The number of jittered views with stored outputs of the big nets; the epochs use them in turn."""
 
-RAISED = np.arange(0, 12.01, 0.1)
-"""What may be added to its logit; the paper added 3.5."""
+BIASES = np.arange(0, 12.01, 0.1)
+"""The biases that may be added to the logit of the missing class; the paper added 3.5."""
 
 
 @dataclass(frozen=True)
@@ -72,18 +72,18 @@ class Bench:
     record: Callable[..., None]
 
     def net(self, name: str, options: dict[str, Any], seed: int, fit: Callable[[nn.Module, Path], FitResult]) -> Path:
-        """The weights of a net, trained once by `fit`(net, its checkpoint)."""
+        """Return the file of a net's weights; `fit`(net, checkpoint) trains it if there is none."""
         file = self.work / f"{name}-{seed}.pt"
         if not file.exists():
             network = blueprint.build(self._blueprint(options), seed=seed)
-            unfinished = file.with_suffix(".ckpt")
-            fit(network, unfinished)
+            checkpoint = file.with_suffix(".ckpt")
+            fit(network, checkpoint)
             torch.save(network.state_dict(), file)
-            unfinished.unlink(missing_ok=True)
+            checkpoint.unlink(missing_ok=True)
         return file
 
     def load(self, file: Path, options: dict[str, Any]) -> nn.Module:
-        """A net with the weights that `net` kept."""
+        """Return a net with the weights that `net` has saved."""
         network = blueprint.build(self._blueprint(options))
         load_checkpoint(network, file)
         return network.eval()
@@ -91,62 +91,62 @@ class Bench:
     def _blueprint(self, options: dict[str, Any]) -> Blueprint:
         return Blueprint("mlp", blueprint.fill_options("mlp", options, self.splits))
 
-    def errors(self, network: nn.Module, part: str = "test", raised: float = 0.0) -> int:
-        """Wrong answers on a part, once `raised` is added to the logit of the missing class."""
+    def errors(self, network: nn.Module, part: str = "test", bias: float = 0.0) -> int:
+        """Count the errors on a part if `bias` is added to the logit of the missing class."""
         split: Split = getattr(self.splits, part)
-        found = answers_of(network, split, self.splits)
-        found[:, MISSING] += raised
-        return int((found.argmax(1) != split.y).sum())
+        logits = answers_of(network, split, self.splits)
+        logits[:, MISSING] += bias
+        return int((logits.argmax(1) != split.y).sum())
 
     def big(self, seed: int) -> Path:
-        """One of the teachers."""
+        """Return the weights of one of the teachers."""
 
-        def fit(network: nn.Module, unfinished: Path) -> FitResult:
+        def fit(network: nn.Module, checkpoint: Path) -> FitResult:
             return train(
-                network, self.splits, self.plan.teaching, seed=seed, compute=Compute(),
-                augment=Augment(shift=TEACHERS_SHIFT), checkpoint=unfinished, title="big",
+                network, self.splits, self.plan.teacher_training, seed=seed, compute=Compute(),
+                augment=Augment(shift=TEACHERS_SHIFT), checkpoint=checkpoint, title="big",
             )  # fmt: skip
 
         return self.net("big", self.plan.big, seed, fit)
 
     def teacher(self) -> Teacher:
-        """All of them as one."""
+        """Return the ensemble of the teachers."""
         nets = [self.load(self.big(seed), self.plan.big) for seed in TEACHERS]
         return combine_teachers(
-            [network_teacher(net, self.plan.distilling.precision) for net in nets], self.splits.task, COMBINE
+            [network_teacher(net, self.plan.distillation_training.precision) for net in nets], self.splits.task, COMBINE
         )
 
     def small(self, name: str, seed: int, teacher: StoredAnswers | None, splits: Splits) -> Path:
-        """The student, with a teacher or without; "small" alone has its images as they are."""
+        """Return the weights of the student, with a teacher or without; only "small" has no jittered images."""
         loss = SoftTargets(self.plan.temperature, self.plan.hard) if teacher else None
-        alone = self.plan.alone if name == "small" else self.plan.jittered
-        settings = self.plan.distilling if teacher else alone
+        baseline = self.plan.baseline_training if name == "small" else self.plan.jittered_training
+        settings = self.plan.distillation_training if teacher else baseline
         augment = Augment(shift=self.shift_of(name))
 
-        def fit(network: nn.Module, unfinished: Path) -> FitResult:
+        def fit(network: nn.Module, checkpoint: Path) -> FitResult:
             run = DistillationRun(
                 network, lambda seed: network, teacher, loss, (), splits, settings, seed, Compute(),
-                augment, views_of(teacher.folder if teacher else None), checkpoint=unfinished, title=name,
+                augment, views_of(teacher.folder if teacher else None), checkpoint=checkpoint, title=name,
             )  # fmt: skip
             return learn(run)
 
         return self.net(name, self.plan.small, seed, fit)
 
     def shift_of(self, name: str) -> int:
-        """Pixels by which a net's images are jittered."""
+        """Return the pixels by which a net's images are jittered."""
         return 0 if name == "small" else TEACHERS_SHIFT if name.startswith("big") else self.plan.shift
 
     def answers(self, name: str, splits: Splits) -> StoredAnswers:
-        """The teacher's, to VIEWS views of the jittered images, or to the images as they are."""
+        """Return the teacher's stored outputs for VIEWS views of the jittered images, or for the plain images."""
         folder, augment = self.work / f"answers-{name}", Augment(shift=self.plan.shift)
         if not (folder / "answers.json").exists():
             folder.mkdir(exist_ok=True)
-            still = augment == Augment()
-            write(folder, self.teacher(), splits, Views(0, 1 if still else VIEWS), augment, any_view=still)
+            is_plain = augment == Augment()
+            write(folder, self.teacher(), splits, Views(0, 1 if is_plain else VIEWS), augment, any_view=is_plain)
         return StoredAnswers(folder, splits)
 
     def int8(self, student: Path, seed: int) -> None:
-        """The distilled net, pruned and quantised by one build from its weights."""
+        """Prune and quantise the distilled net by one build, and record a row."""
         plan = self.plan
         first, *others = ({"model": "mlp", "checkpoint": str(self.big(each)), **plan.big} for each in TEACHERS)
         settings = {
@@ -159,14 +159,15 @@ class Bench:
             **{f"student.{name}": value for name, value in plan.small.items()},
             "distill.epochs": 0,
             "distill.losses": [{"name": "logits", "temperature": plan.temperature, "hard": plan.hard}],
-            "prune.of": "parameters", "prune.keep": plan.keep, "prune.batch_size": plan.distilling.batch_size,
-            "quantize.batch_size": plan.distilling.batch_size,
+            "prune.of": "parameters", "prune.keep": plan.keep,
+            "prune.batch_size": plan.distillation_training.batch_size,
+            "quantize.batch_size": plan.distillation_training.batch_size,
             "limits.score_drop": 100.0,
             "profile.rounds": 1, "seed": 0,
             **plan.build,
         }  # fmt: skip
         pairs = (f"{name}={toml.value(value)}" for name, value in settings.items())
-        report, _ = built(None, pairs, self.work / f"build-{seed}", self.work / "store")
+        report, _ = run_build(None, pairs, self.work / f"build-{seed}", self.work / "store")
         accuracy = {row.name: row.score.value for row in report.boundaries}["litert"]
         size = {row.path: row.size_bytes for row in report.files}["model.tflite"]
         errors = round((100 - (accuracy or 0.0)) / 100 * len(self.splits.test))
@@ -175,20 +176,20 @@ class Bench:
             variant="distilled-int8", seed=seed, test_errors=errors, size_bytes=size, outputs_differing=differing
         )
 
-    def show(self, variant: str, seed: int, network: nn.Module, raised: float = 0.0) -> None:
-        """One row of a float net."""
+    def show(self, variant: str, seed: int, network: nn.Module, bias: float = 0.0) -> None:
+        """Record the row of a float net."""
         size = 4 * count_parameters(network)
-        self.record(variant=variant, seed=seed, test_errors=self.errors(network, raised=raised), size_bytes=size)
+        self.record(variant=variant, seed=seed, test_errors=self.errors(network, bias=bias), size_bytes=size)
 
     def show_teacher(self) -> None:
-        """Its row."""
-        found = teacher_answers(self.teacher(), self.splits.test, self.splits, "big-ensemble")
-        errors = int((found.argmax(1) != self.splits.test.y).sum())
+        """Record the row of the ensemble."""
+        logits = teacher_answers(self.teacher(), self.splits.test, self.splits, "big-ensemble")
+        errors = int((logits.argmax(1) != self.splits.test.y).sum())
         sizes = [4 * count_parameters(self.load(self.big(seed), self.plan.big)) for seed in TEACHERS]
         self.record(variant="big-ensemble", seed=0, test_errors=errors, size_bytes=sum(sizes))
 
     def run(self, seeds: list[int]) -> None:
-        """What the claim is about for all seeds, then the rest."""
+        """Train and record the distilled nets for all seeds, then the others."""
         plan = self.plan
         if 0 in seeds:
             for seed in TEACHERS:
@@ -202,44 +203,44 @@ class Bench:
         for seed in seeds:
             for name in ("small", "small-jittered"):
                 self.show(name, seed, self.load(self.small(name, seed, None, whole), plan.small))
-            blind = self.load(self.small("no-threes", seed, self.answers("no-threes", partial), partial), plan.small)
-            self.show("no-threes", seed, blind)
-            raised = min(RAISED, key=lambda by: self.errors(blind, "validation", by))
-            self.show("no-threes-bias", seed, blind, float(raised))
+            student = self.load(self.small("no-threes", seed, self.answers("no-threes", partial), partial), plan.small)
+            self.show("no-threes", seed, student)
+            bias = min(BIASES, key=lambda bias: self.errors(student, "validation", bias))
+            self.show("no-threes-bias", seed, student, float(bias))
 
 
 def without(splits: Splits, label: int) -> Splits:
-    """The same data, but nothing of one class is left to learn from."""
-    left = splits.train.y != label
-    return replace(splits, train=Split(splits.train.x[left], splits.train.y[left]))
+    """Return the data without the training samples of one class."""
+    rows = splits.train.y != label
+    return replace(splits, train=Split(splits.train.x[rows], splits.train.y[rows]))
 
 
 def main() -> None:
-    """Train what is missing, and write the rows."""
+    """Train the nets that are not there yet, and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="the folder of MNIST's four files")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--work", type=Path, default=Path("build/hinton_mnist"))
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if not asked.quick and not asked.root:
+    arguments = parser.parse_args()
+    if not arguments.quick and not arguments.root:
         parser.error("--root, or --quick for the built-in digits")
-    plan = QUICK if asked.quick else PAPER
-    root = None if asked.quick else asked.root.resolve()
+    plan = QUICK if arguments.quick else PAPER
+    root = None if arguments.quick else arguments.root.resolve()
     config = Config.model_validate({"data": {**plan.data, "root": root, "augment": {}}})
-    work = asked.work.resolve() / ("quick" if asked.quick else "paper")
+    work = arguments.work.resolve() / ("quick" if arguments.quick else "paper")
     work.mkdir(parents=True, exist_ok=True)
 
     def record(**row: Any) -> None:
-        ordered = {
+        columns = {
             **{name: row[name] for name in ("variant", "seed", "test_errors", "size_bytes")},
             "shift": bench.shift_of(row["variant"]),
             "outputs_differing": row.get("outputs_differing", ""),
         }
-        append("hinton_mnist", ordered, keep=not asked.quick)
+        append("hinton_mnist", columns, keep=not arguments.quick)
 
     bench = Bench(plan, examine(config).splits, root, work, record)
-    bench.run(asked.seeds)
+    bench.run(arguments.seeds)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the house is built, in numbers, at any commit: rooms and what they import, long files, files a new entry touches.
+"""The structure of the source at any commit: packages and their imports, long files, files that a new entry touches.
 
 python -m benchmarks.claims.house [--commit REV]
 
@@ -34,11 +34,11 @@ ROOT = "edgekd"
 
 @dataclass(frozen=True)
 class Precedent:
-    """An entry that exists, as the measure of what a new one touches.
+    """An existing entry, which shows how many files a new one touches.
 
     Attributes:
-        pattern: how it is written, in any case.
-        ignored: folders whose files mean something else by that name.
+        pattern: a regular expression for its name, in any case.
+        ignored: folders in which the name means something else.
     """
 
     entry: str
@@ -46,7 +46,7 @@ class Precedent:
     ignored: frozenset[str] = frozenset()
 
     def named_in(self, text: str) -> bool:
-        """Whether a name, a literal or a path has the entry in it."""
+        """Whether a name, a literal or a path contains the entry's name."""
         return re.search(self.pattern, text, re.IGNORECASE) is not None
 
 
@@ -62,36 +62,36 @@ PRECEDENTS = {
 
 @dataclass(frozen=True)
 class House:
-    """The source of edgekd/ at one commit: path from the root of the repository -> text."""
+    """The source of edgekd/ at one commit: the text of each file, keyed by its path in the repository."""
 
     tree: Path
     files: dict[Path, str]
 
     @classmethod
     def at(cls, tree: Path) -> "House":
-        """Read all of it."""
+        """Read all files below a tree."""
         files = sorted((tree / ROOT).rglob("*.py"))
         return cls(tree, {path.relative_to(tree): path.read_text(encoding="utf-8") for path in files})
 
     @property
     def loose(self) -> list[str]:
-        """Modules that lie at the top, beside the packages."""
+        """The modules directly below edgekd/, beside the packages."""
         tops = [path.stem for path in self.files if len(path.parts) == 2]
         return [f"{ROOT}.{name}" for name in tops if name not in ("__init__", "__main__")]
 
     def first_level(self, module: str) -> str | None:
-        """The room of a module, None for `__init__` and `__main__`."""
+        """Return the room of a module, or None for `__init__` and `__main__`."""
         room = ".".join(module.split(".")[:2])
         return None if room in (ROOT, f"{ROOT}.__main__") else room
 
     def package(self, module: str) -> str | None:
-        """The package that holds a module, or is it; a loose module is its own."""
+        """Return the package of a module; a loose module counts as its own."""
         path = Path(*module.split("."))
         holder = module if path / "__init__.py" in self.files else module.rpartition(".")[0]
         return module if module in self.loose else None if holder == ROOT else holder
 
     def naming(self, precedent: Precedent) -> list[Path]:
-        """The files that name an entry."""
+        """Return the files that name an entry."""
         return [
             path
             for path, text in self.files.items()
@@ -100,7 +100,7 @@ class House:
         ]
 
     def undocumented(self) -> list[str]:
-        """Public names without a docstring, as "module: name"."""
+        """Return the public names without a docstring, as "module: name"."""
         return [
             f"{_module(path)}: {public.name}"
             for path, text in self.files.items()
@@ -110,7 +110,7 @@ class House:
 
 
 def row(house: House) -> dict[str, Any]:
-    """All counts of one commit; what they are of is printed."""
+    """Return all counts of one commit, and print the names that are counted."""
     imports = source.imports(ROOT, house.tree)
     longest = max(house.files, key=lambda path: _lines(house.files[path]))
     undocumented = house.undocumented()
@@ -153,7 +153,7 @@ def _say(heading: str, names: Iterable[str]) -> None:
 
 
 def main() -> None:
-    """Count one commit, and keep its row."""
+    """Count one commit, and record its row."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--commit", metavar="REV", help="checked out into a temporary worktree")
     commit = parser.parse_args().commit

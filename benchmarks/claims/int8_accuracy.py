@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.peers.students import by_speaker
-from benchmarks.support.builds import built
+from benchmarks.support.builds import run_build
 from benchmarks.support.paths import CONFIGS
 from benchmarks.support.record import append
 from edgekd.results import Report
@@ -22,33 +22,33 @@ from edgekd.results import Report
 STUDENTS = ("resnet20", "mobilenetv2", "dscnn", "text_encoder")
 
 
-def build(asked: argparse.Namespace, method: str, seed: int, root: Path, folder: Path, store: Path) -> Report:
-    """The report of one build."""
-    settings = [f"data.root={root.resolve()}", f"quantize.method={method}", f"seed={seed}", *asked.set]
-    if asked.checkpoint:
-        settings.append(f"teacher.checkpoint={asked.checkpoint.resolve()}")
-        if asked.student == "resnet20":
-            settings += [f"student.checkpoint={asked.checkpoint.resolve()}", "distill.epochs=0"]
-    return built(CONFIGS / f"int8_{asked.student}.toml", settings, folder, store, asked.target)[0]
+def build(arguments: argparse.Namespace, method: str, seed: int, root: Path, folder: Path, store: Path) -> Report:
+    """Build one student, and return the report."""
+    settings = [f"data.root={root.resolve()}", f"quantize.method={method}", f"seed={seed}", *arguments.set]
+    if arguments.checkpoint:
+        settings.append(f"teacher.checkpoint={arguments.checkpoint.resolve()}")
+        if arguments.student == "resnet20":
+            settings += [f"student.checkpoint={arguments.checkpoint.resolve()}", "distill.epochs=0"]
+    return run_build(CONFIGS / f"int8_{arguments.student}.toml", settings, folder, store, arguments.target)[0]
 
 
-def keep(asked: argparse.Namespace, method: str, seed: int, report: Report) -> None:
-    """A row of the CSV."""
+def record(arguments: argparse.Namespace, method: str, seed: int, report: Report) -> None:
+    """Record a row of the CSV."""
     boundaries = {row.name: row for row in report.boundaries}
     proof = {name: row for name, row in boundaries.items() if row.outputs is not None and row.exact}
-    before, int8 = boundaries["pruned"].score.value, boundaries["litert"].score.value
-    assert before is not None and int8 is not None
+    float_score, int8_score = boundaries["pruned"].score.value, boundaries["litert"].score.value
+    assert float_score is not None and int8_score is not None
     sizes = {row.path: row.size_bytes for row in report.files}
     append(
         "int8_accuracy",
         {
-            "student": asked.student,
+            "student": arguments.student,
             "method": method,
             "seed": seed,
             "test_samples": report.data["test"],
-            "accuracy_float": round(before, 2),
-            "accuracy_int8": round(int8, 2),
-            "points_lost": round(before - int8, 2),
+            "accuracy_float": round(float_score, 2),
+            "accuracy_int8": round(int8_score, 2),
+            "points_lost": round(float_score - int8_score, 2),
             "tflite_bytes": sizes["model.tflite"],
             "outputs": boundaries["litert"].outputs,
             **{f"{name}_differing": proof[name].differing for name in ("litert", "onnxruntime", "simulation")},
@@ -59,7 +59,7 @@ def keep(asked: argparse.Namespace, method: str, seed: int, report: Report) -> N
 
 
 def main() -> None:
-    """Quantise one student by each method."""
+    """Quantise one student by each method and seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("student", choices=STUDENTS)
     parser.add_argument("--root", type=Path, required=True, help="folder or file of the data set")
@@ -69,13 +69,15 @@ def main() -> None:
     parser.add_argument("--target", default="rpi4")
     parser.add_argument("--store", type=Path, help="finished work is kept there")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        root = by_speaker(asked.root, Path(scratch) / "speech.npz") if asked.student == "dscnn" else asked.root
-        store = asked.store.resolve() if asked.store else Path(scratch) / "store"
-        for seed in asked.seeds:
-            for method in asked.methods:
-                keep(asked, method, seed, build(asked, method, seed, root, Path(scratch) / method, store))
+        root = (
+            by_speaker(arguments.root, Path(scratch) / "speech.npz") if arguments.student == "dscnn" else arguments.root
+        )
+        store = arguments.store.resolve() if arguments.store else Path(scratch) / "store"
+        for seed in arguments.seeds:
+            for method in arguments.methods:
+                record(arguments, method, seed, build(arguments, method, seed, root, Path(scratch) / method, store))
 
 
 if __name__ == "__main__":

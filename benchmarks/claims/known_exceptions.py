@@ -23,26 +23,31 @@ from edgekd.runtimes import parity
 
 SAMPLES, HEADS, ROWS, INNER = 16, 4, 32, 16
 LENGTH = 16 * 8 + 9
-Drawn = tuple[Graph, tuple[Array, ...]]
+Example = tuple[Graph, tuple[Array, ...]]
 
 
 def quantization(scale: float, zero_point: int) -> Quantization:
-    """With a scale that float32 holds."""
+    """Return a quantisation whose scale is a float32 number."""
     return Quantization(float(np.float32(scale)), zero_point)
 
 
 def codes(chance: np.random.Generator, *shape: int) -> Array:
-    """int8 codes, most of them well inside, as activations are."""
+    """Return int8 codes that are distributed like activations, most of them far from the ends."""
     return chance.normal(0, 40, shape).round().clip(-128, 127).astype(np.int8)
 
 
 def graph(op: Operator, tensors: dict[str, tuple[tuple[int, ...], Quantization]]) -> Graph:
-    """Of one operator."""
-    return Graph(op.inputs, (op.output,), {n: Tensor(n, *found) for n, found in tensors.items()}, (op,))
+    """Return a graph of one operator."""
+    return Graph(
+        op.inputs,
+        (op.output,),
+        {n: Tensor(n, *shape_and_quantization) for n, shape_and_quantization in tensors.items()},
+        (op,),
+    )
 
 
-def matmul(chance: np.random.Generator) -> Drawn:
-    """The product's steps are as coarse as its spread asks."""
+def matmul(chance: np.random.Generator) -> Example:
+    """Return a random matmul, whose output scale fits the spread of the product, and its inputs."""
     a, b = (float(scale) for scale in chance.uniform(0.005, 0.05, 2))
     zero_point = int(chance.choice([z for z in range(-40, 41) if z]))
     tensors = {
@@ -54,8 +59,8 @@ def matmul(chance: np.random.Generator) -> Drawn:
     return graph(MatMul("y", ("a", "b"), "y", transpose_b=True), tensors), tuple(inputs)
 
 
-def requantize(chance: np.random.Generator) -> Drawn:
-    """A factor at the middle of what is excepted comes to half a step where a code is half of its inverse."""
+def requantize(chance: np.random.Generator) -> Example:
+    """Return a random requantize with a factor of the exception, and its input."""
     scale, factor = float(chance.uniform(0.001, 0.01)), 1 / float(chance.integers(257, 512))
     tensors = {
         "x": ((LENGTH,), quantization(scale, int(chance.integers(-128, 128)))),
@@ -64,28 +69,28 @@ def requantize(chance: np.random.Generator) -> Drawn:
     return graph(Requantize("y", ("x",), "y"), tensors), (codes(chance, 1, LENGTH),)
 
 
-OPERATORS: dict[str, Callable[[np.random.Generator], Drawn]] = {"matmul": matmul, "requantize": requantize}
+OPERATORS: dict[str, Callable[[np.random.Generator], Example]] = {"matmul": matmul, "requantize": requantize}
 
 
 def main() -> None:
-    """Draw, run under LiteRT, compare with the reference, and keep a row of each operator."""
+    """Compare random operators in LiteRT with the reference, and record a row for each operator."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--draws", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     for name, draw in OPERATORS.items():
-        chance = np.random.default_rng(asked.seed)
-        rows = [row for _ in range(asked.draws) for row in parity.layers(RUNTIMES["litert"], *draw(chance))]
-        found = {
+        chance = np.random.default_rng(arguments.seed)
+        rows = [row for _ in range(arguments.draws) for row in parity.layers(RUNTIMES["litert"], *draw(chance))]
+        counts = {
             "operator": name,
-            "seed": asked.seed,
-            "draws": asked.draws,
+            "seed": arguments.seed,
+            "draws": arguments.draws,
             "draws_differing": sum(row.differing > 0 for row in rows),
             "codes": sum(row.outputs for row in rows),
             "codes_differing": sum(row.differing for row in rows),
             "largest_steps": max(row.largest_steps for row in rows),
         }
-        append("known_exceptions", found)
+        append("known_exceptions", counts)
 
 
 if __name__ == "__main__":

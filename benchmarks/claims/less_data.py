@@ -34,11 +34,13 @@ METHODS = ("alone", "distilled", "unlabelled")
 
 @dataclass(frozen=True)
 class Setting:
-    """Attributes:
-    data: its section of the config.
-    teacher, student: (model, options).
-    training: on all samples; with fewer of them there are more epochs, so that the steps stay as many.
-    temperature, hard: of the soft targets.
+    """The settings of one data set.
+
+    Attributes:
+        data: the section `data` of the config.
+        teacher, student: (model, options).
+        training: the training on all samples; with fewer samples there are more epochs, so that the steps stay as many.
+        temperature, hard: the options of the soft targets.
     """
 
     data: dict[str, Any]
@@ -74,13 +76,13 @@ SETTINGS = {
 
 
 def net(model: tuple[str, dict[str, Any]], splits: Splits, seed: int) -> nn.Module:
-    """A model of the catalog for this data."""
+    """Build a model of the catalog for this data."""
     name, options = model
     return blueprint.build(Blueprint(name, blueprint.fill_options(name, options, splits)), seed=seed)
 
 
 def teacher_of(setting: Setting, checkpoint: Path | None, config: Config, splits: Splits) -> nn.Module:
-    """The one that the command names, or one trained here."""
+    """Load the teacher from its checkpoint, or train it here."""
     network = net(setting.teacher, splits, 0)
     if checkpoint:
         load_checkpoint(network, checkpoint)
@@ -90,11 +92,11 @@ def teacher_of(setting: Setting, checkpoint: Path | None, config: Config, splits
 
 
 def student(
-    method: str, setting: Setting, teacher: Teacher, few: Splits, all_of_them: Splits, config: Config
+    method: str, setting: Setting, teacher: Teacher, few_splits: Splits, all_splits: Splits, config: Config
 ) -> nn.Module:
-    """The student of one row."""
-    splits = all_of_them if method == "unlabelled" else few
-    epochs = round(setting.training.epochs * len(all_of_them.train) / len(splits.train))
+    """Train the student of one row."""
+    splits = all_splits if method == "unlabelled" else few_splits
+    epochs = round(setting.training.epochs * len(all_splits.train) / len(splits.train))
     network = net(setting.student, splits, config.seed)
     hard = 0.0 if method == "unlabelled" else setting.hard
     loss = None if method == "alone" else SoftTargets(setting.temperature, hard)
@@ -102,14 +104,14 @@ def student(
         DistillationRun(
             network, lambda seed: net(setting.student, splits, seed), teacher if loss else None, loss, (), splits,
             setting.training.model_copy(update={"epochs": epochs}), config.seed, Compute(), config.data.augment,
-            title=f"{method}, {len(few.train)} labels",
+            title=f"{method}, {len(few_splits.train)} labels",
         )
     )  # fmt: skip
     return network
 
 
 def main() -> None:
-    """A row for each seed, share and method."""
+    """Record a row for each seed, share and method."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=SETTINGS, nargs="?", default="digits")
     parser.add_argument("--root", type=Path)
@@ -118,32 +120,32 @@ def main() -> None:
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true", help="the digits and one seed")
-    asked = parser.parse_args()
-    data = "digits" if asked.quick else asked.data
-    if data != "digits" and not (asked.root and asked.teacher):
+    arguments = parser.parse_args()
+    data = "digits" if arguments.quick else arguments.data
+    if data != "digits" and not (arguments.root and arguments.teacher):
         parser.error(f"{data} needs --root and --teacher")
     setting = SETTINGS[data]
-    first = Config.model_validate({"data": {**setting.data, "root": asked.root}})
-    whole = examine(first).splits  # one split of the data for all: what the teacher saw stays training data
-    asker = network_teacher(teacher_of(setting, asked.teacher, first, whole), setting.training.precision)
-    for seed in asked.seeds[:1] if asked.quick else asked.seeds:
-        for share in asked.shares:
-            limit = round(share * len(whole.train))
-            limited = examine(
-                Config.model_validate({"data": {**setting.data, "root": asked.root, "limit": limit}})
+    first = Config.model_validate({"data": {**setting.data, "root": arguments.root}})
+    all_splits = examine(first).splits  # one split of the data for all: what the teacher saw stays training data
+    teacher = network_teacher(teacher_of(setting, arguments.teacher, first, all_splits), setting.training.precision)
+    for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
+        for share in arguments.shares:
+            limit = round(share * len(all_splits.train))
+            splits = examine(
+                Config.model_validate({"data": {**setting.data, "root": arguments.root, "limit": limit}})
             ).splits
-            few = replace(limited, mean=whole.mean, std=whole.std)
-            for method in asked.methods:
-                if method == "unlabelled" and share != min(asked.shares):
+            few_splits = replace(splits, mean=all_splits.mean, std=all_splits.std)
+            for method in arguments.methods:
+                if method == "unlabelled" and share != min(arguments.shares):
                     continue  # it takes all samples, whatever the share of labels
                 config = first.model_copy(update={"seed": seed})
-                trained = student(method, setting, asker, few, whole, config)
-                found = scores(trained.eval(), whole, title=method)
+                network = student(method, setting, teacher, few_splits, all_splits, config)
+                metrics = scores(network.eval(), all_splits, title=method)
                 row = {
                     "data": data, "method": method,
                     "share": 0.0 if method == "unlabelled" else share, "seed": seed,
-                    "samples": len(whole.train if method == "unlabelled" else few.train),
-                    "accuracy": round(found["score"], 2), "test_samples": len(whole.test),
+                    "samples": len(all_splits.train if method == "unlabelled" else few_splits.train),
+                    "accuracy": round(metrics["score"], 2), "test_samples": len(all_splits.test),
                 }  # fmt: skip
                 append("less_data", row, keep=data != "digits")
 

@@ -12,14 +12,14 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.support.builds import built
+from benchmarks.support.builds import run_build
 from benchmarks.support.paths import CONFIGS
 from benchmarks.support.record import append
 from edgekd.results import Report
 
 
 def build(arguments: argparse.Namespace, seed: int, folder: Path) -> tuple[Report, float, int]:
-    """(report, seconds, exit code) of a build whose store and files lie in `folder`."""
+    """Build with store and files in `folder`; return the report, the seconds and the exit code."""
     settings = [f"seed={seed}", *arguments.set]
     if arguments.checkpoint:
         settings.append(f"teacher.checkpoint={arguments.checkpoint.resolve()}")
@@ -27,13 +27,13 @@ def build(arguments: argparse.Namespace, seed: int, folder: Path) -> tuple[Repor
     if arguments.data != "digits":
         config = CONFIGS / f"{arguments.data}.toml"
         settings.append(f"data.root={arguments.root.resolve()}")
-    started = time.perf_counter()
-    report, code = built(config, settings, folder / "out", folder / "store", arguments.target)
-    return report, time.perf_counter() - started, code
+    start = time.perf_counter()
+    report, code = run_build(config, settings, folder / "out", folder / "store", arguments.target)
+    return report, time.perf_counter() - start, code
 
 
 def main() -> None:
-    """Build for each seed and keep a row of each."""
+    """Build for each seed, and record a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=("digits", "mnist", "cifar10"))
     parser.add_argument("--root", type=Path, help="folder of the data set")

@@ -59,82 +59,90 @@ METHODS: dict[str, list[dict[str, Any]]] = {
     "logits + attention": [{"name": "logits"}, {"name": "attention", "weight": 1000}],
     "logits + crd": [{"name": "logits"}, {"name": "crd", "weight": 0.8}],
 }
-FOR_WORDS = {"embedding", "attention_maps", "hidden"}  # which a student of images has no layers for
+FOR_WORDS = {"embedding", "attention_maps", "hidden"}  # losses for layers that a student of images lacks
 CLIP_NORM = 5.0  # of all methods alike: at the customary weight of hints the first steps are far too large
 MB = 1e6
 
 
-def distillation_for(asked: argparse.Namespace, losses: list[dict[str, Any]], seed: int) -> DistillationRun:
-    """What is to be learnt, without losses from the labels alone: the same first weights and data for each method."""
-    config = config_for(asked, seed)
+def distillation_for(arguments: argparse.Namespace, losses: list[dict[str, Any]], seed: int) -> DistillationRun:
+    """Return the distillation, or without losses the training on labels, from the same weights and data."""
+    config = config_for(arguments, seed)
     splits = examine(config).splits
     settings = Distill.model_validate(
         {
             "losses": losses or [LABELS],
             "clip_norm": CLIP_NORM,
-            **{name: getattr(asked, name) for name in ("epochs", "batch_size", "learning_rate", "precision")},
+            **{name: getattr(arguments, name) for name in ("epochs", "batch_size", "learning_rate", "precision")},
         }
     )
 
     def fresh(seed: int) -> nn.Module:
-        plan = blueprint.Blueprint(asked.student, blueprint.fill_options(asked.student, {}, splits))
+        plan = blueprint.Blueprint(arguments.student, blueprint.fill_options(arguments.student, {}, splits))
         return blueprint.build(plan, seed=seed)
 
-    alone = DistillationRun(
+    baseline = DistillationRun(
         fresh(seed), fresh, None, None, (), splits, settings, seed, config.compute, config.data.augment
     )  # fmt: skip
     if not losses:
-        return alone
-    network = teacher_network(asked, splits)
+        return baseline
+    network = teacher_network(arguments, splits)
     torch.manual_seed(seed)
     loss = total_loss(settings.losses)
-    loss.connect(alone.student, network, splits)
+    loss.connect(baseline.student, network, splits)
     teacher = network_teacher(network, settings.precision, loss.teacher_layers)
-    return replace(alone, teacher=teacher, loss=loss, layers=loss.student_layers)
+    return replace(baseline, teacher=teacher, loss=loss, layers=loss.student_layers)
 
 
-def config_for(asked: argparse.Namespace, seed: int) -> Config:
-    """The data and how it is augmented."""
-    settings: dict[str, Any] = {"seed": seed, "compute.accelerator": asked.accelerator}
-    if asked.quick:
+def config_for(arguments: argparse.Namespace, seed: int) -> Config:
+    """Return the config with the data and its augmentation."""
+    settings: dict[str, Any] = {"seed": seed, "compute.accelerator": arguments.accelerator}
+    if arguments.quick:
         return configure("rpi4", None, settings)
-    return configure("rpi4", CIFAR10, {**settings, "data.root": str(asked.root.resolve()), "data.limit": asked.samples})
+    return configure(
+        "rpi4", CIFAR10, {**settings, "data.root": str(arguments.root.resolve()), "data.limit": arguments.samples}
+    )
 
 
-def teacher_network(asked: argparse.Namespace, splits: Splits) -> nn.Module:
-    """With the weights of the checkpoint."""
-    plan = blueprint.Blueprint(asked.teacher, blueprint.fill_options(asked.teacher, {}, splits))
+def teacher_network(arguments: argparse.Namespace, splits: Splits) -> nn.Module:
+    """Return the teacher with the weights of the checkpoint."""
+    plan = blueprint.Blueprint(arguments.teacher, blueprint.fill_options(arguments.teacher, {}, splits))
     network = blueprint.build(plan)
-    load_checkpoint(network, asked.checkpoint)
+    load_checkpoint(network, arguments.checkpoint)
     return network
 
 
-def run(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
+def run(arguments: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
     """Train one student by one method, and time its steps."""
-    distillation = distillation_for(asked, METHODS[method], seed)
+    distillation = distillation_for(arguments, METHODS[method], seed)
     device = "cpu"
-    figures: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
+    accuracies: dict[str, float | None] = {"accuracy": None, "validation_accuracy": None}
     try:
         device = learn(distillation).device
-        found = scores(distillation.student, distillation.splits, device=device, title="distill")
-        figures = {"accuracy": round(found["score"], 2), "validation_accuracy": round(found["validation_score"], 2)}
+        metrics = scores(distillation.student, distillation.splits, device=device, title="distill")
+        accuracies = {
+            "accuracy": round(metrics["score"], 2),
+            "validation_accuracy": round(metrics["validation_score"], 2),
+        }
     except TrainingError as error:
         print(error, file=sys.stderr)
     peak = torch.cuda.max_memory_allocated() if device != "cpu" else _resident()
     return {
-        **figures,
+        **accuracies,
         **costs(
-            distillation_for(asked, [], seed), distillation_for(asked, METHODS[method], seed), asked.batch_size, device
+            distillation_for(arguments, [], seed),
+            distillation_for(arguments, METHODS[method], seed),
+            arguments.batch_size,
+            device,
         ),
         "extra_parameters": count_parameters(distillation.loss) if distillation.loss is not None else 0,
         "peak_memory_mb": round(peak / MB, 1),
-        "epochs": asked.epochs,
+        "epochs": arguments.epochs,
         "samples": len(distillation.splits.train),
     }
 
 
 def quick_teacher(folder: Path) -> Path:
-    """A ResNet-20 for the digits."""
+    """Train a ResNet-20 on the digits, and return its checkpoint."""
     config = configure("rpi4")
     splits = examine(config).splits
     network = blueprint.build(blueprint.Blueprint("resnet20", blueprint.fill_options("resnet20", {}, splits)))
@@ -144,41 +152,45 @@ def quick_teacher(folder: Path) -> Path:
     return folder / "teacher.pt"
 
 
-def in_a_fresh_process(asked: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
-    """What `run` gives there, so that its peak of memory is its own."""
+def in_a_fresh_process(arguments: argparse.Namespace, method: str, seed: int) -> dict[str, Any]:
+    """Call `run` in a fresh process, so that its peak memory is its own."""
     command = [sys.executable, "-m", "benchmarks.claims.methods", "--one", method, "--seeds", str(seed)]
     for name in ("checkpoint", "student", "teacher", "samples", "epochs", "batch_size", "learning_rate", "precision"):
-        command += [f"--{name.replace('_', '-')}", str(getattr(asked, name))]
-    command += ["--accelerator", asked.accelerator, *(["--quick"] if asked.quick else ["--root", str(asked.root)])]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        sys.exit(f"{method}, seed {seed}: exit code {done.returncode}")
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return told
+        command += [f"--{name.replace('_', '-')}", str(getattr(arguments, name))]
+    command += [
+        "--accelerator",
+        arguments.accelerator,
+        *(["--quick"] if arguments.quick else ["--root", str(arguments.root)]),
+    ]
+    process = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    if process.returncode:
+        sys.exit(f"{method}, seed {seed}: exit code {process.returncode}")
+    row: dict[str, Any] = json.loads(process.stdout.splitlines()[-1])
+    return row
 
 
 def main() -> None:
-    """All methods, seed by seed."""
-    asked = arguments()
-    if asked.one:
-        print(json.dumps(run(asked, asked.one, asked.seeds[0])))
+    """Train all methods, seed by seed."""
+    arguments = parse_arguments()
+    if arguments.one:
+        print(json.dumps(run(arguments, arguments.one, arguments.seeds[0])))
         return
     with tempfile.TemporaryDirectory() as scratch:
-        if asked.quick:
-            asked.checkpoint = asked.checkpoint or quick_teacher(Path(scratch))
-        for seed in asked.seeds:
-            for method in asked.methods:
-                row = in_a_fresh_process(asked, method, seed)
-                data = "digits" if asked.quick else "cifar10"
-                budget = {name: getattr(asked, name) for name in ("batch_size", "learning_rate", "precision")}
-                told = {"data": data, "student": asked.student, "teacher": asked.teacher}
+        if arguments.quick:
+            arguments.checkpoint = arguments.checkpoint or quick_teacher(Path(scratch))
+        for seed in arguments.seeds:
+            for method in arguments.methods:
+                row = in_a_fresh_process(arguments, method, seed)
+                data = "digits" if arguments.quick else "cifar10"
+                budget = {name: getattr(arguments, name) for name in ("batch_size", "learning_rate", "precision")}
+                networks = {"data": data, "student": arguments.student, "teacher": arguments.teacher}
                 losses = json.dumps(METHODS[method])
-                whole = {"method": method, "seed": seed, **row, **budget, **told, "losses": losses}
-                append("methods", whole, keep=not asked.quick)
+                row = {"method": method, "seed": seed, **row, **budget, **networks, "losses": losses}
+                append("methods", row, keep=not arguments.quick)
 
 
-def arguments() -> argparse.Namespace:
-    """What was asked for; --quick fills in a smaller budget."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse the command line; --quick sets a smaller budget."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, help="folder of CIFAR-10")
     parser.add_argument("--checkpoint", type=Path, help="of the teacher")
@@ -194,23 +206,23 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--accelerator", default="cpu", choices=("auto", "cpu", "cuda"))
     parser.add_argument("--quick", action="store_true", help="a few minutes, without any data set or checkpoint")
     parser.add_argument("--one", choices=METHODS, help=argparse.SUPPRESS)
-    asked = parser.parse_args()
-    usual = {"teacher": "resnet56", "seeds": [0, 1, 2], "samples": 10000, "epochs": 10, "batch_size": 128}
-    quick = {"teacher": "resnet20", "seeds": [0], "samples": 1222, "epochs": 3, "batch_size": 64}
-    chosen = {**quick, "precision": "32"} if asked.quick else {**usual, "precision": "bf16"}
-    for name, value in chosen.items():
-        if getattr(asked, name) is None:
-            setattr(asked, name, value)
-    if not asked.quick and not (asked.root and asked.checkpoint):
+    arguments = parser.parse_args()
+    defaults = {"teacher": "resnet56", "seeds": [0, 1, 2], "samples": 10000, "epochs": 10, "batch_size": 128}
+    quick_defaults = {"teacher": "resnet20", "seeds": [0], "samples": 1222, "epochs": 3, "batch_size": 64}
+    values = {**quick_defaults, "precision": "32"} if arguments.quick else {**defaults, "precision": "bf16"}
+    for name, value in values.items():
+        if getattr(arguments, name) is None:
+            setattr(arguments, name, value)
+    if not arguments.quick and not (arguments.root and arguments.checkpoint):
         parser.error("--root and --checkpoint, or --quick")
-    covered = {loss["name"] for losses in METHODS.values() for loss in losses} | FOR_WORDS
-    if missing := set(catalog.LOSSES) - covered:
+    names = {loss["name"] for losses in METHODS.values() for loss in losses} | FOR_WORDS
+    if missing := set(catalog.LOSSES) - names:
         sys.exit(f"the catalog has losses that METHODS lacks: {', '.join(sorted(missing))}")
-    return asked
+    return arguments
 
 
 def _resident() -> int:
-    """The most memory that this process held, in bytes; Linux counts in kB, macOS in bytes."""
+    """Return the peak memory of this process in bytes; Linux reports kB, macOS bytes."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else 1024 * peak
 

@@ -25,8 +25,8 @@ from benchmarks.support.paths import REPOSITORY
 from benchmarks.support.record import append
 
 FILES = ("model.tflite", "model.onnx")
-FINISHED = (0, 3)
-"""Exit codes of a build that wrote its files: within the limits of its target, and not."""
+EXIT_CODES = (0, 3)
+"""The exit codes of a build that wrote its files: 0 within the limits of its target, 3 outside."""
 
 DATA_MODULE = '''"""Data sets of noise, with something of its class in each sample."""
 
@@ -76,14 +76,14 @@ NETWORKS: dict[str, tuple[str, ...]] = {
         "student.model=text_encoder", "student.layers=2", "prune.criterion=none",
     ),
 }  # fmt: skip
-"""Network -> its settings, as after --set."""
+"""The settings of each network, as arguments of --set."""
 
 
 def build(code: Path, network: str, seed: int, folder: Path) -> dict[str, str]:
-    """File -> SHA-256 of its bytes, of a build by the code in a folder; exits where a build did not end.
+    """Build a network with the code in a folder; return the SHA-256 of each file. Exits if the build failed.
 
     Args:
-        folder: is made for this build, and holds the data sets' module, the store and the files.
+        folder: a new folder for the data sets' module, the store and the files.
     """
     folder.mkdir()
     (folder / "same_bytes_data.py").write_text(DATA_MODULE, encoding="utf-8")
@@ -92,27 +92,27 @@ def build(code: Path, network: str, seed: int, folder: Path) -> dict[str, str]:
         command += ["--set", setting]
     environment = os.environ | {"PYTHONPATH": str(code)}
     with (folder / "log").open("w", encoding="utf-8") as log:
-        done = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
-    if done.returncode not in FINISHED:
-        said = (folder / "log").read_text(encoding="utf-8", errors="replace")
-        sys.exit(f"{said[-4000:]}\n{network}, seed {seed}, by {code}: the build exited with {done.returncode}")
+        process = subprocess.run(command, cwd=folder, env=environment, stdout=log, stderr=subprocess.STDOUT)
+    if process.returncode not in EXIT_CODES:
+        text = (folder / "log").read_text(encoding="utf-8", errors="replace")
+        sys.exit(f"{text[-4000:]}\n{network}, seed {seed}, by {code}: the build exited with {process.returncode}")
     return {name: hashlib.sha256((folder / "out" / name).read_bytes()).hexdigest() for name in FILES}
 
 
 def main() -> None:
-    """Build each network with each seed by both commits, and keep a row of each file."""
+    """Build each network with each seed by both commits, and record a row for each file."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--before", required=True, metavar="REV", help="the commit to compare the working tree with")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--quick", action="store_true", help="the first seed alone; nothing is recorded")
-    asked = parser.parse_args()
-    compared = {"before": commits.short_name(asked.before), "after": commits.name_of_working_tree()}
+    arguments = parser.parse_args()
+    names = {"before": commits.short_name(arguments.before), "after": commits.name_of_working_tree()}
     differing = 0
-    with commits.checkout(asked.before) as tree, tempfile.TemporaryDirectory() as scratch:
+    with commits.checkout(arguments.before) as tree, tempfile.TemporaryDirectory() as scratch:
         code = {"before": tree, "after": REPOSITORY}
-        for network in asked.networks:
-            for seed in asked.seeds[:1] if asked.quick else asked.seeds:
+        for network in arguments.networks:
+            for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
                 hashes = {
                     when: build(code[when], network, seed, Path(scratch) / f"{network}-{seed}-{when}") for when in code
                 }
@@ -121,7 +121,7 @@ def main() -> None:
                     differing += before != after
                     row = {"network": network, "seed": seed, "file": file, "same": "no" if before != after else "yes"}
                     digests = {"sha256_before": before[:16], "sha256_after": after[:16]}
-                    append("same_bytes", {**row, **compared, **digests}, keep=not asked.quick)
+                    append("same_bytes", {**row, **names, **digests}, keep=not arguments.quick)
     if differing:
         sys.exit(f"{differing} files differ")
 

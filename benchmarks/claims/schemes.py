@@ -36,69 +36,77 @@ TRAINING = {
 }
 SOFT = [{"name": "logits", "temperature": 4.0, "hard": 0.1}]
 EVEN = [{"name": "logits", "temperature": 1.0, "hard": 0.5}]
-"""Born-again: the teacher's probabilities and the labels, as they are."""
+"""The loss of born-again: the teacher's probabilities at temperature 1, and the labels."""
 HINTS = [*SOFT, {"name": "hints", "weight": 1.0}]
 WIDE, THIN, SMALL = {"model": "resnet8"}, {"model": "resnet20", "width": 8}, {"model": "resnet8", "width": 8}
 
 
-WAYS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
+RUNS: dict[str, tuple[dict[str, Any], dict[str, Any], dict[str, Any]]] = {
     "mutual": (WIDE, WIDE, {"scheme": {"name": "mutual", "peers": 2}, "losses": SOFT}),
     "born-again": (WIDE, WIDE, {"scheme": {"name": "born_again"}, "losses": EVEN, "baseline": False}),
     "thin-deep": (WIDE, THIN, {"losses": HINTS}),
     "ensemble": ({**WIDE, "members": MEMBERS}, SMALL, {"losses": SOFT}),
 }
-"""Name -> (teacher, student, what `distill` is told)."""
+"""The settings of teacher, student and distillation of each run."""
 
 
-def taught(
-    name: str, data: str, told: tuple[dict[str, Any], dict[str, Any], dict[str, Any]], settings: Mapping[str, Any],
+def train_students(
+    name: str,
+    data: str,
+    run_settings: tuple[dict[str, Any], dict[str, Any], dict[str, Any]],
+    settings: Mapping[str, Any],
     store: Path,
-) -> dict[str, Artifact]:  # fmt: skip
-    """One run and its row; where the same student was trained by labels alone beside it, that one's row too."""
-    teacher, student, asked = told
+) -> dict[str, Artifact]:
+    """Train the students of one run, and record a row for each, that on labels alone included if there is one."""
+    teacher, student, distill_settings = run_settings
     training = TRAINING[data]
-    sections = {"teacher": {**training, **teacher}, "student": student, "distill": {**training, **asked}}
-    made = distill({**settings, **sections}, store)
-    learnt, by = made["distill"].metrics, made["teacher"].metrics
+    sections = {"teacher": {**training, **teacher}, "student": student, "distill": {**training, **distill_settings}}
+    artifacts = distill({**settings, **sections}, store)
+    student_metrics, teacher_metrics = artifacts["distill"].metrics, artifacts["teacher"].metrics
     shared = {"data": data, "seed": settings["seed"], "student": student["model"], "teacher": teacher["model"]}
-    for run, accuracy in ((name, learnt["score"]), (f"{name}: labels alone", learnt["baseline_score"])):
+    for run, accuracy in (
+        (name, student_metrics["score"]),
+        (f"{name}: labels alone", student_metrics["baseline_score"]),
+    ):
         if accuracy is not None:
-            figures = {"teacher_accuracy": round(by["score"], 2), "accuracy": round(accuracy, 2)}
-            row = {"run": run, **shared, **figures, "parameters": learnt["parameters"]}
+            accuracies = {"teacher_accuracy": round(teacher_metrics["score"], 2), "accuracy": round(accuracy, 2)}
+            row = {"run": run, **shared, **accuracies, "parameters": student_metrics["parameters"]}
             append("schemes", row, keep=data != "digits")
-    return made
+    return artifacts
 
 
 def best_member(teacher: Artifact) -> Path:
-    """The weights of the member that is right most often on the validation split."""
+    """Return the weights of the ensemble's member with the best validation score."""
     validation = [member["validation"] for member in teacher.metrics["members"]]
     return teacher.folder / "parts" / str(validation.index(max(validation))) / "model" / "weights.pt"
 
 
 def main() -> None:
-    """All ways with each seed."""
+    """Train the students of each run with each seed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", choices=("mnist", "cifar10", "digits"), nargs="?", default="digits")
     parser.add_argument("--root", type=Path, help="folder of the data set")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--only", nargs="+", choices=WAYS, default=list(WAYS))
+    parser.add_argument("--only", nargs="+", choices=RUNS, default=list(RUNS))
     parser.add_argument("--store", type=Path, help="finished work is kept there, so that a run can go on")
     parser.add_argument("--quick", action="store_true", help="the digits and one seed")
-    asked = parser.parse_args()
-    data = "digits" if asked.quick else asked.data
-    if data != "digits" and not asked.root:
+    arguments = parser.parse_args()
+    data = "digits" if arguments.quick else arguments.data
+    if data != "digits" and not arguments.root:
         parser.error(f"{data} needs --root")
-    root = {"root": str(asked.root.resolve())} if asked.root and data != "digits" else {}
+    root = {"root": str(arguments.root.resolve())} if arguments.root and data != "digits" else {}
     with tempfile.TemporaryDirectory() as folder:
-        store = asked.store or Path(folder)
-        for seed in asked.seeds[:1] if asked.quick else asked.seeds:
+        store = arguments.store or Path(folder)
+        for seed in arguments.seeds[:1] if arguments.quick else arguments.seeds:
             settings = {"seed": seed, "data": {**DATA[data], **root}}
-            for name in asked.only:
-                made = taught(name, data, WAYS[name], settings, store)
+            for name in arguments.only:
+                artifacts = train_students(name, data, RUNS[name], settings, store)
                 if name == "ensemble":
-                    teacher, student, told = WAYS[name]
-                    single = {"model": teacher["model"], "checkpoint": str(best_member(made["teacher"]))}
-                    taught("best-single", data, (single, student, {**told, "baseline": False}), settings, store)
+                    teacher, student, distill_settings = RUNS[name]
+                    single = {"model": teacher["model"], "checkpoint": str(best_member(artifacts["teacher"]))}
+                    train_students(
+                        "best-single", data, (single, student, {**distill_settings, "baseline": False}), settings, store
+                    )
 
 
 if __name__ == "__main__":

@@ -37,27 +37,27 @@ WAYS: dict[str, tuple[int, dict[str, str]]] = {
 
 
 def step_ms(threads: int, policy: dict[str, str], busy: int) -> float:
-    """The mean step in a fresh process, in ms: waiting for one another shows in the mean."""
+    """Return the mean step in a fresh process, in ms; the mean includes the threads' waiting."""
     environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"} | policy
     others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(busy)]
     command = [sys.executable, "-c", STEP, str(threads)]
     try:
-        done = subprocess.run(command, env=environment, check=True, text=True, capture_output=True)
+        process = subprocess.run(command, env=environment, check=True, text=True, capture_output=True)
     finally:
         for other in others:
             other.kill()
-    return float(done.stdout) * 1000
+    return float(process.stdout) * 1000
 
 
 def main() -> None:
-    """Interleaved rounds, alone and beside others; a row each."""
+    """Time interleaved rounds, alone and beside busy processes, and record a row for each."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     for busy in (0, CORES):
         rounds: dict[str, list[float]] = {way: [] for way in WAYS}
         for _ in range(ROUNDS):
             for way, (threads, policy) in WAYS.items():
                 rounds[way].append(step_ms(threads, policy, busy))
-        row = {way: round(statistics.median(found), 1) for way, found in rounds.items()}
+        row = {way: round(statistics.median(times), 1) for way, times in rounds.items()}
         append("small_batches", {"busy_processes": busy, **row})
 
 

@@ -16,14 +16,14 @@ ROUNDS, PROCESSES = 5, 7
 
 
 def help_seconds() -> float:
-    """The time of one process, from its start to its end."""
-    started = time.perf_counter()
+    """Return the time of one process from its start to its end."""
+    start = time.perf_counter()
     subprocess.run([sys.executable, "-m", "edgekd", "--help"], check=True, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - started
+    return time.perf_counter() - start
 
 
 def main() -> None:
-    """One process to warm up, then the rounds, and a row."""
+    """Warm up, time the rounds, and record a row."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     help_seconds()
     rounds = [[help_seconds() for _ in range(PROCESSES)] for _ in range(ROUNDS)]

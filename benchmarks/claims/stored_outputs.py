@@ -23,24 +23,24 @@ from edgekd.data.splits import PARTS, Splits
 from edgekd.distillation.teachers.tflite_file import open_tflite
 
 DATA = {"name": "cifar10", "augment": {"shift": 4, "flip": True}}
-KEPT = {"top-5": 5, "all": 10}
+TOP_CLASSES = {"top-5": 5, "all": 10}
 TRAINING = {"batch_size": 128, "precision": "bf16"}
 
 
-def stored(teacher: Path, splits: Splits, keep: int, file: Path) -> None:
-    """Its likeliest classes for each image of each part, and their probabilities: `indices` and `probabilities`."""
-    ask = open_tflite(teacher, splits, raw=True)
+def store_outputs(teacher: Path, splits: Splits, count: int, file: Path) -> None:
+    """Write the teacher's likeliest classes and their probabilities for each image: `indices` and `probabilities`."""
+    teacher_function = open_tflite(teacher, splits, raw=True)
     arrays = {}
     for part in PARTS:
-        found = ask(np.asarray(getattr(splits, part).x))
+        probabilities = teacher_function(np.asarray(getattr(splits, part).x))
         prefix = "" if part == "train" else f"{part}_"
-        arrays[f"{prefix}indices"] = np.argsort(-found, axis=1, kind="stable")[:, :keep]
-        arrays[f"{prefix}probabilities"] = np.take_along_axis(found, arrays[f"{prefix}indices"], axis=1)
+        arrays[f"{prefix}indices"] = np.argsort(-probabilities, axis=1, kind="stable")[:, :count]
+        arrays[f"{prefix}probabilities"] = np.take_along_axis(probabilities, arrays[f"{prefix}indices"], axis=1)
     np.savez(file, **arrays)
 
 
 def main() -> None:
-    """A row for each student and seed."""
+    """Train each student with each seed, and record a row for each."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, required=True, help="the folder of CIFAR-10's binary batches")
     parser.add_argument("--teacher", type=Path, required=True, help="a TFLite file that takes int8 or uint8 pixels")
@@ -49,31 +49,36 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=15)
     parser.add_argument("--store", type=Path, help="finished work is kept there")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
-    if asked.quick:
-        asked.seeds, asked.samples, asked.epochs = asked.seeds[:1], 2_000, 2
+    arguments = parser.parse_args()
+    if arguments.quick:
+        arguments.seeds, arguments.samples, arguments.epochs = arguments.seeds[:1], 2_000, 2
     with tempfile.TemporaryDirectory() as scratch:
-        store = asked.store or Path(scratch) / "store"
-        for seed in asked.seeds:
-            data = {**DATA, "root": str(asked.root.resolve()), "limit": asked.samples}
+        store = arguments.store or Path(scratch) / "store"
+        for seed in arguments.seeds:
+            data = {**DATA, "root": str(arguments.root.resolve()), "limit": arguments.samples}
             splits = Splits.load(distill({"seed": seed, "data": data}, store, last="data")["data"].folder)
-            for name, keep in KEPT.items():
+            for name, count in TOP_CLASSES.items():
                 answers = Path(scratch) / f"{name}-{seed}.npz"
-                stored(asked.teacher, splits, keep, answers)
+                store_outputs(arguments.teacher, splits, count, answers)
                 settings: dict[str, Any] = {
                     "seed": seed, "data": data, "teacher": {"answers": str(answers)}, "student": {"model": "resnet8"},
                     "distill": {
-                        **TRAINING, "epochs": asked.epochs, "baseline": name == "top-5",
+                        **TRAINING, "epochs": arguments.epochs, "baseline": name == "top-5",
                         "losses": [{"name": "logits", "temperature": 2.0, "hard": 0.0}],
                     },
                 }  # fmt: skip
-                made = distill(settings, store)
-                found, by = made["distill"].metrics, made["teacher"].metrics["score"]
-                for student, accuracy in ((name, found["score"]), ("labels alone", found["baseline_score"])):
+                artifacts = distill(settings, store)
+                metrics, teacher_score = artifacts["distill"].metrics, artifacts["teacher"].metrics["score"]
+                for student, accuracy in ((name, metrics["score"]), ("labels alone", metrics["baseline_score"])):
                     if accuracy is not None:
-                        row = {"student": student, "seed": seed, "samples": len(splits.train), "epochs": asked.epochs}
-                        row |= {"teacher_accuracy": round(by, 2), "accuracy": round(accuracy, 2)}
-                        append("stored_outputs", row, keep=not asked.quick)
+                        row = {
+                            "student": student,
+                            "seed": seed,
+                            "samples": len(splits.train),
+                            "epochs": arguments.epochs,
+                        }
+                        row |= {"teacher_accuracy": round(teacher_score, 2), "accuracy": round(accuracy, 2)}
+                        append("stored_outputs", row, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.support.builds import built
+from benchmarks.support.builds import run_build
 from benchmarks.support.paths import CONFIGS
 from benchmarks.support.record import append
 from edgekd.results import Report, StageRow
@@ -23,14 +23,19 @@ STUDENTS = ("half", "tiny")
 QUICK = ("data.limit=2000", "teacher.epochs=1", "distill.epochs=1", "quantize.calibration=256")
 
 
-def build(asked: argparse.Namespace, student: str, seed: int, folder: Path, store: Path) -> Report:
-    """The report of one build; students of one seed share their teacher."""
-    settings = [f"data.root={asked.root.resolve()}", f"seed={seed}", *(QUICK if asked.quick else ()), *asked.set]
-    return built(CONFIGS / f"text_{student}.toml", settings, folder, store)[0]
+def build(arguments: argparse.Namespace, student: str, seed: int, folder: Path, store: Path) -> Report:
+    """Build one student, and return the report; students of one seed share their teacher."""
+    settings = [
+        f"data.root={arguments.root.resolve()}",
+        f"seed={seed}",
+        *(QUICK if arguments.quick else ()),
+        *arguments.set,
+    ]
+    return run_build(CONFIGS / f"text_{student}.toml", settings, folder, store)[0]
 
 
 def row(student: str, seed: int, report: Report) -> dict[str, Any]:
-    """What the CSV keeps of a build."""
+    """Return the CSV's columns of a build."""
     stages: dict[str, StageRow] = {stage.stage: stage for stage in report.stages}
     teacher, distilled = stages["teacher"], stages["distilled"]
     boundaries = {boundary.name: boundary for boundary in report.boundaries}
@@ -75,14 +80,14 @@ def main() -> None:
     parser.add_argument("--store", type=Path, help="finished work is kept there")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--quick", action="store_true")
-    asked = parser.parse_args()
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        store = asked.store.resolve() if asked.store else Path(scratch) / "store"
-        for seed in asked.seeds:
-            for student in asked.students:
-                report = build(asked, student, seed, Path(scratch) / student, store)
-                found = row(student, seed, report)
-                append("text_students", found, keep=not asked.quick)
+        store = arguments.store.resolve() if arguments.store else Path(scratch) / "store"
+        for seed in arguments.seeds:
+            for student in arguments.students:
+                report = build(arguments, student, seed, Path(scratch) / student, store)
+                columns = row(student, seed, report)
+                append("text_students", columns, keep=not arguments.quick)
 
 
 if __name__ == "__main__":

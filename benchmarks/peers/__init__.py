@@ -1,1 +1,1 @@
-"""One file a tool: how each turns a trained student into an int8 file, at its best honest settings."""
+"""The comparison with other tools: one file for each, which converts a trained student to int8 at its best settings."""

@@ -20,7 +20,7 @@ ERRORS_ONLY = 3
 
 @dataclass(frozen=True)
 class End:
-    """The input or output of a file: one sample's shape, and the scale of its codes, None where it is float."""
+    """The input or output of a file: the shape of one sample, and the scale of its codes, which is None for float."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
@@ -28,7 +28,7 @@ class End:
     zero_point: int
 
     def encode(self, x: np.ndarray) -> np.ndarray:
-        """Real values as the file takes them; images go channels last where the file has them so."""
+        """Convert real values to the file's codes; images become channels last if the file has them so."""
         if x.shape[1:] != self.shape and x.ndim > 2:
             x = np.ascontiguousarray(np.moveaxis(x, 1, -1))
         if self.scale is None:
@@ -37,7 +37,7 @@ class End:
         return np.clip(np.rint(x / np.float32(self.scale)) + self.zero_point, limits.min, limits.max).astype(self.dtype)
 
     def decode(self, codes: np.ndarray) -> np.ndarray:
-        """Real values, float32."""
+        """Convert codes to real values, float32."""
         if self.scale is None:
             return codes
         return (codes.astype(np.float32) - self.zero_point) * np.float32(self.scale)
@@ -45,20 +45,20 @@ class End:
 
 @dataclass(frozen=True)
 class File:
-    """A loaded file. `ready` sets one sample, (1, ...), and gives a call that runs it and answers its output."""
+    """A loaded file. `ready` sets one sample, (1, ...), and returns a function that runs it and returns its output."""
 
     input: End
     output: End
     ready: Callable[[np.ndarray], Callable[[], np.ndarray]]
 
     def logits(self, x: np.ndarray) -> np.ndarray:
-        """Real inputs (N, *input shape), channels first, sample by sample -> (N, classes)."""
+        """Return the outputs (N, classes) of real inputs (N, *input shape), channels first, sample by sample."""
         encoded = self.input.encode(x)
         answers = [self.ready(encoded[index : index + 1])() for index in range(len(encoded))]
         return self.output.decode(np.concatenate(answers))
 
 
-def opened(path: Path) -> File:
+def open_file(path: Path) -> File:
     """Load a file with one thread."""
     return _tflite(path) if path.suffix == ".tflite" else _onnx(path)
 
@@ -66,19 +66,19 @@ def opened(path: Path) -> File:
 def _tflite(path: Path) -> File:
     interpreter = Interpreter(model_path=str(path), num_threads=1)
     interpreter.allocate_tensors()
-    [taken], [given] = interpreter.get_input_details(), interpreter.get_output_details()
+    [input_details], [output_details] = interpreter.get_input_details(), interpreter.get_output_details()
 
     def ready(x: np.ndarray) -> Callable[[], np.ndarray]:
-        interpreter.set_tensor(taken["index"], x)
+        interpreter.set_tensor(input_details["index"], x)
 
         def infer() -> np.ndarray:
             interpreter.invoke()
-            answer: np.ndarray = interpreter.get_tensor(given["index"])
+            answer: np.ndarray = interpreter.get_tensor(output_details["index"])
             return answer
 
         return infer
 
-    return File(_tflite_end(taken), _tflite_end(given), ready)
+    return File(_tflite_end(input_details), _tflite_end(output_details), ready)
 
 
 def _tflite_end(details: dict[str, Any]) -> End:
@@ -89,7 +89,7 @@ def _tflite_end(details: dict[str, Any]) -> End:
 
 def _onnx(path: Path) -> File:
     session = onnxruntime.InferenceSession(path, _options(), providers=["CPUExecutionProvider"])
-    [taken], [given] = session.get_inputs(), session.get_outputs()
+    [input_details], [output_details] = session.get_inputs(), session.get_outputs()
     metadata = session.get_modelmeta().custom_metadata_map
 
     def end(node: Any, role: str) -> End:
@@ -98,14 +98,14 @@ def _onnx(path: Path) -> File:
         return End(tuple(node.shape[1:]), dtype, scale, int(metadata.get(f"{role}_zero_point", 0)))
 
     def ready(x: np.ndarray) -> Callable[[], np.ndarray]:
-        feed = {taken.name: x}
+        feed = {input_details.name: x}
         return lambda: session.run(None, feed)[0]
 
-    return File(end(taken, "input"), end(given, "output"), ready)
+    return File(end(input_details, "input"), end(output_details, "output"), ready)
 
 
 def float_operators(path: Path) -> int:
-    """Operators of a TFLite file that compute in float: those with a float output that do more than dequantise."""
+    """Count the operators of a TFLite file that compute in float: those with a float output, except dequantise."""
     model = schema.ModelT.InitFromPackedBuf(path.read_bytes())
     [graph] = model.subgraphs
     count = 0

@@ -1,4 +1,4 @@
-"""What every tool of the comparison is given, and what it has to hand back."""
+"""The inputs and the results of a tool in the comparison."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ from edgekd.nn import blueprint
 from edgekd.quantization.samples import calibration_samples
 
 Simulate = Callable[[np.ndarray], np.ndarray]
-"""Normalised inputs (N, *input shape) float32 -> logits (N, classes): what the tool itself says its file computes."""
+"""From normalised inputs (N, *input shape) float32 to logits (N, classes), by the tool's own simulation of its file."""
 
 
 @dataclass
@@ -29,22 +29,24 @@ class Clock:
 
     @contextmanager
     def converting(self) -> Iterator[None]:
-        started = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.convert_s += time.perf_counter() - started
+        self.convert_s += time.perf_counter() - start
 
     @contextmanager
     def training(self) -> Iterator[None]:
-        started = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.train_s += time.perf_counter() - started
+        self.train_s += time.perf_counter() - start
 
 
 @dataclass(frozen=True)
-class Converted:
-    """Attributes:
-    file: the int8 file.
-    simulate: the tool's own simulation of it; None where it has none, and `note` says so.
+class Conversion:
+    """The result of a tool.
+
+    Attributes:
+        file: the int8 file.
+        simulate: the tool's own simulation of it; None if the tool has none, as `note` then says.
     """
 
     file: Path
@@ -57,11 +59,11 @@ class Job:
     """One student, one tool, one mode.
 
     Attributes:
-        folder: of the student: `model/`, a blueprint, and `data/`, its splits.
-        out: for the file.
+        folder: the student's folder with its blueprint in `model/` and its splits in `data/`.
+        out: the folder for the file.
         mode: "qat" or "ptq".
         format: "tflite" or "onnx".
-        quantize: samples of calibration, and the training of "qat".
+        quantize: the samples for calibration, and the training of "qat".
     """
 
     folder: Path
@@ -78,12 +80,12 @@ class Job:
         return Splits.load(self.folder / "data")
 
     def student(self) -> nn.Module:
-        """The trained float network, a fresh copy, in evaluation mode."""
+        """Load a new copy of the trained float network, in evaluation mode."""
         return blueprint.load(self.folder / "model")[0]
 
     @cached_property
     def calibration(self) -> np.ndarray:
-        """The training samples that edgekd's own quantize stage calibrates on, normalised: (N, *input shape)."""
+        """The calibration samples of edgekd's own quantize stage, normalised: (N, *input shape)."""
         return np.concatenate(
             [x.numpy() for x in calibration_samples(self.splits, self.quantize.calibration, self.seed)]
         )
@@ -95,7 +97,7 @@ class Job:
 
 
 def in_torch(model: nn.Module, batch: int = 1) -> Simulate:
-    """A torch model as a simulation; graphs captured for one sample are run sample by sample."""
+    """Return a torch model as a simulation; a graph captured for one sample runs sample by sample."""
 
     def simulate(x: np.ndarray) -> np.ndarray:
         with torch.no_grad():

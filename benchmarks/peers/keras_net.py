@@ -7,12 +7,12 @@ import numpy as np
 from torch import fx, nn
 from torch.nn import functional as F
 
-from benchmarks.peers.folding import folded
+from benchmarks.peers.folding import fold
 
 
-def rebuilt(student: nn.Module, input_shape: tuple[int, ...]) -> keras.Model:
-    """Batch norm is folded before, as TensorFlow's converter would; LookupError names what has no Keras form here."""
-    student = folded(student)
+def to_keras(student: nn.Module, input_shape: tuple[int, ...]) -> keras.Model:
+    """Fold batch norm, as TensorFlow's converter would, and convert to Keras; LookupError for an unknown layer."""
+    student = fold(student)
     channels, height, width = input_shape
     values, start = {}, keras.Input((height, width, channels), batch_size=1)
     for node in fx.symbolic_trace(student).graph.nodes:
@@ -26,8 +26,8 @@ def rebuilt(student: nn.Module, input_shape: tuple[int, ...]) -> keras.Model:
         elif node.target in (operator.add, operator.iadd):
             values[node] = keras.layers.Add()(inputs)
         elif node.target is operator.getitem:
-            batch, chosen, *place = node.args[1]
-            values[node] = inputs[0][(batch, *place, chosen)]
+            batch, channels_slice, *axes = node.args[1]
+            values[node] = inputs[0][(batch, *axes, channels_slice)]
         elif node.target is F.pad:
             values[node] = keras.ops.pad(inputs[0], _amounts(node.args[1]))
         else:
@@ -41,7 +41,7 @@ def _layer(layer: nn.Module, x: keras.KerasTensor) -> keras.KerasTensor:
             return _convolution(layer, x)
         case nn.Linear():
             dense = keras.layers.Dense(layer.out_features, use_bias=layer.bias is not None)
-            return _weighted(dense, x, layer.weight.detach().numpy().T, layer.bias)
+            return _with_weights(dense, x, layer.weight.detach().numpy().T, layer.bias)
         case nn.ReLU6():
             return keras.layers.ReLU(max_value=6.0)(x)
         case nn.ReLU():
@@ -54,13 +54,13 @@ def _layer(layer: nn.Module, x: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def _amounts(padding: tuple[int, ...]) -> list[list[int]]:
-    """torch's (left, right, top, bottom, before, after the channels) for each axis of (N, H, W, C)."""
+    """Convert torch's padding (left, right, top, bottom, before, after the channels) to the axes (N, H, W, C)."""
     width, height, channels = (list(padding[start : start + 2]) for start in (0, 2, 4))
     return [[0, 0], height, width, channels]
 
 
 def _convolution(conv: nn.Conv2d, x: keras.KerasTensor) -> keras.KerasTensor:
-    """Padding that Keras calls "same" is left to the layer; any other is a layer of its own, as strided ones need."""
+    """Convert a convolution; padding that is not Keras's "same" becomes a layer of its own."""
     same = conv.stride == (1, 1) and all(2 * p == k - 1 for p, k in zip(conv.padding, conv.kernel_size, strict=True))
     if any(conv.padding) and not same:
         x = keras.layers.ZeroPadding2D(conv.padding)(x)
@@ -72,13 +72,13 @@ def _convolution(conv: nn.Conv2d, x: keras.KerasTensor) -> keras.KerasTensor:
         "use_bias": conv.bias is not None,
     }
     if conv.groups == 1:
-        return _weighted(keras.layers.Conv2D(conv.out_channels, **settings), x, weight, conv.bias)
+        return _with_weights(keras.layers.Conv2D(conv.out_channels, **settings), x, weight, conv.bias)
     if conv.groups != conv.in_channels or conv.out_channels != conv.in_channels:
         raise LookupError("grouped convolutions have no Keras form in this benchmark")
-    return _weighted(keras.layers.DepthwiseConv2D(**settings), x, weight.transpose(0, 1, 3, 2), conv.bias)
+    return _with_weights(keras.layers.DepthwiseConv2D(**settings), x, weight.transpose(0, 1, 3, 2), conv.bias)
 
 
-def _weighted(
+def _with_weights(
     layer: keras.layers.Layer, x: keras.KerasTensor, weight: np.ndarray, bias: nn.Parameter | None
 ) -> keras.KerasTensor:
     y = layer(x)

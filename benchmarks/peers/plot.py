@@ -20,7 +20,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Question:
-    """A column: its heading, a row's value (None: unknown), the words for it, and the value that fills the column."""
+    """A column of the plot: its heading, a row's value (None if unknown), its format, and the value at full width."""
 
     heading: str
     value: Callable[[Row], float | None]
@@ -30,7 +30,7 @@ class Question:
 
 
 def newest(path: Path = RESULTS / "conversion_peers.csv") -> list[Row]:
-    """The last row of each model, tool, mode and format, in the order in which they first came."""
+    """Return the last row of each model, tool, mode and format, in the order of their first rows."""
     if not path.exists():
         return []
     with path.open(newline="", encoding="utf-8") as stream:
@@ -39,17 +39,17 @@ def newest(path: Path = RESULTS / "conversion_peers.csv") -> list[Row]:
 
 
 def draw(path: Path = RESULTS / "conversion_peers.svg") -> None:
-    """Write the plot."""
-    path.write_text(str(plotted(newest())) + "\n", encoding="utf-8")
+    """Draw the plot of the newest rows, and write it."""
+    path.write_text(str(plot(newest())) + "\n", encoding="utf-8")
 
 
-def plotted(rows: list[Row]) -> Drawing:
-    """Groups of lines, a group for each model."""
+def plot(rows: list[Row]) -> Drawing:
+    """Draw a group of lines for each model."""
     models = list(dict.fromkeys(row["model"] for row in rows))
     drawing = Drawing(WIDTH, 34 + LINE * (len(rows) + 1.6 * len(models)), "What each tool makes of the same students")
     ElementTree.SubElement(drawing.root, "style").text = STYLE
     drawing.root.set("xmlns", "http://www.w3.org/2000/svg")
-    questions = _questions({(row["model"], row["format"]): row for row in rows if _is_ours(row)})
+    questions = _questions({(row["model"], row["format"]): row for row in rows if _is_reference_row(row)})
     column = (WIDTH - NAMES - GAP * len(questions)) / len(questions)
     for number, question in enumerate(questions):
         drawing.text(NAMES + GAP + number * (column + GAP), 18, question.heading, "label")
@@ -80,9 +80,9 @@ def _answer(drawing: Drawing, question: Question, row: Row, left: float, top: fl
     drawing.text(left + max(length, 1.0) + 6, top + 13, question.words(value), "tick")
 
 
-def _questions(ours: dict[tuple[str, str], Row]) -> tuple[Question, ...]:
+def _questions(edgekd_rows: dict[tuple[str, str], Row]) -> tuple[Question, ...]:
     def size(row: Row) -> float | None:
-        own, its = ours.get((row["model"], row["format"]), {}).get("size_bytes"), row["size_bytes"]
+        own, its = edgekd_rows.get((row["model"], row["format"]), {}).get("size_bytes"), row["size_bytes"]
         return float(its) / float(own) if own and its else None
 
     def lost(row: Row) -> float | None:
@@ -103,9 +103,9 @@ def _questions(ours: dict[tuple[str, str], Row]) -> tuple[Question, ...]:
 
 
 def percent(value: float) -> str:
-    """Cut off, not rounded: what is not all is not 100 %."""
+    """Format a percentage that is truncated, not rounded, so that only all of them are 100 %."""
     return f"{int(value * 100) / 100:.2f} %"
 
 
-def _is_ours(row: Row) -> bool:
+def _is_reference_row(row: Row) -> bool:
     return row["tool"] == "edgekd" and row["mode"] == "qat"

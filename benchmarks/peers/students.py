@@ -1,4 +1,4 @@
-"""The trained students of the comparison: each made once, from labels alone, and kept in a folder of its own."""
+"""The trained students of the comparison: each is trained once on labels alone, and saved in its own folder."""
 
 import json
 import shutil
@@ -24,11 +24,13 @@ TEST_SPEAKERS, VALIDATION_SPEAKERS = 0.2, 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """Attributes:
-    data: "cifar10", "speech" or "digits"; the first two lie where the command line says.
-    model, options: of the catalog.
-    training: from labels alone.
-    quantize: calibration and quantisation-aware training, the same for every tool.
+    """How a student is trained and quantised.
+
+    Attributes:
+        data: "cifar10", "speech" or "digits"; the command line names the folders of the first two.
+        model, options: the name and the options of a model of the catalog.
+        training: the training on labels alone.
+        quantize: the calibration and quantisation-aware training, which are the same for every tool.
     """
 
     data: str
@@ -51,7 +53,7 @@ DATA: dict[str, dict[str, Any]] = {
 IMAGES = Training(epochs=20, batch_size=128, precision="bf16")
 SPEECH = Training(epochs=25, learning_rate=0.05)
 QUICK = Training(epochs=16, learning_rate=0.05)
-# As configs/int8_*.toml has them.
+# The same settings as in configs/int8_*.toml.
 QUANTIZE_IMAGES = {"epochs": 2, "batch_size": 128, "learning_rate": 2e-4, "calibration": 1024}
 QUANTIZE_SPEECH = {"epochs": 10, "learning_rate": 2e-4, "calibration": 1024}
 QUANTIZE_QUICK = {"epochs": 2}
@@ -60,7 +62,7 @@ RECIPES = {
     "dscnn": Recipe("speech", "dscnn", {"dropout": 0.2}, SPEECH, QUANTIZE_SPEECH),
     "mobilenetv2": Recipe("cifar10", "mobilenetv2", {"width": 0.5, "small": False}, IMAGES, QUANTIZE_IMAGES),
 }
-# Worth its time with a checkpoint: --student resnet20=resnet20-12fca82f.th
+# Only for a checkpoint, since its training takes long: --student resnet20=resnet20-12fca82f.th
 ON_DEMAND = {"resnet20": Recipe("cifar10", "resnet20", {}, IMAGES, QUANTIZE_IMAGES)}
 QUICK_RECIPES = {
     "resnet8-digits": Recipe("digits", "resnet8", {"width": 8}, QUICK, QUANTIZE_QUICK),
@@ -69,33 +71,33 @@ QUICK_RECIPES = {
 }
 
 
-def prepare(name: str, recipe: Recipe, root: Path | None, given: Path | None, folder: Path) -> None:
-    """Leave `data/` and `model/` in `folder`, unless they are there; a killed training goes on at its last epoch."""
+def prepare(name: str, recipe: Recipe, root: Path | None, path: Path | None, folder: Path) -> None:
+    """Write `data/` and `model/` to `folder`, unless they are there; an interrupted training is resumed."""
     if not (folder / "data").exists():
-        _publish(folder / "data", lambda unfinished: _splits(recipe, root).save(unfinished))
-    if given is not None:
+        _publish(folder / "data", lambda partial_folder: _splits(recipe, root).save(partial_folder))
+    if path is not None:
         shutil.rmtree(folder / "model", ignore_errors=True)
-        _publish(folder / "model", lambda unfinished: _adopt(recipe, folder, given, unfinished))
+        _publish(folder / "model", lambda partial_folder: _copy_model(recipe, folder, path, partial_folder))
     if not (folder / "model").exists():
-        _publish(folder / "model", lambda unfinished: _train(name, recipe, folder, unfinished))
+        _publish(folder / "model", lambda partial_folder: _train(name, recipe, folder, partial_folder))
 
 
 def _publish(folder: Path, make: Callable[[Path], object]) -> None:
-    """Make a folder beside its place, so that what stands there is whole."""
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    make(unfinished)
-    unfinished.rename(folder)
+    """Write a folder atomically: under another name first, then by a rename."""
+    partial_folder = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(partial_folder, ignore_errors=True)
+    make(partial_folder)
+    partial_folder.rename(folder)
 
 
-def _adopt(recipe: Recipe, folder: Path, given: Path, out: Path) -> None:
-    """A folder that edgekd left, or a checkpoint of the recipe's model."""
-    if given.is_dir():
-        shutil.copytree(given, out)
+def _copy_model(recipe: Recipe, folder: Path, path: Path, out: Path) -> None:
+    """Copy the model from a folder of edgekd's, or load a checkpoint of the recipe's model."""
+    if path.is_dir():
+        shutil.copytree(path, out)
         return
     plan = _plan(recipe, Splits.load(folder / "data"))
     student = blueprint.build(plan)
-    load_checkpoint(student, given)
+    load_checkpoint(student, path)
     blueprint.save(student, plan, out)
 
 
@@ -124,42 +126,42 @@ def _splits(recipe: Recipe, root: Path | None) -> Splits:
 
 
 def by_speaker(archive: Path, path: Path) -> Path:
-    """MFCCs of Speech Commands (x, y, speaker, classes) as an .npz whose train, validation and test share no voice.
+    """Split MFCCs of Speech Commands (x, y, speaker, classes) by speaker into an .npz with train, validation and test.
 
-    Clips without a speaker (silence) are dealt out one by one.
+    Clips without a speaker (silence) count as a speaker each.
     """
-    found = np.load(archive, allow_pickle=False)
-    alone = np.array([f"clip {number}" for number in range(len(found["y"]))])
-    voices = np.where(found["speaker"] == "", alone, found["speaker"])
+    arrays_of_archive = np.load(archive, allow_pickle=False)
+    clip_names = np.array([f"clip {number}" for number in range(len(arrays_of_archive["y"]))])
+    voices = np.where(arrays_of_archive["speaker"] == "", clip_names, arrays_of_archive["speaker"])
     names = np.random.default_rng(0).permutation(np.unique(voices))
     test, rest = np.split(names, [round(TEST_SPEAKERS * len(names))])
     validation = rest[: round(VALIDATION_SPEAKERS * len(names))]
     parts = {"test": np.isin(voices, test), "val": np.isin(voices, validation)}
     parts["train"] = ~(parts["test"] | parts["val"])
-    x = found["x"].astype(np.float32)[:, None]
-    arrays = {f"x_{part}": x[chosen] for part, chosen in parts.items()}
-    arrays |= {f"y_{part}": found["y"][chosen].astype(np.int64) for part, chosen in parts.items()}
-    np.savez(path, classes=found["classes"], **arrays)
+    x = arrays_of_archive["x"].astype(np.float32)[:, None]
+    arrays = {f"x_{part}": x[mask] for part, mask in parts.items()}
+    arrays |= {f"y_{part}": arrays_of_archive["y"][mask].astype(np.int64) for part, mask in parts.items()}
+    np.savez(path, classes=arrays_of_archive["classes"], **arrays)
     return path
 
 
 def main() -> None:
-    """Prepare what the JSON of the first argument asks for; the last line printed has each one's settings."""
-    asked = json.loads(sys.argv[1])
-    usual = QUICK_RECIPES if asked["quick"] else RECIPES
-    recipes = usual | ON_DEMAND
-    prepared = {}
-    for name in asked["only"] or dict.fromkeys([*usual, *asked["given"]]):
+    """Prepare the students in the JSON of the first argument, and print their settings as the last line."""
+    request = json.loads(sys.argv[1])
+    default_recipes = QUICK_RECIPES if request["quick"] else RECIPES
+    recipes = default_recipes | ON_DEMAND
+    settings = {}
+    for name in request["only"] or dict.fromkeys([*default_recipes, *request["students"]]):
         if name not in recipes:
             sys.exit(f"there is no recipe for {name!r}, only for {', '.join(recipes)}")
-        recipe, given = recipes[name], asked["given"].get(name)
-        root = asked["roots"].get(recipe.data)
+        recipe, path = recipes[name], request["students"].get(name)
+        root = request["roots"].get(recipe.data)
         if root is None and recipe.data != "digits":
             print(f"{name} is left out: --{recipe.data} does not say where its data lies", file=sys.stderr)
             continue
-        prepare(name, recipe, root and Path(root), given and Path(given), Path(asked["work"]) / name)
-        prepared[name] = {"quantize": recipe.quantize, "augment": DATA[recipe.data]["augment"].model_dump()}
-    print(json.dumps(prepared))
+        prepare(name, recipe, root and Path(root), path and Path(path), Path(request["work"]) / name)
+        settings[name] = {"quantize": recipe.quantize, "augment": DATA[recipe.data]["augment"].model_dump()}
+    print(json.dumps(settings))
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Tool:
-    """Attributes:
-    module: of this folder, with a function `convert(job) -> Converted`.
-    runs: (mode, format) of each row.
-    packages: whose versions a row names.
-    extra: of edgekd, that brings them.
-    environment: of the tool's process.
+    """A tool of the comparison.
+
+    Attributes:
+        module: the module in this folder with its function `convert(job) -> Conversion`.
+        runs: the mode and format of each row.
+        packages: the packages whose versions a row names.
+        extra: the extra of edgekd that installs them.
+        environment: the environment variables of the tool's process.
     """
 
     module: str
@@ -21,7 +23,7 @@ class Tool:
 
 
 NNCF_ENVIRONMENT = {"NNCF_CI": "1", "NNCF_EXTENSION_LOAD_TIMEOUT": "0"}
-"""It sends no telemetry then, and does not wait for another process's compiler."""
+"""Without telemetry, and without waiting for another process's compiler."""
 
 TOOLS = {
     "edgekd": Tool("with_edgekd", (("qat", "tflite"), ("ptq", "tflite"), ("qat", "onnx"), ("ptq", "onnx"))),

@@ -28,14 +28,14 @@ def train(job: Job, student: nn.Module, settle: Settle = lambda student: None) -
             (`quantize.observe`): a tool freezes its observers there, and batch norm's statistics.
     """
     teacher = network_teacher(job.student())
-    settled = math.ceil(job.quantize.observe * job.quantize.epochs)
+    settling_epoch = math.ceil(job.quantize.observe * job.quantize.epochs)
 
     def step(module: nn.Module, batch: Batch) -> torch.Tensor:
         loss: torch.Tensor = module["loss"](answer(module["student"], batch.x), teacher(batch), batch.y)  # type: ignore[index]
         return loss
 
     def on_epoch(module: nn.Module, epoch: int) -> None:
-        if epoch == settled:
+        if epoch == settling_epoch:
             settle(student)
 
     with job.clock.training():

@@ -5,15 +5,15 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from ai_edge_quantizer import quantizer, recipe
 
-from benchmarks.peers.folding import folded
-from benchmarks.peers.job import Converted, Job
+from benchmarks.peers.folding import fold
+from benchmarks.peers.job import Conversion, Job
 
 SIGNATURE = "serving_default"
 
 
-def convert(job: Job) -> Converted:
+def convert(job: Job) -> Conversion:
     """Convert in float, calibrate, quantise. Images go in with channels last, so that no transpose is written."""
-    model, example, x = folded(job.student()), job.example, job.calibration
+    model, example, x = fold(job.student()), job.example, job.calibration
     float_file, file = job.out / "float.tflite", job.out / "model.tflite"
     with job.clock.converting():
         if x.ndim == 4:
@@ -25,4 +25,4 @@ def convert(job: Job) -> Converted:
         samples = [{name: x[index : index + 1]} for index in range(len(x))]
         ranges = quantiser.calibrate({SIGNATURE: samples}, num_threads=1)
         quantiser.quantize(ranges).export_model(str(file), overwrite=True)
-    return Converted(file, None, "has no simulation")
+    return Conversion(file, None, "has no simulation")

@@ -1,10 +1,10 @@
-"""edgekd itself, by the functions of its stages. Inputs stay normalised, as the peers' files take them."""
+"""edgekd itself, by the functions of its stages, with normalised inputs like those of the peers' files."""
 
 from pathlib import Path
 
 from torch import nn
 
-from benchmarks.peers.job import Converted, Job, in_torch
+from benchmarks.peers.job import Conversion, Job, in_torch
 from edgekd.catalog.formats import FORMATS
 from edgekd.config import Compute
 from edgekd.data.splits import Splits
@@ -17,7 +17,7 @@ from edgekd.quantization.train import calibrated, captured, normalisation, quant
 from edgekd.stages.export import export
 
 
-def convert(job: Job) -> Converted:
+def convert(job: Job) -> Conversion:
     """Capture, train ("qat") or calibrate alone ("ptq"), and write."""
     model, splits, kernels = job.student(), job.splits, FORMATS[job.format].kernels
     with job.clock.converting():
@@ -34,11 +34,11 @@ def convert(job: Job) -> Converted:
             simulation = calibrated(graph, samples, job.quantize, kernels)
     with job.clock.converting():
         [file] = export(simulation.quantized_graph(), job.out, "model", (job.format,), splits, _inputs(splits))
-    return Converted(file, in_torch(simulation.eval(), 64), f"simulated in {kernels}'s arithmetic")
+    return Conversion(file, in_torch(simulation.eval(), 64), f"simulated in {kernels}'s arithmetic")
 
 
 def write_float(model: nn.Module, splits: Splits, path: Path) -> None:
-    """The float network as edgekd writes it, for tools that start from a file."""
+    """Write the float network with edgekd, for tools that start from a file."""
     graph, kind = captured(model, splits), path.suffix.removeprefix(".")
     export(graph, path.parent, path.stem, (kind,), splits, _inputs(splits))
 

@@ -12,14 +12,14 @@ from litert_torch.quantize.quant_config import QuantConfig
 from torchao.quantization.pt2e import allow_exported_model_train_eval, disable_observer
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e, prepare_qat_pt2e
 
-from benchmarks.peers.folding import folded
-from benchmarks.peers.job import Converted, Job, in_torch
+from benchmarks.peers.folding import fold
+from benchmarks.peers.job import Conversion, Job, in_torch
 from benchmarks.peers.training import train
 
 
-def convert(job: Job) -> Converted:
+def convert(job: Job) -> Conversion:
     """Prepare, calibrate or train, convert. Images go in with channels last, so that no transpose is written."""
-    qat, x, model = job.mode == "qat", torch.from_numpy(job.calibration), folded(job.student())
+    qat, x, model = job.mode == "qat", torch.from_numpy(job.calibration), fold(job.student())
     quantizer = PT2EQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True, is_qat=qat))
     with job.clock.converting():
         quantizer.STATIC_QAT_ONLY_OPS = []  # those patterns
@@ -43,5 +43,5 @@ def convert(job: Job) -> Converted:
             model, example = litert_torch.to_channel_last_io(model, args=[0]), example.permute(0, 2, 3, 1)
         litert_torch.convert(model, (example,), quant_config=QuantConfig(pt2e_quantizer=quantizer)).export(str(file))
     if simulate is None:
-        return Converted(file, in_torch(converted), "simulated by convert_pt2e's network")
-    return Converted(file, simulate, "simulated by the network that was trained")
+        return Conversion(file, in_torch(converted), "simulated by convert_pt2e's network")
+    return Conversion(file, simulate, "simulated by the network that was trained")

@@ -17,14 +17,14 @@ from nncf.quantization.advanced_parameters import (
 from nncf.quantization.range_estimator import RangeEstimatorParametersSet
 from nncf.torch.extensions import force_build_cpu_extensions
 
-from benchmarks.peers.folding import folded
-from benchmarks.peers.job import Converted, Job, in_torch
+from benchmarks.peers.folding import fold
+from benchmarks.peers.job import Conversion, Job, in_torch
 from benchmarks.peers.training import train
 
 OPSET = 17  # as edgekd's files
 
 
-def convert(job: Job) -> Converted:
+def convert(job: Job) -> Conversion:
     """Quantise on the calibration samples, train in "qat", strip, write."""
     force_build_cpu_extensions()  # minutes, once on a machine
     batches = list(torch.from_numpy(job.calibration).split(64))
@@ -38,19 +38,21 @@ def convert(job: Job) -> Converted:
     )
     with job.clock.converting():
         model = nncf.quantize(
-            folded(job.student()), nncf.Dataset(batches), preset=nncf.QuantizationPreset.MIXED,
+            fold(job.student()), nncf.Dataset(batches), preset=nncf.QuantizationPreset.MIXED,
             target_device=nncf.TargetDevice.CPU, subset_size=len(batches), advanced_parameters=settings,
         )  # fmt: skip
     if job.mode == "qat":
         train(job, model)
     model.eval()
-    written, file = job.out / "written.onnx", job.out / "model.onnx"
+    float_file, file = job.out / "written.onnx", job.out / "model.onnx"
     with job.clock.converting():
-        stripped = nncf.strip(model, example_input=job.example)
-        torch.onnx.export(stripped, (job.example,), written, dynamo=False, opset_version=OPSET, input_names=["input"])
+        exported_model = nncf.strip(model, example_input=job.example)
+        torch.onnx.export(
+            exported_model, (job.example,), float_file, dynamo=False, opset_version=OPSET, input_names=["input"]
+        )
         options = onnxruntime.SessionOptions()
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
         options.optimized_model_filepath = str(file)
-        onnxruntime.InferenceSession(written, options, providers=["CPUExecutionProvider"])
-    note = f"simulated by its fake-quantised network; {written.stat().st_size:,} B before weights are folded"
-    return Converted(file, in_torch(model), note)
+        onnxruntime.InferenceSession(float_file, options, providers=["CPUExecutionProvider"])
+    note = f"simulated by its fake-quantised network; {float_file.stat().st_size:,} B before weights are folded"
+    return Conversion(file, in_torch(model), note)

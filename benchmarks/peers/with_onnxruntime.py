@@ -11,7 +11,7 @@ import onnxruntime
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
-from benchmarks.peers.job import Converted, Job
+from benchmarks.peers.job import Conversion, Job
 from benchmarks.peers.with_edgekd import write_float
 
 
@@ -25,7 +25,7 @@ class Samples(CalibrationDataReader):  # type: ignore[misc]
         return next(self.feeds, None)
 
 
-def convert(job: Job) -> Converted:
+def convert(job: Job) -> Conversion:
     """Pre-process, calibrate and quantise; the simulation is the file itself with every optimisation off."""
     plain, prepared, file = (job.out / f"{name}.onnx" for name in ("float", "prepared", "model"))
     with job.clock.converting():
@@ -37,11 +37,11 @@ def convert(job: Job) -> Converted:
             activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8,
             calibrate_method=CalibrationMethod.MinMax,
         )  # fmt: skip
-    return Converted(file, unfused(file), "simulated by its own file without fusions: float between Q and DQ")
+    return Conversion(file, without_fusions(file), "simulated by its own file without fusions: float between Q and DQ")
 
 
-def unfused(file: Path) -> Callable[[np.ndarray], np.ndarray]:
-    """A QDQ file as it is written: each operator in float, each QuantizeLinear and DequantizeLinear by itself."""
+def without_fusions(file: Path) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a QDQ file's function without fusions: operators in float between QuantizeLinear and DequantizeLinear."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(file, options, providers=["CPUExecutionProvider"])

@@ -6,21 +6,21 @@ import numpy as np
 import tensorflow as tf
 import torch
 
-from benchmarks.peers.job import Converted, Job
-from benchmarks.peers.keras_net import rebuilt
+from benchmarks.peers.job import Conversion, Job
+from benchmarks.peers.keras_net import to_keras
 
 TOLERANCE = 1e-3
-"""Of the largest logit: by how much the Keras network may differ from the student."""
+"""The largest difference of the Keras network from the student, as a share of the largest logit."""
 
 
-def convert(job: Job) -> Converted:
-    """The converter calibrates by itself; int8 goes in and comes out."""
-    network = rebuilt(job.student(), job.splits.input_shape)
+def convert(job: Job) -> Conversion:
+    """Convert with int8 inputs and outputs; the converter calibrates by itself."""
+    network = to_keras(job.student(), job.splits.input_shape)
     x = np.ascontiguousarray(np.moveaxis(job.calibration, 1, -1))
     with torch.no_grad():
-        wanted = job.student()(torch.from_numpy(job.calibration[:16])).numpy()
-    found = np.concatenate([network(x[index : index + 1]) for index in range(len(wanted))])
-    if np.abs(found - wanted).max() > TOLERANCE * np.abs(wanted).max():
+        expected = job.student()(torch.from_numpy(job.calibration[:16])).numpy()
+    outputs = np.concatenate([network(x[index : index + 1]) for index in range(len(expected))])
+    if np.abs(outputs - expected).max() > TOLERANCE * np.abs(expected).max():
         raise RuntimeError("the network in Keras does not compute what the student computes")
 
     def samples() -> Iterator[list[np.ndarray]]:
@@ -35,4 +35,4 @@ def convert(job: Job) -> Converted:
         converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
         converter.inference_input_type = converter.inference_output_type = tf.int8
         file.write_bytes(converter.convert())
-    return Converted(file, None, "has no simulation")
+    return Conversion(file, None, "has no simulation")

@@ -1,1 +1,1 @@
-"""What the scripts of claims share: rows, builds, networks, comparisons, commits."""
+"""Helpers of the claims' scripts: rows, builds, networks, comparisons, commits."""

@@ -1,4 +1,4 @@
-"""One `edgekd build` for a benchmark, as anyone would type it, and its report."""
+"""One `edgekd build` for a benchmark by the command line, and its report."""
 
 import subprocess
 import sys
@@ -8,16 +8,17 @@ from pathlib import Path
 from edgekd.results import Report
 
 
-def built(
+def run_build(
     config: Path | None, settings: Iterable[str], folder: Path, store: Path, target: str = "rpi4", processes: int = 1
 ) -> tuple[Report, int]:
-    """(report, exit code); files go to `folder`, and what `store` holds is reused. Exits where there is no report.
+    """Build into `folder`, and return the report and the exit code. Exits if there is no report.
 
-    A build that misses a limit (3) or whose outputs differ (5) has one, which says so. torchrun says 1 of both.
+    A build that misses a limit (3) or whose outputs differ (5) has a report. torchrun exits with 1 in both cases.
 
     Args:
-        settings: "key=value", as after --set.
-        processes: that train together, under torchrun.
+        settings: arguments of --set, "key=value".
+        store: the folder of finished work, which is reused.
+        processes: the number of processes that train together, under torchrun.
     """
     torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     command = [sys.executable, *(torchrun if processes > 1 else []), "-m", "edgekd", "build"]

@@ -10,23 +10,23 @@ from benchmarks.support.paths import REPOSITORY
 
 
 def short_name(revision: str = "HEAD") -> str:
-    """The first seven digits of a commit."""
+    """Return the first seven digits of a commit."""
     return _git("rev-parse", "--short=7", f"{revision}^{{commit}}")
 
 
 def date(revision: str = "HEAD") -> str:
-    """The day on which a commit was made, as 2026-12-31."""
+    """Return the date of a commit, such as 2026-12-31."""
     return _git("show", "--no-patch", "--format=%cs", revision)
 
 
 def name_of_working_tree() -> str:
-    """HEAD's, and a plus behind it where edgekd/ or targets/ have changes that are not committed."""
+    """Return HEAD's short name, with a plus if edgekd/ or targets/ have uncommitted changes."""
     return short_name() + ("+" if _git("status", "--porcelain", "--", "edgekd", "targets") else "")
 
 
 @contextmanager
 def checkout(revision: str) -> Iterator[Path]:
-    """The files of a commit, in a git worktree that is removed afterwards."""
+    """Check out a commit in a git worktree that is removed afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         _git("worktree", "add", "--quiet", "--detach", str(tree), revision)
@@ -37,5 +37,5 @@ def checkout(revision: str) -> Iterator[Path]:
 
 
 def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE)
-    return done.stdout.strip()
+    process = subprocess.run(["git", *arguments], cwd=REPOSITORY, check=True, text=True, stdout=subprocess.PIPE)
+    return process.stdout.strip()

@@ -1,4 +1,4 @@
-"""The first stages of a build, for benchmarks of teaching alone."""
+"""The first stages of a build, for benchmarks of distillation alone."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,12 +12,12 @@ from edgekd.pipeline.store import Artifact, Store
 
 
 def distill(settings: Mapping[str, Any], store: Path, last: str = "distill") -> dict[str, Artifact]:
-    """Stage -> its finished work, metrics and all. What `store` holds is reused: runs of one seed share a teacher."""
-    asked = configure("rpi4", None, settings)
-    made: dict[str, Artifact] = {}
+    """Run the stages up to `last`, and return the finished work of each; work in `store` is reused."""
+    config = configure("rpi4", None, settings)
+    artifacts: dict[str, Artifact] = {}
     for stage in STAGES:
-        folders = {name: artifact.folder for name, artifact in made.items()}
-        made[stage.name] = run_cached(stage, asked, folders, Store(store), ALONE, to_stderr)
+        folders = {name: artifact.folder for name, artifact in artifacts.items()}
+        artifacts[stage.name] = run_cached(stage, config, folders, Store(store), ALONE, to_stderr)
         if stage.name == last:
             break
-    return made
+    return artifacts

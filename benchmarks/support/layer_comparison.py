@@ -1,4 +1,4 @@
-"""A quantised graph in a runtime against the integer reference in that runtime's mode, code by code."""
+"""The comparison of a quantised graph in a runtime with the integer reference, code by code."""
 
 from dataclasses import dataclass, field
 from functools import partial
@@ -21,7 +21,7 @@ BATCH = 32
 
 @dataclass
 class Tally:
-    """Codes that were compared, those that differ, and by how much at most."""
+    """The number of compared codes, of those that differ, and the largest difference in steps."""
 
     codes: int = 0
     differing: int = 0
@@ -29,19 +29,19 @@ class Tally:
 
     @property
     def identical(self) -> float | None:
-        """The share of codes that are the same; None where nothing was compared."""
+        """The share of identical codes; None if nothing was compared."""
         return round(1 - self.differing / self.codes, 8) if self.codes else None
 
-    def add(self, found: Array, expected: Array) -> None:
-        apart = np.abs(found.astype(np.int32) - expected.astype(np.int32))
-        self.codes += apart.size
-        self.differing += int((apart > 0).sum())
-        self.steps = max(self.steps, int(apart.max(initial=0)))
+    def add(self, codes: Array, expected: Array) -> None:
+        steps = np.abs(codes.astype(np.int32) - expected.astype(np.int32))
+        self.codes += steps.size
+        self.differing += int((steps > 0).sum())
+        self.steps = max(self.steps, int(steps.max(initial=0)))
 
 
 @dataclass
 class Comparison:
-    """One network in one runtime."""
+    """The comparison of one network in one runtime."""
 
     layers: dict[str, Tally] = field(default_factory=dict)
     outputs: Tally = field(default_factory=Tally)
@@ -53,26 +53,26 @@ class Comparison:
 
 
 def compare(runtime: Runtime, simulation: Simulation, graph: Graph, inputs: Tensor, folder: Path) -> Comparison:
-    """Every layer of a file that gives out all, the outputs of the plain file, and the simulation in its own mode."""
-    shown = codes_of_operators(graph)
+    """Compare every layer of a file with all layers as outputs, the outputs of the plain file, and the simulation."""
+    layers = codes_of_operators(graph)
     write = partial(format_module(runtime.format).write, kernels=runtime.kernels)
-    plain = Session(runtime, write(graph, folder / f"plain.{runtime.format}"))
-    layered = Session(runtime, write(graph.until(*shown), folder / f"layered.{runtime.format}"))
-    found = Comparison()
+    output_session = Session(runtime, write(graph, folder / f"plain.{runtime.format}"))
+    layers_session = Session(runtime, write(graph.until(*layers), folder / f"layered.{runtime.format}"))
+    comparison = Comparison()
     for part in inputs.split(BATCH):
         codes = (_codes(part, graph),)
         expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
-        for name, values in zip(shown, layered.run(*codes), strict=True):
-            found.layer(name).add(values, expected[name])
-        for name, values in zip(graph.outputs, plain.run(*codes), strict=True):
-            found.outputs.add(values, expected[name])
-            found.distinct.update(sample.tobytes() for sample in values)
+        for name, values in zip(layers, layers_session.run(*codes), strict=True):
+            comparison.layer(name).add(values, expected[name])
+        for name, values in zip(graph.outputs, output_session.run(*codes), strict=True):
+            comparison.outputs.add(values, expected[name])
+            comparison.distinct.update(sample.tobytes() for sample in values)
         if simulation.kernels == runtime.kernels:
             with torch.no_grad():
                 simulated = simulation.trace_codes(part)
             for name in graph.outputs:
-                found.simulation.add(simulated[name].numpy(), expected[name])
-    return found
+                comparison.simulation.add(simulated[name].numpy(), expected[name])
+    return comparison
 
 
 def _codes(x: Tensor, graph: Graph) -> Array:

@@ -1,4 +1,4 @@
-"""One row a run, appended to a CSV under results/, with the date, the command and the machine that made it."""
+"""Rows of CSVs under results/, with date, command and machine, for all scripts of claims."""
 
 import csv
 import datetime
@@ -16,32 +16,32 @@ LIBRARIES = ("torch", "onnx", "onnxruntime", "ai-edge-litert", "numpy")
 
 
 def append(name: str, row: Mapping[str, Any], *, keep: bool = True) -> None:
-    """Say `row`, and add it to results/`name`.csv unless it is not to be kept, as that of a quick look is not.
+    """Print `row`, and if `keep` append it to results/`name`.csv.
 
     The columns are those of the file's first row.
     """
     print(f"{name}.csv: " + ", ".join(f"{key} {value}" for key, value in row.items()), flush=True)
     if not keep:
         return
-    said = {key: _without_folders(value) if isinstance(value, str) else value for key, value in row.items()}
-    whole = {"date": datetime.date.today().isoformat(), **said, "command": _command(), **_machine()}
+    texts = {key: _without_folders(value) if isinstance(value, str) else value for key, value in row.items()}
+    columns = {"date": datetime.date.today().isoformat(), **texts, "command": _command(), **_machine()}
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / f"{name}.csv"
     new = not path.exists()
     with path.open("a", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, fieldnames=list(whole), lineterminator="\n")
+        writer = csv.DictWriter(stream, fieldnames=list(columns), lineterminator="\n")
         if new:
             writer.writeheader()
         else:
             with path.open(encoding="utf-8") as old:
                 header = next(csv.reader(old))
-            if header != list(whole):
+            if header != list(columns):
                 sys.exit(f"{path} has other columns: {header}")
-        writer.writerow(whole)
+        writer.writerow(columns)
 
 
 def _command() -> str:
-    """What was typed, without the folders of one machine."""
+    """Return the command that was typed, without this machine's folders."""
     script = f"benchmarks.claims.{Path(sys.argv[0]).stem}"
     return " ".join(["python", "-m", script, *map(_without_folders, sys.argv[1:])])
 

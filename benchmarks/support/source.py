@@ -1,4 +1,4 @@
-"""What Python source imports, names and documents, for counts by the same rules at any commit."""
+"""Imports, names and docstrings of Python source, for counts by the same rules at any commit."""
 
 import ast
 import json
@@ -19,9 +19,11 @@ print(json.dumps({module: sorted(graph.find_modules_directly_imported_by(module)
 
 @dataclass(frozen=True)
 class PublicName:
-    """Attributes:
-    name: of a function, class or method, the latter as "Class.method".
-    documented: whether it has a docstring.
+    """A public name of a module.
+
+    Attributes:
+        name: the name of a function or class, or "Class.method".
+        documented: whether it has a docstring.
     """
 
     name: str
@@ -29,29 +31,28 @@ class PublicName:
 
 
 def imports(package: str, tree: Path) -> dict[str, list[str]]:
-    """Module -> modules of the package that it imports, for the package that stands in the folder `tree`.
+    """Return the modules that each module of the package in the folder `tree` imports from it.
 
-    As import-linter reads them, with grimp: imports inside functions count, those for type checkers alone don't. In a
-    process of its own, since grimp takes a package that is imported already from where it came.
+    grimp reads them, as for import-linter: imports inside functions count, those for type checkers alone don't. It runs
+    in a process of its own, since it would find a package that is imported already at its old place.
     """
     command = [sys.executable, "-c", IMPORTS, package]
     answer = subprocess.run(command, cwd=tree, check=True, stdout=subprocess.PIPE).stdout
-    imported: dict[str, list[str]] = json.loads(answer)
-    return imported
+    modules: dict[str, list[str]] = json.loads(answer)
+    return modules
 
 
 def public_names(source: str) -> list[PublicName]:
-    """Functions, classes and methods without a leading underscore, by one rule and without exceptions.
+    """Return the functions, classes and methods without a leading underscore.
 
-    A name counts where it can be reached from the module by public names alone: not what stands inside a function or in
-    a private class. Properties are methods. A method that overrides another one, such as `forward`, counts like any
-    other: what it takes and gives is its own.
+    A name counts if it can be reached from the module by public names alone, so not inside a function or a private
+    class. Properties count as methods, and so does a method that overrides another one, such as `forward`.
     """
     return list(_public(ast.parse(source).body, prefix=""))
 
 
 def names_and_literals(source: str) -> Iterator[str]:
-    """Every name and string literal of a file: of what it defines, imports, calls and reads.
+    """Yield every name and string literal of a file: of what it defines, imports, calls and reads.
 
     Comments don't count, nor do docstrings or any other statement that is nothing but a string. The constant parts of
     an f-string do.

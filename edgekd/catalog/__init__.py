@@ -1,4 +1,4 @@
-"""What a config can name: entries of each kind, the options they take, and one row for each format and runtime."""
+"""The names that a config can use: entries of each kind with their options, and the tables of formats and runtimes."""
 
 from edgekd.catalog.entries import (
     CRITERIA,

@@ -1,6 +1,6 @@
-"""What can be named in a config, kind by kind: name -> "module:attribute", looked up without importing torch.
+"""The entries that a config can name: a table for each kind from a name to its "module:attribute", without torch.
 
-Adding an entry is one file and one line here; a user's own entry is written as "package.module:Name" and needs no line.
+A new entry is one file and one line here. A user's own entry is written as "package.module:Name" and needs no line.
 """
 
 import importlib
@@ -40,7 +40,7 @@ DATASETS = {
     "sst2": "edgekd.data.sets.sst2:sst2",
 }
 TEACHERS: dict[str, str] = {}
-"""None of our own: `teacher.call` names the user's."""
+"""edgekd has no entries of its own here: `teacher.call` names the user's."""
 
 LOSSES = {
     "logits": "edgekd.distillation.losses.logits:SoftTargets",
@@ -88,7 +88,7 @@ KINDS: dict[str, dict[str, str]] = {
 
 
 def entry(kind: str, name: str) -> str:
-    """The "module:attribute" that `name` stands for; ConfigError with the nearest right name otherwise."""
+    """Return the "module:attribute" of `name`, or raise a ConfigError with the most similar name."""
     names = KINDS[kind]
     if name in names:
         return names[name]
@@ -102,7 +102,7 @@ def entry(kind: str, name: str) -> str:
 
 
 def source_of(kind: str, name: str) -> tuple[Path | None, str]:
-    """(file, attribute) behind a name, found without running it; ConfigError when there is no such module."""
+    """Return the file and the attribute of a name without running the file; ConfigError if there is no such module."""
     module, _, attribute = entry(kind, name).partition(":")
     _look_in_working_directory()
     spec = _find(module)
@@ -116,7 +116,7 @@ def source_of(kind: str, name: str) -> tuple[Path | None, str]:
 
 
 def load(kind: str, name: str) -> Any:
-    """Import the entry. ConfigError where the module or the attribute can't be had."""
+    """Import the entry; ConfigError if the import fails or the module has no such attribute."""
     module_name, _, attribute = entry(kind, name).partition(":")
     source_of(kind, name)
     try:
@@ -140,11 +140,11 @@ def load(kind: str, name: str) -> Any:
 
 
 def _find(module: str) -> ModuleSpec | None:
-    """Where a module lies. `importlib.util.find_spec` would run the packages around it, and they may import torch."""
+    """Find a module; `importlib.util.find_spec` would run the packages around it, and they may import torch."""
     top, *below = module.split(".")
     try:
         spec = importlib.util.find_spec(top) if top else None
-    except ValueError:  # a module that was put together by hand, such as `__main__`
+    except ValueError:  # a module without a spec, such as `__main__`
         return None
     path = top
     for name in below:
@@ -155,7 +155,7 @@ def _find(module: str) -> ModuleSpec | None:
 
 
 def _look_in_working_directory() -> None:
-    """A user's `nets.py` beside `edgekd.toml` can be named, as with `python -m`."""
+    """Add the working directory to the import path, as `python -m` does, so that a config can name modules there."""
     if "" not in sys.path and str(Path.cwd()) not in sys.path:
         sys.path.insert(0, str(Path.cwd()))
         importlib.invalidate_caches()

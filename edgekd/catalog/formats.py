@@ -1,4 +1,4 @@
-"""The file formats, one row each, for config, check, export, profile, report and doctor, which know none by name.
+"""The table of file formats, one row each, for config, check, export, profile, report and doctor.
 
 A format is a folder in `edgekd/formats/`, whose module has `write` and `serialize`, and a row here. One whose files can
 be read has `read` and `expose` too.
@@ -18,17 +18,18 @@ class Format:
     """One format; its name in the table is the suffix of its files.
 
     Attributes:
-        title: as its makers write it.
-        module: has `write(graph, path, labels, preprocessing, input_dtype, decoding, kernels) -> Path` and `serialize`,
-            without the path; `kernels` are those that the student was trained to, for formats that have a choice.
-        kernels: whose rounding a student for this format is trained to, where `quantize.kernels` does not say.
-        runtime: of the runtimes' table, that times its files on the host.
-        int8_file: what its int8 file is, in the report's list of files.
-        distribution: the package that writing it needs, by its name on the package index; `package`, by its import.
-            "" where edgekd alone does.
-        int8_only: it has no float files, so that it is never the format that the ledger and the limits go by.
-        firmware: its files are C that an emulated microcontroller can run.
-        companions: of its int8 file, which is not alone: suffix -> what it is, in the report's list of files.
+        title: the official name of the format.
+        module: the module with `write(graph, path, labels, preprocessing, input_dtype, decoding, kernels) -> Path`, and
+            `serialize`, which takes the same arguments except the path; `kernels` is the kernel set that the student
+            was trained to, for formats whose files can round in several ways.
+        kernels: the kernel set whose rounding a student is trained to if `quantize.kernels` is "auto".
+        runtime: the name of the runtime that times its files on the host.
+        int8_file: the description of its int8 file in the report's list of files.
+        distribution: the name on the package index of the package that writes it, or "" where edgekd alone does.
+        package: the name by which that package is imported.
+        int8_only: whether it has no float files, so that the ledger and the limits never go by it.
+        firmware: whether its files are C that an emulated microcontroller can run.
+        companions: the descriptions of the files beside its int8 file, keyed by their suffixes.
     """
 
     title: str
@@ -75,7 +76,7 @@ FORMATS = {
         companions={"h": "the C file's header: memory, shapes, scales and functions"},
     ),
 }
-"""In the order in which the report lists their files; the first that is exported is the one that limits are held to."""
+"""The formats in the report's order. The limits apply to the first one that is exported."""
 
 
 EXCHANGED = tuple(name for name, row in FORMATS.items() if not row.int8_only)
@@ -83,15 +84,15 @@ EXCHANGED = tuple(name for name, row in FORMATS.items() if not row.int8_only)
 
 
 def format_module(name: str) -> Any:
-    """The module that writes a format."""
+    """Import the module that writes a format."""
     return importlib.import_module(FORMATS[name].module)
 
 
-def judged_format(exported: Collection[str]) -> str:
-    """The format whose int8 file stands in the ledger and is held against the limits."""
-    return next(name for name, row in FORMATS.items() if name in exported and not row.int8_only)
+def judged_format(formats: Collection[str]) -> str:
+    """Return the format whose int8 file is in the ledger and is compared with the limits."""
+    return next(name for name, row in FORMATS.items() if name in formats and not row.int8_only)
 
 
-def kernels_for(setting: "Kernels | Literal['auto']", exported: tuple[str, ...]) -> "Kernels":
-    """The kernels that a student is trained to: those of the setting, or with "auto" those of the first format."""
-    return FORMATS[exported[0]].kernels if setting == "auto" else setting
+def kernels_for(setting: "Kernels | Literal['auto']", formats: tuple[str, ...]) -> "Kernels":
+    """Return the kernel set that a student is trained to: the setting's, or with "auto" that of the first format."""
+    return FORMATS[formats[0]].kernels if setting == "auto" else setting

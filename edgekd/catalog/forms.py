@@ -1,4 +1,4 @@
-"""The four forms in which a build exports the network, from the teacher to int8: the stage that made it, its files."""
+"""The four forms in which a build exports the network, from the teacher to int8, with their stages and files."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +15,10 @@ class Form:
     """One form of the network.
 
     Attributes:
-        name: of its row in the ledger.
-        stage: that made the network.
-        folder, stem: of its files, below the folder of the export; forms in the folder "" are handed to the user.
-        what: its file in the report's list; "" leaves that to the format.
+        name: the name of its row in the ledger.
+        stage: the stage that produced the network.
+        folder, stem: the folder of its files below that of the export, and their stem; "" is delivered to the user.
+        what: the description of its file in the report's list; if it is "", the format has one.
     """
 
     name: "FormName"
@@ -28,7 +28,7 @@ class Form:
     what: str = ""
 
     def file(self, format_name: str) -> str:
-        """Its file in a format, relative to the folder of the export."""
+        """Return the path of its file in a format, relative to the folder of the export."""
         name = f"{self.stem}.{format_name}"
         return f"{self.folder}/{name}" if self.folder else name
 
@@ -39,19 +39,19 @@ PRUNED = Form("pruned", "prune", "", "model_float", "the pruned student in float
 INT8 = Form("int8", "quantize", "", "model")
 
 FORMS = (TEACHER, DISTILLED, PRUNED, INT8)
-"""In the order of the ledger."""
+"""The forms in the order of the ledger."""
 
 STUDENT = "student.pt"
-"""The pruned student in torch, which the export stage leaves beside the files of the formats."""
+"""The file of the pruned student in torch, which the export stage writes beside those of the formats."""
 
 
 def exported_formats(export: Path) -> tuple[str, ...]:
-    """The formats whose int8 file lies in the folder of an export."""
+    """Return the formats whose int8 file is in the folder of an export."""
     return tuple(name for name in FORMATS if (export / INT8.file(name)).is_file())
 
 
 def delivered_files() -> dict[str, str]:
-    """File -> what it is, of everything that a build may hand to the user, in every format of the table."""
+    """Return the descriptions of all files that a build may deliver, keyed by the file's name."""
     files = {INT8.file(name): row.int8_file for name, row in FORMATS.items()}
     files |= {INT8.file(suffix): what for row in FORMATS.values() for suffix, what in row.companions.items()}
     files |= {PRUNED.file(name): PRUNED.what for name, row in FORMATS.items() if not row.int8_only}

@@ -1,4 +1,4 @@
-"""The libraries that results depend on, and their versions here: for the store's records and for reports."""
+"""The libraries that results depend on, with their versions, for the store's records and for reports."""
 
 import importlib.metadata
 from functools import cache
@@ -19,7 +19,7 @@ LIBRARIES = (
 
 @cache
 def library_versions() -> dict[str, str]:
-    """Library -> version; what is not installed is left out."""
+    """Return the version of each library that is installed."""
     versions = {}
     for name in LIBRARIES:
         try:

@@ -1,4 +1,4 @@
-"""The options of a catalog entry, held against the types that its function names, before anything runs for hours."""
+"""The type check of a catalog entry's options by the annotations of its function, before anything trains."""
 
 import inspect
 from collections.abc import Mapping
@@ -11,23 +11,26 @@ from edgekd.catalog import signatures
 from edgekd.errors import ConfigError
 
 
-def typed(kind: str, name: str, options: Mapping[str, Any], section: str) -> dict[str, Any]:
-    """`options` as the entry takes them; ConfigError where one is of another type, or is missing.
+def convert_options(kind: str, name: str, options: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """Convert `options` to the types of the entry's arguments; ConfigError if one has another type or is missing.
 
     Args:
-        section: where they were written, for errors: "distill.scheme".
+        section: the section of the config with the options, for errors: "distill.scheme".
     """
     entry = catalog.load(kind, name)
     hints = get_type_hints(entry, include_extras=True) if inspect.isfunction(entry) else {}
-    takes = list(inspect.signature(entry).parameters.values())[signatures.GIVEN.get(kind, 0) :]
+    parameters = list(inspect.signature(entry).parameters.values())[signatures.LEADING_ARGUMENTS.get(kind, 0) :]
     fields: dict[str, Any] = {
-        each.name: (hints.get(each.name, Any), ... if each.default is each.empty else each.default)
-        for each in takes
-        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+        parameter.name: (
+            hints.get(parameter.name, Any),
+            ... if parameter.default is parameter.empty else parameter.default,
+        )
+        for parameter in parameters
+        if parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY)
     }
     model = create_model(name, __config__=ConfigDict(arbitrary_types_allowed=True, protected_namespaces=()), **fields)
     try:
-        checked = model(**{option: value for option, value in options.items() if option in fields})
+        validated = model(**{option: value for option, value in options.items() if option in fields})
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         option = str(first["loc"][0])
@@ -36,4 +39,4 @@ def typed(kind: str, name: str, options: Mapping[str, Any], section: str) -> dic
             f"{section}.{option}: {first['msg']}, not {options.get(option)!r} ({kind} {name!r})",
             f"{section}.{option} = {default!r} is the default" if default is not ... else f"{section}.{option} = ...",
         ) from error
-    return {option: getattr(checked, option, value) for option, value in options.items()}
+    return {option: getattr(validated, option, value) for option, value in options.items()}

@@ -1,6 +1,6 @@
-"""The runtimes that run files, one row each, and the roundings by which they compute.
+"""The table of runtimes that run files, one row each, and the rounding rules of their kernels.
 
-Config, check, verify, profile, report and doctor ask the row and know no runtime by name. Adding one is a module in
+Config, check, verify, profile, report and doctor use the rows and know no runtime by name. A new runtime is a module in
 `edgekd/runtimes/` and a row here.
 """
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How a set of kernels rounds, in words.
+    """The rounding rule of a kernel set, in words.
 
     Attributes:
-        title: whose rounding it is, as its makers write it.
-        rule: what distinguishes it.
+        title: the official name of the kernel set.
+        rule: how it accumulates and rounds.
     """
 
     title: str
@@ -42,21 +42,21 @@ ROUNDINGS: "dict[Mode, Rounding]" = {
         "integer accumulation, float32 rescaling half to even, ADD by float32 fused multiply-adds (x86)",
     ),
 }
-"""The modes of the integer reference."""
+"""The rounding of each mode of the integer reference."""
 
 
 @dataclass(frozen=True)
 class Runtime:
-    """Something that runs files.
+    """One runtime; its name in the table is its id in configs and targets.
 
     Attributes:
-        title: as its makers write it.
-        format: of the files, by its name in the formats' table.
-        opens: "module:callable", `(path, threads) -> runner`; edgekd/runtimes/tensors.py says what a runner has.
+        title: the official name of the runtime.
+        format: the name of the format of its files.
+        opens: "module:callable", `(path, threads) -> runner`; edgekd/runtimes/tensors.py defines a runner.
         kernels: the mode of the integer reference that its int8 outputs are compared with, bit for bit.
-        package: what has to be installed for it, by its import; `distribution`, by its name on the package index, or ""
-            where edgekd has it.
-        on_device: how a person times a file on a device with this runtime; `{file}` is the file's name.
+        package: the name by which its package is imported.
+        distribution: the name of that package on the package index, or "" where edgekd alone is enough.
+        on_device: how to time a file on a device with this runtime; `{file}` is the file's name.
         extra: edgekd's extra that installs it; "" where edgekd always needs it.
         roundings: the kernels that its files have a choice of; one that a student is trained to takes the place of
             `kernels` where it is among them.
@@ -134,7 +134,7 @@ RUNTIMES = {
 
 
 def require(name: str) -> Runtime:
-    """The row of a runtime that is installed; MissingExtraError with the command to type otherwise."""
+    """Return the row of a runtime, or raise a MissingExtraError with the command to type if it is not installed."""
     runtime = RUNTIMES[name]
     if importlib.util.find_spec(runtime.package.partition(".")[0]) is None:
         raise MissingExtraError(f"{runtime.title} is not installed", f"pip install 'edgekd[{runtime.extra}]'")
@@ -149,16 +149,16 @@ def require_for(names: Iterable[str], formats: Collection[str]) -> dict[str, Run
 
 
 def open_file(opens: str, path: Path, threads: int = 1) -> Any:
-    """A file, loaded by the runtime whose row has this `opens`."""
+    """Load a file with the runtime whose row has this `opens`."""
     return _attribute(opens)(path, threads)
 
 
 def _attribute(text: str) -> Any:
-    """What "module:attribute" stands for."""
+    """Import what "module:attribute" names."""
     module, _, attribute = text.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
 def host_runtime(format_name: str) -> Runtime:
-    """The runtime that times a format's files on the host."""
+    """Return the runtime that times a format's files on the host."""
     return RUNTIMES[FORMATS[format_name].runtime]

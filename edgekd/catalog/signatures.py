@@ -1,4 +1,4 @@
-"""The options that an entry of the catalog takes, read from its source without running it."""
+"""The options of a catalog entry, read from its source without running it, for checks of the config."""
 
 import ast
 from collections.abc import Iterable, Mapping
@@ -9,8 +9,8 @@ from typing import Any
 from edgekd.catalog import source_of
 from edgekd.errors import ConfigError, nearest
 
-GIVEN = {"criterion": 2, "scheme": 1}
-"""Arguments that edgekd itself hands to an entry (a group and data, a run); its options follow."""
+LEADING_ARGUMENTS = {"criterion": 2, "scheme": 1}
+"""The number of leading arguments that edgekd passes itself (a group and data, a run); the options follow them."""
 
 
 @dataclass(frozen=True)
@@ -18,9 +18,9 @@ class Signature:
     """The options that an entry takes.
 
     Attributes:
-        options: names of its arguments, in order.
-        required: those without a default.
-        open_ended: it takes `**options`, so any name is right.
+        options: the names of its arguments, in order.
+        required: the arguments without a default.
+        open_ended: whether it takes `**options`, so that any name is valid.
     """
 
     options: tuple[str, ...]
@@ -29,22 +29,22 @@ class Signature:
 
 
 def signature(kind: str, name: str) -> Signature | None:
-    """The options of an entry, read from its source without running it; None where the source can't tell."""
+    """Return the options of an entry, read from its source; None if the source does not show them."""
     file, attribute = source_of(kind, name)
     if file is None:
         return None
     tree = syntax_tree(file, f"{kind} {name!r}")
     for statement in tree.body:
         if isinstance(statement, ast.FunctionDef) and statement.name == attribute:
-            return _arguments(statement.args, skip=GIVEN.get(kind, 0))
+            return _arguments(statement.args, skip=LEADING_ARGUMENTS.get(kind, 0))
         if isinstance(statement, ast.ClassDef) and statement.name == attribute:
             for member in statement.body:
                 if isinstance(member, ast.FunctionDef) and member.name == "__init__":
                     return _arguments(member.args, skip=1)
             return None
-    defined = _names(tree)
-    if attribute not in defined and not defined & {"*", "__getattr__"}:
-        guess = nearest(attribute, defined)
+    names = _names(tree)
+    if attribute not in names and not names & {"*", "__getattr__"}:
+        guess = nearest(attribute, names)
         raise ConfigError(
             f"{kind} {name!r}: {file} has no {attribute!r}",
             f"'{name.partition(':')[0]}:{guess}'" if guess else f"name something that {file.name} defines",
@@ -52,34 +52,35 @@ def signature(kind: str, name: str) -> Signature | None:
     return None
 
 
-def syntax_tree(file: Path, named: str) -> ast.Module:
-    """The source of a module; ConfigError where it is not Python.
+def syntax_tree(file: Path, subject: str) -> ast.Module:
+    """Parse the source of a module; ConfigError if it is not Python.
 
     Args:
-        named: what of the config needs the module, for the error.
+        subject: what of the config needs the module, for the error.
     """
     try:
         return ast.parse(file.read_text(encoding="utf-8"))
     except (SyntaxError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{named}: {file} can't be read as Python: {error}", "mend that file") from error
+        raise ConfigError(f"{subject}: {file} can't be read as Python: {error}", "mend that file") from error
 
 
 def check_options(kind: str, name: str, options: Mapping[str, Any], section: str, settings: Iterable[str]) -> None:
-    """Refuse an option that the entry does not take, with the nearest right one.
+    """Raise a ConfigError for an option that the entry does not take, with the most similar name.
 
     Args:
-        section: where it was written, "student" say; `settings` are the section's own fields, for the nearest name.
+        section: the section of the config with the options, such as "student".
+        settings: the section's own settings, which the most similar name may be one of.
     """
-    known = signature(kind, name)
-    if known is None or known.open_ended:
+    entry_signature = signature(kind, name)
+    if entry_signature is None or entry_signature.open_ended:
         return
     for option in options:
-        if option in known.options:
+        if option in entry_signature.options:
             continue
-        guess = nearest(option, [*settings, *known.options])
-        takes = ", ".join(known.options) or "no options"
+        guess = nearest(option, [*settings, *entry_signature.options])
+        valid = ", ".join(entry_signature.options) or "no options"
         raise ConfigError(
-            f"unknown setting {section}.{option}: {kind} {name!r} takes {takes}",
+            f"unknown setting {section}.{option}: {kind} {name!r} takes {valid}",
             f"{section}.{guess}" if guess else f"leave {section}.{option} out",
         )
 
@@ -94,7 +95,7 @@ def _arguments(arguments: ast.arguments, skip: int) -> Signature:
 
 
 def _names(tree: ast.Module) -> set[str]:
-    """Every name that a module may define, at any depth: enough to know what it can't have."""
+    """Return every name that a module may define, at any depth; it can have no others."""
     names = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):

@@ -1,4 +1,4 @@
-"""The command line: one file a command, and `main`, which runs what was typed."""
+"""The command line: one file for each command, and `main`, which runs the command that was typed."""
 
 from edgekd.cli.app import main
 

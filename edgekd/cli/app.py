@@ -1,4 +1,4 @@
-"""The command line: the table of commands, each of which lies in the file of its name."""
+"""The table of commands, each of which is in the file of its name, and the entry point of `edgekd`."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -11,7 +11,7 @@ from edgekd.cli.check import check
 from edgekd.cli.convert import convert
 from edgekd.cli.diff import diff
 from edgekd.cli.doctor import doctor
-from edgekd.cli.exits import CommandGroup, guarded, say
+from edgekd.cli.exits import CommandGroup, say, with_exit_code
 from edgekd.cli.explain import explain
 from edgekd.cli.init import init
 from edgekd.cli.report import report
@@ -31,7 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in COMMANDS:
-    app.command()(guarded(command))
+    app.command()(with_exit_code(command))
 
 
 @app.callback(invoke_without_command=True)
@@ -49,9 +49,9 @@ def top(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code; the entry point of the script `edgekd`.
+    """Run the command line and exit with its code; the entry point of the script `edgekd`.
 
     Args:
-        arguments: what follows `edgekd`; by default what was typed.
+        arguments: the words after `edgekd`; by default those of this process.
     """
     app(arguments, prog_name="edgekd")

@@ -1,4 +1,4 @@
-"""`edgekd build`: the files and the report for one target."""
+"""`edgekd build`: it writes the files and the report for one target."""
 
 from edgekd.cli.exits import is_main
 from edgekd.cli.options import ConfigFile, Debug, OutFolder, Settings, StoreFolder, TargetName, required_target

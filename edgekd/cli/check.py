@@ -1,4 +1,4 @@
-"""`edgekd check`: whether a build can succeed, before any training."""
+"""`edgekd check`: it says whether a build can succeed, before any training."""
 
 from collections.abc import Sequence
 from pathlib import Path

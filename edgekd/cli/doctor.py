@@ -1,4 +1,4 @@
-"""`edgekd doctor`: what in this environment may stand in the way of a build."""
+"""`edgekd doctor`: it checks whether this environment can run a build."""
 
 import importlib
 import importlib.util
@@ -17,12 +17,12 @@ from edgekd.catalog.runtimes import RUNTIMES, require
 from edgekd.cli.options import Debug, StoreFolder
 from edgekd.errors import MissingExtraError
 
-ROOM = 2 * 10**9  # bytes: a build on CIFAR-10 with its data, checkpoints and models takes about 0.5 GB
+FREE_BYTES = 2 * 10**9  # bytes: a build on CIFAR-10 with its data, checkpoints and models takes about 0.5 GB
 
 
 @dataclass(frozen=True)
 class Symptom:
-    """One line: how a thing stands, and what to do where it does not stand well."""
+    """The result of one check, with a remedy if it failed."""
 
     what: str
     verdict: Literal["ok", "warn", "fail"]
@@ -43,7 +43,7 @@ def doctor(store: StoreFolder = None, debug: Debug = False) -> None:
 
 
 def examine(store: Path) -> Iterator[Symptom]:
-    """Everything that is looked at, one after the other."""
+    """Run the checks one after the other."""
     from edgekd.catalog.libraries import library_versions
 
     yield _python()
@@ -66,7 +66,7 @@ def _python() -> Symptom:
 
 
 def _processor() -> Symptom:
-    """x86 without VNNI multiplies uint8 by int8 in pairs that saturate at 16 bits, and so does onnxruntime there."""
+    """Check whether int8 products are exact: on x86 without VNNI, pairs of uint8 x int8 saturate at 16 bits."""
     flags = _cpu_flags()
     if platform.machine() not in ("x86_64", "AMD64"):
         dots = "with" if "asimddp" in flags else "without"
@@ -87,23 +87,23 @@ def _cpu_flags() -> set[str]:
     if not cpuinfo.is_file():
         return set()
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
-    listed = next((line for line in lines if line.lower().startswith(("flags", "features"))), ":")
-    return set(listed.partition(":")[2].split())
+    flags_line = next((line for line in lines if line.lower().startswith(("flags", "features"))), ":")
+    return set(flags_line.partition(":")[2].split())
 
 
 def _threads() -> Symptom:
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     limit = os.environ.get("OMP_NUM_THREADS")
-    if limit is not None and limit.isdigit() and int(limit) < usable:
-        return Symptom("threads", "warn", f"{usable} cores, but OMP_NUM_THREADS={limit}", "unset OMP_NUM_THREADS")
-    return Symptom("threads", "ok", f"{usable} cores")
+    if limit is not None and limit.isdigit() and int(limit) < cores:
+        return Symptom("threads", "warn", f"{cores} cores, but OMP_NUM_THREADS={limit}", "unset OMP_NUM_THREADS")
+    return Symptom("threads", "ok", f"{cores} cores")
 
 
 def _disk(store: Path) -> Symptom:
-    there = next(folder for folder in (store.absolute(), *store.absolute().parents) if folder.exists())
-    free = shutil.disk_usage(there).free
+    existing_folder = next(folder for folder in (store.absolute(), *store.absolute().parents) if folder.exists())
+    free = shutil.disk_usage(existing_folder).free
     says = f"{free / 1e9:.1f} GB free for {store}"
-    if free >= ROOM:
+    if free >= FREE_BYTES:
         return Symptom("disk", "ok", says)
     return Symptom("disk", "warn", says, "free some space, or --store DIR on a larger disk")
 
@@ -116,8 +116,8 @@ def _store(store: Path) -> Symptom:
     size = sum(file.stat().st_size for file in store.rglob("*") if file.is_file())
     work = [folder for folder in (store / "work").glob("*-????????????????") if folder.is_dir()]
     unfinished = f", {len(work)} of them unfinished work that the same build goes on from" if work else ""
-    kept = len(list(store.glob("*/*/artifact.json"))) + len(work)
-    return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {kept} pieces{unfinished}")
+    count = len(list(store.glob("*/*/artifact.json"))) + len(work)
+    return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {count} pieces{unfinished}")
 
 
 def _needs(name: str) -> Symptom:
@@ -139,12 +139,12 @@ def _microcontrollers() -> Symptom:
 
 
 def _package(name: str, module: str, extra: str = "") -> Symptom:
-    """Whether a library loads; one that an extra of edgekd installs need not be there."""
+    """Check whether a library loads; one that only an extra of edgekd installs may be missing."""
     if extra and importlib.util.find_spec(module.partition(".")[0]) is None:
         return Symptom(name, "ok", f"is not installed; pip install 'edgekd[{extra}]' brings it")
     try:
         importlib.import_module(module)
     except (ImportError, OSError, AttributeError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        return Symptom(name, "fail", f"does not load: {why}", "pip install -c constraints.txt edgekd")
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        return Symptom(name, "fail", f"does not load: {reason}", "pip install -c constraints.txt edgekd")
     return Symptom(name, "ok", "loads")

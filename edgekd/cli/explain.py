@@ -1,4 +1,4 @@
-"""`edgekd explain`: which stages a build would reuse and which it would run, and why."""
+"""`edgekd explain`: it says which stages a build would reuse and which it would run, and why."""
 
 from edgekd.cli.options import ConfigFile, Debug, Settings, StoreFolder, TargetName, required_target
 

@@ -1,4 +1,4 @@
-"""`edgekd init`: a config file to begin with."""
+"""`edgekd init`: it writes a config file to begin with."""
 
 from typing import Annotated
 

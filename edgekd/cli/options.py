@@ -1,4 +1,4 @@
-"""The options that several commands share, and the answer where the target is missing."""
+"""The options that several commands share, and the error for a missing target."""
 
 from pathlib import Path
 from typing import Annotated
@@ -22,7 +22,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
 
 
 def required_target(target: str | None, command: str) -> str:
-    """The target that was typed; ConfigError with the command to type where there is none."""
+    """Return the target, or raise a ConfigError with the command to type if it is missing."""
     if target is None:
         from edgekd.config.targets import names
 

@@ -1,4 +1,4 @@
-"""`edgekd report`: the report of a finished build once more, or the schema of its JSON."""
+"""`edgekd report`: it prints the report of a finished build again, or the schema of its JSON."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ def report(
 ) -> None:
     """Print the report of a finished build.
 
-    Its pages are written anew from report.json.
+    Its pages are rendered again from report.json.
     """
     from edgekd.report import pages
 

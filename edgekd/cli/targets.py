@@ -1,4 +1,4 @@
-"""`edgekd targets`: the targets that edgekd knows, or the file of one."""
+"""`edgekd targets`: it lists the targets, or prints the file of one."""
 
 from typing import Annotated
 
@@ -20,11 +20,11 @@ def targets(
         print(f"# {target.file}\n{target.file.read_text(encoding='utf-8')}", end="")
         return
     print(f"{'target':19} {'device':41} {'size':>8} {'RAM':>8}  drop")
-    for known in names():
-        target = load(known)
+    for target_name in names():
+        target = load(target_name)
         drop = target.limits.get("score_drop")
         print(
-            f"{known:19} {target.device.get('title', ''):41} {target.limits.get('size_bytes', '-'):>8} "
+            f"{target_name:19} {target.device.get('title', ''):41} {target.limits.get('size_bytes', '-'):>8} "
             f"{target.limits.get('peak_ram_bytes', '-'):>8}  {'-' if drop is None else f'{drop} points'}"
         )
     print("edgekd targets NAME shows one; --target path/to/your.toml takes your own")

@@ -1,4 +1,4 @@
-"""`edgekd tune`: a search over the settings of the distillation."""
+"""`edgekd tune`: it searches the settings of the distillation."""
 
 from typing import Annotated
 
@@ -29,12 +29,12 @@ def tune(
 ) -> None:
     """Search the settings of the distillation, on validation data alone.
 
-    The same command goes on from where it was interrupted; started several times, its processes share the study.
+    The same command continues an interrupted study; several processes of it share the study.
     """
     from edgekd.tuning import tune
 
     result, folder = tune.tune(
         required_target(target, "tune"), config, set_ or (), out, store, trials=trials, timeout=timeout,
-        searched=search or (), storage=storage, study=study,
+        searches=search or (), storage=storage, study=study,
     )  # fmt: skip
     print(tune.summary(result, folder), end="")

@@ -1,4 +1,4 @@
-"""`edgekd verify`: the proof of a finished build once more, on the files that lie in its folder now."""
+"""`edgekd verify`: it verifies a finished build again, on the files that are in its folder now."""
 
 from typing import Annotated
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from edgekd import catalog
-from edgekd.catalog.options import typed
+from edgekd.catalog.options import convert_options
 from edgekd.config import Config, Loss, Source
 from edgekd.data.batches import Batch, Views, batches
 from edgekd.data.splits import Positions, Splits
@@ -147,7 +147,7 @@ def train_student(run: DistillationRun, config: Config) -> FitResult:
 def scheme_options(config: Config) -> dict[str, Any]:
     """Return the scheme's options in the types of its signature; ConfigError where one is of another type."""
     scheme = config.distill.scheme
-    return typed("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
+    return convert_options("scheme", scheme.name, scheme.entry_options(), "distill.scheme")
 
 
 def validation_score(config: Config, folders: Mapping[str, Path], watch: Callable[[float, int], None]) -> float:

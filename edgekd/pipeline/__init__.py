@@ -1,1 +1,1 @@
-"""The build: stages chained through a store of finished work, from config to report."""
+"""The build: it runs the stages from config to report, and reuses finished work from a store."""

@@ -1,4 +1,4 @@
-"""What can be known of a build in seconds, before anything trains: `edgekd check`."""
+"""`edgekd check`: the checks of a build that take seconds, before anything trains."""
 
 import importlib
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Verdict = Literal["ok", "note", "no"]
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of the answer. "no": the build can't succeed as it is configured."""
+    """One line of the result; the verdict "no" means that the build can't succeed with this config."""
 
     what: str
     verdict: Verdict
@@ -24,12 +24,13 @@ class Finding:
 
 @dataclass(frozen=True)
 class Forecast:
-    """The answer of `check`.
+    """The result of `check`.
 
     Attributes:
-        classes, input_shape, samples: of the data; 0 classes in a task without any.
-        operators: of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
-        size_bytes, peak_ram_bytes, macs, parameters: of the untrained student in int8, before pruning.
+        classes, input_shape, samples: the size of the data; a task without classes has 0 of them.
+        operators: the operators of the untrained student's graph, in order: "block1.conv1 (conv2d 3x3 + relu)".
+        size_bytes, peak_ram_bytes, macs, parameters: the costs of the untrained student in int8, before pruning.
+        findings: the lines that `edgekd check` prints.
     """
 
     classes: int
@@ -44,25 +45,25 @@ class Forecast:
 
 
 def check(target: str, config: Path | str | None = None, settings: SettingsLike = ()) -> Forecast:
-    """Check config, data, operators and budget without training; arguments as for `build`.
+    """Check config, data, operators and budget without training. The arguments are those of `build`.
 
     Raises:
         UnsupportedOperatorError: an operator of the student can't be exported.
-        ConfigError, ModelError: teacher, losses and scheme can't be had together.
+        ConfigError, ModelError: teacher, losses and scheme can't be combined.
         MissingExtraError: a runtime of `verify.runtimes` is not installed.
         OverBudgetError: size or RAM can't fit the target.
     """
-    found = examine(configure(target, config, settings))
-    judge(found)
-    return found
+    forecast = examine(configure(target, config, settings))
+    judge(forecast)
+    return forecast
 
 
 def examine(config: Config) -> Forecast:
-    """`check` on a resolved config, without the verdict."""
-    examined = importlib.import_module("edgekd.stages.data").examine(config)
-    splits = examined.splits
+    """Check a resolved config and return the result, even if the build can't succeed."""
+    data_set = importlib.import_module("edgekd.stages.data").examine(config)
+    splits = data_set.splits
     student: dict[str, Any] = importlib.import_module("edgekd.stages.export").forecast(config, splits)
-    importlib.import_module("edgekd.distillation.setup").rehearse(config, splits, examined.positions)
+    importlib.import_module("edgekd.distillation.setup").rehearse(config, splits, data_set.positions)
     require_for(config.verify.runtimes, config.export.formats)
     samples = {part: len(getattr(splits, part)) for part in ("train", "validation", "test")}
     counts = ", ".join(f"{count:,} {part}" for part, count in samples.items())
@@ -70,9 +71,9 @@ def examine(config: Config) -> Forecast:
     findings = [
         Finding("config", "ok", f"{config.data.name} · {config.teacher.title} -> {config.student.model}"),
         Finding("data", "ok", f"{counts}; {form} of {tuple(splits.input_shape)}"),
-        *(Finding("data", "note", note) for note in examined.notes),
+        *(Finding("data", "note", note) for note in data_set.notes),
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
-        Finding("distilling", "ok", _taught_by(config)),
+        Finding("distilling", "ok", _describe_distillation(config)),
     ]
     sizes = student["size_bytes"], student["least_size_bytes"]
     findings += against_limits(config, *sizes, student["peak_ram_bytes"], student["least_peak_ram_bytes"])
@@ -82,9 +83,9 @@ def examine(config: Config) -> Forecast:
     )  # fmt: skip
 
 
-def judge(found: Forecast) -> None:
-    """Raise what a forecast that rules the build out exits with."""
-    impossible = [f"{finding.what} {finding.says}" for finding in found.findings if finding.verdict == "no"]
+def judge(forecast: Forecast) -> None:
+    """Raise an error if a finding rules the build out."""
+    impossible = [f"{finding.what} {finding.says}" for finding in forecast.findings if finding.verdict == "no"]
     if impossible:
         raise OverBudgetError(
             f"over budget before training: {'; '.join(impossible)}",
@@ -93,28 +94,42 @@ def judge(found: Forecast) -> None:
 
 
 def against_limits(config: Config, size: int, least_size: int, ram: int, least_ram: int) -> list[Finding]:
-    """The untrained student's bytes against the limits; `least`: with every layer as narrow as pruning may leave it."""
+    """Compare the bytes of the untrained student with the limits.
+
+    Args:
+        size: the file of the student before pruning, in bytes; `ram`, its peak RAM.
+        least_size: the same with every layer as narrow as pruning may leave it; `least_ram` likewise.
+    """
     limits = config.limits
     return [
-        _against(config, "size", size, least_size, limits.size_bytes),
-        _against(config, "flash", size, least_size, limits.flash_bytes),
-        _against(config, "peak RAM", ram, least_ram, limits.peak_ram_bytes),
+        _compare_with_limit(config, "size", size, least_size, limits.size_bytes),
+        _compare_with_limit(config, "flash", size, least_size, limits.flash_bytes),
+        _compare_with_limit(config, "peak RAM", ram, least_ram, limits.peak_ram_bytes),
     ]
 
 
-def _against(config: Config, what: str, reached: int, least: int, allowed: int | None) -> Finding:
-    """One figure against its limit; only a limit that even the narrowest form breaks rules the build out."""
-    if allowed is None:
-        return Finding(what, "ok", f"{readable_bytes(reached)} before pruning; no limit")
-    against = f"{readable_bytes(reached)} before pruning, of {readable_bytes(allowed)}"
-    if reached <= allowed:
-        return Finding(what, "ok", against)
-    if least > allowed:
-        over = f"{readable_bytes(least)} at its narrowest: {readable_bytes(least - allowed)} over"
-        return Finding(what, "no", f"{against}; {over}")
+def _compare_with_limit(config: Config, what: str, value: int, least: int, limit: int | None) -> Finding:
+    """Compare a cost of the untrained student with a limit.
+
+    The build is ruled out only if the student at its narrowest is still over the limit.
+
+    Args:
+        value: the cost of the student before pruning, in bytes.
+        least: the cost with every layer as narrow as pruning may leave it, in bytes.
+    """
+    if limit is None:
+        return Finding(what, "ok", f"{readable_bytes(value)} before pruning; no limit")
+    comparison = f"{readable_bytes(value)} before pruning, of {readable_bytes(limit)}"
+    if value <= limit:
+        return Finding(what, "ok", comparison)
+    if least > limit:
+        excess = f"{readable_bytes(least)} at its narrowest: {readable_bytes(least - limit)} over"
+        return Finding(what, "no", f"{comparison}; {excess}")
     if config.prune.until == "limits":
-        return Finding(what, "note", f"{against}: pruning goes on until it fits")
-    return Finding(what, "note", f'{against}: too big unless prune.keep takes enough off; prune.until = "limits" does')
+        return Finding(what, "note", f"{comparison}: pruning goes on until it fits")
+    return Finding(
+        what, "note", f'{comparison}: too big unless prune.keep takes enough off; prune.until = "limits" does'
+    )
 
 
 def readable_bytes(count: int) -> str:
@@ -125,8 +140,8 @@ def readable_bytes(count: int) -> str:
     return f"{count} B"
 
 
-def _taught_by(config: Config) -> str:
-    """How the student is to learn, in one line."""
+def _describe_distillation(config: Config) -> str:
+    """Name the scheme and the losses in one line."""
     if not config.distill.epochs:
         return "none: the student stays as its checkpoint has it"
     losses = " + ".join(loss.name for loss in config.distill.losses if loss.weight)

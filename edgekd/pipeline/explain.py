@@ -1,4 +1,4 @@
-"""What a build would do with each stage, and why, without running any: `edgekd explain`."""
+"""`edgekd explain`: which stages a build would run or reuse, and why, without running any."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -13,11 +13,11 @@ from edgekd.pipeline.store import Recipe, Store
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a build would do with a stage.
+    """The result for one stage.
 
     Attributes:
-        runs: whether the stage would run; it would be reused otherwise.
-        says: the same in words, with the reason.
+        runs: whether a build would run the stage; otherwise it would reuse finished work.
+        says: the outcome in words, with the reason.
     """
 
     stage: str
@@ -28,33 +28,33 @@ class Outcome:
 def outcomes(
     config: Config, store: Path | str | None = None, *, stages: tuple[Stage, ...] = STAGES
 ) -> tuple[Outcome, ...]:
-    """What a build would do with each stage, in order. Nothing is run or written, and torch is not imported.
+    """Return the outcome of each stage in order. Nothing is run or written, and torch is not imported.
 
     Args:
-        store: folder of finished work; `.edgekd` by default.
+        store: the folder of finished work; `.edgekd` by default.
 
     Raises:
         ConfigError: a module that the config names is not Python.
         StoreError: finished work that a build would reuse is damaged.
     """
     _, work_store = folders(config, None, store)
-    made: dict[str, Path] = {}  # where each stage's work lies or will lie: its key is known before it is made
+    stage_folders: dict[str, Path] = {}  # known in advance, because a folder is named by the key of its work
     rows: list[Outcome] = []
     for stage in stages:
         if not stage.cached:
             rows.append(Outcome(stage.name, True, "would run: its work is never kept"))
             continue
-        wanted = recipe(stage, config, made)
-        made[stage.name] = work_store.finished(wanted)
-        artifact = work_store.find(wanted)
-        rerun = [row.stage for row in rows if row.runs]
-        says = reuse(artifact) if artifact else _why_it_runs(stage, wanted, work_store, rerun)
+        stage_recipe = recipe(stage, config, stage_folders)
+        stage_folders[stage.name] = work_store.finished(stage_recipe)
+        artifact = work_store.find(stage_recipe)
+        running = [row.stage for row in rows if row.runs]
+        says = reuse(artifact) if artifact else _reason_to_run(stage, stage_recipe, work_store, running)
         rows.append(Outcome(stage.name, artifact is None, says))
     return tuple(rows)
 
 
-def _why_it_runs(stage: Stage, wanted: Recipe, store: Store, rerun: Collection[str]) -> str:
-    if stage.trains and store.has_unfinished(wanted):
+def _reason_to_run(stage: Stage, stage_recipe: Recipe, store: Store, running: Collection[str]) -> str:
+    if stage.trains and store.has_unfinished(stage_recipe):
         return "would go on from unfinished work"
-    differences = compare_with_nearest(wanted, store.records(stage.name))
-    return f"would run because {reason(differences, rerun)}" if differences else "would run: never made before"
+    differences = compare_with_nearest(stage_recipe, store.records(stage.name))
+    return f"would run because {reason(differences, running)}" if differences else "would run: never made before"

@@ -1,4 +1,4 @@
-"""The processes that `torchrun` started, as far as they can be known without importing torch."""
+"""The processes that `torchrun` has started, known without importing torch."""
 
 import os
 from collections.abc import Callable
@@ -10,18 +10,18 @@ from edgekd.errors import TrainingError
 
 @dataclass(frozen=True)
 class Processes:
-    """The processes that torchrun started, as far as they can be known without torch."""
+    """The rank of this process, and the number of all processes that torchrun has started."""
 
     rank: int = 0
     world: int = 1
 
     @property
     def main(self) -> bool:
-        """The main process decides, writes and reports."""
+        """Whether this is the main process, which decides, writes and reports."""
         return self.rank == 0
 
     def from_main(self, compute: Callable[[], Any]) -> Any:
-        """What `compute` gives in the main process once all have come, in each of them; the others wait for it."""
+        """Call `compute` in the main process once all have arrived, and return its result in each of them."""
         if self.world == 1:
             return compute()
         from edgekd.training import distributed
@@ -40,7 +40,7 @@ ALONE = Processes()
 
 
 def torchrun_processes() -> Processes:
-    """The processes of this run: one, unless torchrun started it."""
+    """Return the processes of this run: one, unless torchrun has started it."""
     if "TORCHELASTIC_RUN_ID" not in os.environ:
         return ALONE
     return Processes(int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"]))

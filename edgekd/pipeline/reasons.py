@@ -1,4 +1,4 @@
-"""Why a stage runs although the store holds finished work of it: what is different, and the words for it."""
+"""The reasons why a stage runs again although the store holds finished work of it, for builds and `edgekd explain`."""
 
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -11,7 +11,7 @@ from edgekd.config import Config, toml
 from edgekd.pipeline.store import Artifact, Recipe, Record
 
 ABSENT: Any = object()
-"""Stands for a value that only the other recipe has."""
+"""A marker for a value that only the other recipe has."""
 
 LONGEST_VALUE = 60  # characters of a setting's value, so that a reason stays one line
 
@@ -23,9 +23,9 @@ class Difference:
     """One way in which a recipe differs from that of finished work.
 
     Attributes:
-        kind: what is different: the version of the stage's code, a setting, the contents of a file that a setting
-            names, the code of the user's own module, or the work of an earlier stage.
-        name: of the setting ("distill.losses[0].temperature"), the setting that names the file ("data.root"), the
+        kind: what differs: the version of the stage's code, a setting, the contents of a file that a setting names,
+            the code of the user's own module, or the work of an earlier stage.
+        name: the setting ("distill.losses[0].temperature"), the setting that names the file ("data.root"), the
             module ("mypkg.nets:Tiny") or the earlier stage; empty for the version.
         before, now: the version, the setting's value, or a hash of the contents; ABSENT where there is none.
     """
@@ -36,66 +36,66 @@ class Difference:
     now: Any
 
 
-def compare(wanted: Recipe, finished: Recipe) -> tuple[Difference, ...]:
-    """What is different in a recipe of the same stage: version, settings, files, code, then earlier stages.
+def compare(current: Recipe, previous: Recipe) -> tuple[Difference, ...]:
+    """Return the differences of two recipes of a stage: version, settings, files, code, then earlier stages.
 
-    A stage's recipe holds the keys of the earlier stages' work, so nothing needs to be made for the answer.
+    A recipe holds the keys of the earlier stages' work, so no stage needs to run for the comparison.
     """
-    version = _changed("version", {"": finished.version}, {"": wanted.version})
-    settings = list(_settings(finished.settings, wanted.settings, ""))
-    settings = [each for each in settings if not _is_derived(each.name)] or settings
-    contents = _changed("file", finished.fingerprints, wanted.fingerprints)
+    version = _differing("version", {"": previous.version}, {"": current.version})
+    settings = list(_settings(previous.settings, current.settings, ""))
+    settings = [each for each in settings if not _follows_from_others(each.name)] or settings
+    contents = _differing("file", previous.fingerprints, current.fingerprints)
     files = [each for each in contents if ":" not in each.name]
     code = [replace(each, kind="code") for each in contents if ":" in each.name]
     if settings:  # a module that only one of them has is named by a setting, which is listed already
         code = [each for each in code if ABSENT not in (each.before, each.now)]
-    return (*version, *settings, *files, *code, *_changed("stage", finished.inputs, wanted.inputs))
+    return (*version, *settings, *files, *code, *_differing("stage", previous.inputs, current.inputs))
 
 
-def compare_with_nearest(wanted: Recipe, records: Iterable[Record]) -> tuple[Difference, ...]:
-    """What is different from the nearest finished work: the one with the fewest differences, then the most recent.
+def compare_with_nearest(current: Recipe, records: Iterable[Record]) -> tuple[Difference, ...]:
+    """Return the differences from the nearest finished work: that with the fewest differences, then the most recent.
 
-    Nothing is different where the stage has no finished work at all.
+    The result is empty if the stage has no finished work at all.
     """
     latest_first = sorted(records, key=lambda record: datetime.fromisoformat(record.created), reverse=True)
-    return min((compare(wanted, record.recipe) for record in latest_first), key=len, default=())
+    return min((compare(current, record.recipe) for record in latest_first), key=len, default=())
 
 
-def reason(differences: Sequence[Difference], rerun: Collection[str] = ()) -> str:
-    """The first difference in words, and how many more there are.
+def reason(differences: Sequence[Difference], running: Collection[str] = ()) -> str:
+    """Describe the first difference, and count the others.
 
     Args:
         differences: at least one.
-        rerun: earlier stages that run as well, in the same build. Each gives its own reason, and is not counted here.
+        running: the earlier stages that the same build runs. Each has its own reason, and is not counted here.
     """
     first, *others = differences
-    others = [each for each in others if each.kind != "stage" or each.name not in rerun]
+    others = [each for each in others if each.kind != "stage" or each.name not in running]
     if not others:
-        return _words(first, rerun)
-    return f"{_words(first, rerun)}, and {len(others)} more difference{'s' if len(others) > 1 else ''}"
+        return _words(first, running)
+    return f"{_words(first, running)}, and {len(others)} more difference{'s' if len(others) > 1 else ''}"
 
 
-def again(differences: Sequence[Difference], rerun: Collection[str] = ()) -> str:
-    """What a build logs of a stage that it runs again; arguments as for `reason`."""
-    kept = all(difference.kind == "setting" for difference in differences)
-    note = " (the store keeps the other: same settings, same work)" if kept else ""
-    return f"runs again: {reason(differences, rerun)}{note}"
+def rerun_line(differences: Sequence[Difference], running: Collection[str] = ()) -> str:
+    """Return what a build logs of a stage that it runs again. The arguments are those of `reason`."""
+    only_settings = all(difference.kind == "setting" for difference in differences)
+    note = " (the store keeps the other: same settings, same work)" if only_settings else ""
+    return f"runs again: {reason(differences, running)}{note}"
 
 
 def reuse(artifact: Artifact) -> str:
-    """What is said of finished work that is used again."""
-    finished = datetime.fromisoformat(artifact.created).strftime("%d %b %H:%M")
-    return f"reused {artifact.key[:8]} (finished {finished})"
+    """Describe finished work that is used again."""
+    time = datetime.fromisoformat(artifact.created).strftime("%d %b %H:%M")
+    return f"reused {artifact.key[:8]} (finished {time})"
 
 
-def _words(difference: Difference, rerun: Collection[str]) -> str:
+def _words(difference: Difference, running: Collection[str]) -> str:
     name, before, now = difference.name, difference.before, difference.now
     match difference.kind:
         case "version":
             return f"the stage's code is {'newer' if now > before else 'older'}: version {now}, was {before}"
         case "setting":
-            derived = ", which follows from other settings," if _is_derived(name) else ""
-            return f"{name}{derived} was {_value(before)}, is {_value(now)}"
+            origin = ", which follows from other settings," if _follows_from_others(name) else ""
+            return f"{name}{origin} was {_value(before)}, is {_value(now)}"
         case "file" if before is ABSENT:
             return f"{name} was not set, is set"
         case "file" if now is ABSENT:
@@ -105,11 +105,11 @@ def _words(difference: Difference, rerun: Collection[str]) -> str:
         case "code":
             return f"{name} was changed"
         case "stage":
-            return f"{name} is another: it runs again" if name in rerun else f"{name} is another"
+            return f"{name} is another: it runs again" if name in running else f"{name} is another"
 
 
 def _value(value: Any) -> str:
-    """A setting's value in one line, as TOML has it."""
+    """Format a setting's value in one line of TOML."""
     if value is ABSENT:
         return "left out"
     if value is None:
@@ -121,7 +121,7 @@ def _value(value: Any) -> str:
 
 
 def _settings(before: Any, now: Any, name: str) -> Iterator[Difference]:
-    """The settings that differ, tables and lists of tables entry by entry."""
+    """Yield the settings that differ; tables and lists of tables are compared entry by entry."""
     if isinstance(before, Mapping) and isinstance(now, Mapping):
         for key, old, new in _pairs(before, now):
             yield from _settings(old, new, f"{name}.{key}" if name else key)
@@ -133,17 +133,17 @@ def _settings(before: Any, now: Any, name: str) -> Iterator[Difference]:
 
 
 def _pairs(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:
-    """(name, before, now) of everything that either one has."""
+    """Yield (name, before, now) for each name that either mapping has."""
     for name in {**now, **before}:
         yield name, before.get(name, ABSENT), now.get(name, ABSENT)
 
 
-def _changed(kind: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Difference, ...]:
+def _differing(kind: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[Difference, ...]:
     return tuple(Difference(kind, name, old, new) for name, old, new in _pairs(before, now) if old != new)
 
 
-def _is_derived(setting: str) -> bool:
-    """Whether it follows from other settings, as `stored_views` does."""
+def _follows_from_others(setting: str) -> bool:
+    """Whether a setting follows from other settings, as `stored_views` does."""
     return setting.partition(".")[0] not in Config.model_fields
 
 
@@ -152,5 +152,5 @@ def _is_list_of_tables(value: Any) -> bool:
 
 
 def _canonical(value: Any) -> str:
-    """As a key has it: 4 and 4.0 are equal numbers, but make different keys."""
+    """Return the value's text in a key: 4 and 4.0 are equal numbers, but give different keys."""
     return json.dumps(value, sort_keys=True)

@@ -1,4 +1,4 @@
-"""The proof of a build once more, on the files that lie in its output folder now."""
+"""`edgekd verify`: the verify stage once more, on the files that are in a build's output folder now."""
 
 import shutil
 from pathlib import Path
@@ -24,10 +24,10 @@ def verify(
     out: Path | str | None = None,
     store: Path | str | None = None,
 ) -> tuple[Boundary, ...]:
-    """Prove again that the files now in `out` compute what was trained.
+    """Verify again that the files in `out` compute what was trained. The arguments are those of `build`.
 
     Raises:
-        ParityError: they do not.
+        ParityError: an output differs that must not.
         StoreError: the finished work of their build is no longer there.
     """
     resolved = configure(target, config, settings)
@@ -41,65 +41,65 @@ def verify_files(
     *,
     stages: tuple[Stage, ...] = STAGES,
 ) -> tuple[Boundary, ...]:
-    """`verify` on a resolved config."""
+    """Verify the files of a resolved config."""
     out, work_store = folders(config, out, store)
-    again = f"edgekd build --target {config.device.name}, with the same settings"
+    remedy = f"edgekd build --target {config.device.name}, with the same settings"
     stage = next(stage for stage in stages if stage.name == "verify")
-    finished = _finished(stages, config, work_store)
-    missing = [name for name in stage.reads if name not in finished]
+    stage_folders = _finished_work(stages, config, work_store)
+    missing = [name for name in stage.reads if name not in stage_folders]
     if missing:
-        raise StoreError(f"{work_store.root} holds no finished {missing[0]} of this build", again)
-    read = {name: finished[name] for name in stage.reads}
+        raise StoreError(f"{work_store.root} holds no finished {missing[0]} of this build", remedy)
+    inputs = {name: stage_folders[name] for name in stage.reads}
     with scratch_folder(work_store, "verify") as scratch:
-        read["export"], changed = _as_delivered(read["export"], out, scratch, again)
+        inputs["export"], changed_files = _with_delivered_files(inputs["export"], out, scratch, remedy)
         result = scratch / "verify"
         result.mkdir()
         try:
-            metrics = stage.load().run(view(stage, config), read, result)
+            metrics = stage.load().run(view(stage, config), inputs, result)
         except Exception as error:
-            # Runtimes raise what they like on a file that is none of theirs; on one that edgekd wrote they should not.
-            if not changed:
+            # A runtime may raise any error on a file that it can't read; on one that edgekd wrote, that would be a bug.
+            if not changed_files:
                 raise
-            why = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise ParityError(f"{', '.join(changed)} in {out} can't be run: {why}", again) from error
+            reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise ParityError(f"{', '.join(changed_files)} in {out} can't be run: {reason}", remedy) from error
         boundaries = TypeAdapter(tuple[Boundary, ...]).validate_json((result / "boundaries.json").read_bytes())
     if not metrics["passed"]:
         failed = ", ".join(_failure(row) for row in boundaries if row.passed is False)
-        named = f"; {', '.join(changed)} in {out} is not the file that was built" if changed else ""
-        raise ParityError(f"{failed}: the outputs differ from those that were to be the same{named}", again)
+        suffix = f"; {', '.join(changed_files)} in {out} is not the file that was built" if changed_files else ""
+        raise ParityError(f"{failed}: the outputs differ from those that were to be the same{suffix}", remedy)
     return boundaries
 
 
 def _failure(row: Boundary) -> str:
-    """A boundary that did not pass, with the layer at which it parts from the one before."""
+    """Name a failed boundary and the first layer at which it differs from the one before."""
     first = sentences.first_difference(row)
     return f"{row.name} ({first})" if first else row.name
 
 
-def _finished(stages: tuple[Stage, ...], config: Config, store: Store) -> dict[str, Path]:
-    """Stage -> folder of its finished work, as far as the chain of keys leads."""
-    found: dict[str, Path] = {}
+def _finished_work(stages: tuple[Stage, ...], config: Config, store: Store) -> dict[str, Path]:
+    """Return the folder of each stage's finished work, as far as the store holds it without a gap."""
+    stage_folders: dict[str, Path] = {}
     for stage in stages:
-        if not stage.cached or any(name not in found for name in stage.reads):
+        if not stage.cached or any(name not in stage_folders for name in stage.reads):
             continue
-        artifact = store.find(recipe(stage, config, found))
+        artifact = store.find(recipe(stage, config, stage_folders))
         if artifact is not None:
-            found[stage.name] = artifact.folder
-    return found
+            stage_folders[stage.name] = artifact.folder
+    return stage_folders
 
 
-def _as_delivered(export: Path, out: Path, scratch: Path, again: str) -> tuple[Path, list[str]]:
-    """The export's folder with the files that lie in `out` now, and the names of those that are not what was built."""
+def _with_delivered_files(export: Path, out: Path, scratch: Path, remedy: str) -> tuple[Path, list[str]]:
+    """Copy the export with the files that are in `out` now, and name those that are not what was built."""
     candidate = scratch / "export"
-    changed = []
+    changed_files = []
     with writing(scratch):
         shutil.copytree(export, candidate)
         for name in delivered_files():
             if not (candidate / name).exists():
                 continue
             if not (out / name).is_file():
-                raise StoreError(f"{out / name} is not there", again)
+                raise StoreError(f"{out / name} is not there", remedy)
             if file_sha256(out / name) != file_sha256(candidate / name):
-                changed.append(name)
+                changed_files.append(name)
             shutil.copyfile(out / name, candidate / name)
-    return candidate, changed
+    return candidate, changed_files

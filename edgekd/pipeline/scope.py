@@ -1,7 +1,8 @@
-"""A config trimmed to what a stage declares: reading more is refused, so that no key misses what a result depends on.
+"""A view of the config with the settings that a stage declares; reading another one is an error.
 
-A name is a section ("prune"), one setting of it ("distill.losses"), or what follows from several ("stored_views").
-`seed` may always be read, and so may `compute`, which says where a stage runs and is no part of a key.
+So no key can miss a setting on which a result depends. A name is a section ("prune"), one setting of it
+("distill.losses"), or a value that follows from several ("stored_views"). `seed` may always be read, and so may
+`compute`, which says where a stage runs and is not part of a key.
 """
 
 from collections.abc import Collection
@@ -10,7 +11,7 @@ from typing import Any
 from edgekd.config import Config, Settings
 
 ALWAYS = ("seed", "compute")
-# A key holds a fingerprint of what these point to instead: a data set may move.
+# A key holds fingerprints of the files instead of these paths: a data set may move.
 TEACHER = ("checkpoint", "file", "answers")
 POINTERS: dict[str, Any] = {
     "data": {"root"},
@@ -20,23 +21,23 @@ POINTERS: dict[str, Any] = {
 
 
 class UndeclaredSettingError(Exception):
-    """A stage reads a setting that the table of stages does not give it: a bug in edgekd."""
+    """A stage reads a setting that its row in the table of stages does not declare: a bug in edgekd."""
 
 
 class Scope:
-    """Stands in for a Config, or for a section of it, and gives out only what was declared."""
+    """A view of a Config or of one of its sections with the declared settings only."""
 
-    def __init__(self, stage: str, of: Any, names: Collection[str], at: str = "") -> None:
-        self._stage, self._of, self._names, self._at = stage, of, names, at
+    def __init__(self, stage: str, source: Any, names: Collection[str], prefix: str = "") -> None:
+        self._stage, self._source, self._names, self._prefix = stage, source, names, prefix
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise AttributeError(name)
-        path = f"{self._at}{name}"
+        path = f"{self._prefix}{name}"
         if path in self._names:
-            return getattr(self._of, name)
-        if any(declared.startswith(f"{path}.") for declared in self._names):
-            return Scope(self._stage, getattr(self._of, name), self._names, f"{path}.")
+            return getattr(self._source, name)
+        if any(setting.startswith(f"{path}.") for setting in self._names):
+            return Scope(self._stage, getattr(self._source, name), self._names, f"{path}.")
         raise UndeclaredSettingError(
             f"the stage {self._stage!r} reads {path}, which its row in pipeline.STAGES does not declare"
         )
@@ -46,20 +47,20 @@ class Scope:
 
 
 def scoped(config: Config, stage: str, names: Collection[str]) -> Config:
-    """The config as a stage sees it."""
+    """Return the view of the config for a stage."""
     view: Any = Scope(stage, config, frozenset((*names, *ALWAYS)))
     return view  # type: ignore[no-any-return]
 
 
 def as_json(config: Config, names: Collection[str]) -> dict[str, Any]:
-    """The declared settings and the seed in JSON's types, for a key."""
+    """Return the declared settings and the seed in JSON's types, for a key."""
     settings: dict[str, Any] = {"seed": config.seed}
     for name in names:
         section, _, field = name.partition(".")
-        chosen = getattr(config, section)
-        if not isinstance(chosen, Settings):
-            settings[name] = chosen
+        value = getattr(config, section)
+        if not isinstance(value, Settings):
+            settings[name] = value
             continue
-        dumped = chosen.model_dump(mode="json", exclude=POINTERS.get(section))
-        settings[name] = dumped[field] if field else dumped
+        values = value.model_dump(mode="json", exclude=POINTERS.get(section))
+        settings[name] = values[field] if field else values
     return settings

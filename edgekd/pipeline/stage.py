@@ -1,4 +1,4 @@
-"""One stage: what it is made from, and how it is reused, run, published and logged."""
+"""One stage of a build: its recipe, and how its work is reused or run, published and logged."""
 
 import errno
 import fcntl
@@ -17,7 +17,7 @@ from typing import Any
 
 from edgekd import catalog
 from edgekd.config import Config
-from edgekd.disk import refused, writing
+from edgekd.disk import write_error, writing
 from edgekd.errors import StoreError
 from edgekd.pipeline import reasons
 from edgekd.pipeline.fingerprints import Fingerprint
@@ -28,7 +28,7 @@ from edgekd.pipeline.versions import stage_version
 from edgekd.report.units import in_full
 
 Log = Callable[[str], None]
-ASIDE = "aside-"  # begins the names of scratch folders whose work is not kept
+SCRATCH_PREFIX = "aside-"  # the prefix of scratch folders whose work is not kept
 
 
 @dataclass(frozen=True)
@@ -36,19 +36,19 @@ class Stage:
     """One row of the table.
 
     Attributes:
-        reads: stages whose artifacts it opens.
-        settings: what it may read of the config, `seed` and `compute` aside: sections, or single settings of them.
-        limited: settings that it may read as well where it prunes until the target's limits are met.
-        fingerprints: what must stand in its key beside its settings.
-        trains: under torchrun every process runs it; the other stages are the main process's.
-        cached: its work is kept in the store and used again.
-        module: where its `run` is; `edgekd.stages.<name>` by default.
+        reads: the stages whose artifacts it opens.
+        settings: the sections or single settings of the config that it may read, besides `seed` and `compute`.
+        limit_settings: further settings that it may read if the network is pruned until the target's limits are met.
+        fingerprints: what its key holds besides the settings.
+        trains: whether every process under torchrun runs it; other stages run in the main process alone.
+        cached: whether its work is kept in the store and reused.
+        module: the module with its `run`; `edgekd.stages.<name>` by default.
     """
 
     name: str
     reads: tuple[str, ...] = ()
     settings: tuple[str, ...] = ()
-    limited: tuple[str, ...] = ()
+    limit_settings: tuple[str, ...] = ()
     fingerprints: tuple[Fingerprint, ...] = ()
     trains: bool = False
     cached: bool = True
@@ -56,89 +56,91 @@ class Stage:
 
     @property
     def module_name(self) -> str:
-        """Where its code is."""
+        """The module with the stage's code."""
         return self.module or f"edgekd.stages.{self.name}"
 
     @property
     def version(self) -> int:
-        """Of its code; nothing is imported for it."""
+        """The version of the stage's code, read without importing it."""
         loaded = sys.modules.get(self.module_name)
         return int(loaded.VERSION) if loaded else stage_version(self.module_name)
 
     def load(self) -> Any:
-        """Its module; torch comes with it."""
+        """Import the stage's module, and torch with it."""
         return importlib.import_module(self.module_name)
 
     def precheck(self, config: Config, data: Path) -> None:
-        """Let the stage refuse before anything trains what it would refuse later; most have nothing to say."""
-        refuse = getattr(self.load(), "precheck", None)
-        if refuse is not None:
-            refuse(config, data)
+        """Run the stage's own check, if it has one, so that its errors are raised before anything trains."""
+        check = getattr(self.load(), "precheck", None)
+        if check is not None:
+            check(config, data)
 
     def declares(self, config: Config) -> tuple[str, ...]:
-        """What it may read of this config."""
-        return self.settings + (self.limited if config.prune.until == "limits" else ())
+        """Return the settings that the stage may read of this config."""
+        return self.settings + (self.limit_settings if config.prune.until == "limits" else ())
 
 
-def recipe(stage: Stage, config: Config, made: Mapping[str, Path]) -> Recipe:
-    """What a stage's work is made from: the same recipe, the same work.
+def recipe(stage: Stage, config: Config, stage_folders: Mapping[str, Path]) -> Recipe:
+    """Return the recipe of a stage's work; the same recipe gives the same work.
 
     Args:
-        made: stage -> folder of its finished work, which is named by its key.
+        stage_folders: the folder of each earlier stage's finished work, which is named by its key.
     """
-    prints: dict[str, str] = {}
+    fingerprints: dict[str, str] = {}
     for fingerprint in stage.fingerprints:
-        prints |= fingerprint(config)
-    inputs = {name: made[name].name for name in stage.reads}
-    return Recipe(stage.name, stage.version, as_json(config, stage.declares(config)), inputs, prints)
+        fingerprints |= fingerprint(config)
+    inputs = {name: stage_folders[name].name for name in stage.reads}
+    return Recipe(stage.name, stage.version, as_json(config, stage.declares(config)), inputs, fingerprints)
 
 
 def run_cached(
     stage: Stage,
     config: Config,
-    made: Mapping[str, Path],
+    stage_folders: Mapping[str, Path],
     store: Store,
     processes: Processes,
     log: Log,
-    rerun: Collection[str] = (),
+    running: Collection[str] = (),
 ) -> Artifact:
-    """One cached stage: reused, or run and published. The main process decides, so that all do the same.
+    """Reuse a stage's work, or run and publish it. The main process decides for all processes.
 
     Args:
-        made: stage -> folder of its finished work.
-        rerun: the earlier stages that this build has run, for the reason why this one runs again.
+        stage_folders: the folder of each earlier stage's finished work.
+        running: the earlier stages that this build has run, for the reason why this one runs again.
     """
-    wanted = recipe(stage, config, made)
-    scratch = store.scratch(wanted)
-    with ExitStack() as held:
+    stage_recipe = recipe(stage, config, stage_folders)
+    scratch = store.scratch(stage_recipe)
+    with ExitStack() as locks:
 
         def is_finished() -> bool:
-            if store.find(wanted):
+            if store.find(stage_recipe):
                 return True
-            held.enter_context(store.lock(wanted, lambda: log(f"{stage.name:9} another build is making it: waiting")))
-            if store.find(wanted):
+            locks.enter_context(
+                store.lock(stage_recipe, lambda: log(f"{stage.name:9} another build is making it: waiting"))
+            )
+            if store.find(stage_recipe):
                 return True
-            if differences := reasons.compare_with_nearest(wanted, store.records(stage.name)):
-                log(f"{stage.name:9} {reasons.again(differences, rerun)}")
-            store.open_scratch(wanted)
+            if differences := reasons.compare_with_nearest(stage_recipe, store.records(stage.name)):
+                log(f"{stage.name:9} {reasons.rerun_line(differences, running)}")
+            store.open_scratch(stage_recipe)
             return False
 
         if processes.from_main(is_finished):
-            artifact = _artifact(store, wanted)
+            artifact = _artifact(store, stage_recipe)
             outcome = reasons.reuse(artifact)
         else:
             if not scratch.is_dir():
                 raise StoreError(
                     f"{scratch} is not there in process {processes.rank}", "--store a folder that all machines share"
                 )
-            started = time.perf_counter()
-            with _disk_is_watched(scratch):
-                metrics = stage.load().run(view(stage, config), {n: made[n] for n in stage.reads}, scratch)
-            processes.from_main(lambda: None)  # nobody reads the scratch folder any more
+            start = time.perf_counter()
+            with _full_disk_reported(scratch):
+                metrics = stage.load().run(view(stage, config), {n: stage_folders[n] for n in stage.reads}, scratch)
+            processes.from_main(lambda: None)  # no process reads the scratch folder any more
             if processes.main:
-                store.publish(wanted, metrics, time.perf_counter() - started)
+                store.publish(stage_recipe, metrics, time.perf_counter() - start)
             processes.from_main(lambda: None)  # now it is published
-            artifact = replace(_artifact(store, wanted), reused=False)
+            artifact = replace(_artifact(store, stage_recipe), reused=False)
             outcome = f"ran {artifact.seconds:.1f} s"
     if processes.main:
         log(f"{stage.name:9} {outcome:34} {headline(artifact.metrics, config.task)}".rstrip())
@@ -147,25 +149,25 @@ def run_cached(
     return artifact
 
 
-def run_uncached(stage: Stage, config: Config, made: Mapping[str, Path], scratch: Path, log: Log) -> Path:
-    """One stage whose work is not kept in the store."""
-    started = time.perf_counter()
-    with _disk_is_watched(scratch):
-        metrics = stage.load().run(view(stage, config), {name: made[name] for name in stage.reads}, scratch)
+def run_uncached(stage: Stage, config: Config, stage_folders: Mapping[str, Path], scratch: Path, log: Log) -> Path:
+    """Run a stage whose work is not kept in the store, and return `scratch`, which holds it."""
+    start = time.perf_counter()
+    with _full_disk_reported(scratch):
+        metrics = stage.load().run(view(stage, config), {name: stage_folders[name] for name in stage.reads}, scratch)
         (scratch / METRICS).write_text(json.dumps(metrics), encoding="utf-8")
-    log(f"{stage.name:9} ran {time.perf_counter() - started:.1f} s")
+    log(f"{stage.name:9} ran {time.perf_counter() - start:.1f} s")
     for note in metrics.get("notes", ()):
         log(f"          note: {note}")
     return scratch
 
 
 def view(stage: Stage, config: Config) -> Config:
-    """The config as the stage sees it."""
+    """Return the view of the config for the stage."""
     return scoped(config, stage.name, stage.declares(config))
 
 
 def headline(metrics: Mapping[str, Any], task: str) -> str:
-    """The figure of a stage that its log line shows."""
+    """Return the main result of a stage for its log line."""
     if metrics.get("score") is not None:
         words = catalog.load("task", task).words
         return f"{words.score} {in_full(metrics['score'], words.unit)}"
@@ -178,25 +180,25 @@ def headline(metrics: Mapping[str, Any], task: str) -> str:
 
 @contextmanager
 def scratch_folder(store: Store, stage: str) -> Iterator[Path]:
-    """A scratch folder for work that is not kept; those of killed processes are cleared away."""
+    """Open a scratch folder for work that is not kept, and remove those of killed processes."""
     folder = store.root / "work"
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        _clear_abandoned(folder)
-        unnamed = Path(tempfile.mkdtemp(prefix=".", dir=folder))
-        held = os.open(unnamed, os.O_RDONLY)
-        fcntl.flock(held, fcntl.LOCK_EX)  # before it has the name by which others find it
-        scratch = unnamed.rename(folder / f"{ASIDE}{stage}{unnamed.name}")
+        _remove_abandoned(folder)
+        temporary = Path(tempfile.mkdtemp(prefix=".", dir=folder))
+        descriptor = os.open(temporary, os.O_RDONLY)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # before other processes can find it by its name
+        scratch = temporary.rename(folder / f"{SCRATCH_PREFIX}{stage}{temporary.name}")
     try:
         yield scratch
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
-        os.close(held)
+        os.close(descriptor)
 
 
-def _clear_abandoned(folder: Path) -> None:
-    """The kernel has dropped the locks of processes that are no more."""
-    for scratch in folder.glob(f"{ASIDE}*"):
+def _remove_abandoned(folder: Path) -> None:
+    """Remove the scratch folders of killed processes, whose locks the kernel has released."""
+    for scratch in folder.glob(f"{SCRATCH_PREFIX}*"):
         with suppress(FileNotFoundError, BlockingIOError):
             descriptor = os.open(scratch, os.O_RDONLY)
             try:
@@ -206,23 +208,23 @@ def _clear_abandoned(folder: Path) -> None:
                 os.close(descriptor)
 
 
-def _artifact(store: Store, wanted: Recipe) -> Artifact:
-    artifact = store.find(wanted)
+def _artifact(store: Store, stage_recipe: Recipe) -> Artifact:
+    artifact = store.find(stage_recipe)
     if artifact is None:
         raise StoreError(
-            f"{store.finished(wanted)} has gone while edgekd was running", "the same command makes it anew"
+            f"{store.finished(stage_recipe)} has gone while edgekd was running", "the same command makes it anew"
         )
     return artifact
 
 
 @contextmanager
-def _disk_is_watched(scratch: Path) -> Iterator[None]:
-    """A stage that could not write says so as the store does. torch reports a full disk as a RuntimeError."""
+def _full_disk_reported(scratch: Path) -> Iterator[None]:
+    """Turn a failed write into a StoreError. torch reports a full disk as a RuntimeError."""
     try:
         with writing(scratch):
             yield
     except RuntimeError as error:
         if shutil.disk_usage(scratch).free > 2**20:
             raise
-        full = refused(OSError(errno.ENOSPC, "no space", str(scratch)), scratch)
-        raise full or error from error
+        disk_full = write_error(OSError(errno.ENOSPC, "no space", str(scratch)), scratch)
+        raise disk_full or error from error

@@ -1,7 +1,8 @@
-"""Finished work, kept under a key made from everything that went into it: `.edgekd/<stage>/<key>/`.
+"""The store of finished work in `.edgekd/<stage>/<key>/`; the key is a hash of everything that determines the work.
 
-Work is done in a scratch folder and published by one rename, so a half-made artifact can't exist. The scratch folder
-outlives a killed process and is handed to the next try. One lock for each key makes two builds share one piece of work.
+Work is done in a scratch folder and published by one rename, so that no incomplete artifact can exist. The scratch
+folder outlives a killed process, and the next run goes on from it. With one lock for each key, two builds share their
+work.
 """
 
 import fcntl
@@ -21,19 +22,19 @@ from edgekd.disk import file_sha256, sync, writing
 from edgekd.errors import StoreError
 from edgekd.pipeline.versions import source_hash
 
-HASH_AT_MOST = 64 * 2**20  # larger files are compared by size alone when they are reused
+LARGEST_HASHED_BYTES = 64 * 2**20  # of larger files only the size is compared on reuse
 RECORD, METRICS = "artifact.json", "metrics.json"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a piece of work is made from; equal recipes give equal work.
+    """Everything that determines the result of a stage; equal recipes give equal work.
 
     Attributes:
-        stage, version: of the code that does it.
-        settings: the config as far as the stage may read it, JSON-able.
-        inputs: stage -> key of what it reads.
-        fingerprints: of what the settings point to: data on disk, a checkpoint, a user's own module.
+        stage, version: the stage, and the version of its code.
+        settings: the settings that the stage may read, in JSON's types.
+        inputs: the key of the work of each stage that it reads.
+        fingerprints: hashes of what the settings name: data on disk, a checkpoint, a user's own module.
     """
 
     stage: str
@@ -44,14 +45,14 @@ class Recipe:
 
     @property
     def key(self) -> str:
-        """16 hexadecimal digits."""
+        """The hash of the recipe, 16 hexadecimal digits."""
         canonical = json.dumps(asdict(self), sort_keys=True, separators=(",", ":"), allow_nan=False)
         return hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Record:
-    """What a finished piece of work was made from, and when it was finished: the time in ISO 8601."""
+    """The recipe of finished work, and when it was finished, in ISO 8601."""
 
     recipe: Recipe
     created: str
@@ -59,7 +60,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A finished piece of work."""
+    """Finished work of a stage."""
 
     folder: Path
     stage: str
@@ -73,21 +74,21 @@ class Artifact:
 
 
 class Store:
-    """A folder of finished work and of work that is under way."""
+    """A folder of finished and unfinished work."""
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
 
     def finished(self, recipe: Recipe) -> Path:
-        """Where the finished work of this recipe lies, or will lie."""
+        """Return the folder of this recipe's finished work, which may not exist yet."""
         return self.root / recipe.stage / recipe.key
 
     def scratch(self, recipe: Recipe) -> Path:
-        """Where work on this recipe is done."""
+        """Return the scratch folder of this recipe."""
         return self.root / "work" / f"{recipe.stage}-{recipe.key}"
 
     def find(self, recipe: Recipe) -> Artifact | None:
-        """The finished work of this recipe, if there is any; StoreError where it is damaged."""
+        """Return the finished work of this recipe, or None; StoreError if it is damaged."""
         folder = self.finished(recipe)
         if not folder.exists():
             return None
@@ -106,7 +107,7 @@ class Store:
         )  # fmt: skip
 
     def records(self, stage: str) -> tuple[Record, ...]:
-        """Of all finished work of a stage. What can't be read is left out: `find` reports it to whoever wants it."""
+        """Return the records of a stage's finished work. Damaged ones are left out: `find` reports them on use."""
         records = []
         for file in sorted((self.root / stage).glob(f"*/{RECORD}")):
             with suppress(OSError, ValueError, KeyError, TypeError):
@@ -116,17 +117,17 @@ class Store:
         return tuple(records)
 
     def has_unfinished(self, recipe: Recipe) -> bool:
-        """Whether an earlier try at this recipe left files in the scratch folder, or a running one is writing them."""
+        """Whether the scratch folder of this recipe holds files of an interrupted run, or of one that still runs."""
         return any(path.is_file() for path in self.scratch(recipe).rglob("*"))
 
     @contextmanager
-    def lock(self, recipe: Recipe, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
-        """Hold the right to make this recipe; `waiting` is called once if another process has it.
+    def lock(self, recipe: Recipe, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """Hold the lock of this recipe; `on_wait` is called once if another process holds it.
 
-        The kernel drops the lock with the process that holds it, so a killed build blocks nobody.
+        The kernel releases the lock when its process ends, so a killed build blocks no other.
         """
         file = self.root / "work" / f"{recipe.stage}-{recipe.key}.lock"
-        descriptor = _locked(file, waiting)
+        descriptor = _acquire_lock(file, on_wait)
         try:
             yield
         finally:
@@ -134,14 +135,14 @@ class Store:
             os.close(descriptor)
 
     def open_scratch(self, recipe: Recipe) -> Path:
-        """The scratch folder of this recipe, with what a killed try left in it."""
+        """Create the scratch folder of this recipe, or return it with the files of an interrupted run."""
         folder = self.scratch(recipe)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
         return folder
 
     def publish(self, recipe: Recipe, metrics: Mapping[str, Any], seconds: float) -> Artifact:
-        """Turn the scratch folder into finished work, all at once. Call it with the lock held."""
+        """Turn the scratch folder into finished work atomically. The caller must hold the lock."""
         scratch, folder = self.scratch(recipe), self.finished(recipe)
         created = datetime.now().astimezone().isoformat(timespec="seconds")
         with writing(folder):
@@ -169,16 +170,16 @@ class Store:
 
 
 def differences(artifact: Artifact) -> tuple[str, ...]:
-    """What has changed since a reused artifact was made, in words."""
+    """Describe how the versions differ from those that made a reused artifact."""
     now = library_versions()
     names = [name for name in LIBRARIES if name != "edgekd" and artifact.versions.get(name) != now.get(name)]
-    changed = [f"{name} {artifact.versions.get(name, 'none')}, now {now.get(name, 'none')}" for name in names]
+    changes = [f"{name} {artifact.versions.get(name, 'none')}, now {now.get(name, 'none')}" for name in names]
     if artifact.source_hash != source_hash():
-        changed.append("an edgekd whose source was different")
-    return tuple(changed)
+        changes.append("an edgekd whose source was different")
+    return tuple(changes)
 
 
-def _locked(file: Path, waiting: Callable[[], None]) -> int:
+def _acquire_lock(file: Path, on_wait: Callable[[], None]) -> int:
     with writing(file):
         file.parent.mkdir(parents=True, exist_ok=True)
     while True:
@@ -187,9 +188,9 @@ def _locked(file: Path, waiting: Callable[[], None]) -> int:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            waiting()
+            on_wait()
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        # Its last holder may have removed the file while we waited: then the lock is on a file that nobody else opens.
+        # The last holder may have removed the file in the meantime; then no other process would see this lock.
         if os.fstat(descriptor).st_nlink > 0:
             return descriptor
         os.close(descriptor)
@@ -204,15 +205,15 @@ def _files(folder: Path) -> dict[str, dict[str, Any]]:
 
 
 def _damage(folder: Path, files: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """The first way in which the files differ from what was recorded."""
-    for name, recorded in files.items():
+    """Describe the first difference between the files and their record; None if there is none."""
+    for name, record in files.items():
         file = folder / name
         if not file.is_file():
             return f"{name} is missing"
         size = file.stat().st_size
-        if size != recorded["size"]:
-            return f"{name} has {size:,} bytes instead of {recorded['size']:,}"
-        if size <= HASH_AT_MOST and file_sha256(file) != recorded["sha256"]:
+        if size != record["size"]:
+            return f"{name} has {size:,} bytes instead of {record['size']:,}"
+        if size <= LARGEST_HASHED_BYTES and file_sha256(file) != record["sha256"]:
             return f"{name} has other contents than when it was written"
     return None
 

@@ -1,4 +1,4 @@
-"""The version of edgekd's own source, as a hash: results depend on it besides settings and libraries."""
+"""The version of edgekd's source as a hash, and the versions of stages, for the store's records and keys."""
 
 import ast
 import hashlib
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @cache
 def source_hash() -> str:
-    """Of edgekd's own source: 16 hexadecimal digits."""
+    """Hash edgekd's source to 16 hexadecimal digits."""
     package = Path(__file__).parents[1]
     digest = hashlib.sha256()
     for file in sorted(package.rglob("*.py")):
@@ -19,7 +19,7 @@ def source_hash() -> str:
 
 
 def stage_version(module: str) -> int:
-    """The VERSION that the module of a stage assigns, read from its source: to import it would load torch."""
+    """Return the VERSION that a stage's module assigns, read from the source: an import would load torch."""
     spec = importlib.util.find_spec(module)
     if spec is None or spec.origin is None:
         raise ModuleNotFoundError(f"the stage's module {module} has no source", name=module)

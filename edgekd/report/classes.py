@@ -1,11 +1,11 @@
-"""What the teacher passed on class by class, in tasks that have classes: for Markdown, HTML and terminal."""
+"""The knowledge transfer class by class, in tasks that have classes, worded for Markdown, HTML and terminal."""
 
 from collections.abc import Sequence
 
 from edgekd.report import units
 from edgekd.results import FEW_MISTAKES, ClassTransfer, Quantity
 
-SHOWN = 20  # classes: of more, those that agree least with the teacher
+MOST_CLASSES = 20  # of more classes a table has those that agree least with the teacher
 HEADINGS = (
     "class", ">samples", ">same answer", ">alone", ">teacher's mistakes", "mostly taken for", ">repeated", ">alone",
     ">by chance", ">kappa", "inherited?",
@@ -18,28 +18,28 @@ CAPTION = (
 
 
 def in_short(classes: Sequence[ClassTransfer]) -> str:
-    """Whose mistakes were inherited, for the end of a build."""
+    """Name the classes whose mistakes were inherited, for the end of a build."""
     names = ", ".join(row.name for row in classes if row.inherited)
     return f"mistakes inherited in class {names}" if names else "no class inherits its mistakes"
 
 
 def sentences(classes: Sequence[ClassTransfer], *, alone: bool) -> list[str]:
-    """The same in whole sentences.
+    """Name these classes in whole sentences.
 
     Args:
-        alone: the same student was trained without the teacher too.
+        alone: whether the same student was trained without the teacher too.
     """
-    inherited = [_inherited(row) for row in classes if row.inherited]
-    if inherited:
-        return inherited
+    facts = [_sentence(row) for row in classes if row.inherited]
+    if facts:
+        return facts
     if all(row.mistakes < FEW_MISTAKES for row in classes):
         return ["The teacher makes too few mistakes in any class to tell whether they are inherited."]
-    than = "the same student alone does" if alone else "chance would"
-    return [f"In no class does the student clearly repeat more of the teacher's mistakes than {than}."]
+    comparison = "the same student alone does" if alone else "chance would"
+    return [f"In no class does the student clearly repeat more of the teacher's mistakes than {comparison}."]
 
 
 def rows(classes: Sequence[ClassTransfer]) -> list[tuple[str, ...]]:
-    """The cells below HEADINGS, in the data's order."""
+    """Return the table's cells below HEADINGS, in the order of the data's classes."""
     return [
         (
             row.name,
@@ -54,22 +54,22 @@ def rows(classes: Sequence[ClassTransfer]) -> list[tuple[str, ...]]:
             _cell(row.consistency),
             "yes" if row.inherited else "no" if row.mistakes >= FEW_MISTAKES else "",
         )
-        for row in _shown(classes)
+        for row in _classes_of_table(classes)
     ]
 
 
 def left_out(classes: Sequence[ClassTransfer]) -> str:
-    """Which classes the pages do not show."""
-    more = len(classes) - len(_shown(classes))
-    return f"The {SHOWN} classes that agree least; {more:,} more are in report.json. " if more else ""
+    """Say how many classes the table leaves out."""
+    hidden = len(classes) - len(_classes_of_table(classes))
+    return f"The {MOST_CLASSES} classes that agree least; {hidden:,} more are in report.json. " if hidden else ""
 
 
-def _shown(classes: Sequence[ClassTransfer]) -> list[ClassTransfer]:
-    least = sorted(classes, key=lambda row: row.agreement.value or 0.0)[:SHOWN]
+def _classes_of_table(classes: Sequence[ClassTransfer]) -> list[ClassTransfer]:
+    least = sorted(classes, key=lambda row: row.agreement.value or 0.0)[:MOST_CLASSES]
     return [row for row in classes if row in least]
 
 
-def _inherited(row: ClassTransfer) -> str:
+def _sentence(row: ClassTransfer) -> str:
     other = f"the same student alone {_cell(row.repeated_alone)}" if row.repeated_alone else "chance would"
     if row.repeated_alone is None:
         other += f" {_cell(row.by_chance)}"
@@ -79,6 +79,6 @@ def _inherited(row: ClassTransfer) -> str:
     )
 
 
-def _cell(figure: Quantity | None) -> str:
-    """A table's cell: empty where nothing can be told."""
-    return "" if figure is None or figure.value is None else units.text(figure)
+def _cell(quantity: Quantity | None) -> str:
+    """Return a table's cell, which is empty where the quantity is not known."""
+    return "" if quantity is None or quantity.value is None else units.text(quantity)

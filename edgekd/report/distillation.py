@@ -1,4 +1,4 @@
-"""The section on what the teacher passed on: its sentences and tables, worded once for Markdown, HTML and terminal."""
+"""The section on knowledge transfer: its sentences and tables, worded once for Markdown, HTML and terminal."""
 
 from edgekd.report import classes, units
 from edgekd.results import Distillation, Measure, Quantity, Report, Spread, TaskWords
@@ -10,7 +10,7 @@ CKA = "CKA: how alike two layers tell samples apart, 1 up to rotation and scale,
 
 
 def sentences(report: Report, record: Distillation) -> list[str]:
-    """What someone wants to know first: whether it paid, at what cost, and what was inherited."""
+    """Say first whether distillation paid, then at what cost, and what was inherited."""
     row = next(row for row in report.stages if row.stage == "distilled")
     opening = {
         "yes": "Distillation paid",
@@ -21,12 +21,12 @@ def sentences(report: Report, record: Distillation) -> list[str]:
 
 
 def in_short(words: TaskWords, record: Distillation) -> str:
-    """One line for the end of a build; nothing where the teacher could not be asked."""
+    """Return one line for the end of a build; it is empty where the teacher's outputs are not known."""
     if record.agreement is None:
         return ""
-    parts = [f"{words.agreement_with_teacher} {_beside(record.agreement, record.agreement_alone)}"]
+    parts = [f"{words.agreement_with_teacher} {_with_baseline(record.agreement, record.agreement_alone)}"]
     parts += [
-        f"{measure.name} {_beside(measure.student, measure.alone)}"
+        f"{measure.name} {_with_baseline(measure.student, measure.alone)}"
         for measure in record.measures
         if measure.in_short and measure.student is not None
     ]
@@ -34,27 +34,31 @@ def in_short(words: TaskWords, record: Distillation) -> str:
 
 
 def comparison(words: TaskWords, record: Distillation) -> list[tuple[str, ...]]:
-    """(what, the teacher's, the student's, the same student alone's), a row each."""
+    """Return rows of (name, teacher's value, student's value, value of the same student alone)."""
     rows: list[tuple[str, str, Spread | None, Spread | None]] = [
         (words.score, units.text(record.score_teacher), record.score, record.score_alone),
         (words.agreement_with_teacher, "", record.agreement, record.agreement_alone),
         *((_name(measure), _teacher(measure), measure.student, measure.alone) for measure in record.measures),
     ]
-    return [(what, theirs, _spread(ours), _spread(alone)) for what, theirs, ours, alone in rows if ours is not None]
+    return [
+        (what, teacher, _spread(student), _spread(alone))
+        for what, teacher, student, alone in rows
+        if student is not None
+    ]
 
 
 def caption(record: Distillation) -> str:
-    """What the figures of `comparison` and `layers` mean."""
+    """Explain the quantities of `comparison` and `layers`."""
     return " ".join([SEEDS, *(measure.meaning for measure in record.measures), CKA])
 
 
 def along_the_way_headings(words: TaskWords) -> tuple[str, ...]:
-    """Of `along_the_way`."""
+    """Return the headings of `along_the_way`."""
     return ("while it was trained", f">{words.score}", ">teacher", "on")
 
 
 def along_the_way(record: Distillation) -> list[tuple[str, ...]]:
-    """What the scheme measured beside the finished student."""
+    """Return the scores that the scheme measured beside the finished student's."""
     return [
         (row.what, _with_error(row.score), _with_error(row.score_teacher), row.score.source)
         for row in record.along_the_way
@@ -62,7 +66,7 @@ def along_the_way(record: Distillation) -> list[tuple[str, ...]]:
 
 
 def layers(record: Distillation) -> list[tuple[str, ...]]:
-    """(the student's, the teacher's, CKA, CKA of the student alone)."""
+    """Return rows of (student's layer, teacher's layer, CKA, CKA of the student alone)."""
     return [(row.student, row.teacher, _spread(row.distilled), _spread(row.alone)) for row in record.layers]
 
 
@@ -70,14 +74,14 @@ def _cost(record: Distillation, *, skipped: bool) -> list[str]:
     if skipped:
         return []
     count = len(record.seeds)
-    each = "" if count == 1 else f" from each of the seeds {', '.join(map(str, record.seeds))}"
+    seeds = "" if count == 1 else f" from each of the seeds {', '.join(map(str, record.seeds))}"
     if record.baseline_epochs is None:
-        lengths = [f"The student was trained for {_epochs(record.epochs)}{each}."]
+        lengths = [f"The student was trained for {_epochs(record.epochs)}{seeds}."]
     elif record.baseline_epochs == record.epochs:
-        lengths = [f"Both were trained for {_epochs(record.epochs)}{each}; the teacher's own training is not counted."]
+        lengths = [f"Both were trained for {_epochs(record.epochs)}{seeds}; the teacher's own training is not counted."]
     else:
-        both = f"{_epochs(record.epochs)} under the teacher and {_epochs(record.baseline_epochs)} alone"
-        lengths = [f"The student had {both}{each}; the teacher's own training is not counted."]
+        epochs = f"{_epochs(record.epochs)} under the teacher and {_epochs(record.baseline_epochs)} alone"
+        lengths = [f"The student had {epochs}{seeds}; the teacher's own training is not counted."]
     if count == 1:
         return [*lengths, "One seed can't tell a gain from luck: --set distill.seeds=3 trains more."]
     return [*lengths, f"The student of seed {record.seeds[0]}, the config's own, is shipped."]
@@ -94,7 +98,7 @@ def _name(measure: Measure) -> str:
 
 
 def _teacher(measure: Measure) -> str:
-    """The teacher's own figure, or what chance would give the student."""
+    """Return the teacher's value, or what the student would reach by chance."""
     if measure.teacher is not None:
         return units.text(measure.teacher)
     chance = measure.by_chance
@@ -105,12 +109,12 @@ def _epochs(count: int) -> str:
     return f"{count:,} epoch" + ("s" if count != 1 else "")
 
 
-def _beside(ours: Spread, alone: Spread | None) -> str:
-    return units.text(ours.mean) + (f" (alone {units.text(alone.mean)})" if alone else "")
+def _with_baseline(student: Spread, alone: Spread | None) -> str:
+    return units.text(student.mean) + (f" (alone {units.text(alone.mean)})" if alone else "")
 
 
 def _spread(spread: Spread | None) -> str:
-    """98.1 % ± 0.2 (97.9, 98.2, 98.2); the seeds one by one while they are few."""
+    """Format 98.1 % ± 0.2 (97.9, 98.2, 98.2); up to five seeds are listed one by one."""
     if spread is None:
         return ""
     unit, text = spread.mean.unit, units.text(spread.mean)
@@ -122,9 +126,9 @@ def _spread(spread: Spread | None) -> str:
     return text
 
 
-def _with_error(figure: Quantity | None) -> str:
-    """98.1 % ± 0.2."""
-    if figure is None or figure.value is None:
+def _with_error(quantity: Quantity | None) -> str:
+    """Format 98.1 % ± 0.2."""
+    if quantity is None or quantity.value is None:
         return ""
-    error = "" if figure.error is None else f" ± {units.number(figure.error, figure.unit)}"
-    return units.text(figure) + error
+    error = "" if quantity.error is None else f" ± {units.number(quantity.error, quantity.unit)}"
+    return units.text(quantity) + error

@@ -1,4 +1,4 @@
-"""The ledger: what each stage did to score, size, MACs, memory and time, and whether that paid."""
+"""The ledger: how each stage changed score, size, MACs, memory and latency, and whether that paid."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -17,10 +17,10 @@ def rows(
     words: TaskWords,
     metrics: Mapping[str, Metrics],
     boundaries: Sequence[Boundary],
-    measured: Measurements,
+    measurements: Measurements,
     export: Path,
 ) -> tuple[StageRow, ...]:
-    """The four rows, with what each stage changed and whether that paid."""
+    """Return the four rows, with the change by each stage and whether it paid."""
     test = f"{int(metrics['data']['test']):,} test samples"
     scores: dict[FormName, Quantity] = {
         "teacher": _teacher_score(words, metrics["teacher"], test),
@@ -30,13 +30,13 @@ def rows(
     }
     parameters = {form.name: _parameters(metrics, form) for form in FORMS}
     sizes = {form.name: _size(metrics, form, parameters[form.name], export) for form in FORMS}
-    judged = _verdicts(words, metrics, scores, sizes, measured)
+    verdict_of_form = _verdicts(words, metrics, scores, sizes, measurements)
     ledger: list[StageRow] = []
     for form in FORMS:
-        before = ledger[-1] if ledger else None
-        paid, because = judged[form.name]
+        previous = ledger[-1] if ledger else None
+        paid, because = verdict_of_form[form.name]
         score = scores[form.name]
-        change = difference(words, score, before.score, f"{form.name} less {before.stage}") if before else None
+        change = difference(words, score, previous.score, f"{form.name} less {previous.stage}") if previous else None
         ledger.append(
             StageRow(
                 stage=form.name,
@@ -46,7 +46,7 @@ def rows(
                 macs=_of_graph(metrics["export"], "macs", form, "MACs", "the captured graph"),
                 parameters=parameters[form.name],
                 peak_ram=_of_graph(metrics["export"], "peak_ram_bytes", form, "B", "memory plan"),
-                latency_ratio=measured.stage_latency[form.name],
+                latency_ratio=measurements.stage_latency[form.name],
                 paid=paid,
                 because=because,
             )
@@ -55,14 +55,14 @@ def rows(
 
 
 def difference(words: TaskWords, one: Quantity, other: Quantity, source: str) -> Quantity:
-    """One score less another one."""
+    """Return the difference of two scores."""
     if one.value is None or other.value is None:
         return Quantity(unit=words.difference, remedy=one.remedy or other.remedy)
     return Quantity(value=one.value - other.value, unit=words.difference, origin="measured-host", source=source)
 
 
 def drop(words: TaskWords, teacher: Quantity, int8: Quantity) -> Quantity:
-    """By how much the int8 network's score is worse than the teacher's."""
+    """Return by how much the int8 network's score is worse than the teacher's."""
     if words.higher_is_better:
         return difference(words, teacher, int8, "teacher less int8")
     return difference(words, int8, teacher, "int8 less teacher")
@@ -73,18 +73,18 @@ def _verdicts(
     metrics: Mapping[str, Metrics],
     scores: Mapping[FormName, Quantity],
     sizes: Mapping[FormName, Quantity],
-    measured: Measurements,
+    measurements: Measurements,
 ) -> dict[FormName, Verdict]:
     distill, macs = metrics["distill"], metrics["export"]["macs"]
-    ratios = {row.file: row.ratio_to_float for row in measured.latencies if row.ratio_to_float is not None}
+    ratios = {row.file: row.ratio_to_float for row in measurements.latencies if row.ratio_to_float is not None}
     shipped, unknown = sizes["int8"].source, Quantity(unit="x", remedy="its float baseline was not timed")
-    alone = {key: distill.get(f"baseline_{key}") for key in ("score", "score_error")}
+    baseline = {key: distill.get(f"baseline_{key}") for key in ("score", "score_error")}
     return {
         "teacher": Verdict(None, _origin_of(metrics["teacher"])),
         "distilled": verdicts.distilled(
             words,
             scores["distilled"],
-            None if alone["score"] is None else _score(words, alone, "the same student alone"),
+            None if baseline["score"] is None else _score(words, baseline, "the same student alone"),
             int(metrics["data"]["test"]),
             skipped=bool(distill.get("skipped")),
             each=distill.get("each_score") or (),
@@ -97,7 +97,7 @@ def _verdicts(
             size_ratio=_value(sizes["pruned"]) / _value(sizes["distilled"]),
             gain=words.gain(_value(scores["pruned"]), _value(scores["distilled"])),
             samples_error=verdicts.difference_error(scores["pruned"], scores["distilled"]),
-            latency=measured.stage_latency["pruned"],
+            latency=measurements.stage_latency["pruned"],
         ),
         "int8": verdicts.by_training(
             words,
@@ -116,24 +116,24 @@ def _verdicts(
     }
 
 
-def _methods(words: TaskWords, quantized: Metrics) -> dict[str, Quantity | None]:
-    """What the simulation reached without training ("ptq") and with it ("qat"), as far as each was measured."""
-    ptq, trained = quantized.get("ptq"), quantized.get("method") != "ptq"
+def _methods(words: TaskWords, metrics: Metrics) -> dict[str, Quantity | None]:
+    """Return the simulation's score without training ("ptq") and with it ("qat"), as far as each was measured."""
+    ptq, is_trained = metrics.get("ptq"), metrics.get("method") != "ptq"
     return {
         "ptq": _score(words, ptq, "the calibrated simulation") if ptq else None,
-        "qat": _score(words, quantized, "the trained simulation") if trained else None,
+        "qat": _score(words, metrics, "the trained simulation") if is_trained else None,
     }
 
 
 def _teacher_score(words: TaskWords, teacher: Metrics, test: str) -> Quantity:
-    """Of what answers: a network, or several teachers as one; unknown where only training samples were answered."""
+    """Return the score of the teacher or of several combined; it is empty if only training samples have outputs."""
     if teacher["score"] is None:
         return Quantity(unit=words.unit, remedy=teacher["score_remedy"])
     return _score(words, teacher, f"{'its answers' if teacher.get('members') else 'the torch model'} on {test}")
 
 
 def _score(words: TaskWords, metrics: Metrics, source: str) -> Quantity:
-    """The score that a stage's metrics have."""
+    """Return the score in a stage's metrics."""
     value, error = metrics["score"], metrics["score_error"]
     return Quantity(value=value, unit=words.unit, origin="measured-host", source=source, error=error)
 
@@ -156,7 +156,7 @@ def _origin_of(teacher: Metrics) -> str:
 
 
 def _size(metrics: Mapping[str, Metrics], form: Form, parameters: Quantity, export: Path) -> Quantity:
-    """Of the form's file in the format that the limits are held to, or of its weights where it has none."""
+    """Return the size of the form's file in the format that the limits apply to, or of its weights if it has none."""
     file = form.file(judged_format(exported_formats(export)))
     if (export / file).is_file():
         return Quantity(value=(export / file).stat().st_size, unit="B", origin="counted", source=file)
@@ -170,24 +170,24 @@ def _size(metrics: Mapping[str, Metrics], form: Form, parameters: Quantity, expo
 
 
 def _parameters(metrics: Mapping[str, Metrics], form: Form) -> Quantity:
-    """Of the captured graph, batch norm folded; of the torch model where its graph could not be captured."""
-    captured = metrics["export"]["parameters"].get(form.name)
-    if captured is not None:
-        return Quantity(value=captured, unit="parameters", origin="counted", source="the captured graph")
-    trained = metrics[form.stage]["parameters"]
-    if trained is None:
+    """Count the parameters of the captured graph (batch norm folded), or else of the torch model."""
+    count = metrics["export"]["parameters"].get(form.name)
+    if count is not None:
+        return Quantity(value=count, unit="parameters", origin="counted", source="the captured graph")
+    model_count = metrics[form.stage]["parameters"]
+    if model_count is None:
         return Quantity(unit="parameters", remedy="a torch model: what comes from outside is not looked into")
-    return Quantity(value=trained, unit="parameters", origin="counted", source="the torch model")
+    return Quantity(value=model_count, unit="parameters", origin="counted", source="the torch model")
 
 
-def _of_graph(exported: Metrics, what: str, form: Form, unit: str, source: str) -> Quantity:
-    value = (exported.get(what) or {}).get(form.name)
+def _of_graph(metrics: Metrics, key: str, form: Form, unit: str, source: str) -> Quantity:
+    value = (metrics.get(key) or {}).get(form.name)
     if value is None:
         return Quantity(unit=unit, remedy=f"the {form.name} graph could not be captured: see the notes of export")
     return Quantity(value=value, unit=unit, origin="predicted" if source == "memory plan" else "counted", source=source)
 
 
-def _value(figure: Quantity) -> float:
-    if figure.value is None:
-        raise ValueError(f"this figure is empty: {figure.remedy}")
-    return figure.value
+def _value(quantity: Quantity) -> float:
+    if quantity.value is None:
+        raise ValueError(f"this figure is empty: {quantity.remedy}")
+    return quantity.value

@@ -1,4 +1,4 @@
-"""The limits of the target against what was reached: the contract, row by row."""
+"""The rows of the report that compare the results with the target's limits."""
 
 from typing import Literal
 
@@ -20,11 +20,13 @@ def rows(
     latency: Quantity,
     score_drop: Quantity,
 ) -> tuple[LimitRow, ...]:
-    """One row for each limit that is set.
+    """Return one row for each limit that is set.
 
     Args:
-        size: of the int8 file. flash: that the device stores of the network. peak_ram: of the int8 network.
-        latency: of one inference on the device.
+        size: the size of the int8 file.
+        flash: what the device stores of the network.
+        peak_ram: the peak RAM of the int8 network.
+        latency: the latency of one inference on the device.
         score_drop: by how much the int8 network's score is worse than the teacher's.
     """
     pairs: tuple[tuple[Limit, float | None, Quantity], ...] = (
@@ -34,22 +36,26 @@ def rows(
         ("latency", limits.latency_ms, latency),
         ("score drop", limits.score_drop, score_drop),
     )
-    return tuple(_row(name, float(allowed), reached, words) for name, allowed, reached in pairs if allowed is not None)
+    return tuple(
+        _row(name, float(limit_value), reached, words)
+        for name, limit_value, reached in pairs
+        if limit_value is not None
+    )
 
 
 def flash_of_file(size: Quantity) -> Quantity:
-    """The flash that an int8 file takes, from its size: for a runtime that reads files."""
+    """Return the flash that an int8 file takes, from its size, for a runtime that reads files."""
     return size.model_copy(update={"source": f"{size.source}; the runtime's own code is not counted"})
 
 
-def _row(name: Limit, allowed: float, reached: Quantity, words: TaskWords) -> LimitRow:
-    limit = Quantity(value=allowed, unit=reached.unit, origin="given", source="[limits]")
+def _row(name: Limit, limit_value: float, reached: Quantity, words: TaskWords) -> LimitRow:
+    limit = Quantity(value=limit_value, unit=reached.unit, origin="given", source="[limits]")
     if reached.value is None:
         return LimitRow(limit=name, allowed=limit, reached=reached, met=None)
-    over = reached.value - allowed
+    over = reached.value - limit_value
     # Scores in percent are shares of whole samples: 1 point less 1 point may come out as 1e-14.
-    if over <= 1e-9 * max(1.0, allowed):
+    if over <= 1e-9 * max(1.0, limit_value):
         return LimitRow(limit=name, allowed=limit, reached=reached, met=True)
-    is_, by, of = (amount(value, reached.unit) for value in (reached.value, over, allowed))
-    miss = f"{limit_name(name, words)} {is_} is {by} over the {of} allowed"
+    reached_text, excess, limit_text = (amount(value, reached.unit) for value in (reached.value, over, limit_value))
+    miss = f"{limit_name(name, words)} {reached_text} is {excess} over the {limit_text} allowed"
     return LimitRow(limit=name, allowed=limit, reached=reached, met=False, miss=miss)

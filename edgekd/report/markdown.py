@@ -10,7 +10,7 @@ BOUNDARIES = (">outputs that differ", ">largest, in steps", "gate", "kernels")
 
 
 def markdown(report: Report) -> str:
-    """The whole report as one Markdown page."""
+    """Render the whole report as one Markdown page."""
     words = report.task
     parts = [
         f"# {_escape(sentences.title(report))}",
@@ -44,9 +44,9 @@ def markdown(report: Report) -> str:
             (_boundary(row) for row in report.boundaries),
         ),
     ]
-    if examined := [row for row in report.boundaries if row.layers]:
-        headings = ("layer", "operator", *(f">{sentences.boundary_name(row.name)}" for row in examined))
-        parts += ["Codes that differ from the reference, layer by layer:", table(headings, _layers(examined))]
+    if runtime_rows := [row for row in report.boundaries if row.layers]:
+        headings = ("layer", "operator", *(f">{sentences.boundary_name(row.name)}" for row in runtime_rows))
+        parts += ["Codes that differ from the reference, layer by layer:", table(headings, _layers(runtime_rows))]
     if report.limits:
         parts += [
             "## Limits",
@@ -108,7 +108,7 @@ def markdown(report: Report) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table; a heading that opens with ">" is of a right-aligned column."""
+    """Format a Markdown table; a heading that begins with ">" right-aligns its column."""
     head = "| " + " | ".join(heading.removeprefix(">") for heading in headings) + " |"
     rule = "|" + "|".join("---:" if heading.startswith(">") else "---" for heading in headings) + "|"
     return "\n".join([head, rule, *("| " + " | ".join(row) + " |" for row in rows)])
@@ -125,21 +125,21 @@ def _emulated(row: EmulatedRow) -> Iterable[str]:
         yield table(("function", ">one inference", ">bytes"), shown)
 
 
-def _distillation(report: Report, found: Distillation) -> Iterable[str]:
+def _distillation(report: Report, record: Distillation) -> Iterable[str]:
     yield "## Distillation"
-    yield " ".join(_escape(sentence) for sentence in distillation.sentences(report, found))
-    yield table(distillation.COMPARISON, distillation.comparison(report.task, found))
-    yield distillation.caption(found)
-    if found.along_the_way:
-        rows = ([_escape(cell) for cell in row] for row in distillation.along_the_way(found))
+    yield " ".join(_escape(sentence) for sentence in distillation.sentences(report, record))
+    yield table(distillation.COMPARISON, distillation.comparison(report.task, record))
+    yield distillation.caption(record)
+    if record.along_the_way:
+        rows = ([_escape(cell) for cell in row] for row in distillation.along_the_way(record))
         yield table(distillation.along_the_way_headings(report.task), rows)
-    if found.layers:
-        yield table(distillation.LAYERS, ([_escape(cell) for cell in row] for row in distillation.layers(found)))
-    elif found.layers_unknown:
-        yield f"Layers were not compared: {_escape(found.layers_unknown)}."
-    if found.classes:
-        yield table(classes.HEADINGS, ([_escape(cell) for cell in row] for row in classes.rows(found.classes)))
-        yield _escape(classes.left_out(found.classes) + classes.CAPTION)
+    if record.layers:
+        yield table(distillation.LAYERS, ([_escape(cell) for cell in row] for row in distillation.layers(record)))
+    elif record.layers_unknown:
+        yield f"Layers were not compared: {_escape(record.layers_unknown)}."
+    if record.classes:
+        yield table(classes.HEADINGS, ([_escape(cell) for cell in row] for row in classes.rows(record.classes)))
+        yield _escape(classes.left_out(record.classes) + classes.CAPTION)
 
 
 def _boundary(row: Boundary) -> tuple[str, ...]:
@@ -157,30 +157,30 @@ def _boundary(row: Boundary) -> tuple[str, ...]:
     )
 
 
-def _layers(examined: Sequence[Boundary]) -> Iterable[tuple[str, ...]]:
-    for same in zip(*(row.layers for row in examined), strict=True):
-        counts = (f"{layer.differing:,} of {layer.outputs:,}" for layer in same)
-        yield (f"`{same[0].layer}`", same[0].operator, *counts)
+def _layers(runtime_rows: Sequence[Boundary]) -> Iterable[tuple[str, ...]]:
+    for layer_rows in zip(*(row.layers for row in runtime_rows), strict=True):
+        counts = (f"{layer.differing:,} of {layer.outputs:,}" for layer in layer_rows)
+        yield (f"`{layer_rows[0].layer}`", layer_rows[0].operator, *counts)
 
 
 def _made_with(report: Report) -> str:
     versions = ", ".join(f"{name} {number}" for name, number in report.versions.items())
     lines = [f"- host: {_escape(sentences.machine(report))}", f"- versions: {versions}"]
-    trained = sentences.training(report)
-    return "\n".join([*lines, f"- trained by: {trained}"] if trained else lines)
+    processes = sentences.training(report)
+    return "\n".join([*lines, f"- trained by: {processes}"] if processes else lines)
 
 
-def _with_error(figure: Quantity) -> str:
-    if figure.value is None or figure.error is None:
-        return units.text(figure)
-    sign = "+" if figure.unit == "ms" else "± "  # a latency is the lowest of its rounds: the others lie above it
-    return f"{units.text(figure)} ({sign}{units.amount(figure.error, figure.unit)})"
+def _with_error(quantity: Quantity) -> str:
+    if quantity.value is None or quantity.error is None:
+        return units.text(quantity)
+    sign = "+" if quantity.unit == "ms" else "± "  # a latency is the lowest of its rounds, so the others lie above it
+    return f"{units.text(quantity)} ({sign}{units.amount(quantity.error, quantity.unit)})"
 
 
-def _origin(figure: Quantity) -> str:
-    return f"{figure.origin}: {figure.source}" if figure.value is not None else figure.remedy
+def _origin(quantity: Quantity) -> str:
+    return f"{quantity.origin}: {quantity.source}" if quantity.value is not None else quantity.remedy
 
 
 def _escape(text: str) -> str:
-    """Keep a user's text from opening a column or an HTML tag."""
+    """Escape a user's text, so that it opens neither a column nor an HTML tag."""
     return text.replace("|", "\\|").replace("<", "&lt;").replace("\n", " ")

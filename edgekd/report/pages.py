@@ -1,6 +1,5 @@
-"""The report of a finished build, read back and written out anew from `report.json`."""
+"""The report of a finished build, read from `report.json` and rendered again, for the command line."""
 
-import importlib
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -11,7 +10,7 @@ from edgekd.results import Report
 
 
 def read(folder: Path) -> Report:
-    """The report that lies in a build's folder."""
+    """Read the report in a build's folder; StoreError if there is none of this version."""
     file = folder / "report.json"
     if not file.is_file():
         raise StoreError(f"there is no {file}", "edgekd build makes it; --out names another folder")
@@ -22,16 +21,19 @@ def read(folder: Path) -> Report:
 
 
 def render(folder: Path) -> Report:
-    """Write `report.md` and `report.html` anew from `report.json`."""
+    """Render `report.md` and `report.html` again from `report.json`, and return the report."""
+    from edgekd.report.html import html
+    from edgekd.report.markdown import markdown
+
     report = read(folder)
-    stage = importlib.import_module("edgekd.stages.report")
-    for name, text in (("report.md", stage.markdown(report)), ("report.html", stage.html(report))):
+    for name, text in (("report.md", markdown(report)), ("report.html", html(report))):
         with writing(folder / name):
             (folder / name).write_text(text, encoding="utf-8")
     return report
 
 
 def summary(report: Report, folder: Path) -> str:
-    """What a build ends on; its files lie in `folder`."""
-    text: str = importlib.import_module("edgekd.stages.report").summary(report, folder)
-    return text
+    """Return the summary that the terminal shows at the end of a build whose files lie in `folder`."""
+    from edgekd.report import terminal
+
+    return terminal.summary(report, folder)

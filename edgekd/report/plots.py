@@ -1,4 +1,4 @@
-"""The report's plots: score against size, by seed and at each boundary, cost of operators, time of files."""
+"""The report's plots: score against size, by seed and at each boundary; cost of operators; latency of files."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -26,12 +26,12 @@ Scale = Callable[[float], float]
 
 
 def score_against_size(report: Report) -> Drawing:
-    """The ledger as a path: each stage a point, its bar one standard error of the test set."""
+    """Plot the ledger as a path; each stage is a point whose bar is one standard error of the test set."""
     words = report.task
     rows = [row for row in report.stages if row.score.value is not None and row.size.value is not None]
     left, right, top, bottom = 62.0, WIDTH - 24.0, 34.0, 344.0
     drawing = Drawing(WIDTH, 400, f"{capital(words.score)} against size of each stage")
-    worst = _worst_allowed(report)
+    worst = _worst_score(report)
     low, high = _axis(words, [*_ends([row.score for row in rows]), *([] if worst is None else [worst])], 0.22)
     sizes = [_number(row.size.value) for row in rows]
     x = _logarithmic(min(sizes) / 1.9, max(sizes) * 1.9, left, right)
@@ -55,7 +55,7 @@ def score_against_size(report: Report) -> Drawing:
 
 
 def score_by_seed(distillation: Distillation, words: TaskWords) -> Drawing:
-    """A dot for each training, with its teacher and without; the upright stroke is their mean."""
+    """Plot a dot for each training, with the teacher and without; the vertical line is their mean."""
     groups = [
         ("under the teacher", distillation.score, "distilled"),
         ("the same student alone", distillation.score_alone, "alone"),
@@ -86,7 +86,7 @@ def score_by_seed(distillation: Distillation, words: TaskWords) -> Drawing:
 
 
 def score_along_the_way(rows: Sequence[AlongTheWay], words: TaskWords) -> Drawing:
-    """Student and teacher, window by window of a stream: a drift shows as a dip."""
+    """Plot the scores of student and teacher in each window of a stream; a drift shows as a dip."""
     left, right, top, bottom = 62.0, WIDTH - 90.0, 34.0, 244.0
     drawing = Drawing(WIDTH, 290, f"{capital(words.score)} in each window of the stream")
     lines = [
@@ -103,8 +103,8 @@ def score_along_the_way(rows: Sequence[AlongTheWay], words: TaskWords) -> Drawin
         for index, (row, value) in enumerate(zip(rows, line, strict=True)):
             hint = f"{row.what}, {kind}: {units.amount(value, words.unit)}"
             drawing.circle(x(index), y(value), 3.5, f"point {kind}", hint)
-    apart = 14.0 if abs(y(lines[0][1][-1]) - y(lines[1][1][-1])) < 14 else 0.0
-    above = -apart / 2 if lines[0][1][-1] >= lines[1][1][-1] else apart / 2
+    offset = 14.0 if abs(y(lines[0][1][-1]) - y(lines[1][1][-1])) < 14 else 0.0
+    above = -offset / 2 if lines[0][1][-1] >= lines[1][1][-1] else offset / 2
     drawing.text(right + 10, y(lines[0][1][-1]) + 4 + above, "teacher", "tick")
     drawing.text(right + 10, y(lines[1][1][-1]) + 4 - above, "student", "tick")
     drawing.text(left, top - 16, f"{words.score} in each window, before it taught", "label")
@@ -113,7 +113,7 @@ def score_along_the_way(rows: Sequence[AlongTheWay], words: TaskWords) -> Drawin
 
 
 def boundaries(rows: Sequence[Boundary], words: TaskWords) -> Drawing:
-    """From the teacher to the shipped files: where the score changes, and where not one output may."""
+    """Plot the score from the teacher to the shipped files, beside the number of outputs that differ."""
     left, right, top = 190.0, WIDTH - 190.0, 34.0
     bottom = top + ROW * len(rows)
     drawing = Drawing(WIDTH, bottom + 52, f"{capital(words.score)} at each boundary")
@@ -129,7 +129,7 @@ def boundaries(rows: Sequence[Boundary], words: TaskWords) -> Drawing:
         value, error = _number(row.score.value), row.score.error or 0.0
         drawing.text(left - 12, middle + 4, shorten(boundary_name(row.name), left - 16), "name", "end")
         if error:
-            drawing.line(x(_within(words, value - error)), middle, x(_within(words, value + error)), middle, "whisker")
+            drawing.line(x(_clip(words, value - error)), middle, x(_clip(words, value + error)), middle, "whisker")
         kind = "point bad" if row.passed is False else "point" if row.name in FLOAT else "point integer"
         drawing.circle(x(value), middle, 5, kind, f"{boundary_name(row.name)}: {units.text(row.score)}")
         if row.outputs is not None and row.differing is not None:
@@ -140,7 +140,7 @@ def boundaries(rows: Sequence[Boundary], words: TaskWords) -> Drawing:
 
 
 def operator_cost(rows: Sequence[OperatorRow]) -> Drawing:
-    """MACs, weights and output of each operator of the int8 network, side by side."""
+    """Plot MACs, weights and output of each operator of the int8 network side by side."""
     rows = [row for row in rows if row.macs or row.weight_bytes or row.output_bytes]
     names, top, gap = 340.0, 34.0, 16.0
     column = (WIDTH - names - 3 * gap) / 3
@@ -157,20 +157,20 @@ def operator_cost(rows: Sequence[OperatorRow]) -> Drawing:
         drawing.text(names - 4, baseline, kind, "tick", "end")
     for number, (heading, kind, of, words) in enumerate(measures):
         start = names + gap / 2 + number * (column + gap)
-        most = max((of(row) for row in rows), default=1) or 1
+        largest = max((of(row) for row in rows), default=1) or 1
         drawing.text(start, top - 12, heading, "label")
         room = column - max(text_width(words(of(row))) for row in rows) - 8
         for index, row in enumerate(rows):
             if not of(row):
                 continue
-            upper, length = top + 20 * index, max(room * of(row) / most, 1.0)
+            upper, length = top + 20 * index, max(room * of(row) / largest, 1.0)
             drawing.rectangle(start, upper + 4, length, 12, f"bar {kind}", f"{row.name}: {of(row):,}")
             drawing.text(start + length + 6, upper + 14, words(of(row)), "tick")
     return drawing
 
 
 def latency(rows: Sequence[LatencyRow]) -> Drawing:
-    """Each file's lowest median as a bar, and every round as a dot: the noise is part of the picture."""
+    """Plot each file's lowest median as a bar and every round as a dot, so that the noise is visible."""
     rows = [row for row in rows if row.latency.value is not None]
     left, right, top = 190.0, WIDTH - 110.0, 10.0
     bottom = top + ROW * len(rows)
@@ -186,8 +186,8 @@ def latency(rows: Sequence[LatencyRow]) -> Drawing:
         kind = "bar int8" if row.file.startswith("model.") else "bar float"
         drawing.text(left - 12, middle + 4, shorten(row.file, left - 16), "name", "end")
         drawing.rectangle(left, middle - 7, x(value) - left, 14, kind, f"{row.file}: {units.text(row.latency)}")
-        for each in row.rounds_ms:
-            drawing.circle(x(each), middle, 2.5, "round", units.duration(each))
+        for round_ms in row.rounds_ms:
+            drawing.circle(x(round_ms), middle, 2.5, "round", units.duration(round_ms))
         furthest = max([value, *row.rounds_ms])
         drawing.text(x(furthest) + 10, middle + 4, units.text(row.latency), "tick")
     return drawing
@@ -197,7 +197,7 @@ def _stage_point(
     drawing: Drawing, row: StageRow, words: TaskWords, px: float, py: float, y: Scale, *, above: bool
 ) -> None:
     value, error = _number(row.score.value), row.score.error or 0.0
-    upper, lower = y(_within(words, value + error)), y(_within(words, value - error))
+    upper, lower = y(_clip(words, value + error)), y(_clip(words, value - error))
     drawing.line(px, upper, px, lower, "whisker")
     drawing.circle(px, py, 6, f"point {row.stage}", row.because)
     name_at = min(upper, py - 6) - 24 if above else max(lower, py + 6) + 18
@@ -205,38 +205,38 @@ def _stage_point(
     drawing.text(px, name_at + 15, f"{units.text(row.score)}, {units.text(row.size)}", "tick halo", "middle")
 
 
-def _worst_allowed(report: Report) -> float | None:
-    """The worst score that the target allows."""
-    allowed = next((row.allowed.value for row in report.limits if row.limit == "score drop"), None)
+def _worst_score(report: Report) -> float | None:
+    """Return the worst score that the target allows."""
+    score_drop = next((row.allowed.value for row in report.limits if row.limit == "score drop"), None)
     teacher = report.stages[0].score.value
-    if allowed is None or teacher is None:
+    if score_drop is None or teacher is None:
         return None
-    return _within(report.task, teacher - allowed if report.task.higher_is_better else teacher + allowed)
+    return _clip(report.task, teacher - score_drop if report.task.higher_is_better else teacher + score_drop)
 
 
 def _ends(scores: Sequence[Quantity]) -> list[float]:
-    """Where the bars of one standard error end."""
+    """Return the ends of the bars of one standard error."""
     return [_number(score.value) + sign * (score.error or 0.0) for score in scores for sign in (-1, 1)]
 
 
-def _within(words: TaskWords, score: float) -> float:
-    """A score, kept inside the bounds that the task's have."""
+def _clip(words: TaskWords, score: float) -> float:
+    """Clip a score to the bounds of the task."""
     lowest = -math.inf if words.lowest is None else words.lowest
     highest = math.inf if words.highest is None else words.highest
     return min(max(score, lowest), highest)
 
 
 def _axis(words: TaskWords, values: Sequence[float], share: float) -> tuple[float, float]:
-    """Room around the data for labels; a flat line still gets an axis of two points, or a twentieth of its value."""
-    inside = [_within(words, value) for value in values]
-    low, high = min(inside), max(inside)
+    """Return the ends of an axis with room for labels; flat data get two points, or a tenth of their value."""
+    clipped_values = [_clip(words, value) for value in values]
+    low, high = min(clipped_values), max(clipped_values)
     least = 1.0 if words.unit == "%" else max(abs(low), abs(high)) / 20 or 1.0
     room = max((high - low) * share, least)
     return low - room, high + room
 
 
-def _ticks(words: TaskWords, low: float, high: float, most: int = 6) -> list[float]:
-    return ticks(_within(words, low), _within(words, high), most)
+def _ticks(words: TaskWords, low: float, high: float, most_ticks: int = 6) -> list[float]:
+    return ticks(_clip(words, low), _clip(words, high), most_ticks)
 
 
 def _linear(low: float, high: float, start: float, end: float) -> Scale:

@@ -1,4 +1,4 @@
-"""The report's few sentences, worded once for the terminal, the Markdown and the HTML page."""
+"""The report's sentences, worded once for the terminal, the Markdown and the HTML page."""
 
 from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES
 from edgekd.report.units import UNKNOWN, amount, text
@@ -6,12 +6,12 @@ from edgekd.results import Boundary, EmulatedRow, LimitRow, Quantity, Report, Ta
 
 
 def title(report: Report) -> str:
-    """rpi4 · digits · seed 0"""
+    """Return the title: "rpi4 · digits · seed 0"."""
     return f"{report.target.get('name', '')} · {report.data.get('name', '')} · seed {report.seed}"
 
 
 def boundary_name(name: str) -> str:
-    """A boundary's name with the runtimes written as their makers do."""
+    """Return a boundary's name with the runtimes' official titles."""
     if name == "simulation":
         return "trained simulation"
     if name in RUNTIMES:
@@ -21,7 +21,7 @@ def boundary_name(name: str) -> str:
 
 
 def parity(report: Report) -> str:
-    """How many integer outputs differ at each boundary of the proof."""
+    """Say how many integer outputs differ at each boundary of the proof."""
     failed = [_failure(row) for row in report.boundaries if row.passed is False]
     if report.emulated and report.emulated.differing:
         failed.append(emulated_parity(report.emulated))
@@ -32,14 +32,17 @@ def parity(report: Report) -> str:
         return "no integer boundary was compared"
     counts = {row.outputs for row in proof}
     if len(counts) == 1:
-        each = ", ".join(f"{boundary_name(row.name)} {row.differing:,}" for row in proof)
-        return f"outputs that differ from the integer reference: {each}, of {counts.pop():,} each" + _layers(proof)
-    each = ", ".join(f"{boundary_name(row.name)} {_of(row)}" for row in proof)
-    return f"outputs that differ from the integer reference: {each}" + _layers(proof)
+        counts_of_boundaries = ", ".join(f"{boundary_name(row.name)} {row.differing:,}" for row in proof)
+        return (
+            f"outputs that differ from the integer reference: {counts_of_boundaries}, of {counts.pop():,} each"
+            + _layers(proof)
+        )
+    counts_of_boundaries = ", ".join(f"{boundary_name(row.name)} {_of(row)}" for row in proof)
+    return f"outputs that differ from the integer reference: {counts_of_boundaries}" + _layers(proof)
 
 
 def _layers(proof: list[Boundary]) -> str:
-    """; layers that differ: 0 of 12 in LiteRT, 0 of 12 in onnxruntime"""
+    """Return the end of the sentence: "; layers that differ: 0 of 12 in LiteRT, 0 of 12 in onnxruntime"."""
     counts = [
         f"{sum(layer.differing > 0 for layer in row.layers)} of {len(row.layers)} in {boundary_name(row.name)}"
         for row in proof
@@ -49,14 +52,14 @@ def _layers(proof: list[Boundary]) -> str:
 
 
 def limit_name(limit: str, words: TaskWords) -> str:
-    """A limit as people read it, with what the task calls its score, and where that goes as it becomes worse."""
+    """Return a limit's name for readers; a drop in score has the task's name of the score and its worse direction."""
     if limit != "score drop":
         return limit
     return f"{words.score} {'drop' if words.higher_is_better else 'rise'}"
 
 
 def limit(row: LimitRow, words: TaskWords) -> str:
-    """size 9.8 kB of 4 MB; what is missed says so."""
+    """Describe a limit: "size 9.8 kB of 4 MB", or that it is missed."""
     name = limit_name(row.limit, words)
     if row.reached.value is None:
         return f"{name} {UNKNOWN} ({amount(_allowed(row), row.allowed.unit)} allowed)"
@@ -67,7 +70,7 @@ def limit(row: LimitRow, words: TaskWords) -> str:
 
 
 def device(report: Report) -> str:
-    """The device's own latency, or what would fill it."""
+    """Return the latency on the device, or the command that would measure it."""
     rows = [row for row in report.latencies if row.latency.origin != "measured-host"]
     return "; ".join(f"latency of {row.file} {text(row.latency)}" + _remedy(row.latency) for row in rows)
 
@@ -85,12 +88,12 @@ def emulated_parity(row: EmulatedRow) -> str:
 
 
 def standing(row: LimitRow) -> str:
-    """met, missed or unknown."""
+    """Return "met", "missed" or "unknown"."""
     return {True: "met", False: "missed", None: UNKNOWN}[row.met]
 
 
 def first_difference(row: Boundary) -> str:
-    """Where a failed boundary first parts from the one before it."""
+    """Name the first layer at which a failed boundary differs from the one before it."""
     if row.first_difference is None:
         return ""
     layer = row.first_difference
@@ -99,30 +102,30 @@ def first_difference(row: Boundary) -> str:
 
 
 def capital(text: str) -> str:
-    """A sentence's first letter, and no other, made a capital."""
+    """Capitalise the first letter of a sentence and no other."""
     return text[:1].upper() + text[1:]
 
 
 def training(report: Report) -> str:
-    """teacher 1 process, distill 2 processes"""
+    """Say how many processes trained each stage: "teacher 1 process, distill 2 processes"."""
     parts = []
-    for stage, found in report.training.items():
-        processes = found.get("processes")
-        if processes and found.get("trained") is not False:
+    for stage, metrics in report.training.items():
+        processes = metrics.get("processes")
+        if processes and metrics.get("trained") is not False:
             parts.append(f"{stage} {processes} process" + ("es" if processes > 1 else ""))
     return ", ".join(parts)
 
 
 def machine(report: Report) -> str:
-    """AMD EPYC, 2 cores, Linux 6.1, x86_64"""
-    found = report.machine
-    cores = f"{found['cores']} cores" if found.get("cores") else ""
-    parts = (found.get("cpu"), cores, found.get("system"), found.get("architecture"))
+    """Describe the host: "AMD EPYC, 2 cores, Linux 6.1, x86_64"."""
+    facts = report.machine
+    cores = f"{facts['cores']} cores" if facts.get("cores") else ""
+    parts = (facts.get("cpu"), cores, facts.get("system"), facts.get("architecture"))
     return ", ".join(str(part) for part in parts if part)
 
 
-def _remedy(figure: Quantity) -> str:
-    return f": {figure.remedy}" if figure.value is None else f" ({figure.origin})"
+def _remedy(quantity: Quantity) -> str:
+    return f": {quantity.remedy}" if quantity.value is None else f" ({quantity.origin})"
 
 
 def _failure(row: Boundary) -> str:

@@ -1,4 +1,4 @@
-"""A small drawing board: shapes and text on a page, as inline SVG whose colours come from the page's style sheet."""
+"""Shapes and text as inline SVG for the report's plots; their colours come from the page's style sheet."""
 
 import math
 from xml.etree import ElementTree
@@ -7,7 +7,7 @@ CHARACTER = 6.4  # width of an average character at the page's 12 px, in pixels
 
 
 class Drawing:
-    """Shapes in pixels from the top left; `kind` is the CSS class that colours them."""
+    """An SVG drawing in pixels from the top left; the `kind` of a shape is the CSS class that colours it."""
 
     def __init__(self, width: float, height: float, title: str) -> None:
         self.width, self.height = width, height
@@ -15,23 +15,23 @@ class Drawing:
         self.root = ElementTree.Element("svg", {"viewBox": box, "role": "img", "aria-label": title})
 
     def line(self, x1: float, y1: float, x2: float, y2: float, kind: str) -> None:
-        """A straight line between two points, in pixels."""
+        """Draw a straight line between two points."""
         self._add("line", kind, x1=x1, y1=y1, x2=x2, y2=y2)
 
     def path(self, points: list[tuple[float, float]], kind: str) -> None:
-        """Straight strokes through the points."""
+        """Draw straight lines through the points."""
         self._add("polyline", kind, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points))
 
     def rectangle(self, x: float, y: float, width: float, height: float, kind: str, hint: str = "") -> None:
-        """A rectangle with its upper left corner at (x, y); `hint` shows where the pointer rests on it."""
+        """Draw a rectangle with its upper left corner at (x, y); a browser shows `hint` as a tooltip."""
         self._hint(self._add("rect", kind, x=x, y=y, width=max(width, 0.0), height=height, rx=2), hint)
 
     def circle(self, x: float, y: float, radius: float, kind: str, hint: str = "") -> None:
-        """A filled circle around (x, y); `hint` shows where the pointer rests on it."""
+        """Draw a filled circle around (x, y); a browser shows `hint` as a tooltip."""
         self._hint(self._add("circle", kind, cx=x, cy=y, r=radius), hint)
 
     def text(self, x: float, y: float, words: str, kind: str = "", anchor: str = "start") -> None:
-        """Words on the baseline y, of which x is the start, the middle or the end."""
+        """Write words on the baseline y; x is their start, middle or end, as `anchor` says."""
         element = self._add("text", kind, x=x, y=y)
         element.set("text-anchor", anchor)
         element.text = words
@@ -40,28 +40,28 @@ class Drawing:
         return ElementTree.tostring(self.root, encoding="unicode")
 
     def _add(self, tag: str, kind: str, **attributes: float | str) -> ElementTree.Element:
-        written = {name: value if isinstance(value, str) else f"{value:.1f}" for name, value in attributes.items()}
-        return ElementTree.SubElement(self.root, tag, {"class": kind, **written})
+        texts = {name: value if isinstance(value, str) else f"{value:.1f}" for name, value in attributes.items()}
+        return ElementTree.SubElement(self.root, tag, {"class": kind, **texts})
 
     def _hint(self, element: ElementTree.Element, words: str) -> None:
-        """What a browser shows when the pointer rests on the shape."""
+        """Add the tooltip of a shape."""
         if words:
             ElementTree.SubElement(element, "title").text = words
 
 
 def text_width(words: str) -> float:
-    """About how wide the words are, in pixels."""
+    """Estimate the width of the words in pixels."""
     return CHARACTER * len(words)
 
 
 def shorten(words: str, pixels: float) -> str:
-    """The words, cut at their beginning to fit: the end of a layer's name tells it from its neighbours."""
+    """Cut the words at their beginning to fit; the end of a layer's name distinguishes it from its neighbours."""
     room = int(pixels / CHARACTER)
     return words if len(words) <= room else "…" + words[len(words) - room + 1 :]
 
 
 def ticks(low: float, high: float, most: int = 6) -> list[float]:
-    """Round values that cover [low, high] from inside, 1, 2 or 5 times a power of ten apart."""
+    """Return round values within [low, high], 1, 2 or 5 times a power of ten apart."""
     if high <= low:
         return [low]
     rough = (high - low) / most
@@ -73,6 +73,6 @@ def ticks(low: float, high: float, most: int = 6) -> list[float]:
 
 
 def log_ticks(low: float, high: float) -> list[float]:
-    """1, 2 and 5 times powers of ten within [low, high]."""
+    """Return 1, 2 and 5 times the powers of ten within [low, high]."""
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     return [factor * 10.0**power for power in powers for factor in (1, 2, 5) if low <= factor * 10.0**power <= high]

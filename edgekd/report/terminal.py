@@ -1,4 +1,4 @@
-"""The end of a build: the ledger as a table for the terminal, then in words what paid, parity, limits and files."""
+"""The summary at the end of a build: the ledger as a table, then what paid, parity, limits and files in words."""
 
 import io
 import textwrap
@@ -17,18 +17,18 @@ RIGHT = ("change", "size", "MACs", "peak RAM", "latency\nmeasured-host")
 
 
 def summary(report: Report, folder: Path | None = None) -> str:
-    """Plain text of at most 100 columns.
+    """Return the summary as plain text of at most 100 columns.
 
     Args:
-        folder: where the build's files lie, as it is to be shown.
+        folder: the folder of the build's files, as the summary shows it.
     """
     lines = [sentences.title(report), _table(report)]
     for row in report.stages:
         verdict = f"{row.paid}: {row.because}" if row.paid else row.because
         label = "paid?" if row is report.stages[0] else ""
         lines.append(_line(f"{label:{INDENT}}{row.stage}", verdict, indent=INDENT + 11))
-    if report.distillation is not None and (told := distillation.in_short(report.task, report.distillation)):
-        lines.append(_line("teacher", told))
+    if report.distillation is not None and (transfer := distillation.in_short(report.task, report.distillation)):
+        lines.append(_line("teacher", transfer))
     lines.append(_line("parity", sentences.parity(report)))
     if report.limits:
         lines.append(_line("limits", " · ".join(sentences.limit(row, report.task) for row in report.limits)))

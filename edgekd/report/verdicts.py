@@ -1,7 +1,7 @@
-"""Whether a stage paid, in words: what it was meant to save, whether it did, and what it cost.
+"""Verdicts on whether a stage paid: what it should save, whether it did, and what it cost.
 
-A difference in score counts when it is larger than one standard error of it, on the test set or over several seeds;
-a difference in latency counts when every round of the measurement agreed on its sign.
+A difference in score counts if it is larger than its standard error, on the test set or over several seeds. A
+difference in latency counts if every round of the measurement agrees on its sign.
 """
 
 import math
@@ -16,16 +16,16 @@ HERE = "on this host"
 
 
 class Verdict(NamedTuple):
-    """What stands in the ledger's last column."""
+    """The verdict in the ledger's last column, and the reason for it."""
 
     paid: Literal["yes", "no", "partly", "unknown", "skipped"] | None
     because: str
 
 
 def difference_error(one: Quantity, other: Quantity) -> float:
-    """One standard error of the difference of two scores on the same samples, taken as if they were independent.
+    """Return the standard error of the difference of two scores, as if their samples were independent.
 
-    Two networks mostly err on the same samples, so this is on the careful side.
+    Two networks mostly err on the same samples, so this estimate is conservative.
     """
     return math.hypot(one.error or 0.0, other.error or 0.0)
 
@@ -40,10 +40,16 @@ def distilled(
     each: Sequence[float] = (),
     each_alone: Sequence[float] = (),
 ) -> Verdict:
-    """Against the same student, trained without the teacher; over several seeds where there are `each` and each_alone.
+    """Compare the student with the same student trained without the teacher.
 
-    Over several seeds the standard error is that of the mean of the paired differences; all of them answer the same
-    test samples, so it says nothing of other samples.
+    With several seeds the standard error is that of the mean of the paired differences. All seeds are scored on the
+    same test samples, so it does not cover the choice of samples.
+
+    Args:
+        score: the score of the shipped student.
+        alone: the score of the same student trained without the teacher.
+        samples: the number of test samples.
+        each, each_alone: the scores at each seed, with the teacher and without.
     """
     if skipped:
         return Verdict("skipped", "from a checkpoint, not trained here")
@@ -67,7 +73,7 @@ def _over_seeds(words: TaskWords, each: Sequence[float], each_alone: Sequence[fl
     change = statistics.fmean(one - other for one, other in zip(each, each_alone, strict=True))
     count, gain, unit = len(gains), statistics.fmean(gains), words.difference
     error = statistics.stdev(gains) / math.sqrt(count)
-    better, worse = sum(each > 0 for each in gains), sum(each < 0 for each in gains)
+    better, worse = sum(value > 0 for value in gains), sum(value < 0 for value in gains)
     spread = f"mean of {count} seeds, standard error {bare(error, unit, 2)}"
     text = f"{signed(change, unit)} against the same student alone ({spread}"
     if abs(gain) <= error:
@@ -87,64 +93,64 @@ def pruned(
     samples_error: float,
     latency: Quantity,
 ) -> Verdict:
-    """Against the distilled student.
+    """Compare the pruned student with the distilled one.
 
     Args:
-        macs_ratio, size_ratio: what is left, as a share of the distilled student's.
+        macs_ratio, size_ratio: the MACs and the size that remain, as a share of the distilled student's.
         gain: by how much the score is better; negative when it is worse. samples_error is one standard error of it.
         latency: time of one inference against the distilled student's, both in float.
     """
     if skipped:
         return Verdict("skipped", "nothing was cut: this is the distilled student")
     macs = f" and {_percent(macs_ratio)} of the MACs" if macs_ratio else ""
-    saved = f"{_percent(size_ratio)} of the size{macs} left"
+    remaining = f"{_percent(size_ratio)} of the size{macs} left"
     if size_ratio >= 1 and (macs_ratio is None or macs_ratio >= 1):
-        return Verdict("no", f"not smaller: {saved}")
-    price = _price(words, gain, samples_error)
+        return Verdict("no", f"not smaller: {remaining}")
+    cost = _cost(words, gain, samples_error)
     if latency.value is None:
-        return Verdict("unknown", f"smaller yes ({saved}){price}; speed unknown: {latency.remedy}")
+        return Verdict("unknown", f"smaller yes ({remaining}){cost}; speed unknown: {latency.remedy}")
     times = f"{latency.value:.2f}x the distilled student's time {HERE}"
     match _speed(latency):
         case "faster":
-            return _weigh("yes", f"smaller and faster: {saved}, {times}{price}", gain, samples_error)
+            return _verdict("yes", f"smaller and faster: {remaining}, {times}{cost}", gain, samples_error)
         case "slower":
-            return _weigh("partly", f"smaller yes, speed no: slower, {times}; {saved}{price}", gain, samples_error)
-    return _weigh("partly", f"smaller yes, faster no: {times}, within noise; {saved}{price}", gain, samples_error)
+            return _verdict("partly", f"smaller yes, speed no: slower, {times}; {remaining}{cost}", gain, samples_error)
+    return _verdict("partly", f"smaller yes, faster no: {times}, within noise; {remaining}{cost}", gain, samples_error)
 
 
 def int8(words: TaskWords, *, size_ratio: float, gain: float, samples_error: float, latency: Quantity) -> Verdict:
-    """Against the pruned student in float.
+    """Compare the int8 network with the pruned student in float.
 
     Args:
-        size_ratio: int8 file to float file.
+        size_ratio: the size of the int8 file as a share of the float file's.
         gain, samples_error: as for `pruned`.
         latency: time of one inference against the same network in float, on this host.
     """
-    price = _price(words, gain, samples_error)
+    cost = _cost(words, gain, samples_error)
     larger = f"not smaller ({_percent(size_ratio)} of the float file)"
     smaller = f"{1 / size_ratio:.1f}x smaller" if size_ratio < 1 else larger
     size_word = "yes" if size_ratio < 1 else "no"
     if latency.value is None:
-        return Verdict("unknown", f"size {size_word}: {smaller}{price}; speed unknown: {latency.remedy}")
+        return Verdict("unknown", f"size {size_word}: {smaller}{cost}; speed unknown: {latency.remedy}")
     times = f"{latency.value:.2f}x of float's time"
     match _speed(latency):
         case "faster" if size_ratio < 1:
-            return _weigh("yes", f"{smaller} and faster: {times} {HERE}{price}", gain, samples_error)
+            return _verdict("yes", f"{smaller} and faster: {times} {HERE}{cost}", gain, samples_error)
         case "faster":
-            return _weigh("partly", f"size no: {smaller}, speed yes: {times} {HERE}{price}", gain, samples_error)
+            return _verdict("partly", f"size no: {smaller}, speed yes: {times} {HERE}{cost}", gain, samples_error)
         case "slower":
             speed = f"slower than float here, {times}"
         case _:
             speed = f"no faster than float here, {times}, within noise"
     paid: Literal["partly", "no"] = "partly" if size_ratio < 1 else "no"
-    return _weigh(paid, f"size {size_word}, speed no: {smaller}, {speed}{price}", gain, samples_error)
+    return _verdict(paid, f"size {size_word}, speed no: {smaller}, {speed}{cost}", gain, samples_error)
 
 
 def in_other_formats(verdict: Verdict, ratios: Mapping[str, Quantity]) -> Verdict:
-    """The int8 verdict, with the other formats whose int8 file is not faster than its float file.
+    """Add to the int8 verdict the other formats whose int8 file is not faster than its float file.
 
     Args:
-        ratios: file -> its time to that of the float file of its format, on this host.
+        ratios: the ratio of each file's latency to that of the float file of its format, on this host.
     """
     paid, words = verdict
     for file, ratio in ratios.items():
@@ -158,10 +164,10 @@ def in_other_formats(verdict: Verdict, ratios: Mapping[str, Quantity]) -> Verdic
 
 
 def by_training(words: TaskWords, verdict: Verdict, *, ptq: Quantity | None, qat: Quantity | None) -> Verdict:
-    """The int8 verdict, with what training in the deployed arithmetic was worth.
+    """Add to the int8 verdict the effect of quantisation-aware training.
 
     Args:
-        ptq, qat: the score of what is calibrated alone, and trained; None where that was not measured.
+        ptq, qat: the scores of the calibrated and of the trained simulation; None where they were not measured.
     """
     paid, text = verdict
     if qat is None or qat.value is None:
@@ -173,8 +179,8 @@ def by_training(words: TaskWords, verdict: Verdict, *, ptq: Quantity | None, qat
     return Verdict(paid, f"{text}; QAT {signed(change, words.difference)} over PTQ{noise}")
 
 
-def _weigh(paid: Literal["yes", "partly", "no"], text: str, gain: float, error: float) -> Verdict:
-    """A stage whose score is worse beyond noise has a price, so its `yes` is a `partly`."""
+def _verdict(paid: Literal["yes", "partly", "no"], text: str, gain: float, error: float) -> Verdict:
+    """Return the verdict; a stage whose score is worse beyond noise has a cost, so its `yes` becomes a `partly`."""
     return Verdict("partly" if paid == "yes" and gain < -error else paid, text)
 
 
@@ -185,7 +191,7 @@ def _speed(latency: Quantity) -> Literal["faster", "slower", "same"]:
     return "faster" if latency.value < 1 else "slower"
 
 
-def _price(words: TaskWords, gain: float, error: float) -> str:
+def _cost(words: TaskWords, gain: float, error: float) -> str:
     unit = words.difference
     if gain < -error:
         return f"; costs {bare(-gain, unit)} {unit} (standard error {bare(error, unit)})"

@@ -1,6 +1,6 @@
-"""The report's schema: figures that can't be printed without saying how they came about, and the rows they stand in.
+"""The report's schema: quantities that can't be printed without their origin, and the rows of its tables.
 
-`schema()` is the documentation of `report.json`: each of its fields is described there.
+`schema()` documents every field of `report.json`.
 """
 
 from edgekd.results.distillation import (

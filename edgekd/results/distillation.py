@@ -1,20 +1,20 @@
-"""The report's section on what the teacher passed on."""
+"""The report's section on the knowledge transfer from teacher to student."""
 
 from edgekd.results.quantity import Quantity, Record
 
 
 class Spread(Record):
-    """One quantity of several trainings that differ by their seed alone."""
+    """A quantity over several trainings that differ in their seed alone."""
 
     mean: Quantity
-    """Its `error` is one standard error of the mean over the seeds; of one seed's score, over the test samples."""
+    """The mean. Its `error` is the standard error over the seeds; for the score of one seed, over the test samples."""
 
     each: tuple[float, ...]
-    """In the order of `seeds`; without those in which it is not defined (no mistakes, no consistency of mistakes)."""
+    """The values in the order of `seeds`, without seeds at which it is undefined (no mistakes have no consistency)."""
 
 
 class LayerSimilarity(Record):
-    """How alike a layer of the student and one of the teacher represent the test samples."""
+    """The similarity of the representations of the test samples in a layer of the student and one of the teacher."""
 
     student: str
     teacher: str
@@ -23,131 +23,130 @@ class LayerSimilarity(Record):
     """Debiased linear CKA: 1 where they differ by a rotation and a scale, 0 on average where they are unrelated."""
 
     alone: Spread | None = None
-    """The same layer of the student that had no teacher."""
+    """The similarity for the same student trained without the teacher."""
 
 
-FEW_MISTAKES = 5  # of a teacher in a class: from fewer nothing is said to be inherited
+FEW_MISTAKES = 5  # a class with fewer mistakes of the teacher is never reported as inherited
 
 
 class ClassTransfer(Record):
-    """What was passed on about one class, over the test samples whose label it is; means over the seeds."""
+    """The knowledge transfer for one class, over the test samples with this label; means over the seeds."""
 
     name: str
     samples: int
 
     agreement: Quantity
-    """Share of these samples with the teacher's top-1 class."""
+    """The share of these samples with the teacher's top-1 class."""
 
     agreement_alone: Quantity | None = None
 
     mistakes: int
-    """That the teacher makes here."""
+    """The number of the teacher's mistakes in this class."""
 
     taken_for: str = ""
-    """The wrong class that it gives most often."""
+    """The wrong class that the teacher predicts most often."""
 
     repeated: Quantity
-    """Share of the teacher's mistakes to which the student gives the same wrong answer."""
+    """The share of the teacher's mistakes for which the student predicts the same wrong class."""
 
     repeated_alone: Quantity | None = None
 
     by_chance: Quantity
-    """The same for a student that gives its answers to the class's samples in any order; error: one standard
-    deviation."""
+    """The same share if the student's predictions are permuted within the class; error: one standard deviation."""
 
     consistency: Quantity
-    """Error consistency with the teacher: kappa of being right and wrong on the same samples, 0 by chance."""
+    """The error consistency with the teacher: kappa of being right and wrong on the same samples, 0 by chance."""
 
     inherited: bool
-    """The student repeats more of the teacher's mistakes than the student alone (else than chance), by over two
-    standard errors, in a class with at least five of them (FEW_MISTAKES)."""
+    """Whether the student repeats more of the teacher's mistakes than the student alone (or else than chance) by
+    more than two standard errors, in a class with at least five of them (FEW_MISTAKES)."""
 
 
 class Measure(Record):
-    """Something that the task measures of the answers beside its score: a row of the comparison."""
+    """A measure of the task besides its score: a row of the comparison of student and teacher."""
 
     name: str
-    """Within a sentence: "calibration error"."""
+    """The name within a sentence: "calibration error"."""
 
     remark: str = ""
-    """What stands in brackets behind the name: "15 bins"."""
+    """A remark in brackets after the name: "15 bins"."""
 
     meaning: str
-    """A sentence below the table."""
+    """The sentence below the table that explains it."""
 
     student: Spread | None = None
-    """None where it can't be told, and then there is no row."""
+    """The value of the student; None if it is not known, and then there is no row."""
 
     alone: Spread | None = None
-    """Of the same student without the teacher."""
+    """The value of the same student trained without the teacher."""
 
     teacher: Quantity | None = None
-    """None where it compares with the teacher, or the teacher can't be asked."""
+    """The value of the teacher; None if the measure compares with the teacher, or its outputs are not known."""
 
     by_chance: Quantity | None = None
-    """What chance alone would give the student."""
+    """The value that the student would reach by chance."""
 
     in_short: bool = False
-    """It stands in the line on the teacher at the end of a build."""
+    """Whether the line on the teacher at the end of a build shows it."""
 
 
 class AlongTheWay(Record):
-    """A score that the scheme took beside those of the finished student, of the first seed."""
+    """A score that the scheme measured during the training of the first seed."""
 
     what: str
-    """A window of the stream, an assistant, a shallow classifier, or the test set under attack."""
+    """What was scored: a window of the stream, an assistant, a shallow classifier, or the test set under attack."""
 
     score: Quantity
-    """Of the student; of the assistant or the classifier that `what` names."""
+    """The score of the student, or of the assistant or classifier that `what` names."""
 
     score_teacher: Quantity | None = None
 
 
 class Distillation(Record):
-    """What a student took over from its teacher, against the same student trained on the labels alone."""
+    """The knowledge transfer to a student, compared with the same student trained on the labels alone."""
 
     scheme: str
     losses: tuple[str, ...]
 
     epochs: int
-    """Of the student under the teacher. The teacher's own training is not counted."""
+    """The epochs of the student with the teacher. The teacher's own training is not counted."""
 
     baseline_epochs: int | None
-    """Of the student alone; None where none was trained."""
+    """The epochs of the student alone; None if none was trained."""
 
     seeds: tuple[int, ...]
-    """Of the trainings. The first is the config's: its student is shipped, whatever the others reach."""
+    """The seeds of the trainings. The first is the config's: its student is shipped, whatever the others score."""
 
     samples: int
-    """Of the test set, from which all figures here are."""
+    """The number of test samples, on which all quantities here are measured."""
 
     score: Spread
     score_alone: Spread | None = None
 
     gain: Quantity | None = None
-    """By how much the score is better than that of the student alone, paired by seed; error: one standard error of the
-    mean over several seeds."""
+    """The gain in score over the student alone, paired by seed; error: the standard error of the mean over several
+    seeds."""
 
     unknown: str = ""
-    """Why nothing is known that needs the teacher's answers, where it can't be asked about the test set."""
+    """The reason why quantities that need the teacher's outputs on the test set are not known, if they are not."""
 
     score_teacher: Quantity | None = None
 
     agreement: Spread | None = None
-    """With the teacher, as the task has it: of a classifier the share of samples with the same top-1 class."""
+    """The agreement with the teacher by the task's definition: for a classifier the share with the same top-1 class."""
 
     agreement_alone: Spread | None = None
 
     measures: tuple[Measure, ...] = ()
-    """What else the task measures: of a classifier calibration, mistakes repeated, and their consistency."""
+    """The task's other measures: for a classifier calibration, repeated mistakes, and error consistency."""
 
     along_the_way: tuple[AlongTheWay, ...] = ()
-    """In the order in which the scheme took them; most schemes take none."""
+    """The scores in the order in which the scheme measured them; most schemes measure none."""
 
     layers: tuple[LayerSimilarity, ...] = ()
 
     layers_unknown: str = ""
-    """Why no layers were compared."""
+    """The reason why no layers were compared, if none were."""
 
     classes: tuple[ClassTransfer, ...] = ()
-    """In the data's order; none in a task without classes, or where the teacher can't be asked."""
+    """The classes in the data's order; empty in a task without classes, or if the teacher's outputs are not known."""

@@ -1,4 +1,4 @@
-"""A number that can't be printed without saying how it came about."""
+"""A number that can't be printed without its origin, for every table of the report."""
 
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ class Quantity(Record):
     """A number with its origin, or the reason why there is none."""
 
     value: float | None = None
-    """None where it is not known; then `remedy` says what would fill it."""
+    """None if it is not known; then `remedy` says how to obtain it."""
 
     unit: str
     """"%", "B", "ms", "MACs", "parameters", "x" (a ratio), "points", "steps", "outputs", "kappa", "CKA",
@@ -26,21 +26,21 @@ class Quantity(Record):
     origin: Origin | None = None
     """counted: exactly, from a file or the graph. measured: on the target device. measured-host: on the machine that
     ran edgekd. emulated: instruction counts or outputs of an emulator. predicted: by a model or plan. given: set by the
-    target or the user, as a limit is."""
+    target or the user, such as a limit."""
 
     source: str = ""
-    """Of what, by what: the script, kernel set, machine, model or plan behind it."""
+    """What was measured, and by which script, kernel set, machine, model or plan."""
 
     error: float | None = None
-    """How far off it may be, in `unit`. A score: one standard error over its test samples. A latency, which is the
-    lowest median of its rounds: the distance to the highest. A ratio: the largest distance of a round from the median
-    of the rounds. A prediction: its error bar."""
+    """The uncertainty in `unit`. For a score: one standard error over its test samples. For a latency, which is the
+    lowest median of its rounds: the distance to the highest. For a ratio: the largest distance of a round from the
+    median of the rounds. For a prediction: its error bar."""
 
     remedy: str = ""
-    """The command or setting that would fill an empty cell."""
+    """The command or setting that would fill an empty quantity."""
 
     def model_post_init(self, _: Any) -> None:
-        """A value has an origin, and an empty cell a way to fill it."""
+        """Check that a value has an origin, and an empty quantity a remedy."""
         if self.value is not None and self.origin is None:
             raise ValueError("a figure with a value needs its origin")
         if self.value is None and not self.remedy:

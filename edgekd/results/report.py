@@ -1,4 +1,4 @@
-"""The report as a whole."""
+"""The report as a whole, and the JSON schema of `report.json`."""
 
 from typing import Any, Literal
 
@@ -9,18 +9,18 @@ from edgekd.results.task import TaskWords
 
 
 class Report(Record):
-    """`report.json`, the truth from which the Markdown and HTML pages are made."""
+    """`report.json`, from which the Markdown and HTML pages are rendered."""
 
     schema_version: Literal[2] = 2
-    """Raised when a field changes its meaning or goes away."""
+    """It increases if a field changes its meaning or is removed."""
 
     edgekd_version: str
 
     created: str
-    """UTC, ISO 8601."""
+    """The time of the report in UTC, ISO 8601."""
 
     command: str
-    """What was typed; folders outside the working directory are shortened to their last part."""
+    """The command that was typed; folders outside the working directory are shortened to their last part."""
 
     target: dict[str, Any]
     """The settings of `device`."""
@@ -28,16 +28,16 @@ class Report(Record):
     seed: int
 
     task: TaskWords
-    """What was learnt, and the words and the direction of its score."""
+    """The task with the words and the direction of its score."""
 
     data: dict[str, Any]
-    """name, samples of each split, classes and input_shape."""
+    """The name, the samples of each split, the classes and the input_shape of the data set."""
 
     stages: tuple[StageRow, ...]
-    """The ledger: teacher, distilled, pruned, int8."""
+    """The ledger's rows: teacher, distilled, pruned, int8."""
 
     distillation: Distillation | None = None
-    """What the student took over from its teacher; None in the reports of earlier versions."""
+    """The knowledge transfer from the teacher; None in the reports of earlier versions."""
 
     boundaries: tuple[Boundary, ...]
     """The proof that what was trained is what is shipped."""
@@ -51,18 +51,18 @@ class Report(Record):
     files: tuple[FileRow, ...]
 
     notes: tuple[str, ...] = ()
-    """Fallbacks and remarks, each opened by its stage."""
+    """Fallbacks and remarks, each after the name of its stage."""
 
     training: dict[str, Any] = {}
-    """For each stage that trains: processes, the epoch it was resumed from, and what else it recorded. For quantize:
+    """For each stage that trains: the processes, the epoch it was resumed from, and other records. For quantize also:
     method; ptq: the scores before training; input: how it takes raw values; float_layers and their boundaries;
-    sensitivity: layer -> decibels of the answers over the noise that rounding this layer alone makes."""
+    sensitivity: of each layer the signal-to-noise ratio of the outputs, in decibels, if this layer alone is rounded."""
 
     machine: dict[str, Any] = {}
-    """That ran the host measurements: CPU, cores, memory, operating system; no names."""
+    """The machine that ran the host measurements: CPU, cores, memory and operating system, without names."""
 
     versions: dict[str, str] = {}
-    """Of Python and of the libraries behind the figures."""
+    """The versions of Python and of the libraries that the results depend on."""
 
     @property
     def missed(self) -> tuple[LimitRow, ...]:
@@ -71,11 +71,11 @@ class Report(Record):
 
     @property
     def parity(self) -> bool:
-        """Every boundary that must agree does."""
+        """Whether no boundary has failed, and no output on an emulated core differs."""
         emulated_alike = self.emulated is None or not self.emulated.differing
         return emulated_alike and all(row.passed is not False for row in self.boundaries)
 
 
 def schema() -> dict[str, Any]:
-    """The JSON schema of `report.json`, with every field described."""
+    """Return the JSON schema of `report.json`, with a description of every field."""
     return Report.model_json_schema()

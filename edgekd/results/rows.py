@@ -1,4 +1,4 @@
-"""The rows of the report's tables, each field described by the words that stand under it."""
+"""The rows of the report's tables; the text below a field is its description in the JSON schema."""
 
 from typing import Any, Literal
 
@@ -9,37 +9,37 @@ FormName = Literal["teacher", "distilled", "pruned", "int8"]
 
 
 class StageRow(Record):
-    """What one stage did: a row of the ledger."""
+    """A row of the ledger: the results of one stage."""
 
     stage: FormName
 
     score: Quantity
-    """On the test set. For int8: of the integer reference, which the files reproduce."""
+    """The score on the test set. For int8 it is that of the integer reference, which the files reproduce."""
 
     change: Quantity | None = None
-    """Of the score against the row before, with its sign; None in the first row."""
+    """The signed difference of the score to the row before; None in the first row."""
 
     size: Quantity
-    """Of the stage's file; of its float weights where no file could be written."""
+    """The size of the stage's file, or of its float weights if no file could be written."""
 
     macs: Quantity
     parameters: Quantity
 
     peak_ram: Quantity
-    """Activations at their widest, by the memory plan: float32 ones before int8."""
+    """The peak memory of the activations by the memory plan; before int8 they are float32."""
 
     latency_ratio: Quantity
-    """Time of one inference against the distilled student in float."""
+    """The ratio of the latency of one inference to that of the distilled student in float."""
 
     paid: Literal["yes", "no", "partly", "unknown", "skipped"] | None = None
-    """Whether the stage was worth it; None for the teacher, which everything else is measured against."""
+    """Whether the stage paid; None for the teacher, which the others are compared with."""
 
     because: str
-    """The same in words."""
+    """The reason in words."""
 
 
 class LayerDifference(Record):
-    """One layer in two boundaries."""
+    """The differences of one layer between two boundaries."""
 
     layer: str
     operator: str
@@ -49,7 +49,7 @@ class LayerDifference(Record):
 
 
 class Boundary(Record):
-    """One form of the network against the one before it, on the whole test set."""
+    """The comparison of one form of the network with the one before it, on the whole test set."""
 
     name: str
     """teacher, distilled, pruned, simulation, reference (kernels), or a runtime: litert, onnxruntime and so on."""
@@ -57,44 +57,44 @@ class Boundary(Record):
     score: Quantity
 
     against: str | None = None
-    """The boundary it is compared with."""
+    """The name of the boundary it is compared with."""
 
     agreement: Quantity | None = None
-    """With that boundary's answers, as the task has it: of classifiers the share of samples with one top-1 class."""
+    """The agreement with that boundary's outputs by the task's definition: of classifiers the share with one top-1."""
 
     outputs: int | None = None
-    """How many integer outputs were compared; None between float boundaries."""
+    """The number of integer outputs that were compared; None between float boundaries."""
 
     differing: int | None = None
-    """How many of them differ."""
+    """The number of them that differ."""
 
     largest_steps: int | None = None
     """The largest difference, in quantisation steps."""
 
     exact: bool = False
-    """This boundary is part of the proof: the gate asks for no (or, for the simulation, few) differences."""
+    """Whether the boundary is part of the proof, so that no outputs (or, for the simulation, few) may differ."""
 
     passed: bool | None = None
-    """What the gate said; None where it asks for nothing."""
+    """Whether the differences are within the tolerance; None for a boundary without one."""
 
     kernels: str = ""
     """The named kernel set and rounding that produced it."""
 
     first_difference: LayerDifference | None = None
-    """On failure, the first layer that diverges."""
+    """On failure, the first layer that differs."""
 
     layers: tuple[LayerDifference, ...] = ()
-    """Of a runtime: every layer against the reference in the runtime's mode, on a few samples."""
+    """For a runtime: the comparison of every layer with the reference in the runtime's mode, on a few samples."""
 
 
 class OperatorRow(Record):
-    """What one operator of the int8 graph costs."""
+    """The cost of one operator of the int8 graph."""
 
     name: str
     operator: str
 
     output_shape: tuple[int, ...]
-    """Of one sample."""
+    """The shape of the output for one sample."""
 
     macs: int
     parameters: int
@@ -103,7 +103,7 @@ class OperatorRow(Record):
 
 
 class LatencyRow(Record):
-    """One file, one thread count, on one machine."""
+    """The latency of one file with one number of threads on one machine."""
 
     file: str
     runtime: str
@@ -112,10 +112,10 @@ class LatencyRow(Record):
     latency: Quantity
 
     ratio_to_float: Quantity | None = None
-    """Against the float file of the same format."""
+    """The ratio to the float file of the same format."""
 
     rounds_ms: tuple[float, ...] = ()
-    """The median of each fresh process."""
+    """The median of each round; every round is a new process."""
 
 
 class FunctionRow(Record):
@@ -164,16 +164,16 @@ class EmulatedRow(Record):
 
 
 class Measurements(Record):
-    """`profile.json`: what the profile stage hands to the report."""
+    """`profile.json`: the results of the profile stage for the report."""
 
     operators: tuple[OperatorRow, ...]
     latencies: tuple[LatencyRow, ...]
 
     stage_latency: dict[FormName, Quantity]
-    """For teacher, distilled, pruned and int8: time of one inference against the distilled student in float."""
+    """The ratio of each form's latency to that of the distilled student in float."""
 
     device_latency: Quantity
-    """Of the int8 file on the target device."""
+    """The latency of the int8 file on the target device."""
 
     emulated: EmulatedRow | None = None
     """None where the target has no core that is emulated, no C was exported, or the tools are missing."""
@@ -182,7 +182,7 @@ class Measurements(Record):
     """Why, where the target has such a core and C was exported."""
 
     machine: dict[str, Any]
-    """That ran the host measurements."""
+    """The machine that ran the host measurements."""
 
 
 class LimitRow(Record):
@@ -193,7 +193,7 @@ class LimitRow(Record):
     reached: Quantity
 
     met: bool | None
-    """None where the figure is not known."""
+    """Whether the limit is met; None if the quantity is not known."""
 
     miss: str = ""
     """By how much it is missed, in words."""
@@ -203,7 +203,7 @@ class FileRow(Record):
     """A file of the build."""
 
     path: str
-    """Relative to the report."""
+    """The path relative to the report."""
 
     size_bytes: int
     sha256: str

@@ -1,39 +1,39 @@
-"""What a task's score and agreement are called, and in which direction they count: the words of every page."""
+"""The words of a task: the names of its score and agreement and their direction, for every page of the report."""
 
 from edgekd.results.quantity import Record
 
 
 class TaskWords(Record):
-    """The words of a task; they stand in the report, so that its pages are made from it and from nothing else."""
+    """The words of a task. The report holds them, so that its pages are rendered from it and from nothing else."""
 
     name: str
-    """As a config names the task: "classification"."""
+    """The task's name in a config: "classification"."""
 
     score: str
-    """What the score is called within a sentence."""
+    """The name of the score within a sentence."""
 
     unit: str
-    """Of the score: "%", or the unit of the targets."""
+    """The unit of the score: "%", or the unit of the targets."""
 
     difference: str
-    """Of the difference of two scores: "points" where they are in percent."""
+    """The unit of the difference of two scores: "points" if they are in percent."""
 
     higher_is_better: bool
 
     lowest: float | None = None
-    """No score is below it."""
+    """The lower bound of the score; None if there is none."""
 
     highest: float | None = None
-    """No score is above it."""
+    """The upper bound of the score; None if there is none."""
 
     agreement: str
-    """What two networks' answers have in common, or how far they are apart, as a column is headed: "same top-1"."""
+    """The heading of the column with the agreement or the distance of two networks' outputs: "same top-1"."""
 
     agreement_unit: str
 
     agreement_with_teacher: str
-    """The same of a student and its teacher, as a row is named: "same answer as the teacher"."""
+    """The name of the row with the agreement of student and teacher: "same answer as the teacher"."""
 
     def gain(self, score: float, other: float) -> float:
-        """By how much a score is better than another one; below 0 where it is worse."""
+        """Return by how much a score is better than another one; it is negative if the score is worse."""
         return score - other if self.higher_is_better else other - score

@@ -1,7 +1,7 @@
-"""Distilling: a student learns from the teacher, and once more without it, to show what the teacher was worth.
+"""The distill stage: it trains a student with the teacher, and a baseline without it, to show the teacher's effect.
 
 With several seeds both are trained at each of them. The student of the config's own seed is shipped, whatever the
-others reach: to ship the best on the test set would be to choose by it.
+others score: to ship the best on the test set would be model selection on test data.
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,8 @@ class TrainedStudent:
     """A trained student.
 
     Attributes:
-        scores: what `evaluate.scores` says of it.
-        answers: on the test set, (N, *answer shape).
+        scores: the result of `evaluate.scores`.
+        answers: its outputs on the test set, (N, *answer shape).
     """
 
     student: nn.Module
@@ -44,99 +44,100 @@ class TrainedStudent:
 
 
 def precheck(config: Config, data: Path) -> None:
-    """Refuse teachers, losses and schemes that can't be had together, before even the teacher is trained."""
+    """Raise an error if teacher, losses and scheme can't be combined, before even the teacher is trained."""
     rehearse(config, Splits.load(data), load_positions(data))
 
 
-def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves `model/`, the distilled student."""
-    splits = Splits.load(read["data"])
+def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Write the distilled student to `out`/model."""
+    splits = Splits.load(folders["data"])
     settings, trains = config.distill, config.distill.epochs > 0
-    setup = prepare(config, read, splits)
+    setup = prepare(config, folders, splits)
     seeds = range(config.seed, config.seed + (settings.seeds if trains else 1))
-    taught: list[TrainedStudent] = []
-    alone: list[TrainedStudent] = []
+    distilled: list[TrainedStudent] = []
+    baselines: list[TrainedStudent] = []
     for seed in seeds:
         distillation = setup.at_seed(seed, out)
         result = train_student(distillation, config) if trains else FitResult(0, [], distributed.world(), 0, "cpu")
-        taught.append(_judged(distillation, result))
+        distilled.append(_evaluate(distillation, result))
         if settings.baseline and trains:
-            without = _without_teacher(distillation, setup.fresh(seed), _epochs_alone(settings, result))
-            alone.append(_judged(without, learn(without)))
-    shipped = taught[0]
+            baseline_run = _baseline_run(distillation, setup.fresh(seed), _baseline_epochs(settings, result))
+            baselines.append(_evaluate(baseline_run, learn(baseline_run)))
+    shipped = distilled[0]
     distributed.from_main(lambda: blueprint.save(shipped.student, setup.plan, out / "model"))
-    found = distributed.from_main(lambda: _transfer(setup, read["teacher"], seeds, taught, alone))
+    transfer = distributed.from_main(lambda: _transfer(setup, folders["teacher"], seeds, distilled, baselines))
     for file in out.glob("*.ckpt"):
         file.unlink(missing_ok=True)
-    names = ("score", "validation_score")
+    names, students = ("score", "validation_score"), (*distilled, *baselines)
     return {
         **shipped.scores,
         "parameters": count_parameters(shipped.student),
         "processes": shipped.result.processes,
         "losses": shipped.result.losses,
-        **{f"baseline_{name}": alone[0].scores[name] if alone else None for name in shipped.scores},
+        **{f"baseline_{name}": baselines[0].scores[name] if baselines else None for name in shipped.scores},
         "seeds": list(seeds),
-        **{f"each_{name}": [each.scores[name] for each in taught] for name in names},
-        **{f"each_baseline_{name}": [each.scores[name] for each in alone] for name in names},
-        "transfer": found,
+        **{f"each_{name}": [student.scores[name] for student in distilled] for name in names},
+        **{f"each_baseline_{name}": [student.scores[name] for student in baselines] for name in names},
+        "transfer": transfer,
         "scheme": settings.scheme.name,
         "layers": {"student": setup.loss.student_layers, "teacher": setup.loss.teacher_layers},
-        "resumed_from": sum(each.result.resumed_from for each in (*taught, *alone)),
+        "resumed_from": sum(student.result.resumed_from for student in students),
         "skipped": not trains,
-        "notes": list(dict.fromkeys([*setup.notes, *(n for each in (*taught, *alone) for n in each.result.notes)])),
+        "notes": list(dict.fromkeys([*setup.notes, *(n for student in students for n in student.result.notes)])),
     }
 
 
-def _epochs(settings: Distill, result: FitResult) -> int:
-    """Of the student under its teacher: what the scheme made of them."""
+def _distillation_epochs(settings: Distill, result: FitResult) -> int:
+    """Return how many epochs the student was trained with its teacher; a scheme may change the configured number."""
     return result.passes or settings.epochs
 
 
-def _epochs_alone(settings: Distill, result: FitResult) -> int:
-    return settings.baseline_epochs or _epochs(settings, result)
+def _baseline_epochs(settings: Distill, result: FitResult) -> int:
+    return settings.baseline_epochs or _distillation_epochs(settings, result)
 
 
-def _without_teacher(run: DistillationRun, student: nn.Module, epochs: int) -> DistillationRun:
-    """The same training, of the same student, on the labels alone."""
+def _baseline_run(run: DistillationRun, student: nn.Module, epochs: int) -> DistillationRun:
+    """Return the same training of the same student, but on the labels alone."""
     assert run.checkpoint is not None
-    own = run.checkpoint.name == "training.ckpt"
-    name = "baseline.ckpt" if own else f"{run.checkpoint.stem}-baseline.ckpt"
+    is_config_seed = run.checkpoint.name == "training.ckpt"
+    name = "baseline.ckpt" if is_config_seed else f"{run.checkpoint.stem}-baseline.ckpt"
     return replace(
         without_teacher(run), student=student, checkpoint=run.checkpoint.with_name(name),
         settings=run.settings.model_copy(update={"epochs": epochs}),
-        title="distill: the same student without the teacher" + ("" if own else f", seed {run.seed}"),
+        title="distill: the same student without the teacher" + ("" if is_config_seed else f", seed {run.seed}"),
     )  # fmt: skip
 
 
-def _judged(run: DistillationRun, result: FitResult) -> TrainedStudent:
-    judge = partial(scores_and_answers, run.student, run.splits, device=result.device, title=run.title)
-    return TrainedStudent(run.student, result, *distributed.from_main(judge))
+def _evaluate(run: DistillationRun, result: FitResult) -> TrainedStudent:
+    evaluate = partial(scores_and_answers, run.student, run.splits, device=result.device, title=run.title)
+    return TrainedStudent(run.student, result, *distributed.from_main(evaluate))
 
 
 def _transfer(
     setup: DistillationSetup,
     teacher: Path,
     seeds: Sequence[int],
-    taught: Sequence[TrainedStudent],
-    alone: Sequence[TrainedStudent],
+    distilled: Sequence[TrainedStudent],
+    baselines: Sequence[TrainedStudent],
 ) -> Any:
-    """The report's section on what was passed on, in JSON's types."""
-    splits, settings, shown = setup.splits, setup.config.distill, taught[0].result
+    """Return the report's section on knowledge transfer in JSON's types."""
+    splits, settings, shipped_result = setup.splits, setup.config.distill, distilled[0].result
     answers = answers_on(teacher, splits, "test", settings.combine)
     groups = [
-        TrainedStudents([each.student for each in group], [each.answers for each in group]) for group in (taught, alone)
+        TrainedStudents([trained.student for trained in group], [trained.answers for trained in group])
+        for group in (distilled, baselines)
     ]
     facts = {
-        "along_the_way": shown.along_the_way,
+        "along_the_way": shipped_result.along_the_way,
         "scheme": settings.scheme.name,
         "losses": tuple(loss.name for loss in settings.losses if loss.weight),
-        "epochs": _epochs(settings, shown),
-        "baseline_epochs": _epochs_alone(settings, shown) if alone else None,
+        "epochs": _distillation_epochs(settings, shipped_result),
+        "baseline_epochs": _baseline_epochs(settings, shipped_result) if baselines else None,
         "seeds": tuple(seeds),
     }
-    found = analyse(splits, groups[0], groups[1], answers, facts)
-    chosen: tuple[Pair, ...] = tuple(
+    transfer = analyse(splits, groups[0], groups[1], answers, facts)
+    layer_pairs: tuple[Pair, ...] = tuple(
         dict.fromkeys(pair for term in setup.loss.terms for pair in getattr(term, "pairs", ()))
     )
-    layers, why = similarities(splits, groups[0], groups[1], setup.network, chosen)
-    return found.model_copy(update={"layers": layers, "layers_unknown": why}).model_dump(mode="json")
+    layers, reason = similarities(splits, groups[0], groups[1], setup.network, layer_pairs)
+    return transfer.model_copy(update={"layers": layers, "layers_unknown": reason}).model_dump(mode="json")

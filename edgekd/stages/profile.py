@@ -1,6 +1,7 @@
-"""Costs and times the exported files: what each operator takes, and int8 against float on this machine.
+"""The profile stage: it counts the cost of each operator, and times the exported files on this machine.
 
-A time measured here is labelled `measured-host`; the device's own is left empty, with what would fill it.
+A time measured here is labelled `measured-host`. The latency on the device stays empty, with the command that would
+measure it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,24 +29,25 @@ EMULATED_SAMPLES = 8
 """Of the test set: parity on all of it is verify's matter, and an emulated inference may take a second."""
 
 
-def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Read the exported files and the int8 graph, measure, write `profile.json`."""
-    export, settings = read["export"], config.profile
+def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Measure the exported files and the operators of the int8 graph, and write `profile.json`."""
+    export, settings = folders["export"], config.profile
     stages = stage_files(export)
-    timed = to_time(export, stages)
-    with progress("profile", settings.rounds * len(timed)) as advance:
-        times = measure(timed, settings.rounds, settings.seconds, settings.threads, seed=config.seed, advance=advance)
+    paths = files_to_time(export, stages)
+    with progress("profile", settings.rounds * len(paths)) as advance:
+        times = measure(paths, settings.rounds, settings.seconds, settings.threads, seed=config.seed, advance=advance)
     machine = host.describe()
     cpu = str(machine["cpu"])
     file, runtime = device_file(config.device, export)
-    unmeasured = device_latency(file, runtime)
-    graph = files.load(read["quantize"] / "graph")
-    emulated, not_emulated = emulated_row(config, graph, Splits.load(read["data"]).seen_by(read["quantize"]), export)
+    latency = device_latency(file, runtime)
+    graph = files.load(folders["quantize"] / "graph")
+    input_splits = Splits.load(folders["data"]).in_units_of(folders["quantize"])
+    emulated, not_emulated = emulated_row(config, graph, input_splits, export)
     result = Measurements(
         operators=cost.operators(graph),
-        latencies=(*latency_rows(export, times, cpu), device_row(config.device, file, runtime, unmeasured)),
+        latencies=(*latency_rows(export, times, cpu), device_row(config.device, file, runtime, latency)),
         stage_latency=stage_latency(stages, times, cpu),
-        device_latency=unmeasured,
+        device_latency=latency,
         emulated=emulated,
         not_emulated=not_emulated,
         machine=machine,
@@ -53,7 +55,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     (out / "profile.json").write_text(result.model_dump_json(indent=1) + "\n", encoding="utf-8")
     return {
         "latency_ms": {row.file: row.latency.value for row in result.latencies if row.latency.value is not None},
-        "stage_latency": {stage: figure.value for stage, figure in result.stage_latency.items()},
+        "stage_latency": {stage: quantity.value for stage, quantity in result.stage_latency.items()},
         "notes": [not_emulated] if not_emulated else [],
     }
 
@@ -77,19 +79,19 @@ def emulated_row(config: Config, graph: Graph, splits: Splits, export: Path) -> 
 
 
 def stage_files(export: Path) -> dict[FormName, Path]:
-    """The file that stands for each row of the ledger, all in one format; some may be missing."""
+    """Return the file of each row of the ledger, all in one format; some of these files may not exist."""
     kind = judged_format(exported_formats(export))
     return {form.name: export / form.file(kind) for form in FORMS}
 
 
-def to_time(export: Path, stages: Mapping[FormName, Path]) -> list[Path]:
-    """The ledger's files, and int8 with its float baseline in every format that was exported."""
+def files_to_time(export: Path, stages: Mapping[FormName, Path]) -> list[Path]:
+    """Return the ledger's files, and in every exported format the int8 file with its float baseline."""
     baselines = (export / form.file(kind) for kind in exported_formats(export) for form in (PRUNED, INT8))
     return [file for file in dict.fromkeys((*stages.values(), *baselines)) if file.is_file()]
 
 
 def latency_rows(export: Path, times: Sequence[Latency], cpu: str) -> tuple[LatencyRow, ...]:
-    """A row for each file; an int8 one has its ratio to the float file of its format."""
+    """Return a row for each file; an int8 file's row has the ratio to the float file of its format."""
     by_file = {time.file: time for time in times}
     rows = []
     for time in times:
@@ -105,15 +107,15 @@ def latency_rows(export: Path, times: Sequence[Latency], cpu: str) -> tuple[Late
                     source=f"{time.kernels}; {cpu}; lowest median of {len(time.rounds_us)} processes",
                     error=time.spread_us / 1e3,
                 ),
-                ratio_to_float=ratio_figure(time, baseline, cpu) if baseline else None,
+                ratio_to_float=latency_ratio(time, baseline, cpu) if baseline else None,
                 rounds_ms=tuple(median / 1e3 for median in time.rounds_us),
             )
         )
     return tuple(rows)
 
 
-def ratio_figure(time: Latency, other: Latency, cpu: str) -> Quantity:
-    """One file's time against another's."""
+def latency_ratio(time: Latency, other: Latency, cpu: str) -> Quantity:
+    """Return the ratio of one file's latency to another's."""
     value, error = ratio(time, other)
     rounds = len(time.rounds_us)
     source = f"{time.file.name} to {other.file.name}; {time.kernels}; {cpu}; median of {rounds} interleaved rounds"
@@ -121,33 +123,33 @@ def ratio_figure(time: Latency, other: Latency, cpu: str) -> Quantity:
 
 
 def stage_latency(stages: Mapping[FormName, Path], times: Sequence[Latency], cpu: str) -> dict[FormName, Quantity]:
-    """Each stage's time against the distilled student's; an empty figure where a file is missing."""
+    """Return the ratio of each stage's latency to the distilled student's; it is empty where a file is missing."""
     by_file = {time.file: time for time in times}
     distilled = by_file.get(stages[DISTILLED.name])
-    figures: dict[FormName, Quantity] = {}
+    ratios: dict[FormName, Quantity] = {}
     for stage, file in stages.items():
         if file in by_file and distilled:
-            figures[stage] = ratio_figure(by_file[file], distilled, cpu)
+            ratios[stage] = latency_ratio(by_file[file], distilled, cpu)
         else:
             missing = file if file not in by_file else stages[DISTILLED.name]
-            figures[stage] = Quantity(unit="x", remedy=f"{missing.name} could not be written: see the notes of export")
-    return figures
+            ratios[stage] = Quantity(unit="x", remedy=f"{missing.name} could not be written: see the notes of export")
+    return ratios
 
 
 def device_file(device: Device, export: Path) -> tuple[str, Runtime]:
-    """(int8 file, runtime) on the device: its own runtime's, or those of the first format that was exported."""
-    exported, runtime = exported_formats(export), RUNTIMES[device.runtime]
-    if runtime.format in exported:
+    """Return the int8 file and the runtime for the device: its own runtime's, or those of the first exported format."""
+    formats, runtime = exported_formats(export), RUNTIMES[device.runtime]
+    if runtime.format in formats:
         return INT8.file(runtime.format), runtime
-    kind = judged_format(exported)
+    kind = judged_format(formats)
     return INT8.file(kind), host_runtime(kind)
 
 
 def device_latency(file: str, runtime: Runtime) -> Quantity:
-    """Empty: this version measures no device, and a host's time is not one's."""
+    """Return an empty quantity: this version measures no device, and a host's latency does not stand for it."""
     return Quantity(unit="ms", remedy=f"edgekd does not measure devices yet: {runtime.on_device.format(file=file)}")
 
 
 def device_row(device: Device, file: str, runtime: Runtime, latency: Quantity) -> LatencyRow:
-    """The row that waits for the device."""
+    """Return the row for the latency on the device."""
     return LatencyRow(file=file, runtime=f"{runtime.title} on {device.title or device.name}", latency=latency)

@@ -1,7 +1,7 @@
-"""The prune stage: whole channels leave the student in a few cuts, each healed by training under the teacher.
+"""The prune stage: it removes whole channels from the student in a few cuts, and trains with the teacher after each.
 
 Channels of all layers are ranked together, so layers end up with different widths (global pruning, as in Liu et al.,
-2017, and Molchanov et al., 2019). Between cuts the network recovers, and what is left is ranked anew.
+2017, and Molchanov et al., 2019). Between cuts the network recovers, and the remaining channels are ranked anew.
 """
 
 import copy
@@ -42,7 +42,7 @@ VERSION = 4
 
 @dataclass(frozen=True)
 class Step:
-    """What is left after a cut and its recovery, and what could not be cut."""
+    """The costs and the score of the network after a cut and its recovery, with notes on what could not be cut."""
 
     macs: int
     parameters: int
@@ -52,7 +52,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Pruned:
-    """A network, and the cuts that made it; no cut where it was small enough."""
+    """A network and the cuts that led to it; there are none where it was small enough from the start."""
 
     model: nn.Module
     steps: tuple[Step, ...] = ()
@@ -78,45 +78,46 @@ def prune(
     """Cut `model` in at most `settings.steps` cuts, to the share that is to remain or until `budget` misses nothing.
 
     Each cut takes the same factor of what is left (a geometric schedule). Its recovery ends with the state after the
-    last epoch, not with the best one on validation. A network that has reached its goal early is cut no further.
+    last epoch, not with the best one on validation. A network that meets its goal early is cut no further.
 
     Args:
-        criterion: `(group, batch, **options) -> scores`; its options stand in `settings`.
-        views: those that the teacher's answers are stored for.
-        budget: what a candidate still misses; given where `settings.until` is "limits".
-        resume: what an earlier try had reached.
-        checkpoint: the file of the recovery under way.
-        after_step: told of each step. It gives back the network to go on with, so that a caller that sets it aside can
-            go on from that copy, as a resumed try will.
+        criterion: `(group, batch, **options) -> scores`; its options are in `settings`.
+        views: the augmentation views for which the teacher's outputs are stored.
+        budget: returns the limits that a candidate misses; required where `settings.until` is "limits".
+        resume: the network of an interrupted run, from which to go on.
+        checkpoint: the file in which the current recovery saves its state.
+        after_step: called after each step. It returns the network to go on with, so that a caller that saves the step
+            can go on from the saved copy, as a resumed run will.
     """
-    whole = cost_model(model, splits.example).at(())
+    unpruned_cost = cost_model(model, splits.example).at(())
     pruned = resume or Pruned(model)
     while len(pruned.steps) < settings.steps:
         number = len(pruned.steps) + 1
-        student, chance = pruned.model, seed + number
-        healing = copy.deepcopy(loss)  # its adapters start afresh, as they do in a resumed try
+        student, step_seed = pruned.model, seed + number
+        recovery_loss = copy.deepcopy(loss)  # its adapters start afresh, as they do in a resumed run
         channels = find(student, splits.example)
-        goal = Goal(settings, whole, budget, settings.steps - len(pruned.steps))
-        evidence = SaliencyData(student, splits, settings.batch_size, _loss_of(student, teacher, healing), chance)
+        goal = Goal(settings, unpruned_cost, budget, settings.steps - len(pruned.steps))
+        loss_of = _loss_of(student, teacher, recovery_loss)
+        saliency_data = SaliencyData(student, splits, settings.batch_size, loss_of, step_seed)
         # The main process decides for all: a last bit that differs between machines could change the order.
-        stays = distributed.from_main(lambda: choose(student, channels, evidence, criterion, goal))  # noqa: B023
-        if stays is None:
+        kept_channels = distributed.from_main(lambda: choose(student, channels, saliency_data, criterion, goal))  # noqa: B023
+        if kept_channels is None:
             break
-        odd = _odd_widths(channels, stays, settings.channel_multiple)
-        cut(channels.groups, stays)
+        width_notes = _width_notes(channels, kept_channels, settings.channel_multiple)
+        cut(channels.groups, kept_channels)
         result = fit(
-            nn.ModuleDict({"student": student, "loss": healing}),
-            _recover(teacher),
+            nn.ModuleDict({"student": student, "loss": recovery_loss}),
+            _recovery_step(teacher),
             splits,
             settings,
-            seed=chance,
+            seed=step_seed,
             compute=compute,
             augment=augment,
             views=views,
             checkpoint=checkpoint,
             title=f"prune: recovery {number} of {settings.steps}",
         )
-        notes = [*channels.notes, *odd, *result.notes]
+        notes = [*channels.notes, *width_notes, *result.notes]
         step = distributed.from_main(lambda: _step(student, splits, notes, result.device))  # noqa: B023
         pruned = Pruned(student, (*pruned.steps, step))
         if after_step:
@@ -124,10 +125,10 @@ def prune(
     return pruned
 
 
-def _recover(teacher: Teacher) -> Callable[[nn.Module, Batch], Tensor]:
+def _recovery_step(teacher: Teacher) -> Callable[[nn.Module, Batch], Tensor]:
     def step(module: nn.Module, batch: Batch) -> Tensor:
-        answered = answer(module.get_submodule("student"), batch.x)
-        value: Tensor = module.get_submodule("loss")(answered, teacher(batch), batch.y)
+        outputs = answer(module.get_submodule("student"), batch.x)
+        value: Tensor = module.get_submodule("loss")(outputs, teacher(batch), batch.y)
         return value
 
     return step
@@ -141,33 +142,36 @@ def _loss_of(student: nn.Module, teacher: Teacher, loss: nn.Module) -> Callable[
     return loss_of
 
 
-def _odd_widths(channels: Channels, stays: Sequence[Sequence[int]], multiple: int) -> list[str]:
+def _width_notes(channels: Channels, kept_channels: Sequence[Sequence[int]], multiple: int) -> list[str]:
     return [
-        f"{name_of(group)} keeps its {len(left)} channels, no multiple of {multiple}"
-        for group, left in zip(channels.groups, stays, strict=True)
-        if len(left) % multiple
+        f"{name_of(group)} keeps its {len(indices)} channels, no multiple of {multiple}"
+        for group, indices in zip(channels.groups, kept_channels, strict=True)
+        if len(indices) % multiple
     ]
 
 
 def _step(student: nn.Module, splits: Splits, notes: Sequence[str], device: str) -> Step:
     cost = cost_model(student, splits.example).at(())
-    found = answers_of(student, splits.validation, splits, device=device, title="prune: validation set")
-    score = splits.task.scoring.score(found, splits.validation.y)
+    answers = answers_of(student, splits.validation, splits, device=device, title="prune: validation set")
+    score = splits.task.scoring.score(answers, splits.validation.y)
     return Step(cost.macs, cost.parameters, score.value, tuple(notes))
 
 
-def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Prune the distilled student into `out`/model; each finished step is kept in `out` until all are done."""
-    splits = Splits.load(read["data"])
-    model, plan = blueprint.load(read["distill"] / "model")
-    before = cost_model(model, splits.example).at(())
+def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Prune the distilled student into `out`/model; each finished step is saved in `out` until all are done."""
+    splits = Splits.load(folders["data"])
+    model, plan = blueprint.load(folders["distill"] / "model")
+    cost_before = cost_model(model, splits.example).at(())
     settings = config.prune
-    pruned, answers = Pruned(model), read.get("answers")
+    pruned, answers = Pruned(model), folders.get("answers")
     if settings.criterion != "none" and (settings.keep < 1 or settings.until == "limits"):
+        teacher = open_teacher(
+            folders["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine
+        )
         pruned = prune(
             model,
             splits,
-            open_teacher(read["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine),
+            teacher,
             _fresh_loss(config, splits.task),
             settings,
             catalog.load("criterion", settings.criterion),
@@ -176,25 +180,25 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             augment=config.data.augment,
             views=views_of(answers),
             budget=_budget(config.limits, splits, config.export.formats) if settings.until == "limits" else None,
-            resume=_finished(out),
+            resume=_load_last_step(out),
             checkpoint=out / "recovery.ckpt",
-            after_step=lambda so_far: _set_aside(so_far, plan, out),
+            after_step=lambda pruned_model: _save_step(pruned_model, plan, out),
         )
-    return distributed.from_main(lambda: _finish(pruned, before, plan, splits, out))
+    return distributed.from_main(lambda: _finish(pruned, cost_before, plan, splits, out))
 
 
-def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Splits, out: Path) -> dict[str, Any]:
-    """In the main process: save the network, clear away what a resumed try would have needed, and measure."""
+def _finish(pruned: Pruned, cost_before: Cost, plan: blueprint.Blueprint, splits: Splits, out: Path) -> dict[str, Any]:
+    """Save the network, remove the files of a resumed run, and evaluate; for the main process alone."""
     blueprint.save(pruned.model, plan, out / "model")
     shutil.rmtree(out / "steps", ignore_errors=True)
     (out / "recovery.ckpt").unlink(missing_ok=True)
-    after = cost_model(pruned.model, splits.example).at(())
+    cost_after = cost_model(pruned.model, splits.example).at(())
     return {
         **scores(pruned.model, splits, title="prune"),
-        "parameters": after.parameters,
-        "parameters_before": before.parameters,
-        "macs": after.macs,
-        "macs_before": before.macs,
+        "parameters": cost_after.parameters,
+        "parameters_before": cost_before.parameters,
+        "macs": cost_after.macs,
+        "macs_before": cost_before.macs,
         "steps": [{key: value for key, value in asdict(step).items() if key != "notes"} for step in pruned.steps],
         "skipped": not pruned.steps,
         "processes": distributed.world(),
@@ -203,21 +207,21 @@ def _finish(pruned: Pruned, before: Cost, plan: blueprint.Blueprint, splits: Spl
 
 
 def _fresh_loss(config: Config, task: Task) -> nn.Module:
-    """The distillation loss; what its adapters start from depends on the seed alone."""
+    """Return the distillation loss; the initial weights of its adapters depend on the seed alone."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return response_loss(config.distill.losses, task)
 
 
 def _budget(limits: Limits, splits: Splits, formats: tuple[str, ...]) -> Budget:
-    """Size and RAM as the exporter and the memory plan will have them, against the target's limits."""
+    """Return a function from a model to the limits that it misses, by the exporter's and the memory plan's estimate."""
     forecasts = {
-        "size_bytes": lambda found: found.size_bytes,
-        "flash_bytes": lambda found: found.size_bytes,
-        "peak_ram_bytes": lambda found: found.peak_ram_bytes,
+        "size_bytes": lambda estimate: estimate.size_bytes,
+        "flash_bytes": lambda estimate: estimate.size_bytes,
+        "peak_ram_bytes": lambda estimate: estimate.peak_ram_bytes,
     }
-    allowed = {name: int(getattr(limits, name)) for name in forecasts if getattr(limits, name) is not None}
-    if not allowed:
+    limit_values = {name: int(getattr(limits, name)) for name in forecasts if getattr(limits, name) is not None}
+    if not limit_values:
         raise ConfigError(
             'prune.until = "limits", and the target sets no limit on size or RAM',
             "--set limits.size_bytes=100kB, or --set prune.until=share",
@@ -225,33 +229,34 @@ def _budget(limits: Limits, splits: Splits, formats: tuple[str, ...]) -> Budget:
 
     def misses(model: nn.Module) -> list[Miss]:
         decoding = splits.task.answers.decoding
-        found = forecast(model, splits.example, splits.classes, (judged_format(formats),), decoding=decoding)
-        reached = {name: int(forecasts[name](found)) for name in allowed}
-        return [Miss(name, allowed[name], reached[name]) for name in allowed if reached[name] > allowed[name]]
+        estimate = forecast(model, splits.example, splits.classes, (judged_format(formats),), decoding=decoding)
+        estimates = {name: int(forecasts[name](estimate)) for name in limit_values}
+        return [Miss(name, limit, estimates[name]) for name, limit in limit_values.items() if estimates[name] > limit]
 
     return misses
 
 
-def _set_aside(pruned: Pruned, plan: blueprint.Blueprint, out: Path) -> nn.Module:
-    """Keep a finished step whole or not at all, and read it back: unbroken and resumed builds go on from it."""
+def _save_step(pruned: Pruned, plan: blueprint.Blueprint, out: Path) -> nn.Module:
+    """Save a finished step atomically and load it: uninterrupted and resumed builds go on from the same copy."""
     folder = out / "steps" / str(len(pruned.steps))
     if distributed.is_main():
-        aside = folder.with_suffix(".part")
-        shutil.rmtree(aside, ignore_errors=True)
-        blueprint.save(pruned.model, plan, aside)
-        (aside / "steps.json").write_text(json.dumps([asdict(step) for step in pruned.steps]), encoding="utf-8")
-        aside.replace(folder)
+        partial_folder = folder.with_suffix(".part")
+        shutil.rmtree(partial_folder, ignore_errors=True)
+        blueprint.save(pruned.model, plan, partial_folder)
+        text = json.dumps([asdict(step) for step in pruned.steps])
+        (partial_folder / "steps.json").write_text(text, encoding="utf-8")
+        partial_folder.replace(folder)
         (out / "recovery.ckpt").unlink(missing_ok=True)
     distributed.barrier()
     return blueprint.load(folder)[0]
 
 
-def _finished(out: Path) -> Pruned | None:
-    """The last step that an earlier try had set aside."""
+def _load_last_step(out: Path) -> Pruned | None:
+    """Return the network after the last step that an interrupted run has saved."""
     numbers = sorted(int(folder.name) for folder in (out / "steps").glob("*") if folder.name.isdigit())
     if not numbers:
         return None
     folder = out / "steps" / str(numbers[-1])
-    kept_steps = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
-    steps = tuple(Step(**{**step, "notes": tuple(step["notes"])}) for step in kept_steps)
+    saved_steps = json.loads((folder / "steps.json").read_text(encoding="utf-8"))
+    steps = tuple(Step(**{**step, "notes": tuple(step["notes"])}) for step in saved_steps)
     return Pruned(blueprint.load(folder)[0], steps)

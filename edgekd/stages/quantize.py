@@ -1,4 +1,4 @@
-"""The quantize stage: the pruned student becomes the quantised graph, and that graph is trained under the teacher."""
+"""The quantize stage: it quantises the pruned student's graph, and trains that graph with the teacher."""
 
 import json
 from collections.abc import Mapping
@@ -31,22 +31,22 @@ from edgekd.training.evaluate import scores
 VERSION = 4
 
 SENSITIVITY_SAMPLES = 128
-SHOWN = 4  # operators that a note names one by one
+NAMED_OPERATORS = 4  # how many operators a note names
 BORDER_MATTERS, BORDER_SAMPLES = 0.02, 512
-"""Standard deviations; a pixel is about as much. The samples are for the note that says what it matters."""
+"""A padding offset that a note reports, in standard deviations (a pixel's step is about as much), and its samples."""
 
 
-def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves graph/ (int8), float/ (the float graph) and simulation.pt, the trained weights and ranges.
+def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Write graph/ (int8), float/ (the float graph) and simulation.pt (the trained weights and ranges) to `out`.
 
-    Where the graph's inputs are normalised otherwise than in training, units.json says how.
+    Where the graph's inputs are normalised otherwise than in training, units.json holds that normalisation.
     """
-    splits, settings = Splits.load(read["data"]), config.quantize
-    model, _ = blueprint.load(read["prune"] / "model")
+    splits, settings = Splits.load(folders["data"]), config.quantize
+    model, _ = blueprint.load(folders["prune"] / "model")
     graph = captured(model, splits)
     samples = calibration_samples(splits, settings.calibration, config.seed)
     view, note = sensor_view(graph, samples, settings) if config.export.input == "raw" else (None, "")
-    ready = prepared(
+    preparation = prepared(
         graph,
         normalisation(splits),
         view,
@@ -55,20 +55,20 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         int16_layers=settings.int16_layers,
     )
     channels = len(splits.mean)
-    seen = replace(splits, mean=(view.mean,) * channels, std=(view.std,) * channels) if view else splits
-    samples = replace(samples, splits=seen)
+    input_splits = replace(splits, mean=(view.mean,) * channels, std=(view.std,) * channels) if view else splits
+    samples = replace(samples, splits=input_splits)
     kernels = kernels_for(settings.kernels, config.export.formats)
     if settings.method == "ptq":
-        found = Quantized(calibrated(ready.graph, samples, settings, kernels))
+        quantized = Quantized(calibrated(preparation.graph, samples, settings, kernels))
     else:
-        answers = read.get("answers")
+        answers = folders.get("answers")
         teacher = open_teacher(
-            read["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine
+            folders["teacher"], splits, settings.precision, answers=answers, combine=config.distill.combine
         )
-        found = quantize(
-            ready.graph,
-            seen,
-            lambda batch: teacher(replace(batch, x=renormalise(batch.x, seen, splits))),
+        quantized = quantize(
+            preparation.graph,
+            input_splits,
+            lambda batch: teacher(replace(batch, x=renormalise(batch.x, input_splits, splits))),
             response_loss(config.distill.losses, splits.task),
             settings,
             kernels=kernels,
@@ -78,20 +78,20 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             views=views_of(answers),
             checkpoint=out / "training.ckpt",
         )
-    rows = _sensitivity(ready.graph, samples, settings)
+    rows = _sensitivity(preparation.graph, samples, settings)
     if distributed.is_main():
-        _keep(out, ready.graph, found.simulation, seen if view else None, rows)
-    reached = distributed.from_main(lambda: scores(found.simulation, seen, title="quantize"))
-    training, real = found.training, real_part(found.simulation.quantized_graph())
+        _save(out, preparation.graph, quantized.simulation, input_splits if view else None, rows)
+    final_scores = distributed.from_main(lambda: scores(quantized.simulation, input_splits, title="quantize"))
+    training, real = quantized.training, real_part(quantized.simulation.quantized_graph())
     return {
-        **reached,
+        **final_scores,
         "method": settings.method,
-        "ptq": reached if settings.method == "ptq" else found.before,
-        "kernels": found.simulation.kernels,
-        "input": _input_facts(view, ready),
-        "equalised_pairs": ready.equalised_pairs,
-        "float_layers": list(ready.float_layers),
-        "int16_layers": list(ready.int16_layers),
+        "ptq": final_scores if settings.method == "ptq" else quantized.before,
+        "kernels": quantized.simulation.kernels,
+        "input": _input_facts(view, preparation),
+        "equalised_pairs": preparation.equalised_pairs,
+        "float_layers": list(preparation.float_layers),
+        "int16_layers": list(preparation.int16_layers),
         "boundaries": real.boundaries,
         "sensitivity": {row.layer: round(row.sqnr_db, 1) for row in rows} or None,
         "trained": training is not None,
@@ -99,7 +99,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         "resumed_from": training.resumed_from if training else None,
         "notes": [
             *([note] if note else ()),
-            *_border_note(graph, ready, splits, seen),
+            *_border_note(graph, preparation, splits, input_splits),
             *_real_note(real),
             *(training.notes if training else ()),
         ],
@@ -107,53 +107,53 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 
 def _real_note(real: RealPart) -> list[str]:
-    """Which operators leave the integers, and how often."""
+    """Name the operators that compute in real numbers, and count the boundaries to the integer ones."""
     if not real.operators:
         return []
-    shown = [f"{op.name} ({type(op).__name__})" for op in real.operators[:SHOWN]]
-    others = len(real.operators) - len(shown)
+    names = [f"{op.name} ({type(op).__name__})" for op in real.operators[:NAMED_OPERATORS]]
+    others = len(real.operators) - len(names)
     return [
-        f"{real.boundaries} boundaries between codes and real values: {', '.join(shown)}"
+        f"{real.boundaries} boundaries between codes and real values: {', '.join(names)}"
         + (f" and {others} other{'s' * (others > 1)}" if others else "")
     ]
 
 
 def _sensitivity(graph: Graph, samples: Samples, settings: Quantize) -> tuple[Row, ...]:
-    """Of the calibrated student, before any training: what training has to make up for."""
+    """Measure the sensitivity of the calibrated student, before any training has compensated for it."""
     if not settings.sensitivity:
         return ()
     simulation = calibrated(graph, samples, settings.model_copy(update={"correct_bias": False}))
     return sensitivity(simulation, samples.first(SENSITIVITY_SAMPLES))
 
 
-def _keep(out: Path, graph: Graph, simulation: Simulation, seen: Splits | None, rows: tuple[Row, ...]) -> None:
+def _save(out: Path, graph: Graph, simulation: Simulation, input_splits: Splits | None, rows: tuple[Row, ...]) -> None:
     files.save(graph, out / "float")
     files.save(simulation.quantized_graph(), out / "graph")
     torch.save(simulation.state_dict(), out / "simulation.pt")
-    if seen is not None:
-        seen.save_units(out)
+    if input_splits is not None:
+        input_splits.save_units(out)
     if rows:
         text = json.dumps([asdict(row) for row in rows], indent=1)
         (out / "sensitivity.json").write_text(text + "\n", encoding="utf-8")
     (out / "training.ckpt").unlink(missing_ok=True)
 
 
-def _input_facts(view: inputs.View | None, ready: Prepared) -> dict[str, Any]:
+def _input_facts(view: inputs.View | None, preparation: Prepared) -> dict[str, Any]:
     if view is None:
         return {"takes": "normalised"}
-    return {"takes": "raw", "step": view.step, "in_front": ready.in_front, "border": ready.border}
+    return {"takes": "raw", "step": view.step, "in_front": preparation.in_front, "border": preparation.border}
 
 
-def _border_note(graph: Graph, ready: Prepared, splits: Splits, seen: Splits) -> list[str]:
-    """What it does to the float network that padding stands for one mean of all channels."""
-    if ready.border < BORDER_MATTERS:
+def _border_note(graph: Graph, preparation: Prepared, splits: Splits, input_splits: Splits) -> list[str]:
+    """Describe how the float network's outputs change because padding stands for one mean of all channels."""
+    if preparation.border < BORDER_MATTERS:
         return []
     x = splits.validation.x[:BORDER_SAMPLES]
     with torch.no_grad():
         before = Simulation(graph)(normalise(x, splits)).numpy()
-        after = Simulation(ready.graph)(normalise(x, seen)).numpy()
-    changed = splits.task.scoring.describe_change(before, after, f"{len(x)} validation samples")
+        after = Simulation(preparation.graph)(normalise(x, input_splits)).numpy()
+    change = splits.task.scoring.describe_change(before, after, f"{len(x)} validation samples")
     return [
-        f"raw input: padding stands for the mean of all channels, up to {ready.border:.2f} standard deviations from "
-        f"a channel's own; in float, {changed}"
+        f"raw input: padding stands for the mean of all channels, up to {preparation.border:.2f} standard deviations "
+        f"from a channel's own; in float, {change}"
     ]

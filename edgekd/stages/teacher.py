@@ -1,7 +1,7 @@
-"""The teacher: trained here on hard labels, brought along as a checkpoint, a file or its answers, or several of these.
+"""The teacher stage: it trains a teacher on hard labels, or takes a checkpoint, a file or stored outputs, or several.
 
-One torch network lies in `model/`. Everything else lies in `parts/`, one folder a teacher, with what it says of the
-validation and the test split beside it; `teacher.json` lists them (teachers/opening.py).
+A single torch network lies in `model/`. Everything else lies in `parts/`, one folder for each teacher, with its outputs
+on the validation and the test split; `teacher.json` lists them (distillation/teachers/load.py).
 """
 
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ VERSION = 4
 
 @dataclass
 class Network:
-    """One torch teacher, trained or loaded."""
+    """One torch teacher that was trained here or loaded."""
 
     model: nn.Module
     plan: blueprint.Blueprint
@@ -58,31 +58,31 @@ def train(
     )
 
 
-def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves `model/`, or `teacher.json` and `parts/`."""
-    splits = Splits.load(read["data"])
+def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Write `model/`, or `teacher.json` and `parts/`, to `out`."""
+    splits = Splits.load(folders["data"])
     if config.teacher.single:
         network = _network(config, config.teacher, splits, config.seed, out / "training.ckpt")
         metrics = distributed.from_main(lambda: _finish(network, splits, out))
-        metrics["notes"] += _doubts(metrics["validation_score"], splits, config.teacher.checkpoint)
+        metrics["notes"] += _low_score_notes(metrics["validation_score"], splits, config.teacher.checkpoint)
     else:
-        metrics = _several(config, splits, read["data"], out)
+        metrics = _several(config, splits, folders["data"], out)
     for state in out.glob("*.ckpt"):
         state.unlink(missing_ok=True)
     return metrics
 
 
 def _network(config: Config, source: Source, splits: Splits, seed: int, state: Path, title: str = "teacher") -> Network:
-    """A torch teacher: from its checkpoint, or trained with the settings of [teacher]."""
+    """Load a torch teacher from its checkpoint, or train it with the settings of [teacher]."""
     model, plan, notes = untrained(source, splits, seed)
-    found = Network(model, plan, FitResult(0, [], distributed.world(), 0, "cpu"), notes)
+    network = Network(model, plan, FitResult(0, [], distributed.world(), 0, "cpu"), notes)
     if source.checkpoint is None:
-        found.result = train(
-            found.model, splits, config.teacher, seed=seed, compute=config.compute, augment=config.data.augment,
+        network.result = train(
+            network.model, splits, config.teacher, seed=seed, compute=config.compute, augment=config.data.augment,
             checkpoint=state, title=title,
         )  # fmt: skip
-        found.notes += found.result.notes
-    return found
+        network.notes += network.result.notes
+    return network
 
 
 def _finish(network: Network, splits: Splits, out: Path) -> dict[str, Any]:
@@ -99,12 +99,12 @@ def _finish(network: Network, splits: Splits, out: Path) -> dict[str, Any]:
 
 
 def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str, Any]:
-    """Teachers that answer as one, and teachers from outside torch."""
+    """Train or load several teachers that are combined, and teachers from outside torch."""
     settings = config.teacher
     parts: list[Part] = []
     networks: list[Network] = []
 
-    def keep(network: Network, part: Part) -> None:
+    def add(network: Network, part: Part) -> None:
         if distributed.is_main():
             blueprint.save(network.model, network.plan, part_folder(out, len(parts)) / "model")
         parts.append(part)
@@ -120,7 +120,7 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
         for member in range(settings.members if source is settings else 1):
             number = len(parts)
             title = f"teacher: number {number + 1}"
-            keep(
+            add(
                 _network(config, source, splits, config.seed + member, out / f"training-{number}.ckpt", title),
                 Part("network"),
             )
@@ -128,13 +128,15 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
     if settings.specialists:
         generalist = networks[0]
         groups = distributed.from_main(lambda: several.confusions(generalist.model, splits, settings, config.seed))
-        told = ", ".join("{" + ", ".join(splits.classes[c] for c in group) + "}" for group in groups)
-        notes.append(f"specialists for {told}" if groups else "no cluster of classes: the generalist answers alone")
+        clusters = ", ".join("{" + ", ".join(splits.classes[c] for c in group) + "}" for group in groups)
+        notes.append(f"specialists for {clusters}" if groups else "no cluster of classes: the generalist answers alone")
         for group in groups:
-            keep(*_specialist(config, generalist, splits, group, out / f"training-{len(parts)}.ckpt"))
+            add(*_specialist(config, generalist, splits, group, out / f"training-{len(parts)}.ckpt"))
     device = next((network.result.device for network in networks), "cpu")
     metrics = distributed.from_main(lambda: several.evaluate_parts(out, parts, splits, device))
-    doubts = [] if metrics["validation_score"] is None else _doubts(metrics["validation_score"], splits, None)
+    score_notes = (
+        [] if metrics["validation_score"] is None else _low_score_notes(metrics["validation_score"], splits, None)
+    )
     return {
         **metrics,
         "parameters": sum(count_parameters(n.model) for n in networks) if len(networks) == len(parts) else None,
@@ -142,14 +144,19 @@ def _several(config: Config, splits: Splits, data: Path, out: Path) -> dict[str,
         "resumed_from": sum(network.result.resumed_from for network in networks),
         "losses": [network.result.losses for network in networks],
         "trained": any(network.result.epochs > 0 for network in networks),
-        "notes": [*dict.fromkeys(n for network in networks for n in network.notes), *notes, *metrics["notes"], *doubts],
+        "notes": [
+            *dict.fromkeys(n for network in networks for n in network.notes),
+            *notes,
+            *metrics["notes"],
+            *score_notes,
+        ],
     }
 
 
 def _specialist(
     config: Config, generalist: Network, splits: Splits, group: list[int], state: Path
 ) -> tuple[Network, Part]:
-    """A network of the generalist's kind for the classes of a cluster, and a dustbin for all others."""
+    """Train a network of the generalist's kind on the classes of a cluster, and one class for all others."""
     distillation, correction = specialists.specialist_splits(splits, group, config.seed)
     options = {**generalist.plan.options, "classes": len(distillation.classes)}
     plan = blueprint.Blueprint(generalist.plan.factory, options)
@@ -165,14 +172,14 @@ def _specialist(
     )
 
 
-def _doubts(validation_score: float, splits: Splits, checkpoint: Path | None) -> list[str]:
+def _low_score_notes(validation_score: float, splits: Splits, checkpoint: Path | None) -> list[str]:
     words, scoring = splits.task.words, splits.task.scoring
     chance = scoring.chance(splits.classes, splits.validation.y)
     larger, smaller = (validation_score, chance) if words.higher_is_better else (chance, validation_score)
     if larger >= scoring.barely_better * smaller:
         return []
-    reached, by_chance = (amount(value, words.unit) for value in (validation_score, chance))
-    barely = f"the teacher's validation {words.score} is {reached}, where chance gives {by_chance}"
+    score, chance_score = (amount(value, words.unit) for value in (validation_score, chance))
+    finding = f"the teacher's validation {words.score} is {score}, where chance gives {chance_score}"
     if checkpoint is not None:
-        return [f"{barely}: do {checkpoint.name} and data.mean, data.std belong together?"]
-    return [f"{barely}: it may want more teacher.epochs, or another teacher.learning_rate"]
+        return [f"{finding}: do {checkpoint.name} and data.mean, data.std belong together?"]
+    return [f"{finding}: it may want more teacher.epochs, or another teacher.learning_rate"]

@@ -1,8 +1,8 @@
-"""The verify stage: every form of the network against the one before it, on the whole test set.
+"""The verify stage: it compares every form of the network with the one before it, on the whole test set.
 
-Between the integer reference and a runtime no output may differ; the trained simulation may differ from the reference
-by as little as `verify` says. Each runtime is held against the reference in its own mode, layer by layer too, and a
-layer that diverges is named.
+Between the integer reference and a runtime no output may differ. The trained simulation may differ from the reference
+within the tolerances of the `verify` settings. Each runtime is compared with the reference in its own mode, layer by
+layer too, and a layer that differs is named.
 """
 
 import json
@@ -39,11 +39,12 @@ BATCH = 256
 
 @dataclass(frozen=True)
 class Answers:
-    """What one form of the network says on the test set.
+    """The outputs of one form of the network on the test set.
 
     Attributes:
-        values: (N, *answer shape), real numbers, or integer codes.
-        scale: how codes become real numbers; None where they are real.
+        values: (N, *answer shape), real numbers or integer codes.
+        kernels: the kernel set that computed them.
+        scale: the quantisation of the codes; None for real numbers.
     """
 
     name: str
@@ -53,7 +54,7 @@ class Answers:
 
     @property
     def real(self) -> Array:
-        """The answers in real numbers."""
+        """The outputs in real numbers."""
         if self.scale is None:
             return self.values
         real: Array = (self.values.astype(np.float64) - self.scale.zero_point) * self.scale.scale
@@ -62,7 +63,7 @@ class Answers:
 
 @dataclass(frozen=True)
 class Gate:
-    """At least this share of outputs is identical, and none is further off than so many steps."""
+    """A tolerance: the least share of identical outputs, and the largest difference in quantisation steps."""
 
     identical: float = 1.0
     steps: int = 0
@@ -71,95 +72,98 @@ class Gate:
 EXACT = Gate()
 
 
-def compare(found: Answers, splits: Splits, against: Answers | None, gate: Gate | None = None) -> Boundary:
-    """One row of the parity table; without a gate it only counts."""
+def compare(answers: Answers, splits: Splits, against: Answers | None, gate: Gate | None = None) -> Boundary:
+    """Return one row of the parity table. Without a gate the differences are counted, but not judged."""
     task, samples = splits.task, f"{len(splits.test):,} test samples"
-    score = task.quantity(task.scoring.score(found.real, np.asarray(splits.test.y)), samples)
+    score = task.quantity(task.scoring.score(answers.real, np.asarray(splits.test.y)), samples)
     if against is None:
-        return Boundary(name=found.name, score=score, kernels=found.kernels)
-    agreement = host_quantity(task.scoring.agreement(found.real, against.real), task.words.agreement_unit, samples)
-    row = Boundary(name=found.name, score=score, against=against.name, agreement=agreement, kernels=found.kernels)
-    if not (np.issubdtype(found.values.dtype, np.integer) and np.issubdtype(against.values.dtype, np.integer)):
+        return Boundary(name=answers.name, score=score, kernels=answers.kernels)
+    agreement = host_quantity(task.scoring.agreement(answers.real, against.real), task.words.agreement_unit, samples)
+    row = Boundary(name=answers.name, score=score, against=against.name, agreement=agreement, kernels=answers.kernels)
+    if not (np.issubdtype(answers.values.dtype, np.integer) and np.issubdtype(against.values.dtype, np.integer)):
         return row
-    steps = np.abs(found.values.astype(np.int32) - against.values)
+    steps = np.abs(answers.values.astype(np.int32) - against.values)
     differing, largest = int((steps > 0).sum()), int(steps.max())
-    counted = {"outputs": int(steps.size), "differing": differing, "largest_steps": largest}
+    counts = {"outputs": int(steps.size), "differing": differing, "largest_steps": largest}
     if gate is not None:
-        few = differing <= (1 - gate.identical) * steps.size
-        counted |= {"exact": True, "passed": few and largest <= gate.steps}
-    return row.model_copy(update=counted)
+        within_share = differing <= (1 - gate.identical) * steps.size
+        counts |= {"exact": True, "passed": within_share and largest <= gate.steps}
+    return row.model_copy(update=counts)
 
 
 def verify(
-    floats: list[Answers],
+    float_answers: list[Answers],
     simulation: Simulation,
     graph: Graph,
-    exported: Mapping[str, Path],
+    files_of_formats: Mapping[str, Path],
     splits: Splits,
     settings: Verify,
 ) -> list[Boundary]:
-    """The boundaries in order: the float networks, the simulation, the references and the runtimes.
+    """Return the boundaries in order: the float networks, the simulation, the references and the runtimes.
 
-    Layers that are kept in float sum up in an order that each runtime chooses for itself: then the gate of the runtimes
-    is the one that `settings` has for such networks.
+    Each runtime chooses its own order of summation in float layers. A network with such layers is therefore compared
+    within the tolerance that `settings` has for it.
 
     Args:
-        floats: answers of the teacher and of the students, on the test set.
-        exported: format -> int8 file.
+        float_answers: the outputs of the teacher and of the students on the test set.
+        files_of_formats: the int8 file of each format.
 
     Raises:
         MissingExtraError: a runtime of `settings.runtimes` is not installed.
     """
-    in_float = any(isinstance(op, Dequantize) for op in graph.operators)
-    gate = Gate(settings.float_identical, settings.float_steps) if in_float else EXACT
+    has_float_layers = any(isinstance(op, Dequantize) for op in graph.operators)
+    gate = Gate(settings.float_identical, settings.float_steps) if has_float_layers else EXACT
     runtimes = {
         name: runtime.trained_to(simulation.kernels)
-        for name, runtime in require_for(settings.runtimes, exported).items()
+        for name, runtime in require_for(settings.runtimes, files_of_formats).items()
     }
     rows: list[Boundary] = []
-    before: Answers | None = None
-    for found in floats:
-        rows.append(compare(found, splits, before))
-        before = found
+    previous: Answers | None = None
+    for answers in float_answers:
+        rows.append(compare(answers, splits, previous))
+        previous = answers
     codes = np.concatenate([reference.input_codes(graph, graph.input, x) for x in _inputs(splits)])
     modes = dict.fromkeys([simulation.kernels, *(runtime.kernels for runtime in runtimes.values())])
     references = {kernels: _reference(graph, codes, kernels) for kernels in modes}
-    trained_to = references[simulation.kernels]
-    rows.append(_simulation_row(simulation, graph, splits, codes, trained_to, settings))
-    rows.append(_must_vary(compare(trained_to, splits, before), trained_to.values))
-    rows += [compare(other, splits, trained_to) for other in references.values() if other is not trained_to]
+    trained_reference = references[simulation.kernels]
+    rows.append(_simulation_row(simulation, graph, splits, codes, trained_reference, settings))
+    rows.append(_check_variation(compare(trained_reference, splits, previous), trained_reference.values))
+    others = (other for other in references.values() if other is not trained_reference)
+    rows += [compare(other, splits, trained_reference) for other in others]
     for name, runtime in runtimes.items():
-        answers = Answers(name, *_ran(runtime, exported[runtime.format], codes), _scale(graph))
+        answers = Answers(name, *_run_file(runtime, files_of_formats[runtime.format], codes), _scale(graph))
         row = compare(answers, splits, references[runtime.kernels], gate)
-        examined = layers(runtime, graph, (codes[: settings.layer_samples],)) if settings.layer_samples else ()
-        first = next((layer for layer in examined if layer.differing), None)
-        passed = row.passed and (first is None or gate is not EXACT)
-        rows.append(row.model_copy(update={"layers": examined, "first_difference": first, "passed": passed}))
+        layer_rows = layers(runtime, graph, (codes[: settings.layer_samples],)) if settings.layer_samples else ()
+        first_difference = next((layer for layer in layer_rows if layer.differing), None)
+        passed = row.passed and (first_difference is None or gate is not EXACT)
+        layer_results = {"layers": layer_rows, "first_difference": first_difference, "passed": passed}
+        rows.append(row.model_copy(update=layer_results))
     return rows
 
 
 def precheck(config: Config, data: Path) -> None:
-    """Refuse a runtime that is not installed, before anything trains."""
+    """Raise an error if a runtime is not installed, before anything trains."""
     require_for(config.verify.runtimes, config.export.formats)
 
 
-def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Leaves boundaries.json; `passed` says whether every gate held."""
-    splits = Splits.load(read["data"])
-    floats = []
-    told = answers_on(read["teacher"], splits, "test", config.distill.combine)
-    if told is not None:
-        floats.append(Answers(TEACHER.name, told, "torch, float32" if (read["teacher"] / "model").is_dir() else ""))
+def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Write boundaries.json to `out`. The metric `passed` is true where no boundary failed."""
+    splits = Splits.load(folders["data"])
+    float_answers = []
+    teacher_answers = answers_on(folders["teacher"], splits, "test", config.distill.combine)
+    if teacher_answers is not None:
+        kernels = "torch, float32" if (folders["teacher"] / "model").is_dir() else ""
+        float_answers.append(Answers(TEACHER.name, teacher_answers, kernels))
     for form in (DISTILLED, PRUNED):
-        model, _ = blueprint.load(read[form.stage] / "model")
+        model, _ = blueprint.load(folders[form.stage] / "model")
         answers = answers_of(model, splits.test, splits, title=f"verify: {form.name}")
-        floats.append(Answers(form.name, answers, "torch, float32"))
+        float_answers.append(Answers(form.name, answers, "torch, float32"))
     rows = verify(
-        floats,
-        _simulation(read["quantize"], kernels_for(config.quantize.kernels, config.export.formats)),
-        files.load(read["quantize"] / "graph"),
-        {kind: read["export"] / INT8.file(kind) for kind in config.export.formats},
-        splits.in_units_of(read["quantize"]),
+        float_answers,
+        _simulation(folders["quantize"], kernels_for(config.quantize.kernels, config.export.formats)),
+        files.load(folders["quantize"] / "graph"),
+        {kind: folders["export"] / INT8.file(kind) for kind in config.export.formats},
+        splits.in_units_of(folders["quantize"]),
         config.verify,
     )
     text = json.dumps([row.model_dump(mode="json") for row in rows], indent=1)
@@ -168,7 +172,7 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
 
 
 def _simulation(artifact: Path, kernels: Kernels) -> Simulation:
-    """The simulation as it was trained: float weights and ranges, not the codes that were made of them."""
+    """Load the simulation as it was trained, with float weights and ranges instead of the codes computed from them."""
     simulation = Simulation(files.load(artifact / "float"), kernels)
     simulation.load_state_dict(torch.load(artifact / "simulation.pt", weights_only=True))
     simulation.fake_quantized = True
@@ -176,13 +180,13 @@ def _simulation(artifact: Path, kernels: Kernels) -> Simulation:
 
 
 def _inputs(splits: Splits) -> Iterator[Array]:
-    """The test set, normalised, in batches."""
+    """Yield the normalised test set in batches."""
     for start in range(0, len(splits.test), BATCH):
         yield normalise(splits.test.x[start : start + BATCH], splits).numpy()
 
 
 @torch.no_grad()
-def _simulated(simulation: Simulation, splits: Splits) -> Array:
+def _simulation_codes(simulation: Simulation, splits: Splits) -> Array:
     parts = []
     with progress("verify: simulation", len(splits.test)) as advance:
         for x in _inputs(splits):
@@ -194,18 +198,18 @@ def _simulated(simulation: Simulation, splits: Splits) -> Array:
 def _simulation_row(
     simulation: Simulation, graph: Graph, splits: Splits, codes: Array, expected: Answers, settings: Verify
 ) -> Boundary:
-    """The trained simulation against the reference in its mode; where it fails, the first layer that does."""
+    """Compare the trained simulation with the reference in its mode; on failure, find the first layer that differs."""
     gate = Gate(settings.simulation_identical, settings.simulation_steps)
-    codes_of_simulation, by = _simulated(simulation, splits), f"torch, trained to {simulation.kernels}"
-    row = compare(Answers("simulation", codes_of_simulation, by, _scale(graph)), splits, expected, gate)
+    codes_of_simulation, kernels = _simulation_codes(simulation, splits), f"torch, trained to {simulation.kernels}"
+    row = compare(Answers("simulation", codes_of_simulation, kernels, _scale(graph)), splits, expected, gate)
     if row.passed:
         return row
     with torch.no_grad():
         traced = simulation.trace_codes(torch.from_numpy(next(_inputs(splits))))
-    found = {name: traced[name].numpy().astype(np.int32) for name in codes_of_operators(graph)}
+    answers = {name: traced[name].numpy().astype(np.int32) for name in codes_of_operators(graph)}
     values = dict(reference.trace(graph, codes[:BATCH], kernels=simulation.kernels))
-    first = next((layer for layer in differences(graph, values, found) if layer.differing), None)
-    return row.model_copy(update={"first_difference": first})
+    first_difference = next((layer for layer in differences(graph, values, answers) if layer.differing), None)
+    return row.model_copy(update={"first_difference": first_difference})
 
 
 def _reference(graph: Graph, codes: Array, kernels: Mode) -> Answers:
@@ -214,22 +218,22 @@ def _reference(graph: Graph, codes: Array, kernels: Mode) -> Answers:
         for start in range(0, len(codes), BATCH):
             parts.append(reference.run(graph, codes[start : start + BATCH], kernels=kernels))
             advance(len(parts[-1]), "")
-    by = f"NumPy, as {kernels}: {ROUNDINGS[kernels].rule}"
-    return Answers(f"reference ({kernels})", np.concatenate(parts), by, _scale(graph))
+    rule = f"NumPy, as {kernels}: {ROUNDINGS[kernels].rule}"
+    return Answers(f"reference ({kernels})", np.concatenate(parts), rule, _scale(graph))
 
 
 def _scale(graph: Graph) -> Quantization | None:
     return graph.tensors[graph.output].quantization
 
 
-def _must_vary(row: Boundary, codes: Array) -> Boundary:
-    """A network that says the same to everything passes any comparison, so it fails here."""
+def _check_variation(row: Boundary, codes: Array) -> Boundary:
+    """Fail a network whose output is the same for every sample, because it would pass any comparison."""
     varies = bool((codes != codes[0]).any())
     return row.model_copy(update={"exact": True, "passed": varies})
 
 
-def _ran(runtime: Runtime, path: Path, codes: Array) -> tuple[Array, str]:
-    """(int8 codes in torch's order, kernels) of a file on int8 input codes (N, *input shape)."""
+def _run_file(runtime: Runtime, path: Path, codes: Array) -> tuple[Array, str]:
+    """Run a file on int8 input codes (N, *input shape); return its int8 codes in torch's order, and the kernel set."""
     session = Session(runtime, path)
     parts = []
     with progress(f"verify: {runtime.title}", len(codes)) as advance:

@@ -1,1 +1,1 @@
-"""`edgekd tune`: a search for the settings of the distillation, on validation data alone."""
+"""`edgekd tune`: a hyperparameter search over the settings of the distillation, on validation data alone."""

@@ -1,4 +1,4 @@
-"""The page of a search: how it went, which settings matter, and what each value led to."""
+"""The HTML page of a search: the score of each trial, the importance of each setting, and the score of each value."""
 
 import json
 import math
@@ -16,19 +16,22 @@ from edgekd.results import TaskWords
 
 PACKAGE = Path(__file__).parents[1]
 WIDTH = 720.0
-SMALL = 350.0  # of a parameter's plot: two stand side by side
-SPREAD = 8.0  # how many times further below the best trials than these lie apart a hopeless one may stretch an axis
+SMALL = 350.0  # the width of a parameter's plot: two are side by side
+# An axis reaches below the best trial by at most so many times the distance between the best and the median trial.
+SPREAD = 8.0
 
 
 @dataclass(frozen=True)
 class Trial:
-    """Attributes:
-    state: "complete", "pruned" or "failed".
-    value: the score on validation data; of a pruned trial where it was ended, None of one that had none yet.
-    epochs: after which it was last looked at.
-    values: setting -> what was tried.
-    configured: it has the values of the config.
-    why: it failed.
+    """One training of a search.
+
+    Attributes:
+        state: "complete", "pruned" or "failed".
+        value: the last score on validation data; None if there is none.
+        epochs: the epochs after which that score was measured.
+        values: the value of each setting.
+        configured: whether the values are those of the config.
+        error: the reason of a failure.
     """
 
     number: int
@@ -37,12 +40,12 @@ class Trial:
     epochs: int = 0
     values: Mapping[str, Any] = field(default_factory=dict)
     configured: bool = False
-    why: str = ""
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A setting that was searched: its key, a short name, and whether it is a number, on a logarithmic scale or not."""
+    """A setting of the search: its key, a short name, and whether it is a number, on a logarithmic scale or not."""
 
     key: str
     short: str
@@ -52,15 +55,18 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Study:
-    """Attributes:
-    storage: where it lives, without passwords.
-    seed: of every training, and what the choice of values starts from.
-    epochs: of a training that is not pruned.
-    samples: of the validation set.
-    words: of the task whose score was tuned.
-    importances: short name of a setting -> its share of the variance, by fANOVA.
-    settings, assignments: the best trial's, as a mapping and as texts for --set.
-    at_edge: short names of settings whose best value lies at an end of what was searched: it may lie beyond.
+    """The results of a search.
+
+    Attributes:
+        storage: the URL of the study's storage, without passwords.
+        seed: the seed of every training and of the search.
+        epochs: the epochs of a training that is not pruned.
+        samples: the number of validation samples.
+        words: the words of the task whose score was tuned.
+        importances: each setting's share of the variance by fANOVA, keyed by the setting's short name.
+        settings, assignments: the best trial's settings, as a mapping and as texts for --set.
+        at_edge: short names of the settings whose best value is at an end of its range, so that better ones may lie
+            beyond.
     """
 
     title: str
@@ -78,37 +84,41 @@ class Study:
     at_edge: tuple[str, ...] = ()
 
     def score(self, trial: Trial) -> str:
-        """Of a trial that has one: 98.52 %."""
+        """Format the score of a trial that has one: 98.52 %."""
         return in_full(trial.value or 0.0, self.words.unit)
 
     @property
     def of(self) -> str:
-        """What stands between a score and its samples: so many percent of them, or so much on them."""
+        """The preposition between a score and its samples: a percentage of them, or another score on them."""
         return "of" if self.words.unit == "%" else "on"
 
     @property
     def configured(self) -> Trial | None:
-        """The settings that the config had before, if they were trained to the end."""
+        """The trial with the config's own values, if it was trained to its end."""
         return next((trial for trial in self.trials if trial.configured and trial.state == "complete"), None)
 
 
-def page(found: Study) -> str:
-    """The whole page; it needs nothing but itself."""
+def page(study: Study) -> str:
+    """Render the page, which is self-contained."""
     environment = Environment(
         loader=FileSystemLoader([Path(__file__).parent, PACKAGE / "report"]), autoescape=True,
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
-    seen = [trial for trial in found.trials if trial.value is not None]
+    scored_trials = [trial for trial in study.trials if trial.value is not None]
     return environment.get_template("page.html").render(
-        study=found,
-        history=_inline(history(seen, found.words)) if seen else "",
-        matters=_inline(importances(found.importances)) if found.importances else "",
-        plots=[(each.key, _inline(values(seen, each, found.words))) for each in found.parameters] if seen else [],
+        study=study,
+        history=_inline(history(scored_trials, study.words)) if scored_trials else "",
+        matters=_inline(importances(study.importances)) if study.importances else "",
+        plots=[
+            (parameter.key, _inline(values(scored_trials, parameter, study.words))) for parameter in study.parameters
+        ]
+        if scored_trials
+        else [],
     )
 
 
 def history(trials: Sequence[Trial], words: TaskWords) -> Drawing:
-    """Every trial as a dot, and the best so far as a line."""
+    """Plot every trial as a dot, and the best score so far as a line."""
     left, right, top, bottom = 62.0, WIDTH - 24.0, 20.0, 244.0
     drawing = Drawing(WIDTH, 300, f"Validation {words.score} of each trial")
     low, high = _axis(trials, words)
@@ -142,11 +152,11 @@ def history(trials: Sequence[Trial], words: TaskWords) -> Drawing:
     return drawing
 
 
-def importances(found: Mapping[str, float]) -> Drawing:
-    """A bar for each setting."""
+def importances(shares: Mapping[str, float]) -> Drawing:
+    """Plot the importance of each setting as a bar."""
     left, room = 260.0, WIDTH - 260.0 - 60.0
-    drawing = Drawing(WIDTH, 24.0 * len(found) + 8, "Importance of each setting")
-    for index, (name, share) in enumerate(found.items()):
+    drawing = Drawing(WIDTH, 24.0 * len(shares) + 8, "Importance of each setting")
+    for index, (name, share) in enumerate(shares.items()):
         top = 24.0 * index
         drawing.text(left - 12, top + 16, shorten(name, left - 16), "name", "end")
         drawing.rectangle(left, top + 4, max(room * share, 1.0), 14, "bar", f"{name}: {share:.3f}")
@@ -155,11 +165,11 @@ def importances(found: Mapping[str, float]) -> Drawing:
 
 
 def values(trials: Sequence[Trial], parameter: Parameter, words: TaskWords) -> Drawing:
-    """What each value of one setting led to."""
+    """Plot the score of each trial against its value of one setting."""
     left, right, top, bottom = 56.0, SMALL - 14.0, 14.0, 170.0
     drawing = Drawing(SMALL, 222, f"Validation {words.score} against {parameter.key}")
     low, high = _axis(trials, words)
-    tried = [trial for trial in trials if parameter.key in trial.values]
+    trials_of_parameter = [trial for trial in trials if parameter.key in trial.values]
 
     def y(value: float) -> float:
         return bottom - (bottom - top) * (min(max(value, low), high) - low) / (high - low)
@@ -167,26 +177,26 @@ def values(trials: Sequence[Trial], parameter: Parameter, words: TaskWords) -> D
     _scores(drawing, low, high, left, right, y, words)
     drawing.line(left, bottom, right, bottom, "axis")
     drawing.text((left + right) / 2, bottom + 44, shorten(parameter.short, right - left), "label", "middle")
-    place = _places(drawing, tried, parameter, left, right, bottom)
-    for trial in tried:
-        at = place(trial.values[parameter.key])
-        drawing.circle(at, y(trial.value or 0.0), 4, _kind(trial), _hint(trial, words))
+    place = _x_of_value(drawing, trials_of_parameter, parameter, left, right, bottom)
+    for trial in trials_of_parameter:
+        x = place(trial.values[parameter.key])
+        drawing.circle(x, y(trial.value or 0.0), 4, _kind(trial), _hint(trial, words))
     return drawing
 
 
-def _places(
+def _x_of_value(
     drawing: Drawing, trials: Sequence[Trial], parameter: Parameter, left: float, right: float, bottom: float
 ) -> Any:
-    """value -> x; the axis is written on the way."""
-    found = [trial.values[parameter.key] for trial in trials]
+    """Draw the axis, and return the function from a value to its x."""
+    values = [trial.values[parameter.key] for trial in trials]
     if not parameter.of_numbers:
-        names = sorted({str(value) for value in found})
+        names = sorted({str(value) for value in values})
         room = (right - left) / max(len(names), 1)
         for index, name in enumerate(names):
             drawing.text(left + room * (index + 0.5), bottom + 18, shorten(_label(name), room), "tick", "middle")
         return lambda value: left + room * (names.index(str(value)) + 0.5)
     scale = math.log if parameter.log else float
-    first, last = scale(min(found, default=1)), scale(max(found, default=1))
+    first, last = scale(min(values, default=1)), scale(max(values, default=1))
     first, last = (first, last) if last > first else (first - 0.5, last + 0.5)
 
     def x(value: float) -> float:
@@ -199,15 +209,15 @@ def _places(
 
 
 def _label(name: str) -> str:
-    """A choice on an axis; of a list what it holds, or how much."""
+    """Return the label of a choice on an axis; of a list its only item, or the number of items."""
     if not name.startswith("["):
         return name
-    held = json.loads(name)
-    return str(held[0]) if len(held) == 1 else f"{len(held)} together"
+    items = json.loads(name)
+    return str(items[0]) if len(items) == 1 else f"{len(items)} together"
 
 
 def _axis(trials: Sequence[Trial], words: TaskWords) -> tuple[float, float]:
-    """From the worst trial to the best, but not so far that the good ones can't be told apart."""
+    """Return the ends of an axis from the worst trial to the best, cut so that the good ones stay distinguishable."""
     scores = sorted((trial.value for trial in trials if trial.value is not None), reverse=not words.higher_is_better)
     best, upper_half = scores[-1], scores[len(scores) // 2]
     least, room = (2.0, 0.1) if words.unit == "%" else (abs(best) / 10, abs(best) / 200)
@@ -234,5 +244,5 @@ def _hint(trial: Trial, words: TaskWords) -> str:
 
 
 def _inline(drawing: Drawing) -> Markup:
-    """A drawing builds its text through ElementTree, which escapes it."""
+    """Mark a drawing's text as safe: ElementTree has escaped it."""
     return Markup(str(drawing))

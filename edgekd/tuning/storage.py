@@ -1,4 +1,4 @@
-"""Where studies are kept: Optuna, and the databases and files that it writes to."""
+"""Optuna, and the databases and files in which it stores studies."""
 
 import importlib
 import importlib.util
@@ -11,15 +11,15 @@ from typing import Any
 from edgekd.disk import writing
 from edgekd.errors import ConfigError, EdgekdError, MissingExtraError
 
-HEARTBEAT_SECONDS, PATIENCE_SECONDS = 60, 300  # a trial whose process was killed is given to another after these
-# Seconds: of processes that start together one makes the tables, and the others find them the next time.
+HEARTBEAT_SECONDS, PATIENCE_SECONDS = 60, 300  # a killed process's trial is retried after these
+# Seconds. If several processes start together, one creates the tables, and the others retry after these waits.
 WAITS = (0.5, 1.0, 2.0, None)
-# Module -> what pip calls it.
+# The package index's name of each driver, keyed by its module.
 DRIVERS = {"psycopg": "'psycopg[binary]'", "psycopg2": "psycopg2-binary", "MySQLdb": "mysqlclient"}
 
 
 def optuna_or_remedy() -> Any:
-    """Optuna; MissingExtraError where it is not installed."""
+    """Import Optuna; MissingExtraError if it is not installed."""
     if importlib.util.find_spec("optuna") is None:
         raise MissingExtraError("edgekd tune needs Optuna, which is not installed", "pip install 'edgekd[tune]'")
     optuna = importlib.import_module("optuna")
@@ -28,7 +28,7 @@ def optuna_or_remedy() -> Any:
 
 
 def storage_at(optuna: Any, url: str) -> Any:
-    """Where studies are kept: a database's URL, or journal:///FILE, which network file systems bear better."""
+    """Open a storage: a database's URL, or journal:///FILE, which is safer on network file systems."""
     file = Path(url.partition(":///")[2])
     if url.startswith(("sqlite:///", "journal:///")) and file.name:
         with writing(file.parent):
@@ -40,18 +40,21 @@ def storage_at(optuna: Any, url: str) -> Any:
         try:
             return _database(optuna, url)
         except ImportError as error:
-            missing = re.search(r"No module named '([\w.]+)'", f"{error} {error.__cause__}")
-            module = missing[1] if missing else "the database's driver"
+            match = re.search(r"No module named '([\w.]+)'", f"{error} {error.__cause__}")
+            module = match[1] if match else "the database's driver"
             raise MissingExtraError(
-                f"{hidden(url)} needs {module}, which is not installed", f"pip install {DRIVERS.get(module, module)}"
+                f"{without_password(url)} needs {module}, which is not installed",
+                f"pip install {DRIVERS.get(module, module)}",
             ) from error
         except (errors.ArgumentError, errors.InvalidRequestError) as error:
-            raise ConfigError(f"--storage {hidden(url)} is no database's URL", "--storage sqlite:///FILE") from error
+            raise ConfigError(
+                f"--storage {without_password(url)} is no database's URL", "--storage sqlite:///FILE"
+            ) from error
         except errors.SQLAlchemyError as error:
             if wait is None:
-                said = hidden(str(error).partition("\n")[0])
+                message = without_password(str(error).partition("\n")[0])
                 raise EdgekdError(
-                    f"the study's storage can't be opened: {said}", "--storage URL of one that runs"
+                    f"the study's storage can't be opened: {message}", "--storage URL of one that runs"
                 ) from error
             time.sleep(wait)
     raise AssertionError("the last wait is None")
@@ -68,6 +71,6 @@ def _database(optuna: Any, url: str) -> Any:
         )
 
 
-def hidden(url: str) -> str:
-    """A URL without the user and password that it may hold."""
+def without_password(url: str) -> str:
+    """Return a URL without user and password."""
     return re.sub(r"//[^/@\s]*@", "//…@", url)

@@ -1,4 +1,4 @@
-"""One study of a search, as Optuna keeps it: opened, continued, its trials trained and read."""
+"""One study of a search in Optuna: it is opened or continued, trains its trials, and is summarised."""
 
 import hashlib
 import importlib
@@ -18,26 +18,26 @@ from edgekd.tuning import space
 from edgekd.tuning.page import Parameter, Study, Trial
 from edgekd.tuning.space import Dimension, Range
 
-FIRST = 5  # trials that train to their end, before the median of the others ends one
-UNPRUNED = 1 / 3  # of the epochs: early scores say little between learning rates, whose cosine ends late
+FIRST = 5  # so many trials train to their end before the median prunes any
+UNPRUNED = 1 / 3  # share of the epochs without pruning: early scores of different cosine schedules compare badly
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is tuned.
+    """What a study tunes.
 
     Attributes:
-        configured: more settings -> the whole config, checked.
-        made: stage -> folder of its finished work: data and teacher.
-        view: a config -> what the distill stage may read of it.
-        space: what is searched.
-        words: of what is learnt: its score, and in which direction that is better.
+        configured: resolves the config with some more settings.
+        stage_folders: the folders of the finished work of the data and teacher stages.
+        view: returns the distill stage's view of a config.
+        space: the search space.
+        words: the words of the task, with the direction of its score.
         key: 8 hexadecimal digits that differ between tasks whose trials must not be mixed.
     """
 
     config: Config
     configured: Callable[[Mapping[str, Any]], Config]
-    made: Mapping[str, Path]
+    stage_folders: Mapping[str, Path]
     view: Callable[[Config], Config]
     space: tuple[Dimension, ...]
     words: TaskWords
@@ -45,33 +45,33 @@ class Task:
 
 
 def open_study(optuna: Any, task: Task, storage: Any, name: str) -> Any:
-    """The study, new or to be continued; a new one begins with the settings as they are configured."""
-    warm = max(1, round(UNPRUNED * task.config.distill.epochs))
+    """Create or continue a study; a new one begins with the config's own values."""
+    warmup_epochs = max(1, round(UNPRUNED * task.config.distill.epochs))
     study = optuna.create_study(
         study_name=name, storage=storage, direction="maximize" if task.words.higher_is_better else "minimize",
         load_if_exists=True,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=warm),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=FIRST, n_warmup_steps=warmup_epochs),
     )  # fmt: skip
-    kept = study.user_attrs.get("task")
-    if kept not in (None, task.key):
+    stored_key = study.user_attrs.get("task")
+    if stored_key not in (None, task.key):
         raise ConfigError(
             f"study {name!r} is of other data, settings or searched ranges",
             "another --study NAME, or none: then the name follows from what is searched",
         )
-    if kept is None:
+    if stored_key is None:
         study.set_user_attr("task", task.key)
-        if own := _as_configured(task):
-            study.enqueue_trial(own, user_attrs={"configured": True}, skip_if_exists=True)
+        if values := _config_values(task):
+            study.enqueue_trial(values, user_attrs={"configured": True}, skip_if_exists=True)
     return study
 
 
-def _as_configured(task: Task) -> dict[str, Any]:
-    """The config's own values of what is searched; those outside the ranges, or not known, are left to the sampler."""
+def _config_values(task: Task) -> dict[str, Any]:
+    """Return the config's own values in the search space; the sampler chooses those that are unknown or outside it."""
     losses = task.config.distill.losses
     values: dict[str, Any] = {}
     for dimension in task.space:
         try:
-            value = _now(task.config, losses, dimension)
+            value = _config_value(task.config, losses, dimension)
         except (AttributeError, KeyError, TypeError):
             continue
         if isinstance(dimension.among, Range):
@@ -84,8 +84,8 @@ def _as_configured(task: Task) -> dict[str, Any]:
     return values
 
 
-def _now(config: Config, losses: Sequence[Any], dimension: Dimension) -> Any:
-    """A setting's value, or its default where it is an option of a loss that the config leaves out."""
+def _config_value(config: Config, losses: Sequence[Any], dimension: Dimension) -> Any:
+    """Return a setting's value in the config, or the default of a loss's option that the config leaves out."""
     if not dimension.key.startswith(f"{space.LOSSES}."):
         value: Any = config
         for step in dimension.key.split("."):
@@ -93,17 +93,17 @@ def _now(config: Config, losses: Sequence[Any], dimension: Dimension) -> Any:
         return value
     name, _, option = dimension.key.removeprefix(f"{space.LOSSES}.").partition(".")
     loss = losses[int(name)] if name.isdigit() else next(loss for loss in losses if loss.name == name)
-    written = {"weight": loss.weight, **loss.entry_options()}
-    if option in written:
-        return written[option]
+    options = {"weight": loss.weight, **loss.entry_options()}
+    if option in options:
+        return options[option]
     return inspect.signature(catalog.load("loss", loss.name)).parameters[option].default
 
 
 def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
-    """One training. What is tried depends on the seed, the trial's number and the trials before it alone."""
+    """Train one trial. Its values depend on the seed, the trial's number and the earlier trials alone."""
     seed = int.from_bytes(hashlib.sha256(f"{task.config.seed} {trial.number}".encode()).digest()[:4], "big")
     study.sampler = optuna.samplers.TPESampler(seed=seed, multivariate=False)
-    values = {dimension.key: space.rounded(_suggested(trial, dimension)) for dimension in task.space}
+    values = {dimension.key: space.rounded(_suggest(trial, dimension)) for dimension in task.space}
     settings = space.overrides(task.config, values)
     trial.set_user_attr("settings", json.dumps(settings))
 
@@ -114,8 +114,8 @@ def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
 
     setup = importlib.import_module("edgekd.distillation.setup")
     try:
-        return float(setup.validation_score(task.view(task.configured(settings)), task.made, watch))
-    except TrainingError as error:  # the loss became infinite, say: as bad as can be, and worth remembering
+        return float(setup.validation_score(task.view(task.configured(settings)), task.stage_folders, watch))
+    except TrainingError as error:  # such as an infinite loss: the trial counts as pruned
         trial.set_user_attr("failed", error.what)
         raise optuna.TrialPruned from error
     except KeyboardInterrupt:
@@ -124,7 +124,7 @@ def run_trial(optuna: Any, task: Task, study: Any, trial: Any) -> float:
         raise
 
 
-def _suggested(trial: Any, dimension: Dimension) -> Any:
+def _suggest(trial: Any, dimension: Dimension) -> Any:
     among = dimension.among
     if not isinstance(among, Range):
         choices = [_choice(value) for value in among]
@@ -135,16 +135,17 @@ def _suggested(trial: Any, dimension: Dimension) -> Any:
 
 
 def _choice(value: Any) -> Any:
-    """Optuna chooses among plain values; lists stand in a study as their TOML."""
+    """Convert a choice for Optuna, which takes plain values only; a list becomes its TOML."""
     return value if isinstance(value, bool | int | float | str) else toml.value(value)
 
 
-def finished(study: Any) -> int:
+def count_finished(study: Any) -> int:
+    """Count the trials that are complete, pruned or failed."""
     return len([trial for trial in study.get_trials(deepcopy=False) if _state(trial)])
 
 
 def _state(trial: Any) -> str:
-    """complete, pruned or failed; nothing of one that runs, waits, was interrupted or killed."""
+    """Return "complete", "pruned" or "failed"; "" for a trial that runs, waits, was interrupted or killed."""
     name = trial.state.name
     if name == "PRUNED" and "failed" in trial.user_attrs:
         return "failed"
@@ -152,6 +153,7 @@ def _state(trial: Any) -> str:
 
 
 def read(trial: Any) -> Trial:
+    """Convert Optuna's trial to that of the page."""
     steps = sorted(trial.intermediate_values)
     value = trial.value if trial.state.name == "COMPLETE" else trial.intermediate_values[steps[-1]] if steps else None
     return Trial(
@@ -161,13 +163,14 @@ def read(trial: Any) -> Trial:
         epochs=steps[-1] if steps else 0,
         values={key: space.rounded(value) for key, value in trial.params.items()},
         configured=bool(trial.user_attrs.get("configured")),
-        why=str(trial.user_attrs.get("failed", "")),
+        error=str(trial.user_attrs.get("failed", "")),
     )
 
 
-def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
-    kept = [trial for trial in study.get_trials(deepcopy=False) if _state(trial)]
-    complete = [trial for trial in kept if _state(trial) == "complete"]
+def summarise(optuna: Any, task: Task, study: Any, storage: str) -> Study:
+    """Collect the results of a study; `storage` is its URL without passwords."""
+    trials = [trial for trial in study.get_trials(deepcopy=False) if _state(trial)]
+    complete = [trial for trial in trials if _state(trial) == "complete"]
     sign = 1 if task.words.higher_is_better else -1
     best = max(complete, key=lambda trial: (sign * trial.value, -trial.number), default=None)
     settings = json.loads(best.user_attrs["settings"]) if best else {}
@@ -175,7 +178,7 @@ def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
         Parameter(d.key, d.short, log=isinstance(d.among, Range) and d.among.log, of_numbers=isinstance(d.among, Range))
         for d in task.space
     )
-    samples = json.loads((task.made["data"] / "metrics.json").read_text(encoding="utf-8"))["validation"]
+    samples = json.loads((task.stage_folders["data"] / "metrics.json").read_text(encoding="utf-8"))["validation"]
     return Study(
         title=f"{task.config.device.name} · {task.config.data.name} · study {study.study_name}",
         storage=storage,
@@ -183,7 +186,7 @@ def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
         epochs=task.config.distill.epochs,
         samples=samples,
         words=task.words,
-        trials=tuple(read(trial) for trial in kept),
+        trials=tuple(read(trial) for trial in trials),
         best=read(best) if best else None,
         parameters=parameters,
         importances=_importances(optuna, task, study, complete),
@@ -194,13 +197,13 @@ def summed_up(optuna: Any, task: Task, study: Any, storage: str) -> Study:
 
 
 def _importances(optuna: Any, task: Task, study: Any, complete: Sequence[Any]) -> dict[str, float]:
-    """Of each parameter by fANOVA (Hutter et al., 2014), most important first; nothing where the trials can't tell."""
+    """Return each setting's importance by fANOVA (Hutter et al., 2014), the largest first; {} if trials are too few."""
     if len(complete) < FIRST or len({trial.value for trial in complete}) < 2 or len(task.space) < 2:
         return {}
     try:
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=task.config.seed)
-        found = optuna.importance.get_param_importances(study, evaluator=evaluator)
-    except (RuntimeError, ValueError):  # no variance that it could share out
+        shares = optuna.importance.get_param_importances(study, evaluator=evaluator)
+    except (RuntimeError, ValueError):  # there is no variance to attribute
         return {}
     names = {dimension.key: dimension.short for dimension in task.space}
-    return {names[key]: float(share) for key, share in found.items()}
+    return {names[key]: float(share) for key, share in shares.items()}

@@ -1,7 +1,7 @@
-"""Tuning: settings of the distillation are searched with Optuna, judged on validation data alone.
+"""Tuning: a search over the settings of the distillation with Optuna, scored on validation data alone.
 
-A study lives in a storage that several processes and machines can share; each takes the next trial until the study has
-as many as were asked for. What was started once goes on by the same command.
+A study is stored where several processes and machines can share it. Each trains the next trial until the study has the
+requested number. The same command continues an interrupted study.
 """
 
 import csv
@@ -28,8 +28,8 @@ from edgekd.pipeline.store import Store
 from edgekd.report.units import in_full
 from edgekd.tuning import space
 from edgekd.tuning.page import Study, page
-from edgekd.tuning.storage import hidden, optuna_or_remedy, storage_at
-from edgekd.tuning.study import Task, finished, open_study, read, run_trial, summed_up
+from edgekd.tuning.storage import optuna_or_remedy, storage_at, without_password
+from edgekd.tuning.study import Task, count_finished, open_study, read, run_trial, summarise
 
 SEARCHED = ("distill.", "student.")
 FILES = ("tuned.toml", "tuned.html", "tuned.csv")
@@ -44,19 +44,19 @@ def tune(
     *,
     trials: int = 30,
     timeout: float | None = None,
-    searched: Sequence[str] = (),
+    searches: Sequence[str] = (),
     storage: str | None = None,
     study: str | None = None,
     log: Log = to_stderr,
 ) -> tuple[Study, Path]:
-    """Search until the study has so many finished trials; what was found, and the folder of the files come back.
+    """Search until the study has `trials` finished trials, and return the results and the folder of the files.
 
     Args:
-        trials: in all, of every process and every call; several processes may make one more each.
+        trials: the number over all processes and calls; with several processes each may train one more.
         timeout: seconds after which no further trial begins.
-        searched: texts as after --search; without any, what `space.usual` finds in the config.
+        searches: arguments of --search; by default the search space of `space.default_dimensions`.
         storage: a database's URL, or journal:///FILE; by default SQLite in the store.
-        study: its name; by default one that follows from what is searched.
+        study: the name of the study; by default one that follows from the search space.
 
     Raises:
         MissingExtraError: Optuna, or the database's driver, is not installed.
@@ -67,55 +67,62 @@ def tune(
     resolved = space.configured(target, config, settings)
     folder, work_store = folders(resolved, out, store)
     url = storage or f"sqlite:///{work_store.root / 'tune.db'}"
-    kept = storage_at(optuna, url)
-    task = _task(target, config, settings, work_store, searched, log)
-    opened = open_study(optuna, task, kept, study or f"{task.config.device.name}-{task.key}")
-    log(f"study {opened.study_name} in {hidden(url)}: {finished(opened)} of {trials} trials are done")
-    begun: list[int] = []
+    study_storage = storage_at(optuna, url)
+    task = _task(target, config, settings, work_store, searches, log)
+    optuna_study = open_study(optuna, task, study_storage, study or f"{task.config.device.name}-{task.key}")
+    done = f"{count_finished(optuna_study)} of {trials} trials are done"
+    log(f"study {optuna_study.study_name} in {without_password(url)}: {done}")
+    numbers: list[int] = []
 
     def attempt(trial: Any) -> float:
-        begun.append(trial.number)
-        return run_trial(optuna, task, opened, trial)
+        numbers.append(trial.number)
+        return run_trial(optuna, task, optuna_study, trial)
 
     deadline = None if timeout is None else time.monotonic() + timeout
-    while finished(opened) < trials and (deadline is None or time.monotonic() < deadline):
-        opened.optimize(attempt, n_trials=1)
-        log(_line(task, next(trial for trial in opened.get_trials(deepcopy=False) if trial.number == begun[-1])))
-    found = summed_up(optuna, task, opened, re.sub(r":///.*/", ":///…/", hidden(url)))
-    _write(found, task, target, folder)
-    return found, folder
+    while count_finished(optuna_study) < trials and (deadline is None or time.monotonic() < deadline):
+        optuna_study.optimize(attempt, n_trials=1)
+        log(
+            _line(task, next(trial for trial in optuna_study.get_trials(deepcopy=False) if trial.number == numbers[-1]))
+        )
+    result = summarise(optuna, task, optuna_study, re.sub(r":///.*/", ":///…/", without_password(url)))
+    _write(result, task, target, folder)
+    return result, folder
 
 
-def summary(found: Study, folder: Path) -> str:
-    """What the command ends on."""
-    pruned = sum(trial.state == "pruned" for trial in found.trials)
-    lines = [f"{found.title}: {len(found.trials)} trials, {pruned} of them pruned; seed {found.seed}"]
-    best, own = found.best, found.configured
+def summary(study: Study, folder: Path) -> str:
+    """Return the summary that the terminal shows at the end."""
+    pruned = sum(trial.state == "pruned" for trial in study.trials)
+    lines = [f"{study.title}: {len(study.trials)} trials, {pruned} of them pruned; seed {study.seed}"]
+    best, config_trial = study.best, study.configured
     if best is None:
         return "\n".join([*lines, "no trial was trained to its end yet: --trials asks for more"]) + "\n"
-    against = f"; as configured {found.score(own)}" if own is not None and own.number != best.number else ""
-    samples = f"{found.of} {found.samples:,} validation samples"
-    lines.append(f"best     {found.score(best)} {samples}, trial {best.number}{against}")
-    lines += [f"set      --set {shlex.quote(text)}" for text in found.assignments]
-    if found.importances:
-        lines.append("matters  " + ", ".join(f"{name} {share:.2f}" for name, share in found.importances.items()))
-    if found.at_edge:
-        lines.append(f"         at an end of its range, so that the best may lie beyond: {', '.join(found.at_edge)}")
+    comparison = (
+        f"; as configured {study.score(config_trial)}"
+        if config_trial is not None and config_trial.number != best.number
+        else ""
+    )
+    samples = f"{study.of} {study.samples:,} validation samples"
+    lines.append(f"best     {study.score(best)} {samples}, trial {best.number}{comparison}")
+    lines += [f"set      --set {shlex.quote(text)}" for text in study.assignments]
+    if study.importances:
+        lines.append("matters  " + ", ".join(f"{name} {share:.2f}" for name, share in study.importances.items()))
+    if study.at_edge:
+        lines.append(f"         at an end of its range, so that the best may lie beyond: {', '.join(study.at_edge)}")
     lines.append("         the best of many trials looks better than it is: edgekd build judges it on test data")
     lines.append(f"files    {'  '.join((folder / name).as_posix() for name in FILES)}")
     return "\n".join(lines) + "\n"
 
 
 def _task(
-    target: str, config: Path | None, settings: SettingsLike, store: Store, searched: Sequence[str], log: Log
+    target: str, config: Path | None, settings: SettingsLike, store: Store, searches: Sequence[str], log: Log
 ) -> Task:
-    """Everything before the first trial: the config and the space are checked, data and teacher are made or reused."""
+    """Check the config and the search space, and run or reuse the data and teacher stages."""
 
     def configured(more: Mapping[str, Any]) -> Config:
         return space.configured(target, config, settings, more)
 
     resolved = configured({})
-    dimensions = tuple(space.parse(text) for text in searched)
+    dimensions = tuple(space.parse(text) for text in searches)
     for dimension in dimensions:
         if not dimension.key.startswith(SEARCHED):
             raise ConfigError(
@@ -126,54 +133,57 @@ def _task(
             configured(space.overrides(resolved, {dimension.key: value}))
     if not resolved.distill.epochs:
         raise ConfigError("distill.epochs = 0 trains nothing that could be tuned", "--set distill.epochs=40")
-    made: dict[str, Path] = {}
-    place = [stage.name for stage in STAGES].index("distill")
-    before, distill = STAGES[:place], STAGES[place]
-    for stage in before:
-        made[stage.name] = run_cached(stage, resolved, made, store, ALONE, log).folder
+    stage_folders: dict[str, Path] = {}
+    index = [stage.name for stage in STAGES].index("distill")
+    earlier, distill = STAGES[:index], STAGES[index]
+    for stage in earlier:
+        stage_folders[stage.name] = run_cached(stage, resolved, stage_folders, store, ALONE, log).folder
         if stage.name == "data":
-            for later in (*before, distill):
-                later.precheck(resolved, made["data"])
+            for stage_to_check in (*earlier, distill):
+                stage_to_check.precheck(resolved, stage_folders["data"])
     if not dimensions:
-        dimensions = space.usual(
-            resolved, importlib.import_module("edgekd.distillation.setup").layer_choices(view(distill, resolved), made)
+        dimensions = space.default_dimensions(
+            resolved,
+            importlib.import_module("edgekd.distillation.setup").layer_choices(view(distill, resolved), stage_folders),
         )
-    said = json.dumps([recipe(distill, resolved, made).key, [repr(dimension) for dimension in dimensions]])
-    key = hashlib.sha256(said.encode()).hexdigest()[:8]
+    identity = json.dumps([recipe(distill, resolved, stage_folders).key, [repr(dimension) for dimension in dimensions]])
+    key = hashlib.sha256(identity.encode()).hexdigest()[:8]
     words = catalog.load("task", resolved.task).words
-    return Task(resolved, configured, made, lambda changed: view(distill, changed), dimensions, words, key)
+    return Task(
+        resolved, configured, stage_folders, lambda trial_config: view(distill, trial_config), dimensions, words, key
+    )
 
 
 def _line(task: Task, trial: Any) -> str:
-    """One line on a trial that has just ended."""
-    told = read(trial)
+    """Return one line about a trial that has just ended."""
+    result = read(trial)
     words = task.words
-    score = in_full(told.value, words.unit) if told.value is not None else f"no {words.score}"
-    how = {"complete": score, "pruned": f"pruned after epoch {told.epochs} at {score}", "failed": told.why}
-    values = "  ".join(f"{dimension.short}={_short(told.values.get(dimension.key))}" for dimension in task.space)
-    return f"trial {told.number:<4} {how.get(told.state, told.state):32} {values}"
+    score = in_full(result.value, words.unit) if result.value is not None else f"no {words.score}"
+    outcomes = {"complete": score, "pruned": f"pruned after epoch {result.epochs} at {score}", "failed": result.error}
+    values = "  ".join(f"{dimension.short}={_short(result.values.get(dimension.key))}" for dimension in task.space)
+    return f"trial {result.number:<4} {outcomes.get(result.state, result.state):32} {values}"
 
 
 def _short(value: Any) -> str:
     return f"{value:.{space.DIGITS}g}" if isinstance(value, float) else str(value)
 
 
-def _write(found: Study, task: Task, target: str, folder: Path) -> None:
+def _write(study: Study, task: Task, target: str, folder: Path) -> None:
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        if found.best is not None:
+        if study.best is not None:
             base = space.configured(target, Path(os.devnull), ())
-            chosen = task.configured(found.settings)
-            differing = space.changes(chosen.model_dump(mode="json"), base.model_dump(mode="json"))
-            opening = f"# {found.title}, trial {found.best.number}: {found.score(found.best)} on validation data.\n"
-            how = f"# Use it as edgekd.toml: edgekd build --target {target} --config {folder / 'tuned.toml'}\n\n"
-            (folder / "tuned.toml").write_text(opening + how + toml.document(differing), encoding="utf-8")
-        (folder / "tuned.html").write_text(page(found), encoding="utf-8")
+            config = task.configured(study.settings)
+            changes = space.changes(config.model_dump(mode="json"), base.model_dump(mode="json"))
+            opening = f"# {study.title}, trial {study.best.number}: {study.score(study.best)} on validation data.\n"
+            command = f"# Use it as edgekd.toml: edgekd build --target {target} --config {folder / 'tuned.toml'}\n\n"
+            (folder / "tuned.toml").write_text(opening + command + toml.document(changes), encoding="utf-8")
+        (folder / "tuned.html").write_text(page(study), encoding="utf-8")
         with (folder / "tuned.csv").open("w", newline="", encoding="utf-8") as stream:
             rows = csv.writer(stream)
-            keys = [parameter.key for parameter in found.parameters]
-            rows.writerow(["trial", "state", f"validation_{found.words.score.replace(' ', '_')}", "epochs_seen", *keys])
-            for trial in found.trials:
+            keys = [parameter.key for parameter in study.parameters]
+            rows.writerow(["trial", "state", f"validation_{study.words.score.replace(' ', '_')}", "epochs_seen", *keys])
+            for trial in study.trials:
                 rows.writerow(
                     [trial.number, trial.state, trial.value, trial.epochs, *(trial.values.get(key) for key in keys)]
                 )

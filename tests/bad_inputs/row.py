@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from support.faults import TINY, Given, file, nothing
+from support.faults import TINY, Fault, file, nothing
 
 BUILD, CHECK = "build --target rpi4", "check --target rpi4"
 
@@ -21,17 +21,17 @@ class Bad:
     typed: str
     says: str
     code: int
-    given: Given = nothing
+    given: Fault = nothing
 
 
-def bad(title: str, typed: str, says: str, code: int = 1, given: Given = nothing) -> Bad:
+def bad(title: str, typed: str, says: str, code: int = 1, given: Fault = nothing) -> Bad:
     return Bad(title, typed, says, code, given)
 
 
-def config(text: str) -> Given:
+def config(text: str) -> Fault:
     return file("edgekd.toml", text)
 
 
-def student(text: str) -> Given:
+def student(text: str) -> Fault:
     """TINY with a student of the user's own."""
     return config(TINY.replace('student = { model = "mlp", hidden = [16] }', f"student = {{ {text} }}"))

@@ -3,13 +3,13 @@
 import pytest
 
 from edgekd import catalog
-from edgekd.catalog.options import typed
+from edgekd.catalog.options import convert_options
 from edgekd.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", catalog.SCHEMES)
 def test_defaults_are_of_the_types_that_a_scheme_names(name):
-    assert typed("scheme", name, {}, "distill.scheme") == {}
+    assert convert_options("scheme", name, {}, "distill.scheme") == {}
 
 
 @pytest.mark.parametrize(
@@ -26,17 +26,17 @@ def test_defaults_are_of_the_types_that_a_scheme_names(name):
 def test_an_option_of_another_type_is_refused_by_name(name, options):
     (option,) = options
     with pytest.raises(ConfigError, match=rf"distill\.scheme\.{option}: .* \(scheme '{name}'\)") as refused:
-        typed("scheme", name, options, "distill.scheme")
+        convert_options("scheme", name, options, "distill.scheme")
     assert f"distill.scheme.{option}" in refused.value.remedy
 
 
 def test_right_ones_come_back_as_they_were_written():
     chosen = {"assistant": [{"model": "resnet20", "epochs": 3}, "resnet8"]}
-    assert typed("scheme", "assistant", chosen, "distill.scheme") == chosen
+    assert convert_options("scheme", "assistant", chosen, "distill.scheme") == chosen
 
 
 def test_a_users_own_scheme_needs_no_annotations(own_folder):
     (own_folder / "bare_scheme.py").write_text("def bare(distillation, often): pass\n")
-    assert typed("scheme", "bare_scheme:bare", {"often": "x"}, "distill.scheme") == {"often": "x"}
+    assert convert_options("scheme", "bare_scheme:bare", {"often": "x"}, "distill.scheme") == {"often": "x"}
     with pytest.raises(ConfigError, match=r"distill\.scheme\.often: Field required"):
-        typed("scheme", "bare_scheme:bare", {}, "distill.scheme")
+        convert_options("scheme", "bare_scheme:bare", {}, "distill.scheme")

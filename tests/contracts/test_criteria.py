@@ -15,7 +15,7 @@ from edgekd.pruning.saliency import SaliencyData
 SHAPE = (1, 8, 8)
 
 
-def evidence(model: torch.nn.Module) -> SaliencyData:
+def saliency_data(model: torch.nn.Module) -> SaliencyData:
     part = Split(np.random.default_rng(0).integers(0, 256, (8, *SHAPE), dtype=np.uint8), np.arange(8) % 3)
     splits = Splits(part, part, part, ("a", "b", "c"), (0.5,), (0.3,))
     return SaliencyData(model, splits, 4, lambda batch: F.cross_entropy(model(batch.x), batch.y), seed=0)
@@ -38,7 +38,7 @@ def test_it_scores_every_channel_and_gives_the_same_scores_again(name, network):
     criterion = catalog.load("criterion", name)
     weights = {key: value.clone() for key, value in model.state_dict().items()}
     for group in find(model, SHAPE).groups:
-        scores = score(group, evidence(model), criterion, {}, name)
+        scores = score(group, saliency_data(model), criterion, {}, name)
         assert scores.shape == (width(group),)
-        assert torch.equal(scores, score(group, evidence(model), criterion, {}, name))
+        assert torch.equal(scores, score(group, saliency_data(model), criterion, {}, name))
     assert all(torch.equal(value, weights[key]) for key, value in model.state_dict().items())

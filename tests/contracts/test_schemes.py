@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 import torch
-from support.small_training import killed_after, small_run, stripes, tiny
+from support.small_training import small_run, stop_after, stripes, tiny
 
 from edgekd import catalog
 from edgekd.catalog import signatures
@@ -83,7 +83,7 @@ def test_the_same_lesson_gives_the_same_student(name, tmp_path):
 def test_a_killed_one_ends_on_the_same_bits_as_an_uninterrupted_one(name, calls, tmp_path):
     whole, uninterrupted = taught(name, tmp_path / "whole")
     deadline = calls if calls > 0 else uninterrupted.epochs
-    with killed_after(deadline):
+    with stop_after(deadline):
         taught(name, tmp_path / "killed")
     torch.rand(7)  # the state of torch's own generator must not matter
     resumed, result = taught(name, tmp_path / "killed")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support import fakes
-from support.fakes import built, make
+from support.fakes import build_files, make
 
 from edgekd.config import Config
 from edgekd.config.resolve import configure
@@ -22,7 +22,7 @@ def test_a_build_leaves_its_files_and_its_report() -> None:
     log: list[str] = []
     report = make(log=log)
     assert report.target["name"] == "rpi4"
-    assert set(built()) == {"model.tflite", "model.onnx", "report.json", "report.md", "report.html"}
+    assert set(build_files()) == {"model.tflite", "model.onnx", "report.json", "report.md", "report.html"}
     assert any(line.startswith("teacher") and "ran" in line and "98.50 %" in line for line in log)
     assert "          note: it was easy" in log
 
@@ -116,7 +116,7 @@ def test_a_part_that_cannot_be_imported_is_refused_before_anything_runs(runs: Pa
 def test_files_of_a_format_that_is_no_longer_asked_for_go_away() -> None:
     make()
     make(export__formats=["tflite"])
-    assert "model.onnx" not in built()
+    assert "model.onnx" not in build_files()
 
 
 @pytest.mark.parametrize(("verdict", "error"), [("over", OverBudgetError), ("differs", ParityError)])
@@ -127,7 +127,7 @@ def test_a_build_that_fails_its_contract_keeps_its_files(
     report = make()
     with pytest.raises(error, match="size 2 B is 1 B over" if verdict == "over" else "litert"):
         build.judge(report)
-    assert {"model.tflite", "report.json"} <= set(built())
+    assert {"model.tflite", "report.json"} <= set(build_files())
 
 
 def test_work_of_other_versions_is_reused_and_mentioned_once() -> None:

@@ -226,7 +226,7 @@ def test_an_earlier_stage_is_counted_unless_it_runs_as_well_and_gives_its_own_re
     finished_one = Recipe("distill", 1, {"seed": 0}, {"data": "a"})
     differences = compare(Recipe("distill", 1, {"seed": 1}, {"data": "A"}), finished_one)
     assert reason(differences) == "seed was 0, is 1, and 1 more difference"
-    assert reason(differences, rerun=["data"]) == "seed was 0, is 1"
+    assert reason(differences, running=["data"]) == "seed was 0, is 1"
 
 
 def test_a_long_value_is_cut_so_that_a_reason_stays_one_line() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from support.commands import PATIENCE
-from support.fakes import built, make, stages, start, under_torchrun, wait_for
+from support.fakes import build_files, make, stages, start, under_torchrun, wait_for
 
 from edgekd.config.resolve import configure
 from edgekd.pipeline import build
@@ -22,7 +22,7 @@ def test_a_build_killed_in_a_training_goes_on_at_its_last_epoch_and_ends_the_sam
     lines = runs.read_text().splitlines()
     assert "data runs" not in lines
     assert [line for line in lines if "epoch" in line] == ["teacher epoch 2"]
-    resumed = built()
+    resumed = build_files()
     config = configure("rpi4")
     build.make(config, store=tmp_path / "fresh", out=tmp_path / "unbroken", stages=stages(), log=[].append)
     unbroken = {file.name: file.read_bytes() for file in (tmp_path / "unbroken").iterdir()}
@@ -38,7 +38,7 @@ def test_a_build_killed_while_it_exports_does_not_export_half_a_model(runs: Path
     killed.communicate()
     assert list(Path("build/rpi4").iterdir()) == []
     make()
-    assert "model.onnx" in built()
+    assert "model.onnx" in build_files()
 
 
 def test_two_builds_at_once_do_each_piece_of_work_once(runs: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edgekd import disk
-from edgekd.disk import copy, refused, writing
+from edgekd.disk import copy, write_error, writing
 from edgekd.errors import StoreError
 from edgekd.pipeline.store import Recipe, Store, differences
 
@@ -156,7 +156,7 @@ def test_a_refused_write_says_what_to_do(tmp_path: Path, number: int, says: str)
 
 
 def test_other_failures_of_the_system_are_not_hidden(tmp_path: Path) -> None:
-    assert refused(OSError(errno.EINVAL, "odd"), tmp_path) is None
+    assert write_error(OSError(errno.EINVAL, "odd"), tmp_path) is None
 
 
 def test_a_store_below_a_file_is_refused(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 from support import builds
 
 from edgekd.report import limits
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
+from edgekd.report.terminal import summary
 from edgekd.results import Quantity
-from edgekd.stages.report import html, markdown, summary
 from edgekd.tasks.classification import WORDS
 
 

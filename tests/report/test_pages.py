@@ -9,9 +9,12 @@ import pytest
 from support import builds
 
 from edgekd.report import units
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
 from edgekd.report.svg import log_ticks, shorten, ticks
+from edgekd.report.terminal import summary
 from edgekd.results import LayerDifference, Report
-from edgekd.stages.report import command_line, html, markdown, run, summary
+from edgekd.stages.report import command_line, run
 
 
 def test_the_terminal_table_fits_and_ends_with_parity_limits_and_files(tmp_path: Path) -> None:
@@ -101,14 +104,14 @@ def test_the_stage_reads_its_inputs_and_writes_three_pages(tmp_path: Path) -> No
         read[stage] = tmp_path / stage
         read[stage].mkdir()
         (read[stage] / "metrics.json").write_text(json.dumps(metrics))
-    builds.exported(read["export"])
+    builds.export_folder(read["export"])
     (read["verify"] / "boundaries.json").write_text(
         json.dumps([b.model_dump(mode="json") for b in builds.boundaries()])
     )
     read["profile"], out = tmp_path / "profile", tmp_path / "out"
     read["profile"].mkdir()
     out.mkdir()
-    (read["profile"] / "profile.json").write_text(builds.measured().model_dump_json())
+    (read["profile"] / "profile.json").write_text(builds.measurements().model_dump_json())
     assert run(builds.config(size_bytes=8_000), read, out) == {
         "missed": ["size 9.8 kB is 1.8 kB over the 8 kB allowed"],
         "parity": True,

@@ -44,7 +44,7 @@ def test_a_teacher_that_could_not_be_captured_has_the_size_of_its_weights_and_un
     metrics = builds.metrics()
     for costs in ("macs", "parameters", "peak_ram_bytes"):
         metrics["export"][costs]["teacher"] = None
-    export = builds.exported(tmp_path)
+    export = builds.export_folder(tmp_path)
     (export / "stages" / "teacher.tflite").unlink()
     teacher = row(builds.report(tmp_path / "other", metrics=metrics, export=export), "teacher")
     assert teacher.size.value == 4 * 103_000
@@ -121,7 +121,7 @@ def test_pruning_that_was_skipped_says_so(tmp_path: Path) -> None:
 
 
 def test_int8_that_is_slower_than_float_says_so(tmp_path: Path) -> None:
-    found = row(builds.report(tmp_path, measured=builds.measured(int8=builds.host(1.21))), "int8")
+    found = row(builds.report(tmp_path, measurements=builds.measurements(int8=builds.host(1.21))), "int8")
     assert found.paid == "partly"
     assert "size yes, speed no: 3.4x smaller, slower than float here, 1.21x of float's time" in found.because
 

@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from support import builds
 
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
+from edgekd.report.terminal import summary
 from edgekd.results import AlongTheWay, Quantity, Report
-from edgekd.stages.report import html, markdown, summary
 from edgekd.tasks.classification import CLASSIFICATION
 from edgekd.tasks.classification.scoring import standard_error
 from edgekd.tasks.task import Score
@@ -22,7 +24,7 @@ def of_window(accuracy: float) -> Quantity:
 def distilled(folder: Path, each: Sequence[float] = (), **changes: Any) -> Report:
     """A report whose distillation differs so from that of a good build."""
     metrics = builds.metrics()
-    metrics["distill"]["transfer"] = builds.transferred(**changes)
+    metrics["distill"]["transfer"] = builds.transfer(**changes)
     if each:
         metrics["distill"] |= {"score": each[0], "each_score": list(each)}
     return builds.report(folder, metrics=metrics)
@@ -38,7 +40,7 @@ def test_the_section_on_distillation_opens_with_whether_it_paid(tmp_path: Path) 
 
 
 def test_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
-    words = markdown(distilled(tmp_path, seeds=(0,), score=builds.transferred()["score"] | {"each": (98.9,)}))
+    words = markdown(distilled(tmp_path, seeds=(0,), score=builds.transfer()["score"] | {"each": (98.9,)}))
     assert "One seed can't tell a gain from luck: --set distill.seeds=3" in words
 
 
@@ -76,7 +78,7 @@ def test_a_teacher_that_could_not_be_asked_is_no_secret(tmp_path: Path) -> None:
 
 
 def test_of_many_classes_the_pages_show_those_that_agree_least(tmp_path: Path) -> None:
-    one = builds.transferred()["classes"][1]
+    one = builds.transfer()["classes"][1]
     many = [
         {**one, "name": f"class{i:03}", "inherited": False, "agreement": builds.percent(50 + i / 2)} for i in range(100)
     ]

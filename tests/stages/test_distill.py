@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from support.small_training import Tiny, killed_after, small_run, store_answers, stripes
+from support.small_training import Tiny, small_run, stop_after, store_answers, stripes
 from torch import nn
 
 from edgekd.config import Config, Training
@@ -106,7 +106,7 @@ def test_without_a_baseline_its_figures_are_empty(read, out):
 @pytest.mark.parametrize("calls", [1, 3, 4, 6])
 def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, out, tmp_path, calls):
     whole = stage.run(config(epochs=3), read, tmp_path / "whole")
-    with killed_after(calls):
+    with stop_after(calls):
         stage.run(config(epochs=3), read, out)
     resumed = stage.run(config(epochs=3), read, out)
     assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
@@ -119,7 +119,7 @@ def test_killed_in_student_or_baseline_it_ends_as_if_nothing_had_happened(read, 
 def test_killed_in_any_training_of_several_seeds_it_ends_as_if_nothing_had_happened(read, out, tmp_path, calls):
     """Two seeds, of both student and baseline, two epochs each: eight states are kept."""
     whole = stage.run(config(epochs=2, seeds=2), read, tmp_path / "whole")
-    with killed_after(calls):
+    with stop_after(calls):
         stage.run(config(epochs=2, seeds=2), read, out)
     resumed = stage.run(config(epochs=2, seeds=2), read, out)
     assert resumed.pop("resumed_from") == calls and whole.pop("resumed_from") == 0
@@ -264,7 +264,7 @@ def test_layers_to_try_are_all_pairs_and_each_alone(read):
     plan = Blueprint("resnet8", blueprint.fill_options("resnet8", {}, SPLITS))
     blueprint.save(blueprint.build(plan, seed=0), plan, read["teacher"] / "model")
     losses = [{"name": "logits"}, {"name": "attention"}, {"name": "attention", "layers": ["block1"]}]
-    losses.append({"name": "support.small_training:Way"})  # which would refuse a pair alone
+    losses.append({"name": "support.small_training:ConsecutivePairs"})  # which would refuse a pair alone
     asked = config(losses=losses)
     asked = asked.model_copy(update={"student": asked.student.model_copy(update={"model": "resnet8"})})
     (choices,) = (found := setup.layer_choices(asked, read)).values()

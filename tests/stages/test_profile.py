@@ -15,23 +15,23 @@ def timed(export: Path, name: str, *rounds: float) -> Latency:
 
 
 def test_the_ledgers_files_are_of_the_format_that_was_exported(tmp_path: Path) -> None:
-    builds.exported(tmp_path)
+    builds.export_folder(tmp_path)
     assert profile.stage_files(tmp_path)["distilled"] == tmp_path / "stages" / "distill.tflite"
     (tmp_path / "model.tflite").unlink()
     assert profile.stage_files(tmp_path)["int8"] == tmp_path / "model.onnx"
 
 
 def test_each_file_is_timed_once(tmp_path: Path) -> None:
-    builds.exported(tmp_path)
-    files = profile.to_time(tmp_path, profile.stage_files(tmp_path))
+    builds.export_folder(tmp_path)
+    files = profile.files_to_time(tmp_path, profile.stage_files(tmp_path))
     assert sorted(file.relative_to(tmp_path).as_posix() for file in files) == sorted(builds.SIZES)
 
 
 def test_a_missing_teacher_is_left_out_and_its_ratio_says_why(tmp_path: Path) -> None:
-    builds.exported(tmp_path)
+    builds.export_folder(tmp_path)
     (tmp_path / "stages" / "teacher.tflite").unlink()
     stages = profile.stage_files(tmp_path)
-    files = profile.to_time(tmp_path, stages)
+    files = profile.files_to_time(tmp_path, stages)
     assert stages["teacher"] not in files
     ratios = profile.stage_latency(stages, [Latency(file, "LiteRT", (4.0, 5.0)) for file in files], "a CPU")
     assert ratios["teacher"].value is None and "teacher.tflite could not be written" in ratios["teacher"].remedy
@@ -71,7 +71,7 @@ def test_the_devices_own_time_is_empty_and_says_how_to_take_it(
     runtime: str, missing: str, words: str, tmp_path: Path
 ) -> None:
     """Where the format of the device's runtime was not exported, another runtime's file stands in the row."""
-    builds.exported(tmp_path)
+    builds.export_folder(tmp_path)
     if missing:
         (tmp_path / missing).unlink()
     latency = profile.device_latency(*profile.device_file(Device(runtime=runtime), tmp_path))

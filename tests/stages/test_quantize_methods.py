@@ -153,7 +153,7 @@ def test_layers_in_float_reach_the_files_and_are_counted(tmp_path: Path) -> None
 
 
 def test_functions_that_the_file_computes_on_real_values_are_counted_too(tmp_path: Path) -> None:
-    read = leave(tmp_path, stripes(), Blueprint("support.small_training:swished", {}))
+    read = leave(tmp_path, stripes(), Blueprint("support.small_training:hard_swish_network", {}))
     found = {
         name: run(read, configured({"method": "ptq", "kernels": name}))["boundaries"] for name in ("xnnpack", "tflm")
     }

@@ -1,1 +1,1 @@
-"""What tests share: small networks and data, faults, random graphs, and how files are held to the reference."""
+"""Helpers of the tests: small networks and data, faults, random graphs, and the comparison with the reference."""

@@ -1,4 +1,4 @@
-"""A build's leavings, made by hand, for the tests of the report."""
+"""The results of a build, written by hand, for the tests of the report."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -34,12 +34,12 @@ def percent(value: float) -> Quantity:
 
 
 def score(value: float) -> dict[str, float]:
-    """A stage's metrics of 360 test samples."""
+    """Return a stage's score metrics on 360 test samples."""
     return {"score": value, "score_error": standard_error(value, 360)}
 
 
 def metrics() -> dict[str, dict[str, Any]]:
-    """A build in which every stage did well."""
+    """Return the metrics of a build in which every stage succeeds."""
     return {
         "data": {
             "train": 1222,
@@ -58,7 +58,7 @@ def metrics() -> dict[str, dict[str, Any]]:
             "seeds": [0, 1, 2],
             "each_score": [98.9, 98.6, 98.9],
             "each_baseline_score": [96.5, 97.0, 96.9],
-            "transfer": transferred(),
+            "transfer": transfer(),
         },
         "prune": {**score(98.7), "parameters": 8_000, "skipped": False, "processes": 1, "notes": []},
         "quantize": {**score(98.6), "processes": 1, "notes": []},
@@ -72,8 +72,8 @@ def metrics() -> dict[str, dict[str, Any]]:
     }
 
 
-def transferred(**changes: Any) -> dict[str, Any]:
-    """What three students took over from a teacher that takes a 9 for a 3; `changes` replace fields."""
+def transfer(**changes: Any) -> dict[str, Any]:
+    """Return the transfer to three students from a teacher that takes a 9 for a 3; `changes` replace fields."""
 
     def spread(*each: float, unit: str = "%") -> Spread:
         mean = Quantity(value=sum(each) / len(each), unit=unit, origin="measured-host", source="3 seeds", error=0.2)
@@ -81,8 +81,14 @@ def transferred(**changes: Any) -> dict[str, Any]:
 
     empty = Quantity(unit="%", remedy="too few")
     nine = {"samples": 36, "agreement": percent(92.0), "agreement_alone": percent(88.0), "by_chance": percent(4.0)}
-    ill = {**nine, "mistakes": 12, "taken_for": "3", "repeated": percent(75.0), "repeated_alone": percent(25.0)}
-    well = {**nine, "mistakes": 0, "repeated": empty, "by_chance": empty}
+    with_mistakes = {
+        **nine,
+        "mistakes": 12,
+        "taken_for": "3",
+        "repeated": percent(75.0),
+        "repeated_alone": percent(25.0),
+    }
+    without_mistakes = {**nine, "mistakes": 0, "repeated": empty, "by_chance": empty}
     kappa = Quantity(value=0.6, unit="kappa", origin="measured-host")
     facts: dict[str, Any] = {
         "scheme": "offline",
@@ -117,15 +123,15 @@ def transferred(**changes: Any) -> dict[str, Any]:
         ),
         "layers": (LayerSimilarity(student="block1", teacher="layer1", distilled=spread(0.9, 0.9, 0.9, unit="CKA")),),
         "classes": (
-            ClassTransfer(name="8 <&|>", consistency=empty, inherited=False, **well),
-            ClassTransfer(name="9", consistency=kappa, inherited=True, **ill),
+            ClassTransfer(name="8 <&|>", consistency=empty, inherited=False, **without_mistakes),
+            ClassTransfer(name="9", consistency=kappa, inherited=True, **with_mistakes),
         ),
     }
     return Distillation(**{**facts, **changes}).model_dump(mode="json")
 
 
 def boundaries(**changes: Any) -> tuple[Boundary, ...]:
-    """Seven boundaries that agree; `changes` are made to the last one, the ONNX file."""
+    """Return eight boundaries that agree; `changes` replace fields of the last one, the ONNX file."""
     proof = {
         "outputs": 3600,
         "differing": 0,
@@ -154,9 +160,11 @@ def boundaries(**changes: Any) -> tuple[Boundary, ...]:
     )
 
 
-def measured(pruned: Quantity | None = None, int8: Quantity | None = None) -> Measurements:
-    """Latencies; `pruned`: the pruned student to the distilled one, `int8`: the int8 file to its float file."""
-    waiting = Quantity(unit="ms", remedy="edgekd does not measure devices yet: copy model.tflite there and time it")
+def measurements(pruned: Quantity | None = None, int8: Quantity | None = None) -> Measurements:
+    """Return measurements with the latency ratios of the pruned student and of the int8 file to its float file."""
+    unmeasured_latency = Quantity(
+        unit="ms", remedy="edgekd does not measure devices yet: copy model.tflite there and time it"
+    )
     pruned, int8 = pruned or host(0.71), int8 or host(0.62)
     operators = [
         OperatorRow(
@@ -183,7 +191,7 @@ def measured(pruned: Quantity | None = None, int8: Quantity | None = None) -> Me
         )
     )
 
-    def timed(file: str, ms: float, ratio: Quantity | None = None) -> LatencyRow:
+    def latency_row(file: str, ms: float, ratio: Quantity | None = None) -> LatencyRow:
         rounds = tuple(ms * factor for factor in (1.0, 1.08, 1.01, 1.22, 1.03))
         runtime = "LiteRT 2.3.0 default kernels (XNNPACK), 1 thread"
         return LatencyRow(
@@ -193,16 +201,16 @@ def measured(pruned: Quantity | None = None, int8: Quantity | None = None) -> Me
     return Measurements(
         operators=tuple(operators),
         latencies=(
-            timed("stages/teacher.tflite", 0.412),
-            timed("stages/distill.tflite", 0.101),
-            timed("model_float.tflite", 0.073),
-            timed("model.tflite", 0.045, int8),
-            timed("model_float.onnx", 0.121),
-            timed("model.onnx", 0.097, host(0.8)),
-            LatencyRow(file="model.tflite", runtime="LiteRT on Raspberry Pi 4", latency=waiting),
+            latency_row("stages/teacher.tflite", 0.412),
+            latency_row("stages/distill.tflite", 0.101),
+            latency_row("model_float.tflite", 0.073),
+            latency_row("model.tflite", 0.045, int8),
+            latency_row("model_float.onnx", 0.121),
+            latency_row("model.onnx", 0.097, host(0.8)),
+            LatencyRow(file="model.tflite", runtime="LiteRT on Raspberry Pi 4", latency=unmeasured_latency),
         ),
         stage_latency={"teacher": host(4.1), "distilled": host(1.0), "pruned": pruned, "int8": host(0.45)},
-        device_latency=waiting,
+        device_latency=unmeasured_latency,
         machine={"cpu": "AMD EPYC", "cores": 2, "system": "Linux 6.1", "architecture": "x86_64"},
     )
 
@@ -217,8 +225,8 @@ SIZES = {
 }
 
 
-def exported(folder: Path, sizes: Mapping[str, int] | None = None) -> Path:
-    """An export folder with files of the right size and nothing in them."""
+def export_folder(folder: Path, sizes: Mapping[str, int] | None = None) -> Path:
+    """Write an export folder with empty files of the right size."""
     for name, size in {**SIZES, **(sizes or {})}.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(bytes(size))
@@ -226,23 +234,23 @@ def exported(folder: Path, sizes: Mapping[str, int] | None = None) -> Path:
 
 
 def config(**limits: Any) -> Config:
-    allowed = {
+    limit_values = {
         "size_bytes": 4_000_000,
         "peak_ram_bytes": 128_000_000,
         "latency_ms": 50.0,
         "score_drop": 1.0,
         **limits,
     }
-    return Config.model_validate({"device": {"name": "rpi4", "title": "Raspberry Pi 4"}, "limits": allowed})
+    return Config.model_validate({"device": {"name": "rpi4", "title": "Raspberry Pi 4"}, "limits": limit_values})
 
 
 def report(folder: Path, words: TaskWords = WORDS, **changes: Any) -> Report:
-    """A composed report; `changes` replace arguments of `compose`."""
+    """Compose a report; `changes` replace arguments of `compose`."""
     arguments: dict[str, Any] = {
         "metrics": metrics(),
         "boundaries": boundaries(),
-        "measured": measured(),
-        "export": exported(folder),
+        "measurements": measurements(),
+        "export": export_folder(folder),
         "command": "edgekd build --target rpi4",
         "created": "2026-11-21T12:00:00+00:00",
     }

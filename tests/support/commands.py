@@ -11,7 +11,7 @@ from pathlib import Path
 import edgekd
 
 ROOT = Path(edgekd.__file__).parent.parent
-PATIENCE = 300  # seconds; nothing takes as long, unless it hangs
+PATIENCE = 300  # seconds; only a process that hangs takes as long
 BUILD = ("build", "--target", "rpi4")
 MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx", "student.pt")
 CACHED = ("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify")
@@ -29,14 +29,14 @@ data.limit = 100
 
 
 def environment(**more: str) -> dict[str, str]:
-    """As a user's shell has it, whatever the tester's says about processes."""
-    told = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK")
-    kept = {name: value for name, value in os.environ.items() if name not in told}
-    return {**kept, "PYTHONPATH": str(ROOT), **more}
+    """Return the environment of a user's shell, without the variables of torchrun."""
+    process_variables = ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK")
+    variables = {name: value for name, value in os.environ.items() if name not in process_variables}
+    return {**variables, "PYTHONPATH": str(ROOT), **more}
 
 
 def start(folder: Path, *arguments: str, launcher: tuple[str, ...] = (), **more: str) -> subprocess.Popen[str]:
-    """`edgekd ...` in the folder, in a process group of its own."""
+    """Start `edgekd ...` in the folder, in its own process group."""
     return subprocess.Popen(
         [sys.executable, *launcher, "-m", "edgekd", *arguments],
         cwd=folder,
@@ -45,39 +45,39 @@ def start(folder: Path, *arguments: str, launcher: tuple[str, ...] = (), **more:
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-        preexec_fn=_heed_ctrl_c,
+        preexec_fn=_restore_interrupt_handler,
     )
 
 
 def run(folder: Path, *arguments: str, launcher: tuple[str, ...] = (), **more: str) -> subprocess.CompletedProcess[str]:
-    """The same, and what it said when it was done."""
+    """Run `edgekd ...` in the folder, and return its outputs and exit code."""
     process = start(folder, *arguments, launcher=launcher, **more)
     out, err = process.communicate(timeout=PATIENCE)
     return subprocess.CompletedProcess(process.args, process.returncode, out, err)
 
 
-def wait_for(process: subprocess.Popen[str], seen: Callable[[], bool]) -> bool:
-    """Whether something was seen before the process ended."""
+def wait_for(process: subprocess.Popen[str], is_ready: Callable[[], bool]) -> bool:
+    """Wait until `is_ready`; False if the process ends first."""
     deadline = time.monotonic() + PATIENCE
     while process.poll() is None and time.monotonic() < deadline:
-        if seen():
+        if is_ready():
             return True
         time.sleep(0.002)
     return False
 
 
 def kill(process: subprocess.Popen[str], with_signal: signal.Signals = signal.SIGKILL) -> str:
-    """End a process and all that it started; what it had said on stderr comes back."""
+    """End a process and all that it started, and return its stderr."""
     if process.poll() is None:
         os.killpg(process.pid, with_signal)
     return process.communicate(timeout=PATIENCE)[1]
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """The models of a build, by name."""
+    """Return the bytes of a build's models, keyed by name."""
     return {name: (folder / "build" / "rpi4" / name).read_bytes() for name in MODELS}
 
 
-def _heed_ctrl_c() -> None:
-    """A shell that starts pytest in the background tells its children to ignore it."""
+def _restore_interrupt_handler() -> None:
+    """Handle SIGINT again: a shell that starts pytest in the background makes its children ignore it."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

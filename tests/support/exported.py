@@ -1,4 +1,4 @@
-"""Small networks with known answers, written by the exporters, for the tests of the runners."""
+"""Small networks with known outputs, written by the exporters, for the tests of the runners."""
 
 from pathlib import Path
 
@@ -12,14 +12,14 @@ WRITERS = {"tflite": tflite.write, "onnx": onnx.write}
 
 
 def linear() -> Graph:
-    """y = [x0 + 2 x1 + 0.5, 3 x0 - x1], in float."""
+    """Return the float graph of y = [x0 + 2 x1 + 0.5, 3 x0 - x1]."""
     weight, bias = np.array([[1, 2], [3, -1]], np.float32), np.array([0.5, 0], np.float32)
     tensors = {name: Tensor(name, (2,)) for name in ("x", "y")}
     return Graph("x", "y", tensors, (Linear("fc", ("x",), "y", weight, bias),))
 
 
 def codes() -> Graph:
-    """The code of the output is half the sum of the input's codes: scales 1 and 2, no zero points."""
+    """Return a graph whose output code is half the sum of the input's codes, plus 3: the scales are 1 and 2."""
     tensors = {
         "x": Tensor("x", (2,), Quantization(1.0, 0)),
         "y": Tensor("y", (1,), Quantization(2.0, 3)),
@@ -30,7 +30,7 @@ def codes() -> Graph:
 
 
 def image() -> Graph:
-    """A 3x3 convolution of a (2, 6, 5) image to 4 channels, and its mean over the image, in float."""
+    """Return a float graph of a 3x3 convolution of a (2, 6, 5) image to 4 channels, and its mean over the image."""
     random = np.random.default_rng(0)
     weight, bias = random.standard_normal((4, 2, 3, 3)).astype(np.float32), np.zeros(4, np.float32)
     tensors = {name: Tensor(name, shape) for name, shape in (("x", (2, 6, 5)), ("c", (4, 4, 3)), ("y", (4,)))}

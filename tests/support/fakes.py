@@ -1,4 +1,4 @@
-"""A pipeline whose stages train nothing: they write small files, count their runs, and stop where a test asks them to.
+"""A pipeline of fake stages that train nothing: they write small files, log their runs, and can stall.
 
 Environment: FAKE_LOG names a file that gets a line for each run; FAKE_STALL names a stage that stops half-way until it
 is killed; FAKE_VERDICT is the report that the last stage writes: "good", "over" or "differs".
@@ -34,13 +34,13 @@ build.judge(report)
 """
 
 
-def data(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+def data(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
     (out / "x.txt").write_text(f"{config.data.name} {config.seed}")
     return {"train": 8, "validation": 4, "test": 4}
 
 
-def teacher(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Goes on after its last finished epoch, as a real training does."""
+def teacher(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Resume after the last finished epoch, as a real training does."""
     if os.environ.get("RANK", "0") != "0":
         return {}
     state = out / "training.ckpt"
@@ -52,12 +52,12 @@ def teacher(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
             _stall("teacher")
     state.unlink(missing_ok=True)
     (out / "model").mkdir(exist_ok=True)
-    (out / "model" / "weights.txt").write_text(f"{config.teacher.model} {(read['data'] / 'x.txt').read_text()}")
+    (out / "model" / "weights.txt").write_text(f"{config.teacher.model} {(folders['data'] / 'x.txt').read_text()}")
     return {"score": 98.5, "notes": ["it was easy"]}
 
 
-def export(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    weights = (read["teacher"] / "model" / "weights.txt").read_text()
+def export(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    weights = (folders["teacher"] / "model" / "weights.txt").read_text()
     (out / "model.tflite").write_text(f"{weights} / {config.prune.channel_multiple}")
     _stall("export")
     if "onnx" in config.export.formats:
@@ -65,23 +65,23 @@ def export(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     return {}
 
 
-def verify(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    found = (read["export"] / "model.tflite").read_text()
-    if "garbage" in found:
+def verify(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    text = (folders["export"] / "model.tflite").read_text()
+    if "garbage" in text:
         raise ValueError("this is no model\nand more lines")
-    passed = found.startswith((read["teacher"] / "model" / "weights.txt").read_text())
+    passed = text.startswith((folders["teacher"] / "model" / "weights.txt").read_text())
     row = Boundary(name="litert", score=_percent(98.5), passed=passed, outputs=40, differing=0 if passed else 3)
     (out / "boundaries.json").write_text(json.dumps([row.model_dump(mode="json")]))
     return {"passed": passed}
 
 
-def report(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+def report(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
     verdict = os.environ.get("FAKE_VERDICT", "good")
     allowed, reached = (Quantity(value=v, unit="B", origin="counted", source="a test") for v in (1.0, 2.0))
     miss = LimitRow(
         limit="size", allowed=allowed, reached=reached, met=False, miss="size 2 B is 1 B over the 1 B allowed"
     )
-    made = Report(
+    result = Report(
         edgekd_version="0",
         created="today",
         command="edgekd build",
@@ -96,26 +96,26 @@ def report(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
         limits=(miss,) if verdict == "over" else (),
         files=(),
     )
-    (out / "report.json").write_text(made.model_dump_json())
+    (out / "report.json").write_text(result.model_dump_json())
     (out / "report.md").write_text("# report")
     (out / "report.html").write_text(hashlib.sha256(str(verdict).encode()).hexdigest())
     return {}
 
 
-def curious(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Reads a section that its row does not declare."""
+def curious(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Read a section that the stage's row does not declare."""
     return {"epochs": config.distill.epochs}
 
 
-def full(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    """Meets a full disk."""
+def full(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    """Write to a full disk."""
     with Path("/dev/full").open("w") as stream:
         stream.write("x")
     return {}
 
 
 def stages() -> tuple[Stage, ...]:
-    """The table of the fake pipeline."""
+    """Return the table of the fake stages."""
     return (
         Stage("data", settings=("data",), module=_module(data)),
         Stage("teacher", reads=("data",), settings=("teacher",), trains=True, module=_module(teacher)),
@@ -126,19 +126,19 @@ def stages() -> tuple[Stage, ...]:
 
 
 def stage(run: Callable[..., dict[str, Any]], **row: Any) -> Stage:
-    """A row for one of the functions above."""
+    """Return a row for one of the functions above."""
     return Stage(run.__name__, module=_module(run), **row)
 
 
 def _module(run: Callable[..., dict[str, Any]]) -> str:
-    """A module as `edgekd.stages` has them: a VERSION and a `run` (which counts itself)."""
+    """Register a module like those of `edgekd.stages`, with a VERSION and a `run` that is logged; return its name."""
     module: Any = ModuleType(f"fakes_{run.__name__}")
 
-    def counted(config: Any, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
+    def counting_run(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:
         _log(f"{run.__name__} runs")
-        return run(config, read, out)
+        return run(config, folders, out)
 
-    module.VERSION, module.run = 1, counted
+    module.VERSION, module.run = 1, counting_run
     sys.modules[module.__name__] = module
     return str(module.__name__)
 
@@ -162,13 +162,13 @@ def _stall(stage_name: str) -> None:
 def make(
     target: str = "rpi4", log: list[str] | None = None, table: tuple[Stage, ...] | None = None, **settings: Any
 ) -> Report:
-    """A build of fake stages in this process; `teacher__model` is the setting teacher.model."""
+    """Run a build of fake stages in this process; `teacher__model` is the setting teacher.model."""
     config = configure(target, settings={key.replace("__", "."): value for key, value in settings.items()})
     return build.make(config, stages=table or stages(), log=(log if log is not None else []).append)
 
 
 def start(*settings: str, **environment: str) -> subprocess.Popen[str]:
-    """The same build in another process."""
+    """Start the same build in another process."""
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     return subprocess.Popen(
         [sys.executable, "-c", SCRIPT, "rpi4", *settings],
@@ -179,7 +179,7 @@ def start(*settings: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def under_torchrun() -> subprocess.CompletedProcess[str]:
-    """The same build in two processes that train together."""
+    """Run the same build in two processes that train together."""
     Path("script.py").write_text(SCRIPT)
     path = os.pathsep.join([str(TESTS), str(TESTS.parent)])
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -189,10 +189,10 @@ def under_torchrun() -> subprocess.CompletedProcess[str]:
 
 
 def wait_for(process: subprocess.Popen[str], line: str, file: Path) -> None:
-    """Until a fake stage has left that line in FAKE_LOG."""
+    """Wait until a fake stage has written that line to FAKE_LOG."""
     assert commands.wait_for(process, lambda: file.exists() and line in file.read_text()), f"{line!r} never came"
 
 
-def built() -> dict[str, bytes]:
-    """The files of the build, by name."""
+def build_files() -> dict[str, bytes]:
+    """Return the bytes of the build's files, keyed by name."""
     return {file.name: file.read_bytes() for file in Path("build/rpi4").iterdir()}

@@ -1,6 +1,6 @@
-"""What can be wrong with what a user brings: data sets, checkpoints and modules, made in the working folder.
+"""Faulty inputs of a user, written to the working folder: data sets, checkpoints and modules.
 
-Each function gives a `Given`: it does its mischief when it is called, so that a table can hold it.
+A `Fault` is a function that creates the faulty input when it is called, so that tables can hold it.
 """
 
 import gzip
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-Given = Callable[[], None]
+Fault = Callable[[], None]
 
 TINY = """\
 profile = { rounds = 1, seconds = 0.02 }
@@ -33,10 +33,10 @@ limit = 100
 
 
 def nothing() -> None:
-    """The working folder as it is: with edgekd.toml, store and files of a finished build."""
+    """Leave the working folder as it is, with edgekd.toml, store and files of a finished build."""
 
 
-def file(name: str, content: str | bytes) -> Given:
+def file(name: str, content: str | bytes) -> Fault:
     def write() -> None:
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_bytes(content if isinstance(content, bytes) else content.encode())
@@ -44,16 +44,16 @@ def file(name: str, content: str | bytes) -> Given:
     return write
 
 
-def both(*givens: Given) -> Given:
+def both(*faults: Fault) -> Fault:
     def all_of_them() -> None:
-        for given in givens:
-            given()
+        for fault in faults:
+            fault()
 
     return all_of_them
 
 
-def idx(**changes: bytes | None) -> Given:
-    """A data set of the MNIST family in `idx/`; a part's bytes replaced, or the part left out by None."""
+def idx(**changes: bytes | None) -> Fault:
+    """Write a data set of the MNIST family to `idx/`; `changes` replace a part's bytes, None leaves the part out."""
     y = np.arange(40, dtype=np.uint8) % 2
     parts: dict[str, bytes | None] = {
         f"{part}_{what}": gzip.compress(content)
@@ -76,8 +76,8 @@ def idx(**changes: bytes | None) -> Given:
 LABELS = np.arange(40) % 2
 
 
-def npz(**changes: Any) -> Given:
-    """`set.npz` with 40 training and 40 test images of two classes; an array replaced, or left out by None."""
+def npz(**changes: Any) -> Fault:
+    """Write `set.npz` with 40 training and 40 test images; `changes` replace an array, None leaves it out."""
     x = np.random.default_rng(0).integers(0, 255, (2, 40, 1, 8, 8)).astype(np.uint8)
     arrays = {"x_train": x[0], "y_train": LABELS, "x_test": x[1], "y_test": LABELS, **changes}
     return lambda: np.savez("set.npz", **{name: array for name, array in arrays.items() if array is not None})
@@ -89,14 +89,14 @@ def with_nan() -> np.ndarray:
     return x
 
 
-def module(source: str) -> Given:
-    """`mine.py`, a user's own module."""
+def module(source: str) -> Fault:
+    """Write `mine.py`, a user's own module."""
     head = "import numpy as np\nimport torch\nfrom torch import nn\nfrom torch.nn import functional as F\n\n"
     return file("mine.py", head + source)
 
 
-def net(body: str, init: str = "pass") -> Given:
-    """`mine.py` with a user's own model `Net`."""
+def net(body: str, init: str = "pass") -> Fault:
+    """Write `mine.py` with a user's own model `Net`."""
     return module(
         "class Net(nn.Module):\n"
         "    def __init__(self, classes=10):\n"
@@ -108,29 +108,29 @@ def net(body: str, init: str = "pass") -> Given:
     )
 
 
-def weights(change: Callable[[dict[str, Any]], Any]) -> Given:
-    """`teacher.pt`: the weights of TINY's teacher, changed."""
+def weights(change: Callable[[dict[str, Any]], Any]) -> Fault:
+    """Write `teacher.pt` with the changed weights of TINY's teacher."""
 
     def write() -> None:
         import torch
 
-        found = torch.load(next(Path(".edgekd/teacher").glob("*/model/weights.pt")), weights_only=True)
-        torch.save(change(found), "teacher.pt")
+        tensors = torch.load(next(Path(".edgekd/teacher").glob("*/model/weights.pt")), weights_only=True)
+        torch.save(change(tensors), "teacher.pt")
 
     return write
 
 
-def without_head(found: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in found.items() if not key.startswith("layers.3")}
+def without_head(tensors: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in tensors.items() if not key.startswith("layers.3")}
 
 
-def with_nan_weight(found: dict[str, Any]) -> dict[str, Any]:
-    next(iter(found.values())).view(-1)[0] = float("nan")
-    return found
+def with_nan_weight(tensors: dict[str, Any]) -> dict[str, Any]:
+    next(iter(tensors.values())).view(-1)[0] = float("nan")
+    return tensors
 
 
 def truncated_checkpoint() -> None:
-    weights(lambda found: found)()
+    weights(lambda tensors: tensors)()
     Path("teacher.pt").write_bytes(Path("teacher.pt").read_bytes()[:-2000])
 
 
@@ -141,19 +141,19 @@ def cifar10_cut_short() -> None:
 
 
 def no_image() -> None:
-    """A folder of images, one of which is text."""
+    """Write a folder of images that are text files."""
     for name in ("train/cat", "train/dog", "test/cat", "test/dog"):
         Path("pics", name).mkdir(parents=True)
         Path("pics", name, "1.png").write_text("no picture")
 
 
 def no_pillow() -> None:
-    """As if it were not installed: importing it fails until it is taken out of `sys.modules` again."""
+    """Make the import of PIL fail, as if it were not installed."""
     sys.modules["PIL"] = None  # type: ignore[assignment]
 
 
 class Trap:
-    """Unpickling it leaves a file behind."""
+    """An object that writes a file when it is unpickled."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return os.system, ("touch SPRUNG",)
@@ -166,17 +166,17 @@ def trapped_checkpoint() -> None:
 
 
 def trapped_pickle() -> None:
-    """As `torch.save` wrote before it wrote archives."""
+    """Write a bare pickle, the format of torch before its archives."""
     Path("teacher.pt").write_bytes(pickle.dumps(Trap(), protocol=2))
 
 
-def damage(pattern: str, content: bytes) -> Given:
+def damage(pattern: str, content: bytes) -> Fault:
     """Overwrite a finished file in the store or in the output folder."""
 
     def write() -> None:
-        found = sorted(Path().glob(pattern))
-        assert found, pattern
-        found[0].write_bytes(content)
+        files = sorted(Path().glob(pattern))
+        assert files, pattern
+        files[0].write_bytes(content)
 
     return write
 
@@ -186,7 +186,7 @@ def spaced_store() -> None:
 
 
 def flip_a_weight() -> None:
-    """One bit of the largest tensor in the TFLite file that was handed out."""
+    """Flip one bit of the largest tensor in the delivered TFLite file."""
     path = Path("build/rpi4/model.tflite")
     content = bytearray(path.read_bytes())
     with np.load(next(Path(".edgekd/quantize").glob("*/graph/graph.npz"))) as graph:
@@ -195,18 +195,18 @@ def flip_a_weight() -> None:
     path.write_bytes(content)
 
 
-def mounted(name: str, options: str) -> Given:
-    """A small file system of its own at `name`; the test is skipped where one may not be mounted."""
+def mounted(name: str, options: str) -> Fault:
+    """Mount a small file system at `name`; the test is skipped if that is not permitted."""
 
     def mount() -> None:
         Path(name).mkdir()
         command = ["mount", "-t", "tmpfs", "-o", options, "none", name]
         try:
-            done = subprocess.run(command, capture_output=True, text=True)
+            process = subprocess.run(command, capture_output=True, text=True)
         except FileNotFoundError:
             pytest.skip("there is no mount on this machine")
-        if done.returncode:
-            pytest.skip(f"a tmpfs can't be mounted here: {done.stderr.strip()}")
+        if process.returncode:
+            pytest.skip(f"a tmpfs can't be mounted here: {process.stderr.strip()}")
 
     return mount
 

@@ -13,7 +13,7 @@ from edgekd.pruning.saliency import SaliencyData
 
 
 class Chain(nn.Module):
-    """Two 1x1 convolutions and a linear layer, with chosen weights: filters of `first` are (3, 4), (0, 1), (2, 0)."""
+    """Two 1x1 convolutions and a linear layer with fixed weights; the filters of `first` are (3, 4), (0, 1), (2, 0)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,13 +49,15 @@ class Residual(nn.Module):
 
 
 def group_of(model: nn.Module, layer: str, shape: tuple[int, ...]) -> Group:
-    """The group whose channels come from `layer`."""
+    """Return the group whose channels come from `layer`."""
     by_name = {name_of(group): group for group in find(model, shape).groups}
     return by_name[layer]
 
 
-def evidence(model: nn.Module, shape: tuple[int, ...] = (2, 4, 4), seed: int = 0, batch_size: int = 4) -> SaliencyData:
-    """Training batches of noise, and cross-entropy as the loss."""
+def saliency_data(
+    model: nn.Module, shape: tuple[int, ...] = (2, 4, 4), seed: int = 0, batch_size: int = 4
+) -> SaliencyData:
+    """Return saliency data with training batches of noise, and cross-entropy as the loss."""
 
     def loss(batch: Batch) -> torch.Tensor:
         return F.cross_entropy(model(batch.x), batch.y)

@@ -44,7 +44,7 @@ class Perceptron(nn.Module):
 
 
 def lived_in(model: nn.Module, *shapes: tuple[int, ...], seed: int = 0) -> nn.Module:
-    """The model in evaluation mode, its batch norms having seen some data, its channels of different strength."""
+    """Return the model in evaluation mode, with channels of different scales and batch norm statistics."""
     torch.manual_seed(seed)
     for parameter in model.parameters():
         nn.init.normal_(parameter, std=0.3 if parameter.dim() < 2 else (2 / parameter[0].numel()) ** 0.5)
@@ -57,11 +57,11 @@ def lived_in(model: nn.Module, *shapes: tuple[int, ...], seed: int = 0) -> nn.Mo
 def quantized(
     model: nn.Module | Graph, *shapes: Example, samples: int = 32, kernels: str = "xnnpack"
 ) -> tuple[Simulation, Graph, tuple[Array, ...]]:
-    """(calibrated simulation, int8 graph, int8 codes of random values for every input) of a model, or its graph."""
+    """Return the calibrated simulation of a model or graph, its int8 graph, and random int8 codes for every input."""
     captured = model if isinstance(model, Graph) else capture(model, *shapes)
     simulation = Simulation(captured, kernels).eval()
     chance = np.random.default_rng(1)
-    x = tuple(torch.from_numpy(_drawn(chance, samples, shape)) for shape in shapes)
+    x = tuple(torch.from_numpy(_random_values(chance, samples, shape)) for shape in shapes)
     simulation.calibrate([x])
     simulation.fake_quantized = True
     graph = simulation.quantized_graph()
@@ -69,8 +69,8 @@ def quantized(
     return simulation, graph, tuple(codes)
 
 
-def _drawn(chance: np.random.Generator, samples: int, example: Example) -> Array:
-    """Normal values of a shape, or tokens up to the largest of an example's."""
+def _random_values(chance: np.random.Generator, samples: int, example: Example) -> Array:
+    """Return normal values of a shape, or tokens up to the largest one of an example."""
     if isinstance(example, Tensor):
         return chance.integers(0, int(example.max()) + 1, (samples, *example.shape), dtype=np.int32)
     return chance.normal(size=(samples, *example)).astype(np.float32)

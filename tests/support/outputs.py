@@ -1,4 +1,4 @@
-"""Answers written out by hand, and losses connected to layers that were never run."""
+"""Outputs of networks written by hand, and losses that are connected to layers without running them."""
 
 from collections.abc import Mapping
 
@@ -10,7 +10,7 @@ from edgekd.nn.outputs import Outputs
 
 
 def answers(logits: object, **features: object) -> Outputs:
-    """Outputs with these values, whose tensors take gradients; without logits they are zeros for two classes."""
+    """Return outputs whose tensors require gradients; without logits they are zeros for two classes."""
     tensors = {name: as_tensor(value) for name, value in features.items()}
     count = len(next(iter(tensors.values()))) if logits is None else 0
     return Outputs(
@@ -23,21 +23,21 @@ def as_tensor(value: object) -> Tensor:
 
 
 def layers(features: Mapping[str, Tensor], kind: str = "Module", heads: int | None = None) -> tuple[Layer, ...]:
-    """As a survey of a network that gives these features would tell."""
+    """Return the layers of a network with these features."""
     return tuple(Layer(name, kind, tuple(value.shape[1:]), heads) for name, value in features.items())
 
 
 def connected(loss: nn.Module, student: Outputs, teacher: Outputs, samples: int = 8) -> nn.Module:
-    """The loss, connected to networks that have the layers of these outputs."""
+    """Connect the loss to networks with the layers of these outputs, and return it."""
     loss.connect(Networks(layers(student.features), layers(teacher.features), classes=2, samples=samples))
     return loss
 
 
 def labels(outputs: Outputs) -> Tensor:
-    """Of class 0 throughout, for losses that do not look at them."""
+    """Return labels of class 0, for losses that do not use them."""
     return torch.zeros(len(outputs.logits), dtype=torch.int64)
 
 
 def value(loss: nn.Module, student: Outputs, teacher: Outputs) -> float:
-    """What a loss that does not look at labels gives."""
+    """Return the value of a loss that does not use the labels."""
     return float(loss(student, teacher, labels(student)).detach())

@@ -1,4 +1,4 @@
-"""Bit-exactness as the tests ask for it: every tensor, in every runtime, against the reference in its mode."""
+"""Assertions of bit-exactness: every tensor in every runtime is compared with the reference in its mode."""
 
 from collections.abc import Mapping
 from importlib.util import find_spec
@@ -29,8 +29,8 @@ def assert_exact(
     runtimes: Mapping[str, Runtime] = RUNTIMES,
     varies: bool = True,
 ) -> Graph:
-    """Quantise a model by random inputs; each operator's output is the same in every runtime as in the reference, and
-    the simulation's is too. The graph comes back."""
+    """Quantise a model by random inputs, and assert that each operator's output is the same in every runtime, in the
+    simulation and in the reference. Return the graph."""
     captured = capture(model, *shapes)
     for name, runtime in runtimes.items():
         trained_to = "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
@@ -55,9 +55,9 @@ def assert_exact(
     return graph
 
 
-def assert_same(found, expected, runtime: str, layers=None) -> None:  # type: ignore[no-untyped-def]
-    """No code differs; else the first layer that does is named with how often and how far."""
-    for i, (one, other) in enumerate(zip(found, expected, strict=True)):
+def assert_same(outputs, expected, runtime: str, layers=None) -> None:  # type: ignore[no-untyped-def]
+    """Assert that no code differs; the message names the first layer that does, with number and size of differences."""
+    for i, (one, other) in enumerate(zip(outputs, expected, strict=True)):
         steps = np.abs(one.astype(int) - other.astype(int))
         layer = layers[i] if layers else f"output {i}"
         assert not steps.any(), f"{runtime}, {layer}: {(steps > 0).sum()} of {steps.size} off by up to {steps.max()}"

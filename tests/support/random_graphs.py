@@ -1,6 +1,6 @@
-"""A sheet for Hypothesis to draw float graphs on: each operator is computed as it is added, so that values are real.
+"""A builder of random float graphs for Hypothesis: each operator is computed as it is added, so that values are real.
 
-Structure is drawn by Hypothesis, which can shrink it; arrays come from a seed. `strokes` has what is drawn.
+Hypothesis draws the structure, which it can shrink; arrays come from a seed. `random_operators` adds the operators.
 """
 
 from collections.abc import Callable
@@ -32,10 +32,12 @@ STILL = (0.0, 0.0)
 
 @dataclass(frozen=True)
 class Drawn:
-    """Attributes:
-    graph: as capture would read it, before any pass.
-    inputs: (SAMPLES, *shape) for each input.
-    stretches: what each range is multiplied with, end by end; 0 puts the zero point on an end of the codes.
+    """A random graph with inputs.
+
+    Attributes:
+        graph: the graph as capture would read it, before any pass.
+        inputs: (SAMPLES, *shape) for each input.
+        stretches: the factors of the ends of each range; 0 puts the zero point on an end of the codes.
     """
 
     graph: Graph
@@ -43,15 +45,15 @@ class Drawn:
     stretches: tuple[tuple[float, float], ...]
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """What Hypothesis prints of a failing one."""
+        """Print the graph when Hypothesis reports a failure."""
         lines = [f"{name}: {self.graph.tensors[name].shape}" for name in self.graph.inputs]
-        lines += [_described(op, self.graph) for op in self.graph.operators]
+        lines += [_describe(op, self.graph) for op in self.graph.operators]
         lines += [f"outputs {self.graph.outputs}", f"stretches {self.stretches}"]
         printer.text("\n  ".join(["", *lines]))
 
 
-class Sketch:
-    """A graph that grows by strokes."""
+class GraphBuilder:
+    """A graph that grows by one random operator after another."""
 
     def __init__(self, draw: Callable[[st.SearchStrategy[Any]], Any]) -> None:
         self.draw = draw
@@ -60,12 +62,12 @@ class Sketch:
         self.operators: list[Operator] = []
 
     def one_of(self, *choices: Any) -> Any:
-        """One of the choices; the first is what Hypothesis shrinks to."""
+        """Draw one of the choices; Hypothesis shrinks to the first."""
         return self.draw(st.sampled_from(choices))
 
     def between(self, low: int, high: int) -> int:
-        found: int = self.draw(st.integers(low, high))
-        return found
+        value: int = self.draw(st.integers(low, high))
+        return value
 
     def normal(self, *shape: int) -> np.ndarray:
         return self.random.normal(size=shape).astype(np.float32)
@@ -74,16 +76,19 @@ class Sketch:
         return tuple(self.values[name].shape[1:])
 
     def newest(self, *ranks: int, fits: Callable[[tuple[int, ...]], bool] = lambda shape: True) -> str:
-        """One of the last few tensors of such a rank that fit; not stored ones, nor indices."""
-        stored = {op.output for op in self.operators if isinstance(op, Constant)}
+        """Draw one of the last three float tensors of such a rank that fit; constants are excluded."""
+        constants = {op.output for op in self.operators if isinstance(op, Constant)}
         names = [
             name
             for name, values in self.values.items()
-            if name not in stored and values.is_floating_point() and values.ndim - 1 in ranks and fits(self.shape(name))
+            if name not in constants
+            and values.is_floating_point()
+            and values.ndim - 1 in ranks
+            and fits(self.shape(name))
         ]
         assume(names)
-        found: str = self.one_of(*reversed(names[-3:]))
-        return found
+        name: str = self.one_of(*reversed(names[-3:]))
+        return name
 
     def input(self, shape: tuple[int, ...]) -> str:
         return self._input(torch.tensor(self.normal(SAMPLES, *shape) * np.float32(10.0 ** self.random.uniform(-2, 2))))
@@ -97,11 +102,11 @@ class Sketch:
         return name
 
     def emit(self, kind: type[Operator], *inputs: str, shape: tuple[int, ...] = (), **fields: Any) -> str:
-        """Add an operator, and compute it; `shape` is its output's, where its float form asks for it."""
+        """Add an operator and compute it; `shape` is the output's shape, if its float form needs it."""
         name = f"{kind.__name__}_{len(self.operators)}"
         op: Any = kind(name=name, inputs=inputs, output=name, **fields)
         values = self._computed(op, shape)
-        if isinstance(op, Weighted) and op.activation == "none":  # how strong it is is drawn, not left to the weights
+        if isinstance(op, Weighted) and op.activation == "none":  # the scale of the output is drawn
             gain = np.float32(self.one_of(1.0, 20.0, 0.05) / max(float(values.abs().max()), 1e-6))
             op = kind(**{**vars(op), "weight": op.weight * gain, "bias": op.bias * gain})
             values = self._computed(op, shape)
@@ -120,7 +125,7 @@ class Sketch:
         return values if op.inputs else values.expand(SAMPLES, *values.shape[1:])
 
     def weights(self, *shape: int) -> dict[str, np.ndarray]:
-        """Weights of one strength, of very different ones, or with channels of nothing but zeros; and biases."""
+        """Return weights of equal scale, of very different scales, or with channels of zeros; and biases."""
         weight = self.normal(*shape) / np.sqrt(prod(shape[1:]))
         bias = self.normal(shape[0]) * self.one_of(0.0, 0.3, 30.0)
         kind = self.one_of("even", "wild", "zero channels", "coarse")
@@ -135,17 +140,17 @@ class Sketch:
         weight = weight * strength.reshape(-1, *[1] * (len(shape) - 1))
         return {"weight": weight.astype(np.float32), "bias": (bias * strength).astype(np.float32)}
 
-    def finished(self) -> Drawn:
-        """The graph whose outputs are all that nobody reads."""
-        read = {name for op in self.operators for name in op.inputs}
-        outputs = tuple(op.output for op in self.operators if op.inputs and op.output not in read)
+    def build(self) -> Drawn:
+        """Return the graph; its outputs are the tensors that no operator reads."""
+        inputs_of_operators = {name for op in self.operators for name in op.inputs}
+        outputs = tuple(op.output for op in self.operators if op.inputs and op.output not in inputs_of_operators)
         assume(outputs)
         tensors = {
             name: GraphTensor(name, self.shape(name), kind="real" if values.is_floating_point() else "index")
             for name, values in self.values.items()
         }
-        made = {op.output for op in self.operators}
-        inputs = tuple(name for name in self.values if name not in made)
+        outputs_of_operators = {op.output for op in self.operators}
+        inputs = tuple(name for name in self.values if name not in outputs_of_operators)
         graph = Graph(inputs, outputs, tensors, tuple(self.operators)).until(*outputs)
         end = st.sampled_from((1.0, 1.0, 1.0, 0.4, 2.5, 0.0))
         stretches = self.draw(st.lists(st.tuples(end, end), min_size=1, max_size=5))
@@ -180,7 +185,7 @@ def _codes_of(graph: Graph, name: str, x: torch.Tensor) -> Array:
     return np.concatenate([codes[:-1], ends])
 
 
-def _described(op: Operator, graph: Graph) -> str:
+def _describe(op: Operator, graph: Graph) -> str:
     skipped = {"name", "inputs", "output", "source", *op.parameters, "weight_scale"}
     fields = ", ".join(f"{key}={value}" for key, value in vars(op).items() if key not in skipped)
     return f"{op.output}: {graph.tensors[op.output].shape} = {type(op).__name__}({', '.join(op.inputs)}; {fields})"

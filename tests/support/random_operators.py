@@ -1,4 +1,4 @@
-"""What graphs are drawn with: each stroke adds an operator or a few, in any setting, behind a tensor that fits."""
+"""Random operators: each function adds one operator or a few with random settings to a graph of `random_graphs`."""
 
 from collections.abc import Callable
 from itertools import permutations
@@ -12,268 +12,270 @@ from hypothesis import strategies as st
 from edgekd.graph import ops
 from edgekd.graph.capture.affine import BatchNorm
 from edgekd.graph.operators.unary import FUNCTIONS
-from support.random_graphs import ACTIVATIONS, Drawn, Sketch
+from support.random_graphs import ACTIVATIONS, Drawn, GraphBuilder
 
-Stroke = Callable[[Sketch], None]
+RandomOperator = Callable[[GraphBuilder], None]
 
 
-def convolution(sketch: Sketch) -> None:
+def convolution(builder: GraphBuilder) -> None:
     """Any kernel, stride, dilation and padding; dense, in groups, or depthwise with a multiplier."""
-    source = sketch.newest(3)
-    channels, *sides = sketch.shape(source)
-    groups = sketch.one_of(*dict.fromkeys((1, channels, *(g for g in range(2, channels) if channels % g == 0))))
-    outputs = groups * sketch.between(1, 6 if groups < channels else 3)
-    kernel = (sketch.between(1, 4), sketch.between(1, 4))
-    dilation = (sketch.between(1, 2), sketch.between(1, 2))
+    source = builder.newest(3)
+    channels, *sides = builder.shape(source)
+    groups = builder.one_of(*dict.fromkeys((1, channels, *(g for g in range(2, channels) if channels % g == 0))))
+    outputs = groups * builder.between(1, 6 if groups < channels else 3)
+    kernel = (builder.between(1, 4), builder.between(1, 4))
+    dilation = (builder.between(1, 2), builder.between(1, 2))
     padding: list[int] = []
     for side, size, gap in zip(sides, kernel, dilation, strict=True):
         reach = gap * (size - 1)
         least = max(0, reach + 1 - side)
-        before = sketch.between(0, max(least, reach))
-        padding += [before, sketch.between(max(0, least - before), max(least, reach))]
-    sketch.emit(
+        before = builder.between(0, max(least, reach))
+        padding += [before, builder.between(max(0, least - before), max(least, reach))]
+    builder.emit(
         ops.Conv2d,
         source,
-        **sketch.weights(outputs, channels // groups, *kernel),
-        stride=(sketch.between(1, 3), sketch.between(1, 3)),
+        **builder.weights(outputs, channels // groups, *kernel),
+        stride=(builder.between(1, 3), builder.between(1, 3)),
         padding=tuple(padding),
         dilation=dilation,
         groups=groups,
-        activation=sketch.one_of(*ACTIVATIONS),
+        activation=builder.one_of(*ACTIVATIONS),
     )
 
 
-def transposed_convolution(sketch: Sketch) -> None:
+def transposed_convolution(builder: GraphBuilder) -> None:
     """Any kernel and stride; what is cut off is less than the kernel, what is cut less is less than the stride."""
-    source = sketch.newest(3)
-    channels = sketch.shape(source)[0]
-    kernel = (sketch.between(1, 4), sketch.between(1, 4))
-    stride = (sketch.between(1, 3), sketch.between(1, 3))
+    source = builder.newest(3)
+    channels = builder.shape(source)[0]
+    kernel = (builder.between(1, 4), builder.between(1, 4))
+    stride = (builder.between(1, 3), builder.between(1, 3))
     # Nothing may be left of a single pixel's kernel: padding on both sides together is less than it.
-    padding = tuple(sketch.between(0, (size - 1) // 2) for size in kernel)
-    sketch.emit(
+    padding = tuple(builder.between(0, (size - 1) // 2) for size in kernel)
+    builder.emit(
         ops.ConvTranspose2d,
         source,
-        **sketch.weights(sketch.between(1, 6), channels, *kernel),
+        **builder.weights(builder.between(1, 6), channels, *kernel),
         stride=stride,
         padding=padding,
-        output_padding=tuple(sketch.between(0, step - 1) for step in stride),
-        activation=sketch.one_of(*ACTIVATIONS),
+        output_padding=tuple(builder.between(0, step - 1) for step in stride),
+        activation=builder.one_of(*ACTIVATIONS),
     )
 
 
-def linear(sketch: Sketch) -> None:
+def linear(builder: GraphBuilder) -> None:
     """On a vector, or on each row of a matrix."""
-    source = sketch.newest(1, 2)
-    weights = sketch.weights(sketch.between(1, 12), sketch.shape(source)[-1])
-    sketch.emit(ops.Linear, source, **weights, activation=sketch.one_of(*ACTIVATIONS))
+    source = builder.newest(1, 2)
+    weights = builder.weights(builder.between(1, 12), builder.shape(source)[-1])
+    builder.emit(ops.Linear, source, **weights, activation=builder.one_of(*ACTIVATIONS))
 
 
-def norm(sketch: Sketch) -> None:
+def norm(builder: GraphBuilder) -> None:
     """A scale and a shift for each channel."""
-    source = sketch.newest(3, 1, 2)
-    channels = sketch.shape(source)[0]
-    scale = sketch.normal(channels) * sketch.one_of(1, 0.01, 0)
-    sketch.emit(BatchNorm, source, scale=scale.astype(np.float32), shift=sketch.normal(channels))
+    source = builder.newest(3, 1, 2)
+    channels = builder.shape(source)[0]
+    scale = builder.normal(channels) * builder.one_of(1, 0.01, 0)
+    builder.emit(BatchNorm, source, scale=scale.astype(np.float32), shift=builder.normal(channels))
 
 
-def binary(sketch: Sketch) -> None:
+def binary(builder: GraphBuilder) -> None:
     """A tensor and another of its shape, which may be itself."""
-    first = sketch.newest(3, 1, 2)
-    second = sketch.newest(len(sketch.shape(first)), fits=lambda shape: shape == sketch.shape(first))
-    kind = sketch.one_of(ops.Add, ops.Sub, ops.Mul)
-    sketch.emit(kind, first, second, activation=sketch.one_of(*ACTIVATIONS))
+    first = builder.newest(3, 1, 2)
+    second = builder.newest(len(builder.shape(first)), fits=lambda shape: shape == builder.shape(first))
+    kind = builder.one_of(ops.Add, ops.Sub, ops.Mul)
+    builder.emit(kind, first, second, activation=builder.one_of(*ACTIVATIONS))
 
 
-def repeated(sketch: Sketch) -> None:
+def repeated(builder: GraphBuilder) -> None:
     """Each channel with a number of its own, computed (squeeze-and-excite) or stored."""
-    source = sketch.newest(3)
-    channels = sketch.shape(source)[0]
-    if sketch.one_of(True, False):
-        pooled = sketch.emit(ops.GlobalAveragePool, source)
-        factor = sketch.emit(ops.Reshape, pooled, shape=(channels, 1, 1))
+    source = builder.newest(3)
+    channels = builder.shape(source)[0]
+    if builder.one_of(True, False):
+        pooled = builder.emit(ops.GlobalAveragePool, source)
+        factor = builder.emit(ops.Reshape, pooled, shape=(channels, 1, 1))
     else:
-        factor = sketch.emit(ops.Constant, value=sketch.normal(channels, 1, 1))
-    kind = sketch.one_of(ops.Mul, ops.Add, ops.Sub)
-    sketch.emit(kind, source, factor, activation=sketch.one_of(*ACTIVATIONS))
+        factor = builder.emit(ops.Constant, value=builder.normal(channels, 1, 1))
+    kind = builder.one_of(ops.Mul, ops.Add, ops.Sub)
+    builder.emit(kind, source, factor, activation=builder.one_of(*ACTIVATIONS))
 
 
-def relu(sketch: Sketch) -> None:
-    sketch.emit(ops.Relu, sketch.newest(3, 1, 2), activation=sketch.one_of("relu", "relu6"))
+def relu(builder: GraphBuilder) -> None:
+    builder.emit(ops.Relu, builder.newest(3, 1, 2), activation=builder.one_of("relu", "relu6"))
 
 
-def function(sketch: Sketch) -> None:
+def function(builder: GraphBuilder) -> None:
     """Any function of one value."""
-    alpha = sketch.one_of(0.01, 1.0, 0.3)
-    sketch.emit(ops.Unary, sketch.newest(3, 1, 2), function=sketch.one_of(*FUNCTIONS), alpha=alpha)
+    alpha = builder.one_of(0.01, 1.0, 0.3)
+    builder.emit(ops.Unary, builder.newest(3, 1, 2), function=builder.one_of(*FUNCTIONS), alpha=alpha)
 
 
-def prelu(sketch: Sketch) -> None:
-    source = sketch.newest(3)
-    slope = sketch.normal(sketch.shape(source)[0]) * sketch.one_of(0.25, 1, 0)
-    sketch.emit(ops.Prelu, source, slope=slope.astype(np.float32))
+def prelu(builder: GraphBuilder) -> None:
+    source = builder.newest(3)
+    slope = builder.normal(builder.shape(source)[0]) * builder.one_of(0.25, 1, 0)
+    builder.emit(ops.Prelu, source, slope=slope.astype(np.float32))
 
 
-def pool(sketch: Sketch) -> None:
+def pool(builder: GraphBuilder) -> None:
     """Max or average, over any window, with any padding that leaves each window something."""
-    source = sketch.newest(3)
+    source = builder.newest(3)
     kernel, padding = [], list[int]()
-    for side in sketch.shape(source)[1:]:
-        kernel.append(sketch.between(1, min(4, side)))
-        padding += [sketch.between(0, (kernel[-1] - 1) // 2), sketch.between(0, (kernel[-1] - 1) // 2)]
-    sketch.emit(
-        sketch.one_of(ops.MaxPool2d, ops.AveragePool2d),
+    for side in builder.shape(source)[1:]:
+        kernel.append(builder.between(1, min(4, side)))
+        padding += [builder.between(0, (kernel[-1] - 1) // 2), builder.between(0, (kernel[-1] - 1) // 2)]
+    builder.emit(
+        builder.one_of(ops.MaxPool2d, ops.AveragePool2d),
         source,
         kernel=tuple(kernel),
-        stride=(sketch.between(1, 3), sketch.between(1, 3)),
+        stride=(builder.between(1, 3), builder.between(1, 3)),
         padding=tuple(padding),
     )
 
 
-def mean(sketch: Sketch) -> None:
+def mean(builder: GraphBuilder) -> None:
     """Over height and width, or over any other axes."""
-    source = sketch.newest(3, 2)
-    rank = len(sketch.shape(source))
-    if rank == 3 and sketch.one_of(True, False):
-        sketch.emit(ops.GlobalAveragePool, source)
+    source = builder.newest(3, 2)
+    rank = len(builder.shape(source))
+    if rank == 3 and builder.one_of(True, False):
+        builder.emit(ops.GlobalAveragePool, source)
         return
     every = [tuple(a for a in range(rank) if number >> a & 1) for number in range(1, 2**rank)]
-    sketch.emit(ops.Mean, source, axes=sketch.one_of(*(axes for axes in every if len(axes) < rank and axes != (1, 2))))
+    builder.emit(
+        ops.Mean, source, axes=builder.one_of(*(axes for axes in every if len(axes) < rank and axes != (1, 2)))
+    )
 
 
-def pad(sketch: Sketch) -> None:
+def pad(builder: GraphBuilder) -> None:
     """Zeros on any side of any axis."""
-    source = sketch.newest(3, 1, 2)
-    amounts = tuple((sketch.between(0, 2), sketch.between(0, 2)) for _ in sketch.shape(source))
-    sketch.emit(ops.Pad, source, amounts=amounts)
+    source = builder.newest(3, 1, 2)
+    amounts = tuple((builder.between(0, 2), builder.between(0, 2)) for _ in builder.shape(source))
+    builder.emit(ops.Pad, source, amounts=amounts)
 
 
-def cut(sketch: Sketch) -> None:
+def cut(builder: GraphBuilder) -> None:
     """A slice with steps along any axis."""
-    source = sketch.newest(3, 1, 2)
+    source = builder.newest(3, 1, 2)
     ranges = []
-    for side in sketch.shape(source):
-        begin = sketch.between(0, side - 1)
-        ranges.append((begin, sketch.between(begin + 1, side), sketch.between(1, 2)))
-    sketch.emit(ops.Slice, source, ranges=tuple(ranges))
+    for side in builder.shape(source):
+        begin = builder.between(0, side - 1)
+        ranges.append((begin, builder.between(begin + 1, side), builder.between(1, 2)))
+    builder.emit(ops.Slice, source, ranges=tuple(ranges))
 
 
-def concatenation(sketch: Sketch) -> None:
+def concatenation(builder: GraphBuilder) -> None:
     """Two or three tensors along an axis in which they may differ, of whatever scales."""
-    first = sketch.newest(3, 1, 2)
-    shape = sketch.shape(first)
-    axis = sketch.between(0, len(shape) - 1)
+    first = builder.newest(3, 1, 2)
+    shape = builder.shape(first)
+    axis = builder.between(0, len(shape) - 1)
 
     def fits(other: tuple[int, ...]) -> bool:
         return other[:axis] + other[axis + 1 :] == shape[:axis] + shape[axis + 1 :]
 
-    others = [sketch.newest(len(shape), fits=fits) for _ in range(sketch.between(1, 2))]
-    sketch.emit(ops.Concat, first, *others, axis=axis)
+    others = [builder.newest(len(shape), fits=fits) for _ in range(builder.between(1, 2))]
+    builder.emit(ops.Concat, first, *others, axis=axis)
 
 
-def transposition(sketch: Sketch) -> None:
-    source = sketch.newest(3, 2)
-    orders = list(permutations(range(len(sketch.shape(source)))))[1:]
-    sketch.emit(ops.Transpose, source, order=sketch.one_of(*orders))
+def transposition(builder: GraphBuilder) -> None:
+    source = builder.newest(3, 2)
+    orders = list(permutations(range(len(builder.shape(source)))))[1:]
+    builder.emit(ops.Transpose, source, order=builder.one_of(*orders))
 
 
-def choice(sketch: Sketch) -> None:
+def choice(builder: GraphBuilder) -> None:
     """Repeated, reflected, turned round, or in any order."""
-    source = sketch.newest(3, 1, 2)
-    shape = sketch.shape(source)
-    axis = sketch.between(0, len(shape) - 1)
+    source = builder.newest(3, 1, 2)
+    shape = builder.shape(source)
+    axis = builder.between(0, len(shape) - 1)
     length = shape[axis]
-    positions = sketch.one_of(
+    positions = builder.one_of(
         np.arange(length).repeat(2),
         np.arange(length)[::-1],
         np.pad(np.arange(length), min(2, length - 1), mode="reflect"),
         np.pad(np.arange(length), 1, mode="edge"),
-        self_chosen(sketch, length),
+        random_positions(builder, length),
     )
-    taken = tuple(int(position) for position in positions)
-    sketch.emit(ops.Take, source, positions=tuple(taken if a == axis else None for a in range(len(shape))))
+    indices = tuple(int(position) for position in positions)
+    builder.emit(ops.Take, source, positions=tuple(indices if a == axis else None for a in range(len(shape))))
 
 
-def self_chosen(sketch: Sketch, length: int) -> np.ndarray:
-    return sketch.random.integers(0, length, sketch.between(1, 2 * length))
+def random_positions(builder: GraphBuilder, length: int) -> np.ndarray:
+    return builder.random.integers(0, length, builder.between(1, 2 * length))
 
 
-def upsampling(sketch: Sketch) -> None:
+def upsampling(builder: GraphBuilder) -> None:
     """Nearest, by whole factors, or bilinear, to any size."""
-    source = sketch.newest(3)
-    channels, *sides = sketch.shape(source)
-    if sketch.one_of(True, False):
-        times = (sketch.between(1, 3), sketch.between(1, 3))
+    source = builder.newest(3)
+    channels, *sides = builder.shape(source)
+    if builder.one_of(True, False):
+        times = (builder.between(1, 3), builder.between(1, 3))
         positions = (tuple(np.arange(n).repeat(k).tolist()) for n, k in zip(sides, times, strict=True))
-        sketch.emit(ops.Take, source, positions=(None, *positions))
+        builder.emit(ops.Take, source, positions=(None, *positions))
         return
-    size = tuple(sketch.one_of(2 * n, n, sketch.between(1, 9)) for n in sides)
-    sketch.emit(ops.Resize, source, shape=(channels, *size), align_corners=sketch.one_of(False, True))
+    size = tuple(builder.one_of(2 * n, n, builder.between(1, 9)) for n in sides)
+    builder.emit(ops.Resize, source, shape=(channels, *size), align_corners=builder.one_of(False, True))
 
 
-def reshape(sketch: Sketch) -> None:
+def reshape(builder: GraphBuilder) -> None:
     """Flat, or any other shape of as many values, in torch's order."""
-    source = sketch.newest(3, 2, 1)
-    elements = prod(sketch.shape(source))
+    source = builder.newest(3, 2, 1)
+    elements = prod(builder.shape(source))
     shape: list[int] = []
-    for _ in range(sketch.between(0, 2)):
-        shape.append(sketch.one_of(*(n for n in range(1, elements + 1) if elements % n == 0)))
+    for _ in range(builder.between(0, 2)):
+        shape.append(builder.one_of(*(n for n in range(1, elements + 1) if elements % n == 0)))
         elements //= shape[-1]
-    assume((*shape, elements) != sketch.shape(source))
-    sketch.emit(ops.Reshape, source, shape=(*shape, elements))
+    assume((*shape, elements) != builder.shape(source))
+    builder.emit(ops.Reshape, source, shape=(*shape, elements))
 
 
-def attention(sketch: Sketch) -> None:
+def attention(builder: GraphBuilder) -> None:
     """Each row of a matrix beside all others: products, shares, products."""
-    source = sketch.newest(2, fits=lambda shape: shape[0] > 1)
-    width = sketch.shape(source)[1]
-    scores = sketch.emit(ops.MatMul, source, source, transpose_b=True)
-    shares = sketch.emit(ops.Softmax, scores, beta=sketch.one_of(1 / sqrt(width), 1.0, 0.01))
-    sketch.emit(ops.MatMul, shares, source)
+    source = builder.newest(2, fits=lambda shape: shape[0] > 1)
+    width = builder.shape(source)[1]
+    scores = builder.emit(ops.MatMul, source, source, transpose_b=True)
+    shares = builder.emit(ops.Softmax, scores, beta=builder.one_of(1 / sqrt(width), 1.0, 0.01))
+    builder.emit(ops.MatMul, shares, source)
 
 
-def matmul(sketch: Sketch) -> None:
+def matmul(builder: GraphBuilder) -> None:
     """Two matrices, either of which may come transposed."""
-    first = sketch.newest(2)
-    rows, columns = sketch.shape(first)
-    transpose_a = sketch.one_of(False, True)
+    first = builder.newest(2)
+    rows, columns = builder.shape(first)
+    transpose_a = builder.one_of(False, True)
     inner = rows if transpose_a else columns
-    transpose_b = sketch.one_of(True, False)
-    second = sketch.newest(2, fits=lambda shape: shape[1 if transpose_b else 0] == inner)
-    sketch.emit(ops.MatMul, first, second, transpose_a=transpose_a, transpose_b=transpose_b)
+    transpose_b = builder.one_of(True, False)
+    second = builder.newest(2, fits=lambda shape: shape[1 if transpose_b else 0] == inner)
+    builder.emit(ops.MatMul, first, second, transpose_a=transpose_a, transpose_b=transpose_b)
 
 
-def softmax(sketch: Sketch) -> None:
-    source = sketch.newest(1, 2, 3, fits=lambda shape: shape[-1] > 1)
-    sketch.emit(ops.Softmax, source, beta=sketch.one_of(1.0, 0.1))
+def softmax(builder: GraphBuilder) -> None:
+    source = builder.newest(1, 2, 3, fits=lambda shape: shape[-1] > 1)
+    builder.emit(ops.Softmax, source, beta=builder.one_of(1.0, 0.1))
 
 
-def layer_norm(sketch: Sketch) -> None:
-    source = sketch.newest(1, 2, fits=lambda shape: shape[-1] > 1)
-    width = sketch.shape(source)[-1]
-    sketch.emit(ops.LayerNorm, source, weight=sketch.normal(width), bias=sketch.normal(width))
+def layer_norm(builder: GraphBuilder) -> None:
+    source = builder.newest(1, 2, fits=lambda shape: shape[-1] > 1)
+    width = builder.shape(source)[-1]
+    builder.emit(ops.LayerNorm, source, weight=builder.normal(width), bias=builder.normal(width))
 
 
-def group_norm(sketch: Sketch) -> None:
+def group_norm(builder: GraphBuilder) -> None:
     """Groups of any number of channels, over images, frames or a vector."""
-    source = sketch.newest(3, 2, 1)
-    channels = sketch.shape(source)[0]
-    sketch.emit(
+    source = builder.newest(3, 2, 1)
+    channels = builder.shape(source)[0]
+    builder.emit(
         ops.GroupNorm,
         source,
-        weight=sketch.normal(channels),
-        bias=sketch.normal(channels),
-        groups=sketch.one_of(*(groups for groups in range(1, channels + 1) if channels % groups == 0)),
+        weight=builder.normal(channels),
+        bias=builder.normal(channels),
+        groups=builder.one_of(*(groups for groups in range(1, channels + 1) if channels % groups == 0)),
     )
 
 
-def embedding(sketch: Sketch) -> None:
-    rows = sketch.between(1, 9)
-    tokens = sketch.tokens(sketch.between(1, 6), rows)
-    sketch.emit(ops.Embedding, tokens, weight=sketch.normal(rows, sketch.between(1, 8)))
+def embedding(builder: GraphBuilder) -> None:
+    rows = builder.between(1, 9)
+    tokens = builder.tokens(builder.between(1, 6), rows)
+    builder.emit(ops.Embedding, tokens, weight=builder.normal(rows, builder.between(1, 8)))
 
 
-STROKES: dict[str, tuple[Stroke, ...]] = {
+STROKES: dict[str, tuple[RandomOperator, ...]] = {
     "convolutions": (convolution, transposed_convolution, linear, norm, group_norm),
     "branches": (binary, repeated, concatenation),
     "values": (relu, function, prelu),
@@ -282,22 +284,22 @@ STROKES: dict[str, tuple[Stroke, ...]] = {
     "sizes": (upsampling, pool, concatenation),
     "sequences": (linear, attention, matmul, softmax, layer_norm, embedding),
 }
-"""What each theme draws most of."""
-ALL = tuple(dict.fromkeys(stroke for strokes in STROKES.values() for stroke in strokes))
+"""The operators of each theme, from which half of its graphs' operators are drawn."""
+ALL_OPERATORS = tuple(dict.fromkeys(stroke for strokes in STROKES.values() for stroke in strokes))
 
 
 @st.composite
 def graphs(draw: Callable[[st.SearchStrategy[Any]], Any], theme: str, longest: int = 6) -> Drawn:
-    """Graphs of a theme, with strokes of others in between."""
-    sketch = Sketch(draw)
+    """Draw graphs of a theme, mixed with operators of the others."""
+    builder = GraphBuilder(draw)
     if theme == "sequences":
-        sketch.input((sketch.between(1, 6), sketch.between(1, 8)))
+        builder.input((builder.between(1, 6), builder.between(1, 8)))
     else:
-        sketch.input((sketch.between(1, 6), sketch.between(1, 8), sketch.between(1, 8)))
-    shape = sketch.one_of((), (3, 7, 7), (12,), (4, 6))
+        builder.input((builder.between(1, 6), builder.between(1, 8), builder.between(1, 8)))
+    shape = builder.one_of((), (3, 7, 7), (12,), (4, 6))
     if shape:
-        sketch.input(shape)
-    for _ in range(sketch.between(1, longest)):
-        strokes = STROKES[theme] if sketch.one_of(True, False) else ALL
-        sketch.one_of(*strokes)(sketch)
-    return sketch.finished()
+        builder.input(shape)
+    for _ in range(builder.between(1, longest)):
+        operators = STROKES[theme] if builder.one_of(True, False) else ALL_OPERATORS
+        builder.one_of(*operators)(builder)
+    return builder.build()

@@ -1,6 +1,6 @@
-"""A task that no catalog has: one number a sample, judged by the mean absolute error and distilled by squared errors.
+"""A regression task for tests: one number for each sample, with mean absolute error and distillation by squared error.
 
-It is one module and one row of the tasks' table; scikit-learn's diabetes data are what it learns.
+It is one module and one row of the tasks' table; its data are scikit-learn's diabetes data set.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ def diabetes() -> dict[str, Any]:
     data = load_diabetes()
     x, y = data.data.astype(np.float32), (data.target / 100).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(y))
-    return {part: (x[some], y[some]) for part, some in (("train", order[:352]), ("test", order[352:]))}
+    return {part: (x[indices], y[indices]) for part, indices in (("train", order[:352]), ("test", order[352:]))}
 
 
 class SquaredError(nn.Module):
@@ -41,18 +41,18 @@ class SquaredError(nn.Module):
         self.hard = hard
 
     def forward(self, student: Outputs, teacher: Outputs, targets: Tensor) -> Tensor:
-        """Answers (N, 1), targets (N, 1)."""
+        """Return the loss of outputs (N, 1) and targets (N, 1)."""
         soft, hard = F.mse_loss(student.logits, teacher.logits), F.mse_loss(student.logits, targets)
         return (1 - self.hard) * soft + self.hard * hard
 
 
 def one_target(value: Array) -> Array | None:
-    """A number, alone or in a list of one."""
+    """Convert a number, or a list of one number."""
     return None if value.shape not in ((), (1,)) or value.dtype.kind not in "fiu" else np.float32(value.reshape(1))
 
 
 def check_targets(y: Array, part: str) -> Array:
-    """(N, 1), float32."""
+    """Check the targets, and return them as (N, 1), float32."""
     if y.shape not in ((len(y),), (len(y), 1)) or y.dtype.kind not in "fiu" or not np.isfinite(y).all():
         what = f"{part}: targets of shape {y.shape} ({y.dtype}) are not one finite number each"
         raise DataError(what, "targets (N,) or (N, 1)")
@@ -60,58 +60,58 @@ def check_targets(y: Array, part: str) -> Array:
 
 
 def no_classes(targets: Mapping[str, Array], names: Classes | None) -> Classes:
-    """A number has no classes."""
+    """Return no classes, since targets are numbers."""
     if names:
         raise DataError("the data set names classes, and its targets are numbers", 'task = "classification"')
     return ()
 
 
 def label_loss(answers: Tensor, targets: Tensor, reduction: str = "mean") -> Tensor:
-    """Squared error."""
+    """Return the squared error."""
     return F.mse_loss(answers, targets, reduction=reduction)
 
 
 def read(numbers: Array, gives: str, who: str) -> Array:
-    """Values as they come."""
+    """Return the values in float32."""
     if gives == "probabilities":
         raise ModelError(f"{who} was to give probabilities, and this task's answers are values", "leave gives out")
     return numbers.astype(np.float32)
 
 
 def from_archive(arrays: Mapping[str, Array], prefix: str, shape: tuple[int, ...], file: str) -> AnswerArray | None:
-    """`values`, (N, 1)."""
-    found = arrays.get(f"{prefix}values")
-    return None if found is None else AnswerArray(found, "logits", f"{prefix}values")
+    """Read `values`, (N, 1), from an archive."""
+    values = arrays.get(f"{prefix}values")
+    return None if values is None else AnswerArray(values, "logits", f"{prefix}values")
 
 
 def mean_absolute_error(answers: Array, y: Array) -> Score:
-    """With its standard error."""
+    """Return the mean absolute error with its standard error."""
     errors = np.abs(answers.astype(np.float64) - y)
     return Score(float(errors.mean()), float(errors.std(ddof=1) / np.sqrt(len(errors))))
 
 
 def mean_difference(answers: Array, others: Array) -> float:
-    """Between two answers to the same sample."""
+    """Return the mean absolute difference of two networks' outputs."""
     return float(np.abs(answers.astype(np.float64) - others).mean())
 
 
 def root_mean_square(answers: Array, y: Array) -> float:
-    """Of the errors."""
+    """Return the root mean square of the errors."""
     return float(np.sqrt(np.square(answers.astype(np.float64) - y).mean()))
 
 
 def transfer(
-    taught: Sequence[Array], alone: Sequence[Array], teacher: Array | None, y: Array, classes: Classes
+    distilled: Sequence[Array], baselines: Sequence[Array], teacher: Array | None, y: Array, classes: Classes
 ) -> Transfer:
-    """The root mean squared error, which minds large errors more."""
-    ours, others = ([root_mean_square(answers, y) for answers in group] for group in (taught, alone))
+    """Return the root mean squared error, which weights large errors more."""
+    errors, baseline_errors = ([root_mean_square(answers, y) for answers in group] for group in (distilled, baselines))
     return Transfer(
         (
             Measure(
                 name="root mean squared error",
                 meaning="Root mean squared error: large errors count for more.",
-                student=spread(ours, UNIT),
-                alone=spread(others, UNIT),
+                student=spread(errors, UNIT),
+                alone=spread(baseline_errors, UNIT),
                 teacher=None if teacher is None else host_quantity(root_mean_square(teacher, y), UNIT),
                 in_short=True,
             ),

@@ -1,4 +1,4 @@
-"""Small data and networks for the tests of training, with which nothing takes longer than a moment."""
+"""Small data and networks for fast tests of training."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ CPU = Compute(accelerator="cpu", threads=1)
 
 
 def stripes(count: int = 96, size: int = 8, seed: int = 0, noise: int = 40) -> Splits:
-    """Two classes of images, (1, size, size) uint8: horizontal and vertical stripes under noise."""
+    """Return two classes of images, (1, size, size) uint8: horizontal and vertical stripes with noise."""
     chance = np.random.default_rng(seed)
 
     def split(n: int) -> Split:
@@ -36,15 +36,15 @@ def stripes(count: int = 96, size: int = 8, seed: int = 0, noise: int = 40) -> S
     return Splits(split(count), split(32), split(32), ("rows", "columns"), (0.43,), (0.3,))
 
 
-def striped() -> dict[str, Any]:
-    """The stripes as a data set that a config can name: "support.small_training:striped"."""
-    found = stripes(noise=110)
-    parts = {name: getattr(found, name) for name in ("train", "validation", "test")}
-    return {"classes": list(found.classes), **{name: (split.x, split.y) for name, split in parts.items()}}
+def stripe_data() -> dict[str, Any]:
+    """Return the stripes as a data set that a config can name: "support.small_training:stripe_data"."""
+    splits = stripes(noise=110)
+    parts = {name: getattr(splits, name) for name in ("train", "validation", "test")}
+    return {"classes": list(splits.classes), **{name: (split.x, split.y) for name, split in parts.items()}}
 
 
 class Tiny(nn.Module):
-    """Convolution, batch norm, dropout and a linear layer; a user's model to edgekd."""
+    """A user's model with convolution, batch norm, dropout and a linear layer."""
 
     def __init__(self, classes: int = 2, width: int = 4, input_shape: tuple[int, ...] = (1, 8, 8)) -> None:
         super().__init__()
@@ -58,12 +58,12 @@ class Tiny(nn.Module):
 
 
 def tiny(seed: int, **options: int) -> nn.Module:
-    """A Tiny whose weights depend on the seed alone."""
+    """Build a Tiny whose weights depend on the seed alone."""
     return blueprint.build(blueprint.Blueprint("support.small_training:Tiny", options), seed=seed)
 
 
-class Way(nn.Module):
-    """A loss of consecutive layers, which takes two pairs or more."""
+class ConsecutivePairs(nn.Module):
+    """A loss on consecutive layers, which needs two pairs or more."""
 
     def __init__(self, layers: Sequence[str] | None = None) -> None:
         super().__init__()
@@ -80,18 +80,18 @@ class Way(nn.Module):
 
 
 def linear(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
-    """Without batch norm, so that it does not matter how a batch is shared out."""
+    """Return a network without batch norm, whose result does not depend on how processes share a batch."""
     return nn.Sequential(nn.Flatten(), nn.Linear(int(np.prod(input_shape)), classes))
 
 
-def swished(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
-    """With a hard-swish inside."""
+def hard_swish_network(classes: int = 2, input_shape: tuple[int, ...] = (1, 8, 8)) -> nn.Module:
+    """Return a network with a hard-swish."""
     convolution = nn.Conv2d(input_shape[0], 4, 3, padding=1)
     return nn.Sequential(convolution, nn.Hardswish(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(4, classes))
 
 
 def store_answers(answers: np.ndarray, folder: Path) -> Path:
-    """A teacher's stored answers, (samples, *answer shape), which hold for every view."""
+    """Store a teacher's outputs, (samples, *answer shape), which are the same for every view."""
     folder.mkdir(parents=True, exist_ok=True)
     np.save(folder / "000-00000.npy", answers.astype(np.float16), allow_pickle=False)
     samples, *shape = answers.shape
@@ -100,21 +100,21 @@ def store_answers(answers: np.ndarray, folder: Path) -> Path:
 
 
 class Killed(Exception):
-    """Stands in for a kill."""
+    """Simulates a killed process."""
 
 
 @contextmanager
-def killed_after(states: int) -> Iterator[None]:
-    """A block that ends as soon as so many states of trainings have been kept in it, and is expected to."""
-    keep, count = resume.save_state, iter(range(1, 1000))
+def stop_after(states: int) -> Iterator[None]:
+    """Raise Killed in the block once so many states of trainings are saved, and expect that."""
+    save, count = resume.save_state, iter(range(1, 1000))
 
-    def keep_until_killed(path: Path | None, state: resume.State) -> None:
-        keep(path, state)
+    def save_until_stopped(path: Path | None, state: resume.State) -> None:
+        save(path, state)
         if next(count) == states:
             raise Killed
 
     with pytest.MonkeyPatch.context() as patch, pytest.raises(Killed):
-        patch.setattr(resume, "save_state", keep_until_killed)
+        patch.setattr(resume, "save_state", save_until_stopped)
         yield
 
 
@@ -127,7 +127,7 @@ def small_run(
     checkpoint: Path | None = None,
     teacher_network: Callable[[], nn.Module] | None = None,
 ) -> DistillationRun:
-    """A distillation as small as can be; `loss` is connected already where it looks inside."""
+    """Return a small distillation; a `loss` on inner layers must be connected already."""
     layers = getattr(loss, "student_layers", ())
     return DistillationRun(
         student, tiny, teacher, loss, layers, splits, settings or Training(epochs=1, batch_size=16),

@@ -1,4 +1,4 @@
-"""A runtime that no catalog has: it runs files of `throw_away_format`, integers by the reference, floats by torch."""
+"""A runtime for tests that is added by one row: it runs files of `throw_away_format` by the reference or torch."""
 
 import tempfile
 import zipfile
@@ -27,12 +27,12 @@ class ThrowAwayRunner:
         self.kernels = "Throw-away kernels"
 
     def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(N, ...) of every input -> (N, ...) of every output."""
+        """Return (N, ...) of every output from (N, ...) of every input."""
         if self.graph.quantized:
             return reference.run_all(self.graph, *x, kernels="xnnpack")
         with torch.no_grad():
             return (Simulation(self.graph)(*map(torch.from_numpy, x)).numpy(),)
 
     def ready(self, *x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference."""
+        """Return a function that runs one inference."""
         return lambda: self.run_all(*x)

@@ -163,7 +163,7 @@ def test_a_search_looks_for_the_smallest_error(tmp_path: Path) -> None:
     settings = {**SETTINGS, "distill.epochs": 3}
     found, folder = tune(
         "rpi4", None, settings, tmp_path / "out", tmp_path / "store", trials=4,
-        searched=["distill.learning_rate=0.0001:0.1:log"], log=lambda line: None,
+        searches=["distill.learning_rate=0.0001:0.1:log"], log=lambda line: None,
     )  # fmt: skip
     values = [trial.value for trial in found.trials if trial.state == "complete"]
     assert found.best is not None and found.best.value == min(values) < max(values)

@@ -19,7 +19,7 @@ def trial(number: int, value: float | None, state: str = "complete", **more: Any
 
 
 TRIALS = (
-    trial(0, 90.0, configured=True), trial(1, 12.0, "pruned"), trial(2, 94.5), trial(3, None, "failed", why="nan"),
+    trial(0, 90.0, configured=True), trial(1, 12.0, "pruned"), trial(2, 94.5), trial(3, None, "failed", error="nan"),
     trial(4, 93.0),
 )  # fmt: skip
 

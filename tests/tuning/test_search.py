@@ -54,7 +54,7 @@ def test_what_is_no_search_is_refused(text: str, says: str) -> None:
 
 
 def test_the_usual_space_is_the_learning_rate_and_what_the_losses_take() -> None:
-    found = space.usual(with_losses({"name": "logits"}, learning_rate=0.1), {})
+    found = space.default_dimensions(with_losses({"name": "logits"}, learning_rate=0.1), {})
     assert [dimension.key for dimension in found] == [
         "distill.learning_rate", "distill.losses.logits.temperature", "distill.losses.logits.hard",
     ]  # fmt: skip
@@ -64,7 +64,9 @@ def test_the_usual_space_is_the_learning_rate_and_what_the_losses_take() -> None
 
 def test_weights_are_searched_relative_to_the_first_losss() -> None:
     config = with_losses({"name": "logits"}, {"name": "attention", "weight": 1000}, {"name": "attention", "weight": 0})
-    found = {dimension.key: dimension.among for dimension in space.usual(config, {1: [["a:b", "c:d"], ["c:d"]]})}
+    found = {
+        dimension.key: dimension.among for dimension in space.default_dimensions(config, {1: [["a:b", "c:d"], ["c:d"]]})
+    }
     assert "distill.losses.logits.weight" not in found
     assert found["distill.losses.attention.weight"] == Range(100, 10_000, log=True)
     assert found["distill.losses.attention.layers"] == (["a:b", "c:d"], ["c:d"])
@@ -72,7 +74,7 @@ def test_weights_are_searched_relative_to_the_first_losss() -> None:
 
 def test_two_losses_of_one_name_are_told_apart_by_their_place() -> None:
     config = with_losses({"name": "attention"}, {"name": "attention", "power": 4})
-    assert "distill.losses.1.weight" in [dimension.key for dimension in space.usual(config, {})]
+    assert "distill.losses.1.weight" in [dimension.key for dimension in space.default_dimensions(config, {})]
     with pytest.raises(ConfigError, match="more than one 'attention'"):
         space.overrides(config, {"distill.losses.attention.weight": 2})
 

@@ -19,7 +19,7 @@ from edgekd.tuning.page import Study
 from edgekd.tuning.tune import summary, tune
 
 TOYS = [
-    "data.name=support.small_training:striped", "data.augment.shift=0", "teacher.model=support.small_training:Tiny",
+    "data.name=support.small_training:stripe_data", "data.augment.shift=0", "teacher.model=support.small_training:Tiny",
     "teacher.epochs=1", "teacher.batch_size=16", "student.model=support.small_training:Tiny", "distill.batch_size=16",
     "distill.epochs=3", "compute.accelerator=cpu", "compute.threads=1",
 ]  # fmt: skip
@@ -38,7 +38,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> None:
 
 def search(trials: int, *searched: str, settings: tuple[str, ...] = (), **more: Any) -> Study:
     options = {"store": STORE, "storage": f"journal:///{Path.cwd()}/tune.log", **more}
-    found, _ = tune("rpi4", settings=[*TOYS, *settings], trials=trials, searched=searched, log=SAID.append, **options)
+    found, _ = tune("rpi4", settings=[*TOYS, *settings], trials=trials, searches=searched, log=SAID.append, **options)
     return found
 
 
@@ -142,7 +142,7 @@ def test_a_training_that_fails_is_a_bad_trial_and_no_end(trained: list[Any], mon
     states = {trial.state for trial in found.trials}
     assert {"complete", "failed"} <= states and len(found.trials) == 8
     failed = next(trial for trial in found.trials if trial.state == "failed")
-    assert failed.why == "distill: the loss became nan" and failed.value is None
+    assert failed.error == "distill: the loss became nan" and failed.value is None
 
 
 def test_layers_and_kinds_of_values_reach_the_training(trained: list[Any]) -> None:

@@ -21,11 +21,17 @@ def outside(**teacher):
 
 
 def composed(folder, **teacher):
-    export = builds.exported(folder)
+    export = builds.export_folder(folder)
     (export / "stages" / "teacher.tflite").unlink()
     changes = {"metrics": outside(**teacher), "boundaries": builds.boundaries()[1:]}
     return compose(
-        builds.config(), WORDS, measured=builds.measured(), export=export, command="edgekd", created="now", **changes
+        builds.config(),
+        WORDS,
+        measurements=builds.measurements(),
+        export=export,
+        command="edgekd",
+        created="now",
+        **changes,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from support.small_training import Tiny, killed_after, stripes
+from support.small_training import Tiny, stop_after, stripes
 
 from edgekd.config import Config, resolve
 from edgekd.data.batches import batches
@@ -208,7 +208,7 @@ def test_pruning_and_quantising_learn_from_the_stored_answers_too(read, tmp_path
 def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was_killed(read, tmp_path, epochs_done):
     through(config(), read, tmp_path)
     (tmp_path / "resumed").mkdir()
-    with killed_after(epochs_done):
+    with stop_after(epochs_done):
         distill.run(config(), read, tmp_path / "resumed")
     assert distill.run(config(), read, tmp_path / "resumed")["resumed_from"] == epochs_done
     whole, resumed = (tmp_path / name / "model" / "weights.pt" for name in ("distill", "resumed"))
@@ -218,7 +218,7 @@ def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was
 def test_a_killed_ensemble_goes_on_with_the_member_that_it_was_at(read, tmp_path):
     asked_for = config({"members": 2})
     whole = teacher.run(asked_for, read, tmp_path / "whole")
-    with killed_after(3):
+    with stop_after(3):
         teacher.run(asked_for, read, read["teacher"])
     resumed = teacher.run(asked_for, read, read["teacher"])
     assert resumed.pop("resumed_from") == 3 and whole.pop("resumed_from") == 0

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from support.networks import lived_in, quantized
 from support.parity import RUNTIMES, assert_exact
-from support.single_operator import PAIRS, beside_each_other, differing, differing_simulation, quantization
+from support.single_operator import PAIRS, combined_graph, differing, differing_simulation, quantization
 from torch import Tensor, nn
 
 from edgekd.formats import onnx, tflite
@@ -37,7 +37,7 @@ def drawn(kind: type[Operator], seed: int, count: int = 6) -> Graph:
             output = quantization(chance, -0.5, 1, max(a.scale, b.scale))
         activation = str(chance.choice(["none", "none", "relu", "relu6"]))
         made.append((kind("", (), "", activation=activation), (a, b), output))  # type: ignore[call-arg]
-    return beside_each_other(made, PAIRS.shape[-1])
+    return combined_graph(made, PAIRS.shape[-1])
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -58,7 +58,7 @@ def test_scales_out_of_xnnpacks_reach_are_litert_kernels(kind: type[Operator]) -
     # One operand, or the product, is so fine beside the output that XNNPACK leaves the operator to LiteRT.
     fine, coarse = Quantization(float(np.float32(2e-5)), -128), Quantization(0.0703125, -128)
     output = Quantization(0.125 if kind is Mul else 0.078125, 10)
-    graph = beside_each_other([(kind("", (), ""), (coarse, fine), output)], PAIRS.shape[-1])
+    graph = combined_graph([(kind("", (), ""), (coarse, fine), output)], PAIRS.shape[-1])
     assert not differing(RUNTIMES["litert"], graph, [*PAIRS])
     assert not differing_simulation("xnnpack", graph, [*PAIRS])
 
@@ -67,7 +67,7 @@ def test_scales_out_of_xnnpacks_reach_are_litert_kernels(kind: type[Operator]) -
 def test_a_sum_rounds_a_half_as_the_named_kernels_do(kernels: str, expected: list[int]) -> None:
     # 1 * 0.5 + 0 and -1 * 0.5 + 0: up, away from zero, to even.
     half, one = Quantization(0.5, 0), Quantization(1.0, 0)
-    graph = beside_each_other([(Add("", (), ""), (half, half), one)], 2)
+    graph = combined_graph([(Add("", (), ""), (half, half), one)], 2)
     codes = np.array([[1, -1]], np.int8), np.array([[0, 0]], np.int8)
     assert reference.run(graph, *codes, kernels=kernels).tolist() == [expected]  # type: ignore[arg-type]
 
@@ -76,7 +76,7 @@ def test_a_sum_rounds_a_half_as_the_named_kernels_do(kernels: str, expected: lis
 def test_a_product_rounds_a_half_as_the_named_kernels_do(kernels: str, expected: int) -> None:
     # 1 * 1 * 0.5: to even, and away from zero. onnxruntime adds its zero point of 131 first; 131.5 goes to 132.
     unit, two = Quantization(1.0, 0), Quantization(2.0, 3)
-    graph = beside_each_other([(Mul("", (), ""), (unit, unit), two)], 1)
+    graph = combined_graph([(Mul("", (), ""), (unit, unit), two)], 1)
     codes = np.array([[1]], np.int8)
     assert reference.run(graph, codes, codes, kernels=kernels).item() == expected  # type: ignore[arg-type]
 

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from support.networks import lived_in
 from support.parity import RUNTIMES, assert_exact
-from support.single_operator import CODES, beside_each_other, differing, differing_simulation, quantization
+from support.single_operator import CODES, combined_graph, differing, differing_simulation, quantization
 from torch import Tensor, nn
 
 from edgekd.catalog.runtimes import Runtime
@@ -132,7 +132,7 @@ def rescalings(count: int) -> Graph:
     for _ in range(count):
         source = quantization(chance, -3, 1)
         made.append((Requantize("", (), ""), [source], quantization(chance, -2.5, 2.6, near=source.scale)))
-    return beside_each_other(made, len(CODES))
+    return combined_graph(made, len(CODES))
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from support.networks import lived_in, quantized
 from support.parity import RUNTIMES, assert_exact
-from support.single_operator import CODES, beside_each_other, differing, differing_simulation, quantization
+from support.single_operator import CODES, combined_graph, differing, differing_simulation, quantization
 from torch import Tensor, nn
 
 from edgekd.errors import UnsupportedOperatorError
@@ -36,7 +36,7 @@ def drawn(function: str, kernels: Kernels, seed: int) -> Graph:
         alpha = float(np.float32(chance.choice([0.01, 0.1, 0.3, 1.2, -0.2])))
         op = Unary("", (), "", function=function, alpha={"leaky_relu": alpha, "elu": 1.0}.get(function, 0.0))
         made.append((shipped(op, source, output, kernels), (source,), output))
-    return beside_each_other(made, len(CODES))
+    return combined_graph(made, len(CODES))
 
 
 @pytest.mark.parametrize("function", sorted({*FUNCTIONS, *unary_training.FUNCTIONS}))
@@ -97,7 +97,7 @@ def test_scales_that_once_told_two_roundings_apart(
     if runtime not in RUNTIMES:
         pytest.skip(f"{runtime} is not installed")
     op = Unary("", (), "", function=function, alpha={"leaky_relu": 0.1, "elu": 1.0}.get(function, 0.0))
-    graph = beside_each_other([(op, (Quantization(*source),), Quantization(*output))], len(CODES))
+    graph = combined_graph([(op, (Quantization(*source),), Quantization(*output))], len(CODES))
     assert not differing(RUNTIMES[runtime], graph, [CODES[None]])
 
 
@@ -167,7 +167,7 @@ def test_a_table_ships_where_the_kernels_have_no_such_function(tmp_path: Path) -
     source, output = Quantization(0.05, 3), Quantization(0.04, -120)
     op = Unary("y", ("x",), "y", function="mish")
     op = shipped(op, source, output, "xnnpack")
-    graph = beside_each_other([(op, (source,), output)], 256)
+    graph = combined_graph([(op, (source,), output)], 256)
     files.save(graph, tmp_path / "graph")
     loaded = files.load(tmp_path / "graph")
     assert np.array_equal(loaded.operators[0].table, op.table)
@@ -195,7 +195,7 @@ def test_the_gradient_of_a_table_is_the_functions() -> None:
 
 def test_a_shipped_table_needs_room_for_its_rows() -> None:
     source, output = Quantization(0.05, 3), Quantization(0.04, -120)
-    own = beside_each_other([(Unary("", (), "", function="gelu"), (source,), output)], 64)
+    own = combined_graph([(Unary("", (), "", function="gelu"), (source,), output)], 64)
     stored = replace(own, operators=tuple(shipped(op, source, output, "tflm") for op in own.operators))
     assert plan.peak_ram_bytes(own) == 128
     assert plan.peak_ram_bytes(stored) == 128 + 2 * 4 * 64

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from support.groups import Chain, Residual, evidence, group_of
+from support.groups import Chain, Residual, group_of, saliency_data
 from torch import nn
 
 from edgekd.errors import ModelError
@@ -66,7 +66,7 @@ def test_bn_scale_without_a_batch_norm_names_the_layer_and_another_criterion():
 def test_taylor_is_the_absolute_sum_of_weight_times_gradient():
     """A scale on channel c multiplies filter c; the loss's derivative by it, at 1, is the sum of weight x gradient."""
     model = Chain().eval()
-    batch = evidence(model)
+    batch = saliency_data(model)
     scale = torch.ones(3, requires_grad=True)
     losses = []
     for part in batch.batches(2):
@@ -81,7 +81,7 @@ def test_taylor_is_the_absolute_sum_of_weight_times_gradient():
 def test_taylor_looks_at_training_batches_alone_and_leaves_the_statistics_of_batch_norm():
     model = Chain()
     before = model.norm.running_mean.clone()
-    taylor(group_of(model, "first", SHAPE), evidence(model))
+    taylor(group_of(model, "first", SHAPE), saliency_data(model))
     assert torch.equal(model.norm.running_mean, before)
     assert all(parameter.grad is None for parameter in model.parameters())
 
@@ -89,11 +89,11 @@ def test_taylor_looks_at_training_batches_alone_and_leaves_the_statistics_of_bat
 def test_random_depends_on_the_seed_and_the_group_alone():
     model = Residual()
     inner = group_of(model, "inner", (1, 8, 8))
-    first, again, other = (random(inner, evidence(model, (1, 8, 8), seed)) for seed in (3, 3, 4))
+    first, again, other = (random(inner, saliency_data(model, (1, 8, 8), seed)) for seed in (3, 3, 4))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
     tied = group_of(model, "inner_out", (1, 8, 8))
-    assert not torch.equal(random(tied, evidence(model, (1, 8, 8), 3))[: width(inner)], first)
+    assert not torch.equal(random(tied, saliency_data(model, (1, 8, 8), 3))[: width(inner)], first)
 
 
 @pytest.mark.parametrize(
