@@ -12,14 +12,18 @@ if TYPE_CHECKING:
     from edgekd.config.targets import names as targets
     from edgekd.pipeline.build import build as build
     from edgekd.pipeline.check import check as check
+    from edgekd.pipeline.convert import convert as convert
+    from edgekd.pipeline.diff import diff as diff
     from edgekd.pipeline.reverify import verify as verify
 
 __version__ = "0.1.0"
-__all__ = ["build", "check", "targets", "verify"]
+__all__ = ["build", "check", "convert", "diff", "targets", "verify"]
 
 _HOMES = {
     "build": ("edgekd.pipeline.build", "build"),
     "check": ("edgekd.pipeline.check", "check"),
+    "convert": ("edgekd.pipeline.convert", "convert"),
+    "diff": ("edgekd.pipeline.diff", "diff"),
     "verify": ("edgekd.pipeline.reverify", "verify"),
     "targets": ("edgekd.config.targets", "names"),
 }

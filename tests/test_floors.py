@@ -89,7 +89,7 @@ def test_a_saved_graph_is_run_counted_and_written_without_torch(tmp_path: Path) 
 
 
 def test_the_public_functions_are_those_that_are_named() -> None:
-    assert set(edgekd.__all__) == {"build", "check", "targets", "verify"}
+    assert set(edgekd.__all__) == {"build", "check", "convert", "diff", "targets", "verify"}
     for name in edgekd.__all__:
         assert callable(getattr(edgekd, name))
     with pytest.raises(AttributeError, match="no attribute 'biuld'"):

@@ -54,4 +54,29 @@ def small_batches() -> str:
     return table(("busy processes beside it", "one thread", "all threads", "all threads, waiting passively"), cells)
 
 
-TABLES = {"main_job": main_job, "startup": startup, "first_run": first_run, "small_batches": small_batches}
+def emulated_cores() -> str:
+    """The newest row of each core."""
+    newest = {row["core"]: row for row in rows("emulated_cores")}
+    cells = [
+        (
+            row["core"],
+            row["outputs_that_differ"],
+            f"{float(row['instructions']):,.0f}",
+            row["instructions_per_mac"],
+            f"{row['flash_bytes']} B",
+            f"{row['ram_bytes']} B, {row['stack_bytes']} of them stack",
+            row["emulator"].rpartition(", ")[2],
+        )
+        for row in newest.values()
+    ]
+    header = ("core", "outputs that differ", "instructions", "for each MAC", "flash", "RAM", "board of QEMU")
+    return table(header, cells)
+
+
+TABLES = {
+    "main_job": main_job,
+    "startup": startup,
+    "first_run": first_run,
+    "small_batches": small_batches,
+    "emulated_cores": emulated_cores,
+}

@@ -56,6 +56,29 @@ def exactness() -> str:
     return table(header, cells)
 
 
+def foreign_files() -> str:
+    """The newest row of each file and runtime."""
+    newest = {(row["model"], row["runtime"]): row for row in rows("foreign_files")}
+    header = (
+        "file", "runtime", "inputs", "source, to the reference", "written again, to the source",
+        "written again, to the reference", "outputs", "bytes: source, written again",
+    )  # fmt: skip
+    cells = [
+        (
+            row["model"],
+            row["runtime"],
+            f"{int(row['inputs']):,}",
+            row["source_vs_reference"],
+            row["written_vs_source"],
+            row["written_vs_reference"],
+            f"{int(row['outputs']):,}",
+            f"{int(row['source_bytes']):,}, {int(row['written_bytes']):,}",
+        )
+        for row in newest.values()
+    ]
+    return table(header, cells)
+
+
 def conversion_peers() -> str:
     """Return the table with the newest row of each student, tool, mode and format."""
     newest = {(row["model"], row["tool"], row["mode"], row["format"]): row for row in rows("conversion_peers")}
@@ -88,6 +111,7 @@ def conversion_peers() -> str:
 TABLES = {
     "int8_accuracy": int8_accuracy,
     "exactness": exactness,
+    "foreign_files": foreign_files,
     "conversion_peers": conversion_peers,
     "known_exceptions": runs("known_exceptions", KNOWN_EXCEPTIONS, "operator"),
 }

@@ -26,6 +26,11 @@ NAMES: dict[Any, Iterable[str]] = {get_args(FormatName)[1]: FORMATS, get_args(Ru
 BOUNDS = {"gt": ">", "ge": "≥", "lt": "<", "le": "≤"}
 HEADINGS = ("setting", "type", "default", "meaning")
 
+TARGET_COLUMNS = (
+    "device.title", "device.core", "device.clock_mhz", "device.flash_bytes", "device.ram_bytes", "limits.size_bytes",
+    "limits.flash_bytes", "limits.peak_ram_bytes",
+)  # fmt: skip
+
 
 def settings() -> str:
     """Every section with its settings."""
@@ -46,11 +51,12 @@ def settings() -> str:
 
 
 def all_targets() -> str:
-    """What each target's file sets, a column a target."""
-    overlays = {name: _flat(targets.load(name).overlay) for name in targets.names()}
-    keys = dict.fromkeys(key for overlay in overlays.values() for key in overlay if key != "device.name")
-    rows = [(f"`{key}`", *(overlay.get(key, "") for overlay in overlays.values())) for key in keys]
-    return table(("setting", *(f"`{name}`" for name in overlays)), rows) + "\n"
+    """What each target's file says of its device, and its limits in bytes, a row a target."""
+    rows = []
+    for name in targets.names():
+        overlay = {key: value.strip('"') for key, value in _flat(targets.load(name).overlay).items()}
+        rows.append((f"`{name}`", *(overlay.get(key, "") for key in TARGET_COLUMNS)))
+    return table(("target", *(f"`{key}`" for key in TARGET_COLUMNS)), rows) + "\n"
 
 
 def _rows(section: str, model: type[BaseModel], values: BaseModel | None) -> Iterator[tuple[str, ...]]:

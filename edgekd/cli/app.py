@@ -8,6 +8,8 @@ import typer
 from edgekd import __version__
 from edgekd.cli.build import build
 from edgekd.cli.check import check
+from edgekd.cli.convert import convert
+from edgekd.cli.diff import diff
 from edgekd.cli.doctor import doctor
 from edgekd.cli.exits import CommandGroup, say, with_exit_code
 from edgekd.cli.explain import explain
@@ -18,7 +20,7 @@ from edgekd.cli.tune import tune
 from edgekd.cli.verify import verify
 from edgekd.errors import ConfigError
 
-COMMANDS = (build, check, explain, verify, tune, report, targets, doctor, init)
+COMMANDS = (build, check, explain, verify, tune, convert, diff, report, targets, doctor, init)
 
 app = typer.Typer(
     name="edgekd",

@@ -58,6 +58,7 @@ def examine(store: Path) -> Iterator[Symptom]:
         yield _package(row.title, row.package)
     for runtime in RUNTIMES.values():
         yield _package(runtime.title, runtime.package, runtime.extra)
+    yield _microcontrollers()
 
 
 def _python() -> Symptom:
@@ -117,6 +118,16 @@ def _store(store: Path) -> Symptom:
     unfinished = f", {len(work)} of them unfinished work that the same build goes on from" if work else ""
     count = len(list(store.glob("*/*/artifact.json"))) + len(work)
     return Symptom("store", "ok", f"{store}: {size / 1e6:.1f} MB in {count} pieces{unfinished}")
+
+
+def _microcontrollers() -> Symptom:
+    """Whether C code can be run on emulated Cortex-M cores, which no build needs."""
+    from edgekd.devices.cortex_m.tools import APT, COMPILERS, EMULATORS, PIP, missing_tools
+
+    if missing := missing_tools():
+        return Symptom("cortex-m", "ok", f"can't be emulated without {missing}: {APT}, or {PIP}")
+    here = [name for rows in (COMPILERS, EMULATORS) for name, row in rows.items() if row.present()]
+    return Symptom("cortex-m", "ok", f"can be emulated: {', '.join(here)}")
 
 
 def _package(name: str, module: str, extra: str = "") -> Symptom:

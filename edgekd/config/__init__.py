@@ -8,13 +8,19 @@ an entry of `distill.losses`) take that entry's options beside the name. An opti
 from pydantic import Field
 
 from edgekd.config.base import Part, Settings
-from edgekd.config.compression import Prune, Quantize
+from edgekd.config.compute import Compute
 from edgekd.config.data import Augment, Data
-from edgekd.config.device import Device, Limits
+from edgekd.config.device import Device
 from edgekd.config.distill import Distill, Loss, Scheme
-from edgekd.config.files import Export, Profile, Verify
-from edgekd.config.networks import Source, Student, Teacher
-from edgekd.config.training import Compute, Training
+from edgekd.config.export import Export
+from edgekd.config.limits import Limits
+from edgekd.config.profile import Profile
+from edgekd.config.prune import Prune
+from edgekd.config.quantize import Quantize
+from edgekd.config.student import Student
+from edgekd.config.teacher import Source, Teacher
+from edgekd.config.training import Training
+from edgekd.config.verify import Verify
 
 __all__ = [
     "Augment", "Compute", "Config", "Data", "Device", "Distill", "Export", "Limits", "Loss", "Part", "Profile", "Prune",

@@ -1,4 +1,4 @@
-"""How a network is trained, and on what."""
+"""How a network is trained."""
 
 from typing import Literal
 
@@ -33,15 +33,3 @@ class Training(Settings):
     warmup: float = Field(0.1, ge=0, lt=1)
     clip_norm: float = Field(0.0, ge=0)
     precision: Literal["32", "bf16"] = "32"
-
-
-class Compute(Settings):
-    """Where trainings run; it is recorded with the results, and is no part of what they are reused by.
-
-    Attributes:
-        accelerator: lightning Fabric's name of the hardware.
-        threads: threads of torch in each process; 0 takes one for small inputs, and torch's own choice for others.
-    """
-
-    accelerator: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    threads: int = Field(0, ge=0)

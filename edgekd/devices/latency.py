@@ -5,7 +5,6 @@ timed in several, which alternate with those of the other files in an order that
 """
 
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -14,9 +13,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import edgekd.errors
 from edgekd.catalog.runtimes import host_runtime
 from edgekd.errors import EdgekdError, ModelError
+from edgekd.runtimes.environment import child_environment
 
 PATIENCE_SECONDS = 120.0
 
@@ -90,7 +89,12 @@ def time_once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
     command = (*worker, str(file), opens, f"--threads={threads}", f"--seconds={seconds}")
     try:
         done = subprocess.run(
-            command, env=_environment(), capture_output=True, text=True, timeout=seconds + PATIENCE_SECONDS, check=False
+            command,
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            timeout=seconds + PATIENCE_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
         raise EdgekdError(
@@ -104,9 +108,3 @@ def time_once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
         )
     answer = json.loads(done.stdout.strip().splitlines()[-1])
     return float(answer["median_us"]), str(answer["kernels"])
-
-
-def _environment() -> dict[str, str]:
-    """This process's, with edgekd on the path: the worker looks for no module in the working directory (`-P`)."""
-    path = (str(Path(edgekd.errors.__file__).parents[1]), os.environ.get("PYTHONPATH", ""))
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, path))}

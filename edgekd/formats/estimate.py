@@ -21,11 +21,13 @@ class Forecast:
     """Attributes:
     size_bytes: of the int8 file that the limits are held to; it does not depend on what the weights are.
     peak_ram_bytes: of the activations, by the memory plan.
+    peak_operator: at which they are largest, as a reader knows it: "block1.conv1 (conv2d 3x3 + relu)".
     graph: the float graph.
     """
 
     size_bytes: int
     peak_ram_bytes: int
+    peak_operator: str
     macs: int
     parameters: int
     graph: Graph
@@ -60,4 +62,5 @@ def forecast(
     int8 = simulation.quantized_graph()
     sizes = {name: len(format_module(name).serialize(int8, labels, decoding=decoding)) for name in formats}
     size = sizes[judged_format(formats)]
-    return Forecast(size, plan.peak_ram_bytes(int8), cost.macs(graph), cost.parameters(graph), graph)
+    widest = cost.named(plan.peak_operator(int8))
+    return Forecast(size, plan.peak_ram_bytes(int8), widest, cost.macs(graph), cost.parameters(graph), graph)

@@ -39,6 +39,11 @@ def operators(graph: Graph) -> tuple[OperatorRow, ...]:
     return tuple(rows)
 
 
+def named(op: Operator) -> str:
+    """block1.conv1 (conv2d 3x3 + relu): an operator by its name and what it is."""
+    return f"{op.name} ({describe(op)})"
+
+
 def describe(op: Operator) -> str:
     """conv2d 3x3, depthwise 3x3 /2 + relu, linear, add: an operator as a reader knows it."""
     activation = op.activation if isinstance(op, WithActivation) else "none"

@@ -69,7 +69,8 @@ class ConvTranspose2d(Weighted):
 
     Attributes:
         padding: rows cut from top and bottom, columns from left and right, of the full result.
-        output_padding: rows and columns that are cut less at the bottom and on the right.
+        output_padding: rows and columns that are cut less at the bottom and on the right; -1 cuts one more, as
+            TFLite's SAME does.
     """
 
     stride: Pair = (1, 1)

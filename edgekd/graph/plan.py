@@ -6,7 +6,7 @@ lowest free offset (greedy by size; Pisarchyk and Lee, 2020), as TFLite Micro's 
 
 from dataclasses import dataclass
 
-from edgekd.graph.structure import Graph
+from edgekd.graph.structure import Graph, Operator
 
 ALIGNMENT = 16
 """Bytes; TFLite Micro's buffer alignment."""
@@ -79,6 +79,13 @@ def place(buffers: list[Lifetime]) -> Placement:
 def peak_ram_bytes(graph: Graph, bytes_per_element: int = 1) -> int:
     """The arena that the graph's activations need; weights stay in flash, and the runtime's own needs come on top."""
     return place(lifetimes(graph, bytes_per_element)).arena_bytes
+
+
+def peak_operator(graph: Graph, bytes_per_element: int = 1) -> Operator:
+    """The operator at which the buffers that must be there at once are largest; the first of several."""
+    buffers = lifetimes(graph, bytes_per_element)
+    live = [sum(b.size for b in buffers if b.first <= index <= b.last) for index in range(len(graph.operators))]
+    return graph.operators[live.index(max(live))]
 
 
 def _width(graph: Graph, tensor: str, bytes_per_element: int) -> int:

@@ -157,7 +157,8 @@ class Weighted(WithActivation):
     """An operator with weights and a bias, whose weights can take in a factor for each channel of the input.
 
     Attributes:
-        weight_scale: (out,), of the codes of `weight`; None in a float graph.
+        weight_scale: (out,), of the codes of `weight`, or (1,) where a file has one for all channels; None in a float
+            graph.
         shares: the operator whose parameters this one uses too (a recurrent net's next step); "" for its own.
     """
 

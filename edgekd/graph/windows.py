@@ -68,7 +68,7 @@ def tflite_transposed_padding(
 
     SAME cuts a result down to `size * stride`. XNNPACK takes it only where there is something to cut.
     """
-    if not any(padding):
+    if not any(padding) and min(output_padding) >= 0:
         return "VALID"
     same = [same_padding(n * s, k, s) for n, s, k in zip(size, stride, kernel, strict=True)]
     cut = [(p, p - extra) for p, extra in zip(padding, output_padding, strict=True)]

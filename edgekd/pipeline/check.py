@@ -76,14 +76,8 @@ def examine(config: Config) -> Forecast:
         Finding("operators", "ok", f"all {len(operators)} of the student can be exported"),
         Finding("distilling", "ok", _describe_distillation(config)),
     ]
-    limits = config.limits
-    size, least_size = student["size_bytes"], student["least_size_bytes"]
-    for what, value, least, limit in (
-        ("size", size, least_size, limits.size_bytes),
-        ("flash", size, least_size, limits.flash_bytes),
-        ("peak RAM", student["peak_ram_bytes"], student["least_peak_ram_bytes"], limits.peak_ram_bytes),
-    ):
-        findings.append(_compare_with_limit(config, what, value, least, limit))
+    sizes = student["size_bytes"], student["least_size_bytes"]
+    findings += compare_with_limits(config, *sizes, student["peak_ram_bytes"], student["least_peak_ram_bytes"])
     return Forecast(
         len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
         student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
@@ -100,22 +94,31 @@ def judge(forecast: Forecast) -> None:
         )
 
 
-def _compare_with_limit(config: Config, what: str, value: int, least: int, limit: int | None) -> Finding:
-    """Compare a cost of the untrained student with a limit.
-
-    The build is ruled out only if the student at its narrowest is still over the limit.
+def compare_with_limits(config: Config, size: int, least_size: int, ram: int, least_ram: int) -> list[Finding]:
+    """Compare the untrained student's costs in bytes with the limits.
 
     Args:
-        value: the cost of the student before pruning, in bytes.
-        least: the cost with every layer as narrow as pruning may leave it, in bytes.
+        size, ram: the costs before pruning.
+        least_size, least_ram: the costs with every layer as narrow as pruning may leave it.
     """
+    limits = config.limits
+    return [
+        _compare_with_limit(config, "size", size, least_size, limits.size_bytes),
+        _compare_with_limit(config, "flash", size, least_size, limits.flash_bytes),
+        _compare_with_limit(config, "peak RAM", ram, least_ram, limits.peak_ram_bytes),
+    ]
+
+
+def _compare_with_limit(config: Config, what: str, value: int, least: int, limit: int | None) -> Finding:
+    """Compare one cost with its limit; the build is ruled out only if even the narrowest student is over the limit."""
     if limit is None:
-        return Finding(what, "ok", f"{_bytes(value)} before pruning; no limit")
-    comparison = f"{_bytes(value)} before pruning, of {_bytes(limit)}"
+        return Finding(what, "ok", f"{readable_bytes(value)} before pruning; no limit")
+    comparison = f"{readable_bytes(value)} before pruning, of {readable_bytes(limit)}"
     if value <= limit:
         return Finding(what, "ok", comparison)
     if least > limit:
-        return Finding(what, "no", f"{comparison}; {_bytes(least)} at its narrowest: {_bytes(least - limit)} over")
+        over = f"{readable_bytes(least)} at its narrowest: {readable_bytes(least - limit)} over"
+        return Finding(what, "no", f"{comparison}; {over}")
     if config.prune.until == "limits":
         return Finding(what, "note", f"{comparison}: pruning goes on until it fits")
     return Finding(
@@ -123,7 +126,8 @@ def _compare_with_limit(config: Config, what: str, value: int, least: int, limit
     )
 
 
-def _bytes(count: int) -> str:
+def readable_bytes(count: int) -> str:
+    """Format bytes for readers: 1.2 kB."""
     for unit, size in (("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"

@@ -1,24 +1,38 @@
-"""The graph's int8 codes, in torch's order, as a file takes them and gives them back."""
+"""The graph's codes, in torch's order, as a file takes them and gives them back."""
 
 import numpy as np
 
+from edgekd.graph.operators.arithmetic import dequantize, quantize
+from edgekd.graph.structure import Quantization
 from edgekd.runtimes.tensors import TensorInfo
 
 SHIFT = 128
 """uint8 code = int8 code + SHIFT."""
 
 
-def to_file_codes(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
-    """(N, *shape) in torch's order, in the dtype and order of a file's input; indices as they are."""
+def to_file_codes(codes: np.ndarray, info: TensorInfo, quantization: Quantization | None = None) -> np.ndarray:
+    """(N, *shape) in torch's order, in the dtype and order of a file's input; indices as they are.
+
+    Args:
+        quantization: of the codes, for a file that takes real values and makes codes of them itself.
+    """
     if info.axes:
         codes = codes.transpose(0, *(axis + 1 for axis in info.axes))
     if info.dtype == np.uint8:
         return (codes.astype(np.int16) + SHIFT).astype(np.uint8)
+    if info.dtype == np.float32 and quantization is not None:
+        return dequantize(codes, quantization)
     return np.ascontiguousarray(codes)
 
 
-def from_file_codes(values: np.ndarray, info: TensorInfo) -> np.ndarray:
-    """What a file's output gave, as int8 codes (N, *shape) in torch's order."""
+def from_file_codes(values: np.ndarray, info: TensorInfo, quantization: Quantization | None = None) -> np.ndarray:
+    """What a file's output gave, as codes (N, *shape) in torch's order.
+
+    Args:
+        quantization: of the codes, for a file that makes real values of them itself.
+    """
     if info.axes:
         values = values.transpose(0, *(int(place) + 1 for place in np.argsort(info.axes)))
+    if values.dtype == np.float32 and quantization is not None:
+        return quantize(values, quantization)
     return (values.astype(np.int16) - SHIFT).astype(np.int8) if values.dtype == np.uint8 else values

@@ -43,27 +43,33 @@ def export(
 def precheck(config: Config, data: Path) -> None:
     """Raise an error if the student has an operator that can't be exported, before anything trains."""
     splits = Splits.load(data)
-    _estimate_student(config, untrained(config.student, splits)[0], splits)
+    student_forecast(config, splits)
 
 
 def forecast(config: Config, splits: Splits) -> dict[str, Any]:
     """Return the untrained student's costs on the device, unpruned and at its narrowest, for `edgekd check`."""
-    student = untrained(config.student, splits)[0]
-    student_costs = _estimate_student(config, student, splits)
-    narrowest_costs = student_costs
-    if config.prune.criterion != "none":
-        format_name = judged_format(config.export.formats)
-        narrow_student = narrowest(student, splits.example, config.prune.channel_multiple)
-        narrowest_costs = estimate_costs(narrow_student, splits.example, formats=(format_name,))
+    student = student_forecast(config, splits)
+    least = narrowest_forecast(config, splits) if config.prune.criterion != "none" else student
     return {
-        "operators": [f"{op.name} ({cost.describe(op)})" for op in student_costs.graph.operators],
-        "size_bytes": student_costs.size_bytes,
-        "peak_ram_bytes": student_costs.peak_ram_bytes,
-        "least_size_bytes": narrowest_costs.size_bytes,
-        "least_peak_ram_bytes": narrowest_costs.peak_ram_bytes,
-        "macs": student_costs.macs,
-        "parameters": student_costs.parameters,
+        "operators": [cost.named(op) for op in student.graph.operators],
+        "size_bytes": student.size_bytes,
+        "peak_ram_bytes": student.peak_ram_bytes,
+        "least_size_bytes": least.size_bytes,
+        "least_peak_ram_bytes": least.peak_ram_bytes,
+        "macs": student.macs,
+        "parameters": student.parameters,
     }
+
+
+def student_forecast(config: Config, splits: Splits) -> Forecast:
+    """Return the costs of the untrained student on the device."""
+    return _estimate_student(config, untrained(config.student, splits)[0], splits)
+
+
+def narrowest_forecast(config: Config, splits: Splits) -> Forecast:
+    """Return the costs of the untrained student with every layer as narrow as pruning may leave it."""
+    student = narrowest(untrained(config.student, splits)[0], splits.example, config.prune.channel_multiple)
+    return estimate_costs(student, splits.example, formats=(judged_format(config.export.formats),))
 
 
 def run(config: Config, folders: Mapping[str, Path], out: Path) -> dict[str, Any]:

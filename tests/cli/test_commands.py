@@ -156,6 +156,14 @@ def test_targets_are_listed_and_shown(capsys: pytest.CaptureFixture[str]) -> Non
     assert run("targets", "cortex-m5") == 2
 
 
+def test_check_can_answer_for_all_targets(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("check", "--all-targets") == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert lines["rp2040"].split()[-1] == "yes"
+    assert lines["cortex-m0plus"].endswith("if pruned: size")
+    assert run("check", "--all-targets", "--target", "rpi4") == 2
+
+
 def test_init_writes_a_config_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("init") == 0
     Path("edgekd.toml").write_text("seed = 5\n")
@@ -180,6 +188,14 @@ def test_the_doctor_looks_at_runtimes_and_disk(capsys: pytest.CaptureFixture[str
     shown = capsys.readouterr().out
     for what in ("python", "processor", "threads", "disk", "store", "LiteRT", "onnxruntime"):
         assert what in shown
+
+
+def test_the_doctor_says_what_emulating_a_microcontroller_lacks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("edgekd.devices.cortex_m.tools.missing_tools", lambda: "an emulator")
+    assert run("doctor") == 0
+    assert "can't be emulated without an emulator: apt-get install" in capsys.readouterr().out
 
 
 def test_the_doctor_fails_where_a_runtime_does_not_load(

@@ -11,6 +11,7 @@ from support.exported import linear, write
 from edgekd.devices import host, latency
 from edgekd.devices.latency import Latency, measure, ratio
 from edgekd.errors import EdgekdError, ModelError
+from edgekd.runtimes.environment import child_environment
 
 
 def times(*rounds: float, name: str = "a.tflite") -> Latency:
@@ -81,7 +82,7 @@ def test_the_worker_imports_neither_torch_nor_pydantic() -> None:
         "print([m for m in ('torch', 'pydantic', 'rich') if m in sys.modules])"
     )
     command = [sys.executable, "-P", "-c", code]
-    done = subprocess.run(command, env=latency._environment(), capture_output=True, text=True, check=False)
+    done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
 

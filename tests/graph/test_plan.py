@@ -17,6 +17,11 @@ def test_a_chain_needs_its_two_largest_neighbours() -> None:
     assert plan.peak_ram_bytes(graph, bytes_per_element=4) == 4 * (64 + 128)
 
 
+def test_memory_peaks_at_the_operator_whose_neighbours_are_largest() -> None:
+    model = nn.Sequential(nn.Linear(64, 32), nn.Linear(32, 128), nn.Linear(128, 96), nn.Linear(96, 8))
+    assert plan.peak_operator(capture(model, (64,))).name == "2"  # 128 + 96 are more than 32 + 128 and 96 + 8
+
+
 def test_a_shortcut_keeps_its_tensor_alive() -> None:
     class Shortcut(nn.Module):
         def __init__(self) -> None:

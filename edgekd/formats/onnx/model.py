@@ -92,7 +92,7 @@ class OnnxFile:
         owner = op.shares or op.name
         if op.weight_scale is None:
             return [self.constant(f"{owner}/weight", op.weight), self.constant(f"{owner}/bias", op.bias)]
-        scale = op.weight_scale.astype(np.float32)
+        scale = np.broadcast_to(op.weight_scale.astype(np.float32), len(op.bias))
         step = np.float32(self.graph.quantization(op.inputs[0]).scale) * scale
         return [
             self._dequantized(f"{owner}/weight", op.weight, scale, f"{op.name}/weight"),

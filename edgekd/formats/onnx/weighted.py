@@ -71,7 +71,7 @@ def _by_phase(op: ConvTranspose2d, taps: tuple[int, int], phases: int) -> Conv2d
     whole[:, :, :kernel_h, :kernel_w] = op.weight
     apart = whole.reshape(outputs, inputs, taps_h, stride_h, taps_w, stride_w)[:, :, ::-1, :, ::-1]
     weight = apart.transpose(0, 3, 5, 1, 2, 4).reshape(outputs * phases, inputs, taps_h, taps_w)
-    scale = None if op.weight_scale is None else np.repeat(op.weight_scale, phases)
+    scale = None if op.weight_scale is None else np.repeat(np.broadcast_to(op.weight_scale, outputs), phases)
     bias = np.repeat(op.bias, phases)
     return Conv2d(op.name, op.inputs, op.output, weight, bias, weight_scale=scale, groups=op.groups)
 

@@ -23,12 +23,16 @@ from edgekd.formats.tflite import (
 )
 from edgekd.formats.tflite.flatbuffer import FlatbufferFile, Writer
 from edgekd.formats.tflite.layout import Order
+from edgekd.formats.tflite.reading import read
+from edgekd.formats.tflite.reading.exposing import expose
 from edgekd.formats.tflite.task_metadata import NAME, task_metadata, with_labels
 from edgekd.graph.structure import Graph, Operator
 
 FAMILIES = (
     weighted, elementwise, unary, pooling, movement, boundaries, attention, normalisation, embedding, resize,
 )  # fmt: skip
+
+__all__ = ["expose", "read", "serialize", "write"]
 
 WRITERS: dict[type[Operator], Writer] = {kind: write for family in FAMILIES for kind, write in family.WRITERS.items()}
 

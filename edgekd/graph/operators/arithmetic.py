@@ -89,8 +89,8 @@ def round_in_16_bits(acc: Array, mantissa: Array, exponent: Array) -> Array:
 def multiplier(op: Weighted, source: Quantization, output: Quantization) -> Array:
     """float32(input_scale * weight_scale) / output_scale, for each output channel: (out,)."""
     assert op.weight_scale is not None
-    ratio: Array = (f32(source.scale) * op.weight_scale.astype(f32)) / f32(output.scale)
-    return ratio
+    ratio = (f32(source.scale) * op.weight_scale.astype(f32)) / f32(output.scale)
+    return np.broadcast_to(ratio, len(op.bias))
 
 
 def fixed_point_add(a: Quantization, b: Quantization, output: Quantization) -> tuple[int, int, int]:

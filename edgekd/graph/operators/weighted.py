@@ -98,8 +98,8 @@ def _rescale(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: i
 def ratio(op: Weighted, source: Quantization, output: Quantization) -> Array:
     """input_scale * weight_scale / output_scale in double precision, for each output channel: (out,)."""
     assert op.weight_scale is not None
-    exact: Array = source.scale * op.weight_scale.astype(np.float32).astype(np.float64) / output.scale
-    return exact
+    exact = source.scale * op.weight_scale.astype(np.float32).astype(np.float64) / output.scale
+    return np.broadcast_to(exact, len(op.bias))
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {

@@ -1,4 +1,4 @@
-"""Teachers and students."""
+"""What the student learns from: one teacher, or several that answer as one."""
 
 from typing import Literal
 
@@ -63,14 +63,3 @@ class Teacher(Training, Source):  # Source last: pydantic takes `extra` from the
     def single(self) -> bool:
         """Whether it is one torch network, whose layers can be looked at."""
         return not (self.foreign or self.also or self.specialists or self.members > 1)
-
-
-class Student(Part):
-    """Attributes:
-    model: a model of the catalog, or "package.module:factory".
-    checkpoint: a torch checkpoint to start from, or another build's `student.pt`, whose layers may be pruned already.
-        With `distill.epochs = 0` the student stays as the checkpoint has it.
-    """
-
-    model: str = "resnet8"
-    checkpoint: UserPath | None = None

@@ -1,0 +1,10 @@
+"""Cortex-M cores in an emulator: C code is compiled for one, run on inputs, compared, measured and counted."""
+
+from edgekd.devices.cortex_m.cores import CORES, Core, core_named
+from edgekd.devices.cortex_m.device import CortexM, EmulatedRun, emulate
+from edgekd.devices.cortex_m.firmware import Budget, Firmware
+from edgekd.devices.cortex_m.tools import missing_tools
+
+__all__ = [
+    "CORES", "Budget", "Core", "CortexM", "EmulatedRun", "Firmware", "core_named", "emulate", "missing_tools",
+]  # fmt: skip

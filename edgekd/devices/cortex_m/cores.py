@@ -1,0 +1,107 @@
+"""The Cortex-M cores that can be emulated, one row each: how to compile for one, and what runs its code."""
+
+from dataclasses import dataclass
+
+from edgekd.errors import ConfigError, nearest
+
+KIB, MIB = 1024, 1024**2
+
+
+@dataclass(frozen=True)
+class Core:
+    """One core, and what executes its code.
+
+    FLASH and RAM are as long as a target's limits, and lie where QEMU's board has memory. The board lends nothing else.
+
+    Attributes:
+        title: as Arm writes it, with the extensions that the flags ask for.
+        gcc, zig: flags of either compiler.
+        machine: a board of QEMU.
+        stand_in: the core that the board has: another where no board with the core itself has enough memory.
+        unicorn: Unicorn's name of the core; "" where it has none.
+        origins: addresses of the harness, whose vector table the core boots from, of FLASH and of RAM.
+        flash_bytes, ram_bytes: that the board has there.
+        tick_instructions: executed in a tick of QEMU's SysTick under `-icount shift=0`, by which each takes 1 ns.
+    """
+
+    title: str
+    gcc: tuple[str, ...]
+    zig: tuple[str, ...]
+    machine: str
+    stand_in: str
+    unicorn: str
+    origins: tuple[int, int, int]
+    flash_bytes: int
+    ram_bytes: int
+    tick_instructions: float
+
+
+# The memory maps are those of QEMU's boards (hw/arm/mps2.c and mps2-tz.c), SysTick's ticks those of their system
+# clocks: 25 MHz (AN385, AN386, AN500), 20 MHz (AN505), 32 MHz (AN547).
+_SMALL = (0x0000_0000, 0x0001_0000, 0x2000_0000)
+_FLASH, _RAM = 4 * MIB - 64 * KIB, 4 * MIB
+_SOFT, _HARD = ("-target", "thumb-freestanding-eabi"), ("-target", "thumb-freestanding-eabihf")
+
+CORES = {
+    # QEMU's boards with a Cortex-M0 have 16 KiB of RAM, and Armv7-M executes all of Armv6-M. Unaligned accesses fault
+    # there too, as they do on the core itself: see harness/startup.c.
+    "cortex-m0plus": Core(
+        "Cortex-M0+",
+        gcc=("-mcpu=cortex-m0plus",),
+        zig=(*_SOFT, "-mcpu=cortex_m0plus"),
+        machine="mps2-an385", stand_in="Cortex-M3", unicorn="CORTEX_M0",
+        origins=_SMALL, flash_bytes=_FLASH, ram_bytes=_RAM, tick_instructions=40.0,
+    ),
+    "cortex-m3": Core(
+        "Cortex-M3",
+        gcc=("-mcpu=cortex-m3",),
+        zig=(*_SOFT, "-mcpu=cortex_m3"),
+        machine="mps2-an385", stand_in="Cortex-M3", unicorn="CORTEX_M3",
+        origins=_SMALL, flash_bytes=_FLASH, ram_bytes=_RAM, tick_instructions=40.0,
+    ),
+    "cortex-m4": Core(
+        "Cortex-M4 (DSP, FPU)",
+        gcc=("-mcpu=cortex-m4", "-mfpu=fpv4-sp-d16", "-mfloat-abi=hard"),
+        zig=(*_HARD, "-mcpu=cortex_m4"),
+        machine="mps2-an386", stand_in="Cortex-M4", unicorn="CORTEX_M4",
+        origins=_SMALL, flash_bytes=_FLASH, ram_bytes=_RAM, tick_instructions=40.0,
+    ),
+    "cortex-m7": Core(
+        "Cortex-M7 (DSP, FPU)",
+        gcc=("-mcpu=cortex-m7", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        zig=(*_HARD, "-mcpu=cortex_m7"),
+        machine="mps2-an500", stand_in="Cortex-M7", unicorn="CORTEX_M7",
+        origins=_SMALL, flash_bytes=_FLASH, ram_bytes=_RAM, tick_instructions=40.0,
+    ),
+    "cortex-m33": Core(
+        "Cortex-M33 (DSP, FPU)",
+        gcc=("-mcpu=cortex-m33", "-mfpu=fpv5-sp-d16", "-mfloat-abi=hard"),
+        zig=(*_HARD, "-mcpu=cortex_m33"),
+        machine="mps2-an505", stand_in="Cortex-M33", unicorn="CORTEX_M33",
+        origins=(0x1000_0000, 0x1001_0000, 0x3800_0000), flash_bytes=_FLASH, ram_bytes=2 * MIB, tick_instructions=50.0,
+    ),
+    "cortex-m55": Core(
+        "Cortex-M55 (DSP, FPU, MVE)",
+        gcc=("-mcpu=cortex-m55", "-mfloat-abi=hard"),
+        zig=(*_HARD, "-mcpu=cortex_m55"),
+        machine="mps3-an547", stand_in="Cortex-M55", unicorn="",
+        origins=(0x0000_0000, 0x1100_0000, 0x3100_0000), flash_bytes=2 * MIB, ram_bytes=4 * MIB,
+        tick_instructions=31.25,
+    ),
+}  # fmt: skip
+"""By the name that GCC has for the core."""
+
+
+def core_id(name: str) -> str | None:
+    """The key in `CORES` of a core as a target's `device.core` writes it ("Cortex-M0+"); None where it has no row."""
+    key = name.lower().replace("+", "plus")
+    return key if key in CORES else None
+
+
+def core_named(name: str) -> Core:
+    """The row of a core, by its key or as Arm writes it; ConfigError where it has none."""
+    key = core_id(name)
+    if key is None:
+        guess = nearest(name.lower(), CORES)
+        raise ConfigError(f"there is no emulator of a core {name!r}", guess or f"one of {', '.join(CORES)}")
+    return CORES[key]

@@ -1,0 +1,109 @@
+"""Reads an int8 TFLite file made by anyone as a quantised graph: its very scales, zero points, weights and biases.
+
+The file's main subgraph is followed operator by operator; each family has a file here, with its table. What the graph
+has no form for is refused by operator, and every damage is a ModelError.
+"""
+
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.errors import EdgekdError, ModelError
+from edgekd.formats.tflite.reading import (
+    attention,
+    boundaries,
+    elementwise,
+    embedding,
+    movement,
+    pooling,
+    resize,
+    unary,
+    weighted,
+)
+from edgekd.formats.tflite.reading.content import (
+    CODE_NAMES,
+    Content,
+    StoredOperator,
+    damaged,
+    only_model_errors,
+    parse,
+)
+from edgekd.formats.tflite.reading.folding import folded
+from edgekd.formats.tflite.reading.network import FULL_INTEGER, Network, Reader
+from edgekd.formats.tflite.reading.padding import with_folded_padding
+from edgekd.graph.structure import Graph
+from edgekd.runtimes.axes import stored_axes
+
+FAMILIES = (weighted, elementwise, unary, pooling, movement, boundaries, attention, embedding, resize)
+
+READERS: dict[int, Reader] = {code: read for family in FAMILIES for code, read in family.READERS.items()}
+
+LARGEST_FILE = 2**30
+"""Bytes; a network for an edge device takes a thousandth of it."""
+
+
+def read(path: Path) -> Graph:
+    """The quantised graph of an int8 TFLite file, channels first.
+
+    Raises:
+        ModelError: the file is missing, damaged, or computes on real values.
+        UnsupportedOperatorError: naming the operator that the graph has no form for.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ModelError(f"there is no file {path}", "name a .tflite file")
+    if path.stat().st_size > LARGEST_FILE:
+        raise ModelError(f"{path.name} has {path.stat().st_size / 2**30:.1f} GB", "an int8 network for an edge device")
+    try:
+        return deserialize(path.read_bytes())
+    except EdgekdError as error:
+        raise type(error)(f"{path.name}: {error.what}", error.remedy) from error
+
+
+def deserialize(content: bytes) -> Graph:
+    """The graph of a file's bytes; raises what `read` does."""
+    return follow(content)[0]
+
+
+def follow(content: bytes) -> tuple[Graph, Network]:
+    """The graph of a file's bytes, and which of the file's tensors its tensors hold."""
+    with only_model_errors():
+        file = parse(content)
+        _check_codes(file)
+        ends = file.inputs, file.outputs
+        inputs, outputs = (
+            stored_axes(content, role, [max(len(file.tensors[tensor].shape) - 1, 0) for tensor in tensors])
+            for role, tensors in zip(("input", "output"), ends, strict=True)
+        )
+        net = Network(file)
+        net.take_inputs(inputs)
+        for op in file.operators:
+            if op.index not in net.skipped:
+                _read_operator(net, op)
+        return with_folded_padding(net.finish(outputs)), net
+
+
+def _read_operator(net: Network, op: StoredOperator) -> None:
+    for tensor in op.inputs:
+        if tensor >= 0 and tensor not in net.shapes:
+            raise damaged(f"{op} reads {net.name(tensor)}, which no operator before it makes")
+    if any(tensor in net.shapes for tensor in op.outputs) or len(set(op.outputs)) < len(op.outputs):
+        raise damaged(f"{op} makes a tensor that is there already")
+    if folded(net, op):
+        return
+    if op.code not in READERS:
+        raise op.refused(
+            "has no form in edgekd's graph",
+            f"a network of {', '.join(sorted(CODE_NAMES[code] for code in READERS))}",
+        )
+    net.check_types(op)
+    READERS[op.code](net, op)
+
+
+def _check_codes(file: Content) -> None:
+    """Refuse a file that has no int8 activations."""
+    made = {file.tensors[tensor].dtype for op in file.operators for tensor in op.outputs}
+    if made & {np.dtype(np.int8), np.dtype(np.int16)}:
+        return
+    kind = "computes on uint8 codes, as TFLite did before 2019" if np.dtype(np.uint8) in made else "computes in float"
+    raise ModelError(f"it {kind}; edgekd reads int8 files", f"{FULL_INTEGER}; or give edgekd the torch module")

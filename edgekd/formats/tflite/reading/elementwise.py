@@ -1,0 +1,105 @@
+"""Operators that work value by value on one tensor or two."""
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from edgekd.formats.tflite.reading.content import StoredOperator, damaged
+from edgekd.formats.tflite.reading.network import FULL_INTEGER, Axes, Code, Network, Reader, Rows
+from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
+from edgekd.graph.structure import Activation
+
+TWO = {
+    Code.ADD: (Add, schema.AddOptionsT),
+    Code.SUB: (Sub, schema.SubOptionsT),
+    Code.MUL: (Mul, schema.MulOptionsT),
+}
+
+
+def _read_two(net: Network, op: StoredOperator) -> None:
+    a, b = net.input(op, 0), net.input(op, 1)
+    if a in net.rows or b in net.rows:
+        _shift_rows(net, op, a, b)
+        return
+    kind, make_options = TWO[op.code]
+    options = op.options(make_options)
+    if net.dtype(op.outputs[0]) == np.int32:
+        raise op.refused("computes with indices", "compute indices before the network")
+    codes = net.quantization(op.outputs[0])
+    if codes and codes.bits == 16 and getattr(options, "potScaleInt16", False) and op.table is not None:
+        raise op.refused("has scales that are powers of two", "convert it with a newer TensorFlow")
+    shape = np.broadcast_shapes(net.shapes[a], net.shapes[b])
+    net.output_shape(op, shape)
+    if kind is not Sub and net.shapes[a] != shape and _whole(net, b, shape):
+        a, b = b, a  # the second is the one that is repeated
+    if kind is not Sub and not _whole(net, a, shape):
+        raise op.refused(f"repeats both its inputs, {net.shapes[a]} and {net.shapes[b]}", "repeat one of them before")
+    axes = _axes(net, a if _whole(net, a, shape) and a not in net.values else b, len(shape))
+    names = tuple(_operand(net, tensor, axes, len(shape)) for tensor in (a, b))
+    activation = net.activation(op, options.fusedActivationFunction)
+    net.emit(op, lambda n, out: kind(n, names, out, activation=activation), axes)
+
+
+def _whole(net: Network, tensor: int, shape: tuple[int, ...]) -> bool:
+    """Does a tensor have all values that the output has, apart from axes of length 1 in front?"""
+    own = net.shapes[tensor]
+    return own == shape[len(shape) - len(own) :] and all(n == 1 for n in shape[: len(shape) - len(own)])
+
+
+def _axes(net: Network, tensor: int, rank: int) -> Axes:
+    """A tensor's axes, counted as those of an output of more axes."""
+    more = rank - len(net.shapes[tensor])
+    return tuple(None if axis is None else axis + more for axis in net.axes(tensor))
+
+
+def _operand(net: Network, tensor: int, axes: Axes, rank: int) -> str:
+    """A tensor of the same rank as the output: of fewer axes, it gets axes of length 1 in front."""
+    more = rank - len(net.shapes[tensor])
+    return net.read(tensor, tuple(None if axis is None or axis < more else axis - more for axis in axes))
+
+
+def _shift_rows(net: Network, op: StoredOperator, a: int, b: int) -> None:
+    """Codes on the way to a table: a whole number is added to all of them."""
+    rows, other = (a, b) if a in net.rows else (b, a)
+    shift = net.values.get(other)
+    if op.code != Code.ADD or shift is None or shift.size != 1:
+        raise op.refused("computes with indices", "compute indices before the network")
+    net.output_shape(op, net.shapes[rows])
+    net.rows[op.outputs[0]] = Rows(net.rows[rows].source, net.rows[rows].shift + int(shift.ravel()[0]))
+
+
+def _read_relu(net: Network, op: StoredOperator) -> None:
+    activation: Activation = "relu6" if op.code == Code.RELU6 else "relu"
+    source = net.input(op, 0)
+    net.check_same_scale(op, source, op.outputs[0])
+    net.output_shape(op, net.shapes[source])
+    axes = net.axes(source)
+    name = net.read(source, axes)
+    net.emit(op, lambda n, out: Relu(n, (name,), out, activation), axes)
+
+
+def _read_prelu(net: Network, op: StoredOperator) -> None:
+    source = net.input(op, 0)
+    slope, stored = net.constant(op, 1, "slopes"), net.content.tensors[net.input(op, 1)]
+    shape = net.shapes[source]
+    net.output_shape(op, shape)
+    if slope.size != shape[-1]:
+        raise op.refused(f"has slopes of {slope.shape}", "one slope for each channel")
+    scale = 0.0
+    if net.quantization(source) is not None:
+        wide = slope.astype(np.int64) - stored.zero_points.sum()
+        if slope.dtype != np.int8 or len(stored.scales) != 1 or wide.min() < -128 or wide.max() > 127:
+            raise op.refused("has slopes that int8 codes with the zero point 0 can't hold", FULL_INTEGER)
+        slope, scale = wide.astype(np.int8), float(stored.scales[0])
+    elif slope.dtype != np.float32:
+        raise damaged(f"{op} has slopes in {stored.type_name}")
+    axes = (len(shape) - 1, *range(1, len(shape) - 1))  # channels first
+    name = net.read(source, axes)
+    net.emit(op, lambda n, out: Prelu(n, (name,), out, slope.ravel(), scale), axes)
+
+
+READERS: dict[int, Reader] = {
+    **dict.fromkeys(TWO, _read_two),
+    Code.RELU: _read_relu,
+    Code.RELU6: _read_relu,
+    Code.PRELU: _read_prelu,
+}

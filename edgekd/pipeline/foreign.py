@@ -1,0 +1,154 @@
+"""Files that others made, run on drawn inputs: what a file answers in a runtime, and where two answers part."""
+
+import importlib.util
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgekd.catalog.formats import FORMATS, format_module
+from edgekd.catalog.runtimes import RUNTIMES, Runtime
+from edgekd.errors import ConfigError, ModelError
+from edgekd.graph import reference
+from edgekd.graph.ops import Embedding
+from edgekd.graph.structure import Array, Graph, Quantization
+from edgekd.results import LayerDifference
+from edgekd.runtimes.codes import from_file_codes, to_file_codes
+from edgekd.runtimes.isolated import IsolatedRunner
+from edgekd.runtimes.parity import differences
+
+
+@dataclass(frozen=True)
+class Parity:
+    """Two answers to the same inputs.
+
+    Attributes:
+        what, against: whose answers they are.
+        differing, outputs: how many of the answers' codes differ, and how many there are.
+        largest_steps: the largest difference, in quantization steps.
+        exact: they have to be the same; otherwise their kernels round differently, and the row only counts.
+        parts: the first layer that differs, where it is known.
+    """
+
+    what: str
+    against: str
+    differing: int
+    outputs: int
+    largest_steps: int
+    exact: bool
+    parts: str = ""
+
+    @property
+    def passed(self) -> bool:
+        return not (self.exact and self.differing)
+
+
+def compared(
+    what: str, codes: Sequence[Array], against: str, others: Sequence[Array], exact: bool, parts: str = ""
+) -> Parity:
+    """The row of two answers, an array (N, ...) for each output."""
+    if [a.shape for a in codes] != [b.shape for b in others]:
+        raise ModelError(
+            f"{what} gives {[a.shape[1:] for a in codes]}, {against} gives {[b.shape[1:] for b in others]}",
+            "compare files of one network",
+        )
+    steps = [np.abs(a.astype(np.float64) - b.astype(np.float64)) for a, b in zip(codes, others, strict=True)]
+    differing, outputs = sum(int((s > 0).sum()) for s in steps), sum(s.size for s in steps)
+    largest = max(int(np.ceil(s.max(initial=0))) for s in steps)
+    return Parity(what, against, differing, outputs, largest, exact, parts)
+
+
+def format_of(path: Path) -> str:
+    """The format of a file, by its suffix."""
+    name = path.suffix.removeprefix(".").lower()
+    if name not in FORMATS:
+        raise ConfigError(f"{path.name} is of no format that edgekd knows", f"a file of {', '.join(FORMATS)}")
+    return name
+
+
+def read(path: Path) -> Graph:
+    """The graph of a file, by the reader of its format."""
+    module = format_module(format_of(path))
+    if not hasattr(module, "read"):
+        readable = [name for name in FORMATS if hasattr(format_module(name), "read")]
+        raise ConfigError(
+            f"edgekd does not read {FORMATS[format_of(path)].title} files", f"a file of {', '.join(readable)}"
+        )
+    graph: Graph = module.read(path)
+    return graph
+
+
+def runtimes_of(format_name: str) -> dict[str, Runtime]:
+    """The runtimes of a format that are installed."""
+    rows = {name: row for name, row in RUNTIMES.items() if row.format == format_name}
+    return {name: row for name, row in rows.items() if importlib.util.find_spec(row.package.partition(".")[0])}
+
+
+def missing_runtimes(format_name: str) -> list[str]:
+    """Of the runtimes of a format those that are not installed, with the command to type."""
+    rows = {name: row for name, row in RUNTIMES.items() if row.format == format_name}
+    missing = [row for name, row in rows.items() if name not in runtimes_of(format_name)]
+    return [f"{row.title} is not installed, so it was not asked: pip install 'edgekd[{row.extra}]'" for row in missing]
+
+
+def drawn_codes(graph: Graph, samples: int, seed: int) -> tuple[Array, ...]:
+    """Codes for every input, (N, *shape): each sample has a spread and a middle of its own, the last one the ends.
+
+    Indices are those of rows that every table which reads them has.
+    """
+    random = np.random.default_rng(seed)
+    return tuple(_drawn(random, graph, name, samples) for name in graph.inputs)
+
+
+def _drawn(random: np.random.Generator, graph: Graph, name: str, samples: int) -> Array:
+    shape = (samples, *graph.tensors[name].shape)
+    if graph.tensors[name].kind == "index":
+        rows = [len(op.weight) for op in graph.consumers(name) if isinstance(op, Embedding)]
+        return random.integers(0, min(rows, default=1), shape, dtype=np.int32)
+    return varied(random, shape, graph.quantization(name))
+
+
+def varied(random: np.random.Generator, shape: tuple[int, ...], codes: Quantization) -> Array:
+    """Codes of an input within its range."""
+    each = (shape[0], *[1] * (len(shape) - 1))
+    steps = (codes.highest - codes.lowest) / 2
+    middle = random.uniform(codes.lowest, codes.highest, each)
+    values = middle + random.standard_normal(shape) * random.uniform(0.01, 1.0, each) * steps
+    values[-1] = random.choice([codes.lowest, codes.highest], shape[1:])
+    return np.clip(np.rint(values), codes.lowest, codes.highest).astype(np.int8 if codes.bits == 8 else np.int16)
+
+
+def answers(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) -> tuple[Array, ...]:
+    """Codes of every output of a file, in a process of its own; `graph` says how real values at its ends are codes."""
+    runner = IsolatedRunner(runtime, path)
+    inputs, outputs = ([graph.tensors[n].quantization for n in names] for names in (graph.inputs, graph.outputs))
+    if (len(runner.inputs), len(runner.outputs)) != (len(inputs), len(outputs)):
+        raise ModelError(f"{path.name} has other inputs or outputs in {runtime.title}", "a file of the same network")
+    feeds = (to_file_codes(*each) for each in zip(codes, runner.inputs, inputs, strict=True))
+    values = runner.run_all(*feeds)
+    return tuple(from_file_codes(*each) for each in zip(values, runner.outputs, outputs, strict=True))
+
+
+def first_difference(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) -> str:
+    """The first layer of a file, of which `graph` was read, that the reference computes otherwise; "" for none."""
+    module = format_module(format_of(path))
+    with tempfile.TemporaryDirectory() as folder:
+        shown = Path(folder) / path.name
+        places = module.expose(path, shown)
+        runner = IsolatedRunner(runtime, shown)
+        inputs = [graph.tensors[name].quantization for name in graph.inputs]
+        feeds = [to_file_codes(*each) for each in zip(codes, runner.inputs, inputs, strict=True)]
+        values = runner.run_all(*feeds)
+    actual = {
+        name: each.transpose(0, *axes).reshape(len(each), *graph.tensors[name].shape)
+        for each, (name, axes) in zip(values, places, strict=True)
+    }
+    expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
+    return first_of(differences(graph, expected, actual))
+
+
+def first_of(rows: Sequence[LayerDifference]) -> str:
+    """The first layer that differs, as a reader knows it."""
+    return next((f"{row.layer} ({row.operator})" for row in rows if row.differing), "")
