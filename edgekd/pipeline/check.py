@@ -76,7 +76,7 @@ def examine(config: Config) -> Forecast:
         Finding("distilling", "ok", _describe_distillation(config)),
     ]
     sizes = student["size_bytes"], student["least_size_bytes"]
-    findings += against_limits(config, *sizes, student["peak_ram_bytes"], student["least_peak_ram_bytes"])
+    findings += compare_with_limits(config, *sizes, student["peak_ram_bytes"], student["least_peak_ram_bytes"])
     return Forecast(
         len(splits.classes), tuple(splits.input_shape), samples, operators, student["size_bytes"],
         student["peak_ram_bytes"], student["macs"], student["parameters"], tuple(findings),
@@ -93,12 +93,12 @@ def judge(forecast: Forecast) -> None:
         )
 
 
-def against_limits(config: Config, size: int, least_size: int, ram: int, least_ram: int) -> list[Finding]:
-    """Compare the bytes of the untrained student with the limits.
+def compare_with_limits(config: Config, size: int, least_size: int, ram: int, least_ram: int) -> list[Finding]:
+    """Compare the untrained student's costs in bytes with the limits.
 
     Args:
-        size: the file of the student before pruning, in bytes; `ram`, its peak RAM.
-        least_size: the same with every layer as narrow as pruning may leave it; `least_ram` likewise.
+        size, ram: the costs before pruning.
+        least_size, least_ram: the costs with every layer as narrow as pruning may leave it.
     """
     limits = config.limits
     return [
@@ -109,22 +109,15 @@ def against_limits(config: Config, size: int, least_size: int, ram: int, least_r
 
 
 def _compare_with_limit(config: Config, what: str, value: int, least: int, limit: int | None) -> Finding:
-    """Compare a cost of the untrained student with a limit.
-
-    The build is ruled out only if the student at its narrowest is still over the limit.
-
-    Args:
-        value: the cost of the student before pruning, in bytes.
-        least: the cost with every layer as narrow as pruning may leave it, in bytes.
-    """
+    """Compare one cost with its limit; the build is ruled out only if even the narrowest student is over the limit."""
     if limit is None:
         return Finding(what, "ok", f"{readable_bytes(value)} before pruning; no limit")
     comparison = f"{readable_bytes(value)} before pruning, of {readable_bytes(limit)}"
     if value <= limit:
         return Finding(what, "ok", comparison)
     if least > limit:
-        excess = f"{readable_bytes(least)} at its narrowest: {readable_bytes(least - limit)} over"
-        return Finding(what, "no", f"{comparison}; {excess}")
+        over = f"{readable_bytes(least)} at its narrowest: {readable_bytes(least - limit)} over"
+        return Finding(what, "no", f"{comparison}; {over}")
     if config.prune.until == "limits":
         return Finding(what, "note", f"{comparison}: pruning goes on until it fits")
     return Finding(
@@ -133,7 +126,7 @@ def _compare_with_limit(config: Config, what: str, value: int, least: int, limit
 
 
 def readable_bytes(count: int) -> str:
-    """1.2 kB: a size as people read it."""
+    """Format bytes for readers: 1.2 kB."""
     for unit, size in (("MB", 10**6), ("kB", 10**3)):
         if count >= size:
             return f"{count / size:.1f} {unit}"
