@@ -1,15 +1,15 @@
-"""The graph's int8 codes, in torch's order, as a file takes them and gives them back."""
+"""Converts the graph's int8 codes in torch's order to and from a file's dtype and order."""
 
 import numpy as np
 
 from edgekd.runtimes.tensors import TensorInfo
 
 SHIFT = 128
-"""uint8 code = int8 code + SHIFT."""
+"""The difference of uint8 and int8 codes: uint8 code = int8 code + SHIFT."""
 
 
 def to_file_codes(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
-    """(N, *shape) in torch's order, in the dtype and order of a file's input; indices as they are."""
+    """Convert codes (N, *shape) in torch's order to the dtype and order of a file's input; indices stay as they are."""
     if info.axes:
         codes = codes.transpose(0, *(axis + 1 for axis in info.axes))
     if info.dtype == np.uint8:
@@ -18,7 +18,7 @@ def to_file_codes(codes: np.ndarray, info: TensorInfo) -> np.ndarray:
 
 
 def from_file_codes(values: np.ndarray, info: TensorInfo) -> np.ndarray:
-    """What a file's output gave, as int8 codes (N, *shape) in torch's order."""
+    """Convert values of a file's output to int8 codes (N, *shape) in torch's order."""
     if info.axes:
         values = values.transpose(0, *(int(place) + 1 for place in np.argsort(info.axes)))
     return (values.astype(np.int16) - SHIFT).astype(np.int8) if values.dtype == np.uint8 else values
