@@ -57,9 +57,8 @@ class Simulation(nn.Module):
         self.parameter_index: dict[str, list[int]] = {}  # operator -> the indices of its parameters in `trained`
         for op in graph.operators:
             shares = getattr(op, "shares", "")
-            self.parameter_index[op.name] = (
-                self.parameter_index[shares] if shares else [self._add(op, field) for field in op.parameters]
-            )
+            indices = self.parameter_index[shares] if shares else [self._add(op, field) for field in op.parameters]
+            self.parameter_index[op.name] = indices
         self.constants = {op.output: self.parameter_index[op.name][0] for op in graph.operators if op.stored}
         self.producers = {op.output: op for op in graph.operators}
         names = (name for name in self.scale_owner if name not in self.producers or not self.producers[name].same_scale)

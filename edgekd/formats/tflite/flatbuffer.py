@@ -98,11 +98,7 @@ class FlatbufferFile:
         return self.declare(op.output, Layout.of(shape, order if fits else None))
 
     def declare(self, name: str, layout: Layout, shape: Shape | None = None) -> int:
-        """Add a tensor of the file that holds a tensor of the graph in a layout, and return its index.
-
-        Args:
-            shape: of the tensor in the file, where it joins axes that the layout splits.
-        """
+        """Add a tensor that holds a tensor of the graph in a layout, and return its index; `shape` may join axes."""
         shape = layout.sizes if shape is None else shape
         index = self.activation(self.graph.tensors[name], name, shape)
         self.memory.forms[name] = [Form(index, shape, layout)]
@@ -198,11 +194,7 @@ class FlatbufferFile:
         )
 
     def activation(self, tensor: Tensor, name: str, shape: Shape, batched: bool = True) -> int:
-        """Add a tensor of the file with the scale of a tensor of the graph, and return its index.
-
-        Args:
-            shape: without the batch where `batched`.
-        """
+        """Add a tensor with the scale of a tensor of the graph, and return its index; `shape` is as for `reshape`."""
         codes = np.int16 if tensor.bits == 16 else np.int8
         dtype = np.dtype(codes if tensor.quantization else np.int32 if tensor.kind == "index" else np.float32)
         scale = quantization(tensor.quantization) if tensor.quantization else None

@@ -222,9 +222,7 @@ def transposition(source: Layout, file_shape: Shape, target: Layout) -> tuple[Sh
     """The (shape before, permutation, shape after) of the transposition between two layouts of a tensor.
 
     It is None where the two split an axis at positions that cross; then two transpositions by torch's order do it.
-
-    Args:
-        file_shape: the source's shape in the file, which may join axes that its layout splits; it is used where it can.
+    `file_shape` is the source's shape in the file, which may join axes that its layout splits.
     """
     splits: list[list[int]] = [[] for _ in source.axes]  # steps along each axis at which either layout splits it
     for axis, step, length in source.memory + target.memory:

@@ -212,11 +212,10 @@ def _positions_along(reader: Reader, node: fx.Node, source: fx.Node, shape: tupl
 
     args, kwargs = fx.map_arg((node.args, node.kwargs), operand)
     result = node.target(*args, **kwargs)  # type: ignore[operator]
-    first = (
-        result.movedim(axis, -1).reshape(-1, result.shape[axis])[0] if result.dim() == len(shape) else result.flatten()
-    )
+    by_itself = result.dim() == len(shape)
+    first = result.movedim(axis, -1).reshape(-1, result.shape[axis])[0] if by_itself else result.flatten()
     along = [len(first) if i == axis else 1 for i in range(result.dim())]
-    if result.dim() != len(shape) or not torch.equal(result, first.reshape(along).expand(result.shape)):
+    if not by_itself or not torch.equal(result, first.reshape(along).expand(result.shape)):
         raise Unsupported("it does not take each axis by itself")
     return tuple(int(position) for position in first)
 
