@@ -1,1 +1,1 @@
-"""Where a file runs, and how long it takes there."""
+"""The devices on which a file runs, and its latency there."""

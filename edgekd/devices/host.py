@@ -1,4 +1,4 @@
-"""Which machine the host figures come from, in words that name no person and no host."""
+"""Describes the machine of the host figures, without names of persons or hosts."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str | int]:
-    """{"cpu", "cores", "memory_bytes", "system", "architecture"} of this machine."""
+    """The "cpu", "cores", "memory_bytes", "system" and "architecture" of this machine."""
     return {
         "cpu": _cpu(Path("/proc/cpuinfo")),
         "cores": os.cpu_count() or 1,
@@ -17,7 +17,7 @@ def describe() -> dict[str, str | int]:
 
 
 def _cpu(cpuinfo: Path) -> str:
-    """The CPU's own name; Arm kernels give none in cpuinfo, so the architecture stands in."""
+    """The name of the CPU, or the architecture where cpuinfo has none, as on Arm."""
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")

@@ -1,6 +1,6 @@
-"""Latency on this machine, of files that are compared: fresh processes that take turns.
+"""Measures and compares the latency of files on this machine, in fresh processes that take turns.
 
-One process may be a third slower than the next for no reason one can see, so no process is believed alone: each file is
+One process may be a third slower than the next for no visible reason, so no single process is trusted: each file is
 timed in several, which alternate with those of the other files in an order that changes from round to round.
 """
 
@@ -35,12 +35,12 @@ class Latency:
 
     @property
     def lowest_us(self) -> float:
-        """The figure to report: what disturbs a measurement only adds to it."""
+        """The figure to report, since disturbances only add to a measurement."""
         return min(self.rounds_us)
 
     @property
     def spread_us(self) -> float:
-        """From the lowest to the highest round."""
+        """The difference of the highest and the lowest round."""
         return max(self.rounds_us) - min(self.rounds_us)
 
 
@@ -56,7 +56,7 @@ def measure(
     """Time each file in `rounds` fresh processes of `seconds` each.
 
     Args:
-        seed: of the order within the rounds.
+        seed: of the random order within the rounds.
         advance: is called with (1, the file's name) after each process, for a progress bar.
     """
     shuffle = random.Random(seed).shuffle
@@ -73,22 +73,22 @@ def measure(
 
 
 def ratio(one: Latency, other: Latency) -> tuple[float, float]:
-    """(ratio, error) of one's time to the other's: the median over the rounds, and a round's largest distance from it.
+    """The (ratio, error) of one's time to the other's: the median over the rounds, and the largest distance from it.
 
-    Where value and error leave out 1, every round said faster, or every round said slower.
+    Where ratio plus or minus error does not include 1, all rounds agree on which of the two is faster.
     """
-    each = [a / b for a, b in zip(one.rounds_us, other.rounds_us, strict=True)]
-    middle = statistics.median(each)
-    return middle, max(abs(r - middle) for r in each)
+    ratios = [a / b for a, b in zip(one.rounds_us, other.rounds_us, strict=True)]
+    median = statistics.median(ratios)
+    return median, max(abs(r - median) for r in ratios)
 
 
 def time_once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
-    """(median of one inference in microseconds, kernels), from one fresh process."""
+    """Time a file in one fresh process; return the (median of an inference in microseconds, name of the kernels)."""
     worker = (sys.executable, "-P", "-m", "edgekd.devices.worker")
     opens = host_runtime(file.suffix.removeprefix(".")).opens
     command = (*worker, str(file), opens, f"--threads={threads}", f"--seconds={seconds}")
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command,
             env=child_environment(),
             capture_output=True,
@@ -100,11 +100,11 @@ def time_once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
         raise EdgekdError(
             f"timing {file.name} took longer than {error.timeout:.0f} s", "--set profile.threads=1, on an idle machine"
         ) from error
-    if done.returncode != 0:
-        said = done.stderr.strip().splitlines()
-        reason = said[-1] if said else f"the process ended with status {done.returncode}"
+    if process.returncode != 0:
+        error_lines = process.stderr.strip().splitlines()
+        reason = error_lines[-1] if error_lines else f"the process ended with status {process.returncode}"
         raise ModelError(
             f"timing {file.name} failed: {reason}", "edgekd build, which writes the file anew and times it"
         )
-    answer = json.loads(done.stdout.strip().splitlines()[-1])
-    return float(answer["median_us"]), str(answer["kernels"])
+    measurement = json.loads(process.stdout.strip().splitlines()[-1])
+    return float(measurement["median_us"]), str(measurement["kernels"])

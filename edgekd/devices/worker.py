@@ -1,7 +1,7 @@
 """The process that `edgekd.devices.latency` starts: times one file, inference by inference, and prints the median.
 
 Run as `python -m edgekd.devices.worker FILE OPENS --threads 1 --seconds 0.2`, where OPENS is the "module:callable" of a
-runtime's row. It starts in a moment: no torch, no pydantic.
+runtime's row. It imports neither torch nor pydantic, so that it starts fast.
 """
 
 import argparse
@@ -22,7 +22,7 @@ FEWEST_RUNS = 5
 
 
 def time_file(path: Path, opens: str, threads: int, seconds: float) -> dict[str, object]:
-    """The median time of one inference over `seconds`, after a warm-up."""
+    """Time inferences for `seconds` after a warm-up; return their median, their number and the kernels' name."""
     runner = open_file(opens, path, threads)
     infer = runner.ready(*(_sample((1, *tensor.shape), tensor.dtype) for tensor in runner.inputs))
     _times(infer, WARM_UP_SECONDS)
@@ -31,7 +31,7 @@ def time_file(path: Path, opens: str, threads: int, seconds: float) -> dict[str,
 
 
 def _times(infer: Callable[[], object], seconds: float) -> list[int]:
-    """Nanoseconds of each inference."""
+    """The time of each inference in nanoseconds."""
     times: list[int] = []
     end = time.perf_counter() + seconds
     while len(times) < FEWEST_RUNS or time.perf_counter() < end:
@@ -45,14 +45,14 @@ def _sample(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     random = np.random.default_rng(0)
     if dtype.kind == "f":
         return random.standard_normal(shape).astype(dtype)
-    if dtype == np.int32:  # indices, of which 0 is in every table
+    if dtype == np.int32:  # index 0 is in every table
         return np.zeros(shape, dtype)
     limits = np.iinfo(dtype)
     return random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
 
 
 def main() -> int:
-    """Parse the command line, time, print."""
+    """Parse the command line, time the file and print the result as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("file", type=Path)
     parser.add_argument("opens")

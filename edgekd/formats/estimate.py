@@ -1,4 +1,4 @@
-"""What a student will take on the device, known before it is trained: its int8 file is written with made-up ranges."""
+"""Forecasts size, memory and cost of a student before training: its int8 file is written with placeholder ranges."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -18,11 +18,13 @@ from edgekd.quantization.simulate import Simulation
 
 @dataclass(frozen=True)
 class Forecast:
-    """Attributes:
-    size_bytes: of the int8 file that the limits are held to; it does not depend on what the weights are.
-    peak_ram_bytes: of the activations, by the memory plan.
-    peak_operator: at which they are largest, as a reader knows it: "block1.conv1 (conv2d 3x3 + relu)".
-    graph: the float graph.
+    """What a student will need on the device.
+
+    Attributes:
+        size_bytes: the size of the int8 file that the limits apply to, which does not depend on the weights' values.
+        peak_ram_bytes: the memory of the activations, by the memory plan.
+        peak_operator: the operator at which they are largest, as a reader knows it: "block1.conv1 (conv2d 3x3 + relu)".
+        graph: the float graph.
     """
 
     size_bytes: int
@@ -43,17 +45,17 @@ def forecast(
     decoding: str = "",
     kernels: Kernels = "xnnpack",
 ) -> Forecast:
-    """Capture a model and weigh its int8 form.
+    """Capture a model and measure its int8 form.
 
     Args:
-        formats: of the files that must be able to hold it.
-        kernels: that the student is to be trained to.
+        formats: the formats that must have a form for every operator.
+        kernels: the kernel set that the student is to be trained to.
         float_layers, int16_layers: names or patterns of operators that stay in float, or have 16-bit activations.
-        decoding: as the files will have it in their metadata.
+        decoding: the decoding in the files' metadata.
 
     Raises:
-        ConfigError: a float layer is none of the model's.
-        UnsupportedOperatorError: where an operator has no form in the graph or in a file.
+        ConfigError: a pattern matches no operator of the model.
+        UnsupportedOperatorError: an operator has no form in the graph or in a format.
     """
     graph = capture(model, example)
     wide = matching_operators(graph, int16_layers, "int16_layers")

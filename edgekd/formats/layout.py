@@ -1,7 +1,7 @@
-"""How a tensor lies in memory: torch counts axes channels first, TFLite's kernels want channels last.
+"""The layout of a tensor in memory: torch's axes are channels first, TFLite's kernels need channels last.
 
 A `Layout` says which stored axes make up each of torch's. A transpose then only renames axes and a reshape only splits
-and joins them: no byte moves before an operator asks for an order that is not there.
+and joins them: no byte moves before an operator reads an order in which the tensor is not stored.
 """
 
 from collections.abc import Sequence
@@ -14,28 +14,28 @@ import numpy as np
 from edgekd.graph.structure import Array
 
 Order = tuple[int | None, ...]
-"""Torch's axes as they are stored, outermost first; None is an axis of length 1 that stands for none of them."""
+"""Torch's axes in their order in memory, outermost first; None is an extra axis of length 1."""
 
 Shape = tuple[int, ...]
 
 IMAGE: Order = (1, 2, 0)
-"""Of (C, H, W): height, width, channels."""
+"""The order of images, (C, H, W) in torch: height, width, channels."""
 
 SEQUENCE: Order = (None, 1, 0)
-"""Of (C, T), for kernels that know images alone: height 1, steps, channels."""
+"""The order of sequences, (C, T) in torch, for kernels for images alone: height 1, steps, channels."""
 
 BROADCAST_AXES = 3
-"""Beside the batch, that TFLite Micro's kernels take where they broadcast; it ends the process at more."""
+"""The most axes beside the batch with which TFLite Micro's kernels broadcast; with more it ends the process."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where a tensor's values stand; the batch is left out.
+    """The order of a tensor's values in memory; the batch is not counted.
 
     Attributes:
-        sizes: the stored axes, outermost first.
-        axes: for each of torch's axes the places in `sizes` that make it up, outermost first. An axis of length 1 may
-            have none; a stored axis of length 1 may belong to none.
+        sizes: the lengths of the stored axes, outermost first.
+        axes: for each of torch's axes the positions in `sizes` that make it up, outermost first. An axis of length 1
+            may have none; a stored axis of length 1 may belong to none.
     """
 
     sizes: Shape
@@ -43,19 +43,19 @@ class Layout:
 
     @classmethod
     def of(cls, shape: Shape, order: Order | None = None) -> "Layout":
-        """A tensor whose axes are stored whole: in an order, or as torch has them."""
+        """The layout of a tensor whose axes are not split, in an order or in torch's."""
         order = tuple(range(len(shape))) if order is None else order
         sizes = tuple(1 if axis is None else shape[axis] for axis in order)
         return cls(sizes, tuple((order.index(axis),) if axis in order else () for axis in range(len(shape))))
 
     @property
     def shape(self) -> Shape:
-        """As torch has it."""
+        """The tensor's shape in torch."""
         return tuple(prod(self.sizes[i] for i in places) for places in self.axes)
 
     @property
     def memory(self) -> tuple[tuple[int, int, int], ...]:
-        """(axis, step along it, length) from the outermost inwards; equal where the bytes stand in one order."""
+        """Triples (axis, step along it, length), outermost first; layouts with the same bytes have the same triples."""
         runs: list[tuple[int, int, int]] = []
         steps = self._steps()
         for place, length in enumerate(self.sizes):
@@ -69,7 +69,7 @@ class Layout:
         return tuple(runs)
 
     def _steps(self) -> dict[int, tuple[int, int]]:
-        """place -> (axis, how many of the axis's positions one step there is)."""
+        """The (axis, step along the axis) of each stored axis, by its position."""
         steps: dict[int, tuple[int, int]] = {}
         for axis, places in enumerate(self.axes):
             step = 1
@@ -78,15 +78,15 @@ class Layout:
                 step *= self.sizes[place]
         return steps
 
-    def transposed(self, order: tuple[int, ...]) -> "Layout":
-        """Axis k is what was axis order[k]."""
+    def transpose(self, order: tuple[int, ...]) -> "Layout":
+        """The layout of the same bytes after a transpose: axis k is the former axis order[k]."""
         return Layout(self.sizes, tuple(self.axes[axis] for axis in order))
 
-    def reshaped(self, shape: Shape) -> "Layout | None":
-        """The same bytes under another shape of torch's; None where they would have to move first."""
+    def reshape(self, shape: Shape) -> "Layout | None":
+        """The layout of the same bytes after a reshape in torch; None where they would have to move first."""
         pieces = self._pieces()
         lengths = [prod(self.sizes[place] for place in piece) for piece in pieces]
-        cuts: list[list[int]] = [[] for _ in pieces]  # the lengths that each piece falls into, outermost first
+        cuts: list[list[int]] = [[] for _ in pieces]  # the lengths into which each piece is split, outermost first
         axes: list[list[tuple[int, int]]] = []  # (piece, cut)
         at = 0
         for size in shape:
@@ -102,7 +102,7 @@ class Layout:
         return self._cut(pieces, cuts, axes)
 
     def _pieces(self) -> list[list[int]]:
-        """Stored axes that follow one another both in memory and in torch's order, as far as they do."""
+        """The longest runs of stored axes that are consecutive both in memory and in torch's order."""
         pieces: list[list[int]] = []
         last = -1
         for place in (place for places in self.axes for place in places if self.sizes[place] > 1):
@@ -115,24 +115,24 @@ class Layout:
 
     def _cut(self, pieces: list[list[int]], cuts: list[list[int]], axes: list[list[tuple[int, int]]]) -> "Layout":
         first = {piece[0]: i for i, piece in enumerate(pieces)}
-        rest = {place for piece in pieces for place in piece}
+        piece_places = {place for piece in pieces for place in piece}
         sizes: list[int] = []
         places: dict[tuple[int, int], list[int]] = {}
         for place, length in enumerate(self.sizes):
             if place in first:
                 i = first[place]
-                for n, parts in enumerate(_kept(cuts[i], [self.sizes[p] for p in pieces[i]])):
+                for n, parts in enumerate(_split_lengths(cuts[i], [self.sizes[p] for p in pieces[i]])):
                     places[i, n] = [len(sizes) + k for k in range(len(parts))]
                     sizes += parts
-            elif place not in rest:
+            elif place not in piece_places:
                 sizes.append(length)
         return Layout(tuple(sizes), tuple(tuple(p for key in keys for p in places[key]) for keys in axes))
 
-    def whole(self) -> Order | None:
-        """The order in which the axes are stored; None where one of them is not stored in one piece.
+    def order(self) -> Order | None:
+        """The order in which the axes are stored; None where one of them is split.
 
-        Axes of length 1 that stand nowhere take the places that belong to none. Those left over go outermost, but an
-        image's channels, which go innermost.
+        Axes of length 1 that are not stored take the positions that belong to no axis. The remaining ones go outermost,
+        but an image's channels go innermost.
         """
         runs = [axis for axis, _, _ in self.memory]
         if len(set(runs)) != len(runs):
@@ -154,7 +154,7 @@ class Layout:
         return (*missing, *order)
 
     def rows(self) -> "tuple[Layout, Layout] | None":
-        """(the leading axes, the last axis) where the last axis stands innermost, in whatever order of its own."""
+        """The layouts of the leading axes and of the last axis where that is stored innermost; else None."""
         inner = [place for place in self.axes[-1] if self.sizes[place] > 1]
         start = min(inner, default=len(self.sizes))
         if any(self.sizes[place] > 1 and place not in inner for place in range(start, len(self.sizes))):
@@ -165,62 +165,64 @@ class Layout:
         )
 
     @property
-    def folded(self) -> Shape:
-        """The stored shape for kernels that work on rows; all axes but the last are one where there are many."""
+    def row_shape(self) -> Shape:
+        """The stored shape for kernels that work on rows, in which more than four axes are joined to two."""
         return self.sizes if len(self.sizes) <= 4 else (prod(self.sizes[:-1]), self.sizes[-1])
 
     def broadcast(self, shape: Shape) -> "Layout":
-        """Of a tensor that numpy would broadcast to this one: length 1 where it has one, or no axis."""
-        more = len(self.axes) - len(shape)
-        axes = self.axes[more:]
-        kept = {p for places, n, m in zip(axes, shape, self.shape[more:], strict=True) if n == m for p in places}
-        return Layout(tuple(n if place in kept else 1 for place, n in enumerate(self.sizes)), axes)
+        """The layout of a tensor of another shape that numpy would broadcast to this one."""
+        leading = len(self.axes) - len(shape)
+        axes = self.axes[leading:]
+        full_places = {
+            p for places, n, m in zip(axes, shape, self.shape[leading:], strict=True) if n == m for p in places
+        }
+        return Layout(tuple(n if place in full_places else 1 for place, n in enumerate(self.sizes)), axes)
 
-    def beside(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The stored shapes of this tensor and of those of `shapes` that numpy would broadcast to it.
+    def broadcast_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
+        """The stored shapes of this tensor and of tensors of `shapes`, which numpy would broadcast to it.
 
-        Neighbours that are alike are joined where there would be more axes than TFLite Micro broadcasts.
+        Neighbouring axes are joined where there would be more than TFLite Micro broadcasts.
         """
         columns = list(zip(self.sizes, *(self.broadcast(shape).sizes for shape in shapes), strict=True))
         if len(columns) > BROADCAST_AXES:
-            joined: list[tuple[int, ...]] = []
+            groups: list[tuple[int, ...]] = []
             for column in (column for column in columns if column[0] > 1):
-                if joined and [n > 1 for n in joined[-1]] == [n > 1 for n in column]:
-                    joined[-1] = tuple(a * b for a, b in zip(joined[-1], column, strict=True))
+                if groups and [n > 1 for n in groups[-1]] == [n > 1 for n in column]:
+                    groups[-1] = tuple(a * b for a, b in zip(groups[-1], column, strict=True))
                 else:
-                    joined.append(column)
-            columns = joined or columns[:1]
+                    groups.append(column)
+            columns = groups or columns[:1]
         return [tuple(row) for row in zip(*columns, strict=True)]
 
-    def followed_by(self, length: int) -> "Layout":
-        """With one more axis, innermost."""
+    def append_axis(self, length: int) -> "Layout":
+        """The layout with one more axis, which is innermost."""
         return Layout((*self.sizes, length), (*self.axes, (len(self.sizes),)))
 
-    def arranged(self, values: Array) -> Array:
-        """An array of torch's shape as it is stored, of shape `sizes`."""
+    def arrange(self, values: Array) -> Array:
+        """Rearrange an array of torch's shape to its order in memory, with the shape `sizes`."""
         places = [place for axis in self.axes for place in axis]
         free = [place for place in range(len(self.sizes)) if place not in places]
         split = values.reshape([self.sizes[place] for place in places] + [1] * len(free))
         return np.ascontiguousarray(split.transpose(np.argsort(places + free)))
 
 
-def _kept(cuts: list[int], lengths: list[int]) -> list[list[int]]:
-    """What each cut of a piece falls into where the piece is stored as axes of `lengths`; itself if they don't fit."""
+def _split_lengths(cuts: list[int], lengths: list[int]) -> list[list[int]]:
+    """Split each cut of a piece at the borders of its stored axes, `lengths`; where they cross, leave it whole."""
     steps = sorted({int(prod(parts[i:])) for parts in (cuts, lengths) for i in range(len(parts) + 1)})
     if any(b % a for a, b in pairwise(steps)):
         return [[cut] for cut in cuts]
-    found: list[list[int]] = []
+    splits: list[list[int]] = []
     for i in range(len(cuts)):
         low, high = prod(cuts[i + 1 :]), prod(cuts[i:])
-        found.append([b // a for a, b in pairwise(steps) if low <= a < high][::-1])
-    return found
+        splits.append([b // a for a, b in pairwise(steps) if low <= a < high][::-1])
+    return splits
 
 
-def transposition(source: Layout, stored: Shape, target: Layout) -> tuple[Shape, tuple[int, ...], Shape] | None:
-    """(shape before, permutation, shape after) of the one transposition between two layouts of a tensor.
+def transposition(source: Layout, file_shape: Shape, target: Layout) -> tuple[Shape, tuple[int, ...], Shape] | None:
+    """The (shape before, permutation, shape after) of the transposition between two layouts of a tensor.
 
-    `stored` is the source's shape in the file, which may join what its layout splits; it is kept where it will do.
-    None where the two split an axis at places that don't fit each other: then go by way of torch's own order.
+    It is None where the two split an axis at positions that cross; then two transpositions by torch's order do it.
+    `file_shape` is the source's shape in the file, which may join axes that its layout splits.
     """
     splits: list[list[int]] = [[] for _ in source.axes]  # steps along each axis at which either layout splits it
     for axis, step, length in source.memory + target.memory:
@@ -233,14 +235,14 @@ def transposition(source: Layout, stored: Shape, target: Layout) -> tuple[Shape,
         for layout in (source, target)
     )
     lengths = {(axis, a): b // a for axis, steps in enumerate(splits) for a, b in pairwise(steps)}
-    direct = len(stored) == len(target.sizes) <= 4  # with the batch 5, the most that TFLite Micro transposes
-    direct &= [n for n in stored if n > 1] == [lengths[key] for key in before]
+    direct = len(file_shape) == len(target.sizes) <= 4  # with the batch 5, the most that TFLite Micro transposes
+    direct &= [n for n in file_shape if n > 1] == [lengths[key] for key in before]
     if direct and [n for n in target.sizes if n > 1] == [lengths[key] for key in after]:
-        ones = [place for place, n in enumerate(stored) if n == 1]
-        place = dict(zip(before, (place for place, n in enumerate(stored) if n > 1), strict=True))
+        ones = [place for place, n in enumerate(file_shape) if n == 1]
+        place = dict(zip(before, (place for place, n in enumerate(file_shape) if n > 1), strict=True))
         keys = iter(after)
-        return stored, tuple(ones.pop(0) if n == 1 else place[next(keys)] for n in target.sizes), target.sizes
-    runs: list[list[tuple[int, int]]] = []  # what stays together on the way
+        return file_shape, tuple(ones.pop(0) if n == 1 else place[next(keys)] for n in target.sizes), target.sizes
+    runs: list[list[tuple[int, int]]] = []  # axes that stay neighbours
     for key in before:
         if runs and after.index(key) == after.index(runs[-1][-1]) + 1:
             runs[-1].append(key)

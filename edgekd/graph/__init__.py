@@ -1,1 +1,1 @@
-"""The quantised graph: one description of the network, trained in it, checked in it, and written out from it."""
+"""The graph: the description of a network in which it is trained, checked against runtimes, and exported."""

@@ -14,7 +14,7 @@ from edgekd.graph.structure import Graph, Operator, Quantization, Tensor
 
 
 def save(graph: Graph, folder: Path) -> None:
-    """Write the graph into `folder`, which is made."""
+    """Write the graph into `folder`, which is created if it is missing."""
     folder.mkdir(parents=True, exist_ok=True)
     arrays: dict[str, Any] = {}
     operators = []
@@ -32,7 +32,7 @@ def save(graph: Graph, folder: Path) -> None:
 
 
 def load(folder: Path) -> Graph:
-    """The graph that `save` wrote; ModelError where it can't be read."""
+    """Read the graph that `save` wrote; ModelError where it can't be read."""
     try:
         structure = json.loads((folder / "graph.json").read_text(encoding="utf-8"))
         with np.load(folder / "graph.npz", allow_pickle=False) as arrays:
@@ -52,10 +52,12 @@ def _operator(index: int, fields: dict[str, Any], arrays: Any) -> Operator:
 
 
 def _tensor(fields: dict[str, Any]) -> Tensor:
-    known, fixed = (Quantization(**q) if q else None for q in (fields["quantization"], fields["fixed"]))
-    return Tensor(fields["name"], tuple(fields["shape"]), known, fields["kind"], fixed, fields["like"], fields["bits"])
+    quantization, fixed = (Quantization(**q) if q else None for q in (fields["quantization"], fields["fixed"]))
+    return Tensor(
+        fields["name"], tuple(fields["shape"]), quantization, fields["kind"], fixed, fields["like"], fields["bits"]
+    )
 
 
 def _tuples(value: Any) -> Any:
-    """JSON's lists, as the tuples that they were."""
+    """The tuples that JSON stored as lists."""
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value

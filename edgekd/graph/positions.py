@@ -1,18 +1,18 @@
-"""What a list of taken positions means: repetition, reflection or reversal, which formats have operators for."""
+"""Recognises repetition, reflection and reversal in the positions of a Take, for which formats have operators."""
 
 import numpy as np
 
 Positions = tuple[int, ...]
 
 
-def repeated(positions: Positions, length: int) -> int | None:
-    """k where each position of the axis is taken k times in turn: nearest-neighbour resizing by a whole factor."""
-    times, rest = divmod(len(positions), length)
-    return times if not rest and positions == tuple(np.repeat(np.arange(length), times)) else None
+def repetitions(positions: Positions, length: int) -> int | None:
+    """The factor k where each position is repeated k times in order, as nearest-neighbour resizing does; else None."""
+    times, remainder = divmod(len(positions), length)
+    return times if not remainder and positions == tuple(np.repeat(np.arange(length), times)) else None
 
 
-def reflected(positions: Positions, length: int) -> tuple[int, int] | None:
-    """(before, after) where the whole axis is taken, and reflected at its ends without repeating them."""
+def reflection(positions: Positions, length: int) -> tuple[int, int] | None:
+    """The (before, after) lengths where the axis is padded by reflection without repeating its ends; else None."""
     before = positions.index(0) if 0 in positions else 0
     after = len(positions) - before - length
     if after < 0 or max(before, after) >= length:
@@ -21,6 +21,6 @@ def reflected(positions: Positions, length: int) -> tuple[int, int] | None:
     return (before, after) if positions == tuple(around) else None
 
 
-def reversed_(positions: Positions, length: int) -> bool:
-    """The whole axis, the last one first."""
+def is_reversed(positions: Positions, length: int) -> bool:
+    """Whether the positions are the whole axis in reverse order."""
     return positions == tuple(range(length - 1, -1, -1))

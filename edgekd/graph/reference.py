@@ -2,7 +2,7 @@
 
 Accumulators are exact integers. Rescaling is in float32 and rounds half to even, as XNNPACK and onnxruntime do, or in
 gemmlowp's fixed point with its two roundings, as TFLite Micro does; `Kernels` names the one to follow. Each family of
-operators has a file in `operators/`, with a table of its kernels. Inside a float island the float form is executed.
+operators has a file in `operators/` that ends in a table of its kernels. Float islands are executed in float32.
 """
 
 from collections.abc import Iterator
@@ -37,17 +37,17 @@ LITERT_REFERENCE = REFERENCE | weighted.LITERT_REFERENCE | elementwise.LITERT_RE
 
 
 def input_codes(graph: Graph, name: str, values: Array) -> Array:
-    """An input's real values as int8 codes; indices as they are."""
+    """Quantise the real values of an input; indices are returned as they are."""
     return values if graph.tensors[name].kind == "index" else quantize(values, graph.quantization(name))
 
 
 def run(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: int = 64) -> Array:
-    """Codes of every input (N, *input shape) to codes of the output (N, *output shape), or of the first."""
+    """Execute the graph on codes of every input, (N, *shape); return the codes of the first output, (N, *shape)."""
     return run_all(graph, *codes, kernels=kernels, batch_size=batch_size)[0]
 
 
 def run_all(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: int = 64) -> tuple[Array, ...]:
-    """Codes of every input (N, *input shape) to codes of every output (N, *output shape)."""
+    """Execute the graph on codes of every input, (N, *shape); return the codes of every output, (N, *shape)."""
     parts = []
     for i in range(0, len(codes[0]), batch_size):
         values = {}
@@ -59,17 +59,17 @@ def run_all(graph: Graph, *codes: Array, kernels: Mode = "xnnpack", batch_size: 
 
 
 def trace(graph: Graph, *codes: Array, kernels: Mode = "xnnpack") -> Iterator[tuple[str, Array]]:
-    """Every tensor's name and codes (values in a float island, indices as they are), in order of execution."""
+    """Yield the name and codes of every tensor in order of execution; real values inside float islands, and indices."""
     values = dict(zip(graph.inputs, codes, strict=True))
     yield from values.items()
-    left = {name: len(graph.consumers(name)) for name in graph.tensors}
+    readers = {name: len(graph.consumers(name)) for name in graph.tensors}
     for op in graph.operators:
         inputs = [values[name] for name in op.inputs]
         values[op.output] = _execute(op, graph, inputs, kernels)
         yield op.output, values[op.output]
         for name in set(op.inputs):
-            left[name] -= 1
-            if not left[name]:
+            readers[name] -= 1
+            if not readers[name]:
                 values.pop(name, None)
 
 
@@ -82,7 +82,7 @@ def _execute(op: Operator, graph: Graph, inputs: list[Array], mode: Mode) -> Arr
 
 
 def _in_float(op: Operator, graph: Graph, inputs: list[Array]) -> Array:
-    """An operator of a float island: the only one for which torch is loaded."""
+    """Execute an operator of a float island; only for these is torch imported."""
     import torch
 
     from edgekd.graph.operators.training import in_float
@@ -93,6 +93,6 @@ def _in_float(op: Operator, graph: Graph, inputs: list[Array]) -> Array:
 
 
 def real(op: Operator, graph: Graph) -> bool:
-    """Does the operator compute on real values in a quantised graph: is it inside a float island?"""
+    """Is the operator inside a float island, so that it computes on real values in a quantised graph?"""
     ends = [graph.tensors[name] for name in (*op.inputs, op.output)]
     return all(tensor.quantization is None for tensor in ends) and any(tensor.kind == "real" for tensor in ends)

@@ -1,7 +1,7 @@
-"""A graph's operators as training computes them: on the codes of the deployed arithmetic, and as they ship.
+"""Executes a graph's operators for training, on integer codes in the deployed arithmetic and with a gradient.
 
-A family's own form of an operator is exact and fast. Where it has none, or declines, and for codes of 16 bits, the
-integer reference gives the codes and the float form the gradient.
+A family's training form of an operator is exact and fast. Where there is none, where it returns None, and for codes of
+16 bits, the integer reference computes the codes and the float form the gradient.
 """
 
 import torch
@@ -15,7 +15,7 @@ from edgekd.graph.structure import Operator
 
 
 def codes(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
-    """The operator's output of inputs, all as codes less their zero point."""
+    """Compute an operator's output from its inputs, all as codes minus their zero point."""
     forms = TRAINING[type(op)]
     wide = any(sim.tensors[name].bits == 16 for name in (*op.inputs, op.output))
     if forms.codes is not None and (forms.any_bits or not wide):
@@ -26,13 +26,13 @@ def codes(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
 
 
 def shipped(sim: Simulated, op: Operator) -> Operator:
-    """The operator with its parameters as they ship: integer codes and their scales."""
+    """The operator with the parameters of the exported file: integer codes and their scales."""
     form = TRAINING[type(op)].shipped
     return form(sim, op) if form else op
 
 
 def _by_reference(sim: Simulated, op: Operator, *inputs: Tensor) -> Tensor:
-    """Exact by construction, and as slow as NumPy."""
+    """Compute the codes by the integer reference in NumPy, which is slow, and their gradient by the float form."""
     reals, integers = [], []
     for name, x in zip(op.inputs, inputs, strict=True):
         if sim.tensors[name].kind == "index":

@@ -1,6 +1,6 @@
-"""A graph: operators in order of execution, the tensors between them, and how a tensor's codes stand for real values.
+"""The graph that is trained, executed and exported: operators, the tensors between them, and their quantization.
 
-Shapes leave the batch out and follow torch's layout, (C, H, W) for images; writers turn them into their format's. A
+Shapes are without the batch and in torch's layout, (C, H, W) for images; writers convert them to their format's. A
 float graph holds float32 parameters and no quantization. A quantised one holds int8 weights with a scale for each
 output channel, int32 biases on the scale `input_scale * weight_scale`, and a `Quantization` on every tensor but those
 of float islands and indices, after the TFLite 8-bit quantization specification.
@@ -18,14 +18,17 @@ Activation = Literal["none", "relu", "relu6"]
 Kernels = Literal["xnnpack", "tflm", "onnxruntime"]
 Bits = Literal[8, 16]
 Mode = Literal["xnnpack", "tflm", "onnxruntime", "litert-reference"]
-"""What the integer reference can follow: kernels, and LiteRT's reference ones: "tflm" with a few exceptions."""
+"""What the integer reference follows: a kernel set, or LiteRT's reference kernels, which differ little from "tflm"."""
 
 QMIN, QMAX = -128, 127
 
 
 @dataclass(frozen=True)
 class Quantization:
-    """real = scale * (code - zero_point); `scale` is a float32 value. Codes of 16 bits have the zero point 0."""
+    """How codes stand for real values: real = scale * (code - zero_point), with a float32 scale.
+
+    Codes of 16 bits have the zero point 0.
+    """
 
     scale: float
     zero_point: int
@@ -33,26 +36,28 @@ class Quantization:
 
     @property
     def lowest(self) -> int:
-        """The lowest code: -128, or -32768."""
+        """The lowest code, -128 or -32768."""
         return -(1 << (self.bits - 1))
 
     @property
     def highest(self) -> int:
-        """The highest code: 127, or 32767."""
+        """The highest code, 127 or 32767."""
         return (1 << (self.bits - 1)) - 1
 
 
 @dataclass(frozen=True)
 class Tensor:
-    """A value between operators. `shape` leaves the batch out.
+    """A tensor between operators, or an input of the graph.
 
     Attributes:
+        shape: of one sample, without the batch.
         quantization: None in a float graph, in a float island, and for indices.
-        kind: "index" for integers that choose (tokens, int32); they are never quantised.
-        fixed: the quantization that is known before any calibration: of an input whose codes are a sensor's, or where
-            an operator demands it.
-        like: the tensor, made before it, whose scale it shares: that of a recurrent net's first step. "" for none.
-        bits: of its codes.
+        kind: "index" for int32 indices such as tokens, which are never quantised.
+        fixed: the quantization that is known before calibration: of an input whose codes a sensor gives, or of an
+            output for which a kernel demands it.
+        like: the name of an earlier tensor whose scale this one shares, as the steps of a recurrent layer do; "" for
+            none.
+        bits: the width of its codes.
     """
 
     name: str
@@ -65,42 +70,46 @@ class Tensor:
 
     @property
     def elements(self) -> int:
-        """Of a sample."""
+        """How many values a sample has."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
 @dataclass(frozen=True)
 class Operator:
-    """What all operators have. `name` is the module's path in the user's model, `source` their line of code.
+    """The fields and traits of every operator.
 
-    What others have to know of an operator, to count it, plan it or find scales for it, its class says: as an
-    attribute below where it holds for every setting, else by a method.
+    A trait is what other rooms have to know of an operator to count it, plan its memory or find its scales. It is a
+    class attribute where it holds for all settings, else a property or method.
+
+    Attributes:
+        name: the module's path in the user's model.
+        source: the line of the user's code that made it, "nets.py:41".
     """
 
     parameters: ClassVar[tuple[str, ...]] = ()
-    """Fields that hold trained arrays."""
+    """The fields that hold trained arrays."""
     arrays: ClassVar[tuple[str, ...]] = ()
-    """Fields that hold arrays beside the parameters, or None."""
+    """The fields that hold other arrays, or None."""
     same_scale: ClassVar[bool] = False
-    """The output has the scale and zero point of the inputs, so that no kernel has to rescale."""
+    """Output and inputs share scale and zero point, so that no kernel has to rescale."""
     stored: ClassVar[bool] = False
-    """The output holds values of the first parameter, and has the range of it."""
+    """The output holds values of the first parameter, and has its range."""
     free_scale: ClassVar[bool] = False
-    """No step of an input limits how fine the output's steps may be."""
+    """No ratio to the inputs' scales limits how small the output's scale may be."""
     multiplies: ClassVar[bool] = False
-    """Codes of the inputs are multiplied with one another."""
+    """It multiplies the codes of its inputs with one another."""
     symmetric_inputs: ClassVar[tuple[int, ...]] = ()
-    """The inputs, by place, whose zero point has to be code 0 for the fast kernels."""
+    """Positions of the inputs whose zero point has to be code 0 for the fast kernels."""
     int16: ClassVar[bool] = False
-    """Its kernels for int16 activations were reproduced bit for bit."""
+    """The integer reference follows its kernels for int16 activations bit for bit."""
     boundary: ClassVar[bool] = False
-    """It takes codes to another scale, to real values or back; in a float graph it changes nothing."""
+    """It converts codes to another scale, to real values or back; in a float graph it changes nothing."""
     frames_as_images: ClassVar[bool] = False
-    """It does to frames (C, L) what it does to images (C, 1, L): it works value by value, or by channels."""
+    """It computes on frames (C, L) what it computes on images (C, 1, L), value by value or channel by channel."""
     moves: ClassVar[bool] = False
-    """Each output is one of the inputs, or a mean of inputs of one channel."""
+    """Each output value is an input value, or a mean of input values of one channel."""
     view: ClassVar[bool] = False
-    """The output is the input's memory under another shape or order, as long as channels stand last."""
+    """The output is the input's memory under another shape or order, where channels are stored last."""
 
     name: str
     inputs: tuple[str, ...]
@@ -109,66 +118,67 @@ class Operator:
 
     @property
     def title(self) -> str:
-        """Its kind, as a reader knows it: "max pool2d"."""
+        """The kind of operator in words, as "max pool2d"."""
         return "".join(f" {c.lower()}" if c.isupper() else c for c in type(self).__name__).strip()
 
     @property
     def real_inside(self) -> bool:
-        """It takes codes and gives codes, but its file computes on real values in between."""
+        """Does the file compute on real values between its codes?"""
         return False
 
     @property
     def fixed_output(self) -> Quantization | None:
-        """The scale and zero point that TFLite demands of the output."""
+        """The scale and zero point that TFLite demands of the output, or None."""
         return None
 
     @property
     def own_values(self) -> tuple[float, ...]:
-        """Real values that stand in the output beside the inputs', and that its scale has to cover."""
+        """Real values that the operator itself puts into the output, and that the output's scale has to cover."""
         return ()
 
     @property
     def least_input_span(self) -> float:
-        """How far apart the lowest and highest value of an input must be at least, for all kernels to take it."""
+        """The narrowest range of an input, highest minus lowest value, that all kernels accept."""
         return 0.0
 
     def macs(self, tensors: "Mapping[str, Tensor]") -> int:
-        """Multiply-accumulates at batch 1, of convolutions and products of matrices (the field's custom)."""
+        """Multiply-accumulates at batch 1; only convolutions and matrix products have any, as is the field's custom."""
         return 0
 
     def scratch_bytes(self, tensors: "Mapping[str, Tensor]") -> int:
-        """Of what its file holds while it computes, beside input and output."""
+        """Bytes of the temporary tensors that its files need beside input and output."""
         return 0
 
     def copied_elements(self, tensors: "Mapping[str, Tensor]") -> int:
-        """Of the padded input or uncut output in a TFLite file, where TFLite has no name for the padding."""
+        """Elements of the copy that a TFLite file needs where TFLite has no name for the padding."""
         return 0
 
 
 @dataclass(frozen=True)
 class WithActivation(Operator):
-    """An operator that a ReLU or ReLU6 behind it goes into."""
+    """An operator into which the ReLU or ReLU6 that follows it is fused."""
 
     activation: Activation = field(default="none", kw_only=True)
 
 
 @dataclass(frozen=True)
 class Weighted(WithActivation):
-    """An operator with weights and a bias, whose weights can take in a factor for each channel of the input.
+    """An operator with a weight and a bias; a factor for each input channel can be folded into the weight.
 
     Attributes:
-        weight_scale: (out,), of the codes of `weight`, or (1,) where a file has one for all channels; None in a float
-            graph.
-        shares: the operator whose parameters this one uses too (a recurrent net's next step); "" for its own.
+        weight_scale: (out,), the scale of each output channel's weight codes, or (1,) where a file has one
+            for all channels; None in a float graph.
+        shares: the name of the operator whose parameters this one uses, as the steps of a recurrent layer do; "" where
+            it has its own.
     """
 
     parameters: ClassVar[tuple[str, ...]] = ("weight", "bias")
     arrays: ClassVar[tuple[str, ...]] = ("weight_scale",)
     int16: ClassVar[bool] = True
     channel_axis: ClassVar[int] = 0
-    """Of the input and the output, without the batch: 0 or -1."""
+    """The axis of the channels in input and output, 0 or -1; the batch is not counted."""
     absorbs_shift: ClassVar[bool] = False
-    """A shift of the input is a shift of the output, the same at every place but next to padding."""
+    """A constant added to the input adds a constant to the output, the same everywhere but next to padding."""
 
     weight: Array
     bias: Array
@@ -177,12 +187,12 @@ class Weighted(WithActivation):
 
     @property
     def groups(self) -> int:
-        """Parts of the channels; outputs of one part see inputs of that part alone."""
+        """How many groups the channels fall into; outputs of a group see the inputs of that group alone."""
         return 1
 
     @property
     def batched_channel_axis(self) -> int:
-        """The axis of the channels where the batch is counted."""
+        """The axis of the channels when the batch is counted."""
         return self.channel_axis if self.channel_axis < 0 else self.channel_axis + 1
 
 
@@ -207,7 +217,7 @@ class Graph:
 
     @property
     def quantized(self) -> bool:
-        """Does any tensor hold codes?"""
+        """Whether any tensor holds codes."""
         return any(tensor.quantization is not None for tensor in self.tensors.values())
 
     def weighted(self) -> Iterator[Weighted]:
@@ -219,23 +229,23 @@ class Graph:
         return [op for op in self.operators if tensor in op.inputs]
 
     def until(self, *tensors: str) -> "Graph":
-        """The part that computes `tensors`, which become the outputs."""
-        needed, kept = set(tensors), []
+        """The part of the graph that computes `tensors`, which become its outputs."""
+        sources, operators = set(tensors), []
         for op in reversed(self.operators):
-            if op.output in needed:
-                needed.update(op.inputs)
-                kept.append(op)
-        names = {*self.inputs, *(op.output for op in kept)}
-        inputs = tuple(name for name in self.inputs if name in needed)
-        left = {name: t for name, t in self.tensors.items() if name in names}
-        return replace(self, inputs=inputs, outputs=tensors, tensors=left, operators=tuple(reversed(kept)))
+            if op.output in sources:
+                sources.update(op.inputs)
+                operators.append(op)
+        names = {*self.inputs, *(op.output for op in operators)}
+        inputs = tuple(name for name in self.inputs if name in sources)
+        inside = {name: t for name, t in self.tensors.items() if name in names}
+        return replace(self, inputs=inputs, outputs=tensors, tensors=inside, operators=tuple(reversed(operators)))
 
     def quantization(self, tensor: str) -> Quantization:
-        """A tensor's scale and zero point; ValueError where it holds real values."""
-        found = self.tensors[tensor].quantization
-        if found is None:
+        """The scale and zero point of a tensor; ValueError where it holds real values."""
+        quantization = self.tensors[tensor].quantization
+        if quantization is None:
             raise ValueError(f"tensor {tensor} has no quantization: it holds real values")
-        return found
+        return quantization
 
 
 def activation_range(
@@ -243,8 +253,8 @@ def activation_range(
 ) -> tuple[int, int]:
     """The lowest and highest code that an activation lets through.
 
-    The kernels round six differently where it lies half way between two codes. LiteRT's own kernels, which run an
-    activation that stands alone, go by "tflm".
+    Kernel sets round six differently where it lies half way between two codes. LiteRT's built-in kernels, which run an
+    activation that is not fused, round as "tflm" does.
     """
     if activation == "none":
         return quantization.lowest, quantization.highest

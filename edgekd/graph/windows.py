@@ -1,4 +1,4 @@
-"""The geometry of sliding windows: their number, how many cells padding leaves them, and TFLite's names of paddings."""
+"""The geometry of sliding windows: how many there are, how many cells each covers, and TFLite's names of paddings."""
 
 from typing import Literal
 
@@ -7,13 +7,13 @@ import numpy as np
 from edgekd.graph.structure import Array
 
 Pair = tuple[int, int]
-"""Along height and along width."""
+"""One number for the height and one for the width."""
 
 Padding = tuple[int, int, int, int]
-"""Top, bottom, left, right."""
+"""The padding at the top, at the bottom, on the left and on the right."""
 
-Named = Literal["SAME", "VALID"]
-"""TFLite's two paddings."""
+PaddingName = Literal["SAME", "VALID"]
+"""TFLite's names for its two paddings."""
 
 
 def output_length(size: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1) -> int:
@@ -35,13 +35,15 @@ def _cells_along(size: int, kernel: int, stride: int, before: int, after: int) -
 
 
 def same_padding(size: int, kernel: int, stride: int, dilation: int = 1) -> Pair:
-    """(before, after) that TensorFlow's SAME pads along one axis: the odd one goes after."""
+    """The (before, after) padding of TensorFlow's SAME along one axis; an odd cell is added after."""
     total = max((-(-size // stride) - 1) * stride + dilation * (kernel - 1) + 1 - size, 0)
     return total // 2, total - total // 2
 
 
-def tflite_padding(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)) -> Named | None:
-    """TFLite's name for a padding of an image of `size`; None where it has none."""
+def tflite_padding(
+    size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1)
+) -> PaddingName | None:
+    """TFLite's name for a padding of an image of `size`, or None where it has none."""
     if not any(padding):
         return "VALID"
     height, width = (same_padding(*axis) for axis in zip(size, kernel, stride, dilation, strict=True))
@@ -49,22 +51,22 @@ def tflite_padding(size: Pair, kernel: Pair, stride: Pair, padding: Padding, dil
 
 
 def padded_elements(shape: tuple[int, ...], padding: Padding) -> int:
-    """Of an image of (C, H, W) with its padding around."""
+    """How many elements an image of (C, H, W) has with its padding."""
     channels, height, width = shape
     top, bottom, left, right = padding
     return channels * (height + top + bottom) * (width + left + right)
 
 
 def uncut_size(size: Pair, out: Pair, kernel: Pair, stride: Pair, padding: Pair) -> Pair:
-    """(height, width) of a transposed convolution's full result, of which `padding` is cut off to leave `out`."""
+    """The (height, width) of a transposed convolution's full result, from which `padding` is cut off to leave `out`."""
     reach = [(n - 1) * s + k for n, s, k in zip(size, stride, kernel, strict=True)]
     return max(reach[0], padding[0] + out[0]), max(reach[1], padding[1] + out[1])
 
 
 def tflite_transposed_padding(
     size: Pair, kernel: Pair, stride: Pair, padding: Pair, output_padding: Pair
-) -> Named | None:
-    """TFLite's name for a transposed convolution's padding on an image of `size`; None where more is to be cut off.
+) -> PaddingName | None:
+    """TFLite's name for a transposed convolution's padding on an image of `size`, or None where a slice has to follow.
 
     SAME cuts a result down to `size * stride`. XNNPACK takes it only where there is something to cut.
     """

@@ -1,1 +1,1 @@
-"""From a float graph to integers: calibration, simulation in the deployed arithmetic, and training in it."""
+"""Quantises a float graph: calibration, simulation in the deployed arithmetic, and training in it."""

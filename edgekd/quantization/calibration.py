@@ -1,6 +1,6 @@
-"""Which values an activation's codes should cover: ranges from batches, by their ends, a percentile or the least error.
+"""Calibrates activation ranges on batches of values: by minimum and maximum, by a percentile or by the least error.
 
-Batches are gone through once for the ends and a second time for histograms, tensor by tensor; no values are kept.
+A first pass over the batches finds minima and maxima, a second one counts histograms; no values are stored.
 """
 
 from collections.abc import Callable, Collection, Iterable
@@ -16,12 +16,12 @@ from edgekd.quantization.scales import from_range
 
 Method = Literal["minmax", "percentile", "mse"]
 Range = tuple[float, float]
-Seen = Callable[[], Iterable[tuple[str, Tensor]]]
+Observations = Callable[[], Iterable[tuple[str, Tensor]]]
 
 BINS = 8192
-ROUNDING = 1e-12  # of float64, in shares
+ROUNDING = 1e-12  # tolerance for float64 in shares
 SMALLEST_SHARE = 1 / 16
-"""Of an end of the range that the search for the least error tries: there a step is still two bins wide."""
+"""Smallest share of an end of the range that the search for the least error tries; a step is two bins wide there."""
 
 
 @dataclass
@@ -34,25 +34,25 @@ class Histogram:
 
     @property
     def edges(self) -> Array:
-        """Of the bins, from `low` to `high`: one more than there are bins."""
+        """The edges of the bins from `low` to `high`: one more than there are bins."""
         return np.linspace(self.low, self.high, len(self.counts) + 1)
 
 
 def ranges(
-    seen: Seen, method: Method = "minmax", percentile: float = 99.999, whole: Collection[str] = ()
+    observations: Observations, method: Method = "minmax", percentile: float = 99.999, unclipped: Collection[str] = ()
 ) -> dict[str, Range]:
-    """(low, high) by name.
+    """The range (low, high) of each tensor, by its name.
 
     Args:
-        seen: goes through the calibration batches and yields (name, values); a name may come again and again. It is
-            called twice unless `method` is "minmax".
-        method: the lowest and highest value; what leaves out a share at each end; or the ends between which rounding
-            and saturating to 8 bits makes the least squared error.
-        percentile: of the values, lie below the high end and above the low one.
-        whole: names whose ends are kept: a network's outputs, of which two that saturate would tie.
+        observations: yields (name, values) for all calibration batches; a name may come more than once. It is called
+            twice unless `method` is "minmax".
+        method: "minmax" covers all values, "percentile" leaves out a share at each end, and "mse" has the least
+            squared error of rounding and saturating to 8 bits.
+        percentile: how many percent of the values lie below the high end, and how many above the low one.
+        unclipped: names whose range covers all values: a network's outputs, of which two that saturate would tie.
     """
     ends: dict[str, Range] = {}
-    for name, values in seen():
+    for name, values in observations():
         low, high = (float(end) for end in torch.aminmax(values.detach()))
         before = ends.get(name, (low, high))
         ends[name] = min(before[0], low), max(before[1], high)
@@ -61,19 +61,20 @@ def ranges(
     histograms = {
         name: Histogram(low, high, np.zeros(BINS))
         for name, (low, high) in ends.items()
-        if name not in whole and high > low
+        if name not in unclipped and high > low
     }
-    for name, values in seen():
+    for name, values in observations():
         if name in histograms:
-            into = histograms[name]
-            into.counts += torch.histc(values.detach().float(), BINS, into.low, into.high).double().cpu().numpy()
+            histogram = histograms[name]
+            counts = torch.histc(values.detach().float(), BINS, histogram.low, histogram.high)
+            histogram.counts += counts.double().cpu().numpy()
     for name, histogram in histograms.items():
         ends[name] = within_percentile(histogram, percentile) if method == "percentile" else least_error(histogram)
     return ends
 
 
 def within_percentile(histogram: Histogram, percentile: float) -> Range:
-    """The narrowest ends, on edges of bins, with no more than (100 - percentile) % of the values beyond each."""
+    """The narrowest range on edges of bins with no more than (100 - percentile) % of the values beyond each end."""
     below = np.concatenate([[0.0], np.cumsum(histogram.counts)]) / max(histogram.counts.sum(), 1.0)
     share = percentile / 100
     first = int(np.searchsorted(below, 1 - share + ROUNDING, side="right")) - 1
@@ -82,10 +83,10 @@ def within_percentile(histogram: Histogram, percentile: float) -> Range:
 
 
 def least_error(histogram: Histogram) -> Range:
-    """The ends with the least mean squared error of the deployed rounding; each end is searched while the other rests.
+    """The range with the least mean squared error of the deployed rounding.
 
-    As in Banner et al. (2019, "Post training 4-bit quantization"), but by search instead of for a Laplace
-    distribution, and for both ends by themselves: after a ReLU, or a SiLU, they have little in common.
+    The criterion is that of Banner et al. (2019, "Post training 4-bit quantization"). We search instead of assuming a
+    Laplace distribution, and search each end while the other is fixed: after a ReLU or a SiLU the two differ widely.
     """
     low, high = histogram.low, histogram.high
     for shares in (np.geomspace(SMALLEST_SHARE, 1, 48), np.linspace(0.94, 1.06, 25)):
@@ -101,7 +102,7 @@ def least_error(histogram: Histogram) -> Range:
 
 
 def _error(histogram: Histogram, low: float, high: float) -> float:
-    """The squared error of all values, each taken to be in the middle of its bin."""
+    """The squared error of all values, with each value in the middle of its bin."""
     q = from_range(low, high)
     centers = (histogram.edges[:-1] + histogram.edges[1:]) / 2
     codes = np.clip(np.rint(centers / q.scale) + q.zero_point, QMIN, QMAX)

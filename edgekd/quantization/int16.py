@@ -1,6 +1,6 @@
-"""Layers whose activations have 16 bits instead of 8, for those that rounding hurts most: TFLite's 16x8 kernels.
+"""Gives the activations of selected layers 16 bits instead of 8, for TFLite's 16x8 kernels; weights keep 8 bits.
 
-Weights keep 8 bits. Between 8 and 16 bits stands a Requantize, which is exact in every kernel set.
+Between 8 and 16 bits stands a Requantize, which is exact in every kernel set.
 """
 
 from collections.abc import Collection
@@ -13,7 +13,7 @@ from edgekd.quantization.islands import real_tensors
 
 
 def with_int16_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
-    """A float graph in which `layers` read and give 16-bit codes; its inputs and outputs keep 8 bits.
+    """A float graph whose `layers` read and write 16-bit codes; its inputs and outputs keep 8 bits.
 
     Raises:
         UnsupportedOperatorError: a layer has no such kernel.
@@ -31,7 +31,7 @@ def with_int16_layers(graph: Graph, layers: Collection[str] = ()) -> Graph:
                 "take it out of quantize.int16_layers, or name it in quantize.float_layers",
             )
     tensors, operators = dict(graph.tensors), list[Operator]()
-    wide: dict[str, str] = {}  # a tensor of 8 bits -> its form of 16
+    wide: dict[str, str] = {}  # a tensor of 8 bits -> the same in 16 bits
     for op in graph.operators:
         if not op.inputs and all(reader.name in inside for reader in graph.consumers(op.output)):
             tensors[op.output] = replace(tensors[op.output], bits=16)

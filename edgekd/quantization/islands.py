@@ -1,7 +1,7 @@
-"""Float islands: what computes on real values in a quantised graph, and where codes become real values and back.
+"""Float islands: the operators that compute on real values in a quantised graph, and their boundaries.
 
-Layers that are to be kept in float stand between Dequantize and Quantize. A layer norm is an island of its own: codes
-go in and come out, and what lies between is written so that it is exact (`graph.operators.normalisation`).
+Layers in float stand between Dequantize and Quantize. A layer norm is an island by itself: it reads and writes codes,
+and its file computes on real values in between, exactly (`graph.operators.normalisation`).
 """
 
 from collections.abc import Collection
@@ -13,11 +13,11 @@ from edgekd.graph.structure import Graph, Operator, Tensor
 
 @dataclass(frozen=True)
 class RealPart:
-    """What of a quantised graph computes on real values.
+    """The part of a quantised graph that computes on real values.
 
     Attributes:
         operators: in order of execution.
-        boundaries: how often a tensor is turned from codes to real values, or back.
+        boundaries: how many conversions from codes to real values or back there are.
     """
 
     operators: tuple[Operator, ...]
@@ -27,20 +27,20 @@ class RealPart:
 def real_part(graph: Graph) -> RealPart:
     """The islands of a quantised graph, for a report."""
     real = real_tensors(graph)
-    turns = sum(op.boundary and not real.isdisjoint((*op.inputs, op.output)) for op in graph.operators)
+    boundaries = sum(op.boundary and not real.isdisjoint((*op.inputs, op.output)) for op in graph.operators)
     inside = [op for op in graph.operators if op.output in real and not isinstance(op, Dequantize)]
     alone = [op for op in graph.operators if op.real_inside and op.output not in real]
     names = {op.name for op in (*inside, *alone)}
-    return RealPart(tuple(op for op in graph.operators if op.name in names), turns + 2 * len(alone))
+    return RealPart(tuple(op for op in graph.operators if op.name in names), boundaries + 2 * len(alone))
 
 
 def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:
     """A float graph in which `layers` stand between Dequantize and Quantize.
 
-    Operators inside that follow one another exchange real values. The graph's inputs and outputs stay codes.
+    Consecutive operators of an island exchange real values. The graph's inputs and outputs stay codes.
 
     Args:
-        layers: names of operators to be kept in float.
+        layers: the names of the operators that compute in float.
     """
     inside = {op.name for op in graph.operators if op.name in layers}
     tensors, operators = dict(graph.tensors), list[Operator]()
@@ -66,9 +66,9 @@ def with_islands(graph: Graph, layers: Collection[str] = ()) -> Graph:
 
 
 def real_tensors(graph: Graph) -> set[str]:
-    """The tensors inside islands of a float graph: they will hold real values when the rest holds codes."""
+    """The tensors inside the islands of a float graph, which hold real values after the others are quantised."""
     real: set[str] = set()
-    for op in reversed(graph.operators):  # an embedding gives real values that no Dequantize leads to
+    for op in reversed(graph.operators):  # no Dequantize leads to the output of an embedding
         if isinstance(op, Quantize) or (op.output in real and not isinstance(op, Dequantize)):
             real.update(name for name in op.inputs if graph.tensors[name].kind == "real")
     for op in graph.operators:

@@ -1,6 +1,6 @@
-"""How narrow a range may be: no kernel rescales to steps that are far finer than those they are computed from.
+"""The narrowest range of an activation, since kernels can't rescale to steps far finer than those of their inputs.
 
-Ranges are that narrow where values never stir: behind a layer that has died, or in a tensor less itself.
+Ranges are that narrow where values are constant: behind a layer that has died, or in a tensor minus itself.
 """
 
 from math import prod
@@ -10,11 +10,11 @@ from edgekd.graph.operators.forms import Simulated
 from edgekd.graph.structure import Operator, Weighted
 
 LARGEST_RATIO = 100
-"""Output steps to a step of the input. TFLite's hard-swish ends at 128, XNNPACK's and onnxruntime's kernels at 256."""
+"""Most output steps to a step of the input. TFLite's hard-swish takes up to 128, other kernels up to 256."""
 
 
 def least_span(sim: Simulated, op: Operator) -> float:
-    """How far apart an output's lowest and highest value must be at least."""
+    """The narrowest range of an operator's output, highest minus lowest value, to which its kernels can rescale."""
     if isinstance(op, Weighted):
         return weighted_training.least_span(sim, op)
     if op.free_scale:

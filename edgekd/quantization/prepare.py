@@ -1,4 +1,4 @@
-"""What is done to a float graph before it is quantised: input as the sensor gives it, equal channels, float layers."""
+"""Prepares a float graph for quantisation: raw inputs, equalised channels, and layers in float or with 16 bits."""
 
 import difflib
 import fnmatch
@@ -12,17 +12,19 @@ from edgekd.quantization.inputs import Normalisation, View, fold
 from edgekd.quantization.int16 import with_int16_layers
 from edgekd.quantization.islands import with_islands
 
-SUGGESTED = 3
+SUGGESTIONS = 3
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """Attributes:
-    graph: in float, ready for a simulation.
-    in_front: the operator that was put in front of the network to normalise; "" where its first layers do.
-    border: how far padding is from what it stood for in training, in standard deviations.
-    equalised_pairs: of layers, whose channels were made equally strong.
-    float_layers, int16_layers: operators kept in float, and those with 16-bit activations, by name.
+    """A float graph that is ready for a simulation.
+
+    Attributes:
+        graph: the graph after all passes.
+        in_front: the operator that was inserted after the input to normalise it; "" where the first layers do.
+        border: the largest error of zero padding after folding, in standard deviations.
+        equalised_pairs: the number of pairs of layers whose channels were equalised.
+        float_layers, int16_layers: the names of the operators in float, and of those with 16-bit activations.
     """
 
     graph: Graph
@@ -42,24 +44,25 @@ def prepared(
     float_layers: Sequence[str] = (),
     int16_layers: Sequence[str] = (),
 ) -> Prepared:
-    """A captured graph with the passes that its settings ask for; with a view it takes inputs as that has them.
+    """A captured graph after the passes that the settings ask for; with a view its input is raw values.
 
     Raises:
-        ConfigError: `float_layers` or `int16_layers` names what is no operator of the graph.
+        ConfigError: a pattern of `float_layers` or `int16_layers` matches no operator of the graph.
         UnsupportedOperatorError: one of `int16_layers` has no kernel for 16-bit activations.
     """
-    kept, wide = matching_operators(graph, float_layers), matching_operators(graph, int16_layers, "int16_layers")
+    in_float = matching_operators(graph, float_layers)
+    with_16_bits = matching_operators(graph, int16_layers, "int16_layers")
     in_front, border, count = "", 0.0, 0
     if view is not None:
         graph, in_front, border = fold(graph, normalisation, view)
     if equalise:
         count, graph = len(pairs(graph)), equalised(graph)
-    graph = with_int16_layers(with_islands(graph, kept), wide)
-    return Prepared(graph, in_front, border, count, kept, wide)
+    graph = with_int16_layers(with_islands(graph, in_float), with_16_bits)
+    return Prepared(graph, in_front, border, count, in_float, with_16_bits)
 
 
 def without_boundaries(graph: Graph) -> Graph:
-    """A prepared graph without the boundaries of float and of wide layers, which say nothing where all is float."""
+    """A prepared graph without the boundaries of layers in float or with 16 bits, which do nothing in a float graph."""
     same: dict[str, str] = {}
     operators = []
     for op in graph.operators:
@@ -74,16 +77,16 @@ def without_boundaries(graph: Graph) -> Graph:
 
 
 def matching_operators(graph: Graph, patterns: Sequence[str], setting: str = "float_layers") -> tuple[str, ...]:
-    """The operators that the patterns name (* and ? stand for any characters), in order of execution."""
+    """The operators that the patterns match (* and ? stand for any characters), in order of execution."""
     names = [op.name for op in graph.operators]
-    found: set[str] = set()
+    matches: set[str] = set()
     for pattern in patterns:
-        matching = [name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)]
-        if not matching:
-            close = difflib.get_close_matches(pattern.rstrip("*."), names, SUGGESTED, 0.4) or names[:SUGGESTED]
+        of_pattern = [name for name in names if name == pattern or fnmatch.fnmatchcase(name, pattern)]
+        if not of_pattern:
+            close = difflib.get_close_matches(pattern.rstrip("*."), names, SUGGESTIONS, 0.4) or names[:SUGGESTIONS]
             raise ConfigError(
                 f"quantize.{setting}: no operator of the student is called {pattern!r}",
                 f"{', '.join(close)}; edgekd check --layers lists all {len(names)}",
             )
-        found.update(matching)
-    return tuple(name for name in names if name in found)
+        matches.update(of_pattern)
+    return tuple(name for name in names if name in matches)

@@ -1,4 +1,4 @@
-"""Training samples set aside to look at: what ranges are calibrated on, biases corrected and layers weighed by."""
+"""Training samples for calibration, bias correction and the sensitivity of layers."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,10 +14,10 @@ BATCH = 64
 
 @dataclass(frozen=True)
 class Samples:
-    """Training samples in batches, normalised as `splits` says; they can be gone through again and again.
+    """Training samples in batches, normalised as `splits` says; they can be iterated more than once.
 
     Attributes:
-        positions: of the samples in the training split, in order.
+        positions: the samples' indices in the training split, in ascending order.
         size: of a batch.
     """
 
@@ -34,10 +34,10 @@ class Samples:
         return np.asarray(self.splits.train.x[self.positions[which]])
 
     def first(self, count: int) -> "Samples":
-        """So many of them, in batches that are no larger."""
+        """The first `count` samples, in batches that are no larger."""
         return replace(self, positions=self.positions[:count], size=min(self.size, count))
 
 
 def calibration_samples(splits: Splits, count: int, seed: int) -> Samples:
-    """So many by chance, in the order of the split."""
+    """A random choice of `count` training samples, in the order of the split."""
     return Samples(splits, np.sort(epoch_order(len(splits.train), seed, 0)[:count]))

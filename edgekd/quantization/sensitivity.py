@@ -1,8 +1,8 @@
-"""What each layer's rounding alone does to the network's answer: which layers to keep in float, or to look at first.
+"""The sensitivity of the network's outputs to each layer's rounding, which shows what to keep in float.
 
-One layer at a time has its weights and its output rounded as they ship, the rest stays float, and the noise that this
-leaves in the logits is weighed against them: the signal-to-quantisation-noise ratio. (Nagel et al., 2021, "A white
-paper on neural network quantization", section 3.3, measure the score so, which needs far more samples.)
+One layer at a time has its weights and its output rounded as in the exported file while the others stay in float; the
+noise in the outputs gives their signal-to-quantisation-noise ratio. (Nagel et al., 2021, "A white paper on neural
+network quantization", section 3.3, measure the score instead, which needs far more samples.)
 """
 
 import math
@@ -19,12 +19,16 @@ from edgekd.quantization.bias_correction import deployed
 from edgekd.quantization.simulate import Simulation
 
 MOST_DB = 150.0
-"""Stands for no noise at all; float32's own is near it."""
+"""The value for no noise at all, near that of float32's own rounding."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """`sqnr_db`: ten times the logarithm of the answers' power to that of the noise in them."""
+    """The sensitivity of one layer.
+
+    Attributes:
+        sqnr_db: the signal-to-quantisation-noise ratio of the network's outputs, in decibels.
+    """
 
     layer: str
     operator: str
@@ -36,44 +40,44 @@ def sensitivity(simulation: Simulation, batches: Iterable[Tensor | tuple[Tensor,
     """A row for each operator that rounds, and for each input, in order of execution; the simulation is calibrated.
 
     Args:
-        batches: of real inputs; the network is run on each as often as it has operators.
+        batches: real inputs; the network runs on each batch as often as it has operators.
     """
     graph = simulation.graph
     layers = [name for name in graph.inputs if name in simulation.scale_owner]
-    layers += [op.name for op in graph.operators if op.output in simulation.ranged]
+    layers += [op.name for op in graph.operators if op.output in simulation.range_index]
     signal, noise = 0.0, dict.fromkeys(layers, 0.0)
     for x in batches:
-        given = x if isinstance(x, tuple) else (x,)
-        exact = _answers(simulation, given, "")
+        inputs = x if isinstance(x, tuple) else (x,)
+        exact = _outputs(simulation, inputs, "")
         signal += float(exact.square().sum())
         for layer in layers:
-            noise[layer] += float((_answers(simulation, given, layer) - exact).square().sum())
-    described = {op.name: cost.describe(op) for op in graph.operators}
-    return tuple(Row(layer, described.get(layer, "input"), _decibels(signal, noise[layer])) for layer in layers)
+            noise[layer] += float((_outputs(simulation, inputs, layer) - exact).square().sum())
+    descriptions = {op.name: cost.describe(op) for op in graph.operators}
+    return tuple(Row(layer, descriptions.get(layer, "input"), _decibels(signal, noise[layer])) for layer in layers)
 
 
-def _answers(simulation: Simulation, given: tuple[Tensor, ...], rounded: str) -> Tensor:
-    """(N, outputs) in float64, with one operator or input rounded as it ships."""
+def _outputs(simulation: Simulation, batch: tuple[Tensor, ...], layer: str) -> Tensor:
+    """The outputs (N, values) in float64 with the codes of one operator or input rounded, the others in float."""
 
     def execute(op: Operator, *inputs: Tensor) -> Tensor:
-        if op.name != rounded:
+        if op.name != layer:
             return simulation.in_float(op, *inputs)
         if not isinstance(op, Weighted):
-            return _rounded(simulation, op.output, simulation.in_float(op, *inputs))
+            return _round(simulation, op.output, simulation.in_float(op, *inputs))
         parameters = (torch.from_numpy(values) for values in deployed(simulation, op))
-        found = in_float(op, *inputs, *parameters, shape=simulation.tensors[op.output].shape)
-        return _rounded(simulation, op.output, found)
+        output = in_float(op, *inputs, *parameters, shape=simulation.tensors[op.output].shape)
+        return _round(simulation, op.output, output)
 
-    values = dict(zip(simulation.graph.inputs, given, strict=True))
-    if rounded in values:
-        values[rounded] = _rounded(simulation, rounded, values[rounded])
-    outputs = simulation.graph.outputs
-    found = {name: value for name, value in simulation.walk(values, execute) if name in outputs}
-    return torch.cat([found[name].flatten(1) for name in outputs], dim=1).double()
+    values = dict(zip(simulation.graph.inputs, batch, strict=True))
+    if layer in values:
+        values[layer] = _round(simulation, layer, values[layer])
+    names = simulation.graph.outputs
+    outputs_by_name = {name: value for name, value in simulation.walk(values, execute) if name in names}
+    return torch.cat([outputs_by_name[name].flatten(1) for name in names], dim=1).double()
 
 
-def _rounded(simulation: Simulation, tensor: str, values: Tensor) -> Tensor:
-    return simulation.coded(tensor, values) * simulation.quantization(tensor).scale
+def _round(simulation: Simulation, tensor: str, values: Tensor) -> Tensor:
+    return simulation.to_codes(tensor, values) * simulation.quantization(tensor).scale
 
 
 def _decibels(signal: float, noise: float) -> float:

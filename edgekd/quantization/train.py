@@ -1,8 +1,8 @@
-"""The student's captured graph in integers: calibrated, and trained under the teacher.
+"""Quantises the student's captured graph: calibration, then quantisation-aware training under the teacher.
 
-What is trained is what is shipped: the simulation computes with the integer codes, int32 biases and rescaling of the
-kernels that it will run under. Batch norm is folded before, so training sees the weights that ship. Without
-training ("ptq"), what was calibrated is shipped in the same way.
+Training computes what is exported: the simulation has the integer codes, int32 biases and rescaling of the kernels that
+the file will run under. Batch norm is folded before, so training sees the exported weights. Without training ("ptq")
+the calibrated simulation is exported.
 """
 
 from dataclasses import dataclass
@@ -34,10 +34,12 @@ CAPTURE_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Quantized:
-    """Attributes:
-    simulation: trained, or calibrated alone.
-    training: how that went; None without one.
-    before: what `scores` says of the calibrated simulation before training; None where nobody asked.
+    """A quantised graph and how it was trained.
+
+    Attributes:
+        simulation: the simulation after training, or after calibration where there is no training.
+        training: the result of the training; None where there is none.
+        before: the `scores` of the calibrated simulation before training; None without `settings.baseline`.
     """
 
     simulation: Simulation
@@ -46,7 +48,7 @@ class Quantized:
 
 
 def calibrated(graph: Graph, samples: Samples, settings: Quantize, kernels: Kernels = "xnnpack") -> Simulation:
-    """The fake-quantised simulation of a float graph: ranges by its activations, biases corrected by them."""
+    """The fake-quantised simulation of a float graph, with calibrated ranges and corrected biases."""
     simulation = Simulation(graph, kernels).eval()
     simulation.calibrate(samples, settings.calibrate, settings.percentile)
     simulation.fake_quantized = True
@@ -71,13 +73,13 @@ def quantize(
 ) -> Quantized:
     """Calibrate the float graph on training samples, then train it with the deployed arithmetic.
 
-    Ranges follow the activations for the first `settings.observe` of the epochs and then stand still, so that the
-    weights can settle on them. The state after the last epoch is used.
+    Ranges follow the activations for the share `settings.observe` of the epochs and are fixed from then on, so that the
+    weights can adapt to them. The state after the last epoch is used.
 
     Args:
-        splits: normalised as the graph takes its inputs.
-        teacher: it is given batches that are normalised so too.
-        views: those that its answers are stored for.
+        splits: the data, whose normalisation is that of the graph's inputs.
+        teacher: its batches have the same normalisation.
+        views: the augmented views for which the teacher's answers are stored.
     """
     simulation = calibrated(graph, calibration_samples(splits, settings.calibration, seed), settings, kernels)
     before = None
@@ -109,12 +111,16 @@ def quantize(
 
 
 def captured(model: nn.Module, splits: Splits) -> Graph:
-    """The model's float graph, proved to compute what the model computes on validation samples."""
+    """The model's float graph, after a check that it computes what the model computes on validation samples.
+
+    Raises:
+        ModelError: the outputs differ by more than CAPTURE_TOLERANCE.
+    """
     graph = capture(model, splits.example)
     x = normalise(splits.validation.x[:BATCH], splits)
     with torch.no_grad():
-        wanted, found = model.eval()(x), Simulation(graph)(x)
-    difference = float((wanted - found).abs().max() / wanted.abs().max().clamp_min(1e-6))
+        expected, actual = model.eval()(x), Simulation(graph)(x)
+    difference = float((expected - actual).abs().max() / expected.abs().max().clamp_min(1e-6))
     if difference > CAPTURE_TOLERANCE:
         raise ModelError(
             f"the captured graph differs from the student by {difference:.2g} of its largest logit",
@@ -124,23 +130,23 @@ def captured(model: nn.Module, splits: Splits) -> Graph:
 
 
 def normalisation(splits: Splits) -> inputs.Normalisation:
-    """What training does to inputs."""
+    """The normalisation of inputs in training."""
     return inputs.Normalisation(splits.scale, splits.mean, splits.std)
 
 
 def sensor_view(graph: Graph, samples: Samples, settings: Quantize) -> tuple[inputs.View | None, str]:
-    """How the graph can take its input as the sensor gives it, or None and why it had better not."""
+    """The view of raw sensor values for the graph's input and "", or None and the reason why it stays normalised."""
     splits = samples.splits
     if len(graph.inputs) != 1 or graph.tensors[graph.input].kind == "index":
         return None, ""
-    trained = normalisation(splits)
+    training = normalisation(splits)
     if splits.train.x.dtype == np.uint8:
-        return inputs.of_pixels(trained), ""
+        return inputs.of_pixels(training), ""
     raw = torch.from_numpy(samples.raw().astype(np.float32))
-    seen = [("raw", raw), ("normalised", normalise(raw, splits))]
-    found = calibration.ranges(lambda: seen, settings.calibrate, settings.percentile)
-    view = inputs.of_samples(trained, *found["raw"])
-    if inputs.resolves(view, trained, *found["normalised"]):
+    observations = [("raw", raw), ("normalised", normalise(raw, splits))]
+    ranges = calibration.ranges(lambda: observations, settings.calibrate, settings.percentile)
+    view = inputs.of_samples(training, *ranges["raw"])
+    if inputs.resolves(view, training, *ranges["normalised"]):
         return view, ""
     return None, (
         f"the input stays normalised: its channels differ too much for one step of raw values, {view.step:.3g}, "

@@ -1,1 +1,1 @@
-"""Runtimes that execute an exported file on this machine, and the stopwatch for them."""
+"""The runtimes that execute an exported file on this machine, and the comparison of their codes."""

@@ -1,4 +1,4 @@
-"""Which of torch's axes each stored axis of a TFLite file's inputs and outputs is; the file's metadata says so."""
+"""Reads from a TFLite file's metadata which of torch's axes each axis of its inputs and outputs is."""
 
 import json
 
@@ -8,20 +8,21 @@ Axes = tuple[int, ...]
 
 
 def stored_axes(content: bytes, role: str, ranks: list[int]) -> list[Axes]:
-    """For each "input" or "output" of a file, its axes in the file's order; the batch is not counted.
+    """Return torch's axes of each input or output in the file's order; the batch is not counted.
 
-    A file that says nothing has images channels last and all else as torch has it.
+    Without metadata, images have channels last and other tensors have torch's order.
 
     Args:
-        ranks: how many axes each has, without the batch.
+        role: "input" or "output".
+        ranks: the number of axes of each tensor, without the batch.
     """
     model = schema.Model.GetRootAs(content, 0)
-    stored: dict[str, Axes] = {}
+    axes_by_name: dict[str, Axes] = {}
     for i in range(model.MetadataLength()):
         entry = model.Metadata(i)
         name = entry.Name().decode()
         if name.endswith("_axes"):
             text = model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()
-            stored[name.removesuffix("_axes")] = tuple(json.loads(text))
-    usual = [(1, 2, 0) if rank == 3 else tuple(range(rank)) for rank in ranks]
-    return [stored.get(f"{role}_{i}" if i else role, axes) for i, axes in enumerate(usual)]
+            axes_by_name[name.removesuffix("_axes")] = tuple(json.loads(text))
+    defaults = [(1, 2, 0) if rank == 3 else tuple(range(rank)) for rank in ranks]
+    return [axes_by_name.get(f"{role}_{i}" if i else role, axes) for i, axes in enumerate(defaults)]

@@ -1,4 +1,4 @@
-"""The graph's codes, in torch's order, as a file takes them and gives them back."""
+"""Converts the graph's codes in torch's order to and from a file's dtype and order."""
 
 import numpy as np
 
@@ -7,14 +7,14 @@ from edgekd.graph.structure import Quantization
 from edgekd.runtimes.tensors import TensorInfo
 
 SHIFT = 128
-"""uint8 code = int8 code + SHIFT."""
+"""The difference of uint8 and int8 codes: uint8 code = int8 code + SHIFT."""
 
 
 def to_file_codes(codes: np.ndarray, info: TensorInfo, quantization: Quantization | None = None) -> np.ndarray:
-    """(N, *shape) in torch's order, in the dtype and order of a file's input; indices as they are.
+    """Convert codes (N, *shape) in torch's order to the dtype and order of a file's input; indices stay as they are.
 
     Args:
-        quantization: of the codes, for a file that takes real values and makes codes of them itself.
+        quantization: of the codes, for a file that takes real values and quantises them itself.
     """
     if info.axes:
         codes = codes.transpose(0, *(axis + 1 for axis in info.axes))
@@ -26,10 +26,10 @@ def to_file_codes(codes: np.ndarray, info: TensorInfo, quantization: Quantizatio
 
 
 def from_file_codes(values: np.ndarray, info: TensorInfo, quantization: Quantization | None = None) -> np.ndarray:
-    """What a file's output gave, as codes (N, *shape) in torch's order.
+    """Convert values of a file's output to codes (N, *shape) in torch's order.
 
     Args:
-        quantization: of the codes, for a file that makes real values of them itself.
+        quantization: of the codes, for a file that gives real values.
     """
     if info.axes:
         values = values.transpose(0, *(int(place) + 1 for place in np.argsort(info.axes)))

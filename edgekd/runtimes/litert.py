@@ -21,9 +21,9 @@ class LiteRTRunner:
         reference: run LiteRT's reference kernels, which follow TFLite Micro's arithmetic.
 
     Attributes:
-        inputs, outputs: what the file takes and gives; `axes` tells the order of a sample's axes.
-        input, output: the only ones, or the first.
-        kernels: the kernel set behind the results; other kernel sets round differently.
+        inputs, outputs: name, shape, dtype, quantization and order of axes of the file's inputs and outputs.
+        input, output: the first input and output.
+        kernels: the name of the kernel set; other kernel sets round differently.
     """
 
     def __init__(self, path: Path, threads: int = 1, reference: bool = False) -> None:
@@ -51,11 +51,11 @@ class LiteRTRunner:
         self.kernels = f"LiteRT {version('ai-edge-litert')} {kind}, {plural(threads, 'thread')}"
 
     def run(self, *x: np.ndarray) -> np.ndarray:
-        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        """Run the file on (N, ...) of every input, in its dtype and order; return (N, ...) of the first output."""
         return self.run_all(*x)[0]
 
     def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(N, ...) of every input -> (N, ...) of every output, sample by sample: the file's batch is 1."""
+        """Run the file on (N, ...) of every input, sample by sample; return (N, ...) of every output."""
         check_batches(x, self.inputs, self.path)
         results = tuple(np.empty((len(x[0]), *output.shape), output.dtype) for output in self.outputs)
         for position in range(len(x[0])):
@@ -67,7 +67,7 @@ class LiteRTRunner:
         return results
 
     def ready(self, *x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        """Return a function that runs one inference of `x`, (1, ...) for each input, and nothing else, for timing."""
         check_batches(x, self.inputs, self.path)
         for index, values in zip(self._input_indices, x, strict=True):
             self._interpreter.set_tensor(index, values)
@@ -76,14 +76,14 @@ class LiteRTRunner:
 
 
 def reference(path: Path, threads: int = 1) -> LiteRTRunner:
-    """The catalog's entry for LiteRT's reference kernels."""
+    """Load a file with LiteRT's reference kernels; the catalog names this function."""
     return LiteRTRunner(path, threads, reference=True)
 
 
 def tensor_infos(file: bytes, role: str, names: list[str], details: Sequence[dict[str, Any]]) -> tuple[TensorInfo, ...]:
-    """What TFLite's interpreters and the file itself tell of its inputs or its outputs."""
+    """Collect the description of a file's inputs or outputs from an interpreter's details and the file's metadata."""
     axes = stored_axes(file, role, [len(d["shape"]) - 1 for d in details])
-    return tuple(_info(*each) for each in zip(names, details, axes, strict=True))
+    return tuple(_info(*arguments) for arguments in zip(names, details, axes, strict=True))
 
 
 def _info(name: str, details: dict[str, Any], axes: tuple[int, ...]) -> TensorInfo:

@@ -12,18 +12,18 @@ from edgekd.errors import ModelError
 from edgekd.runtimes.tensors import TensorInfo, check_batches, check_file, plural
 
 DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(int32)": np.int32}
-ERRORS_ONLY = 3  # onnxruntime's log levels: 2 would print warnings about the optimiser's own doings
+ERRORS_ONLY = 3  # onnxruntime's log level 3; level 2 would print warnings of its graph optimiser
 
 
 class OnnxRuntimeRunner:
     """A loaded ONNX file.
 
     Attributes:
-        inputs, outputs: what the file takes and gives; samples are channels first. Scale and zero point come from
-            the file's metadata: `input_scale`, `input_zero_point`, `output_scale`, `output_zero_point`; those of
-            further ones from `input_1_scale` and so on.
-        input, output: the only ones, or the first.
-        kernels: the kernel set behind the results; other kernel sets round differently.
+        inputs, outputs: name, shape, dtype and quantization of the file's inputs and outputs, channels first. Scale and
+            zero point are read from the metadata: `input_scale`, `input_zero_point`, `output_scale`,
+            `output_zero_point`, and `input_1_scale` and so on for further ones.
+        input, output: the first input and output.
+        kernels: the name of the kernel set; other kernel sets round differently.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
@@ -52,11 +52,11 @@ class OnnxRuntimeRunner:
         self.kernels = f"onnxruntime {onnxruntime.__version__} CPU kernels (exact on x64), {plural(threads, 'thread')}"
 
     def run(self, *x: np.ndarray, batch: int = 256) -> np.ndarray:
-        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        """Run the file on (N, ...) of every input, in its dtype and order; return (N, ...) of the first output."""
         return self.run_all(*x, batch=batch)[0]
 
     def run_all(self, *x: np.ndarray, batch: int = 256) -> tuple[np.ndarray, ...]:
-        """(N, ...) of every input -> (N, ...) of every output."""
+        """Run the file on (N, ...) of every input, `batch` samples at a time; return (N, ...) of every output."""
         check_batches(x, self.inputs, self.path)
         parts = [
             self._session.run(None, {info.name: v[i : i + batch] for info, v in zip(self.inputs, x, strict=True)})
@@ -65,10 +65,10 @@ class OnnxRuntimeRunner:
         return tuple(np.concatenate(column) for column in zip(*parts, strict=True))
 
     def ready(self, *x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        """Return a function that runs one inference of `x`, (1, ...) for each input, and nothing else, for timing."""
         check_batches(x, self.inputs, self.path)
-        run, feed = self._session.run, {info.name: v for info, v in zip(self.inputs, x, strict=True)}
-        return lambda: run(None, feed)
+        run, inputs = self._session.run, {info.name: v for info, v in zip(self.inputs, x, strict=True)}
+        return lambda: run(None, inputs)
 
 
 def _options(threads: int) -> onnxruntime.SessionOptions:

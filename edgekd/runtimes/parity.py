@@ -1,4 +1,4 @@
-"""Bit for bit: a graph's file in a runtime against the integer reference in that runtime's mode, layer by layer.
+"""Compares a graph's file in a runtime with the integer reference in that runtime's mode, bit for bit, by layer.
 
 Kernel sets round differently, so exactness is always against one of them by name (`catalog.runtimes`).
 """
@@ -17,10 +17,10 @@ from edgekd.runtimes.codes import from_file_codes, to_file_codes
 
 
 class Session:
-    """A file, loaded by a runtime, that takes and gives the graph's int8 codes in torch's order.
+    """A file, loaded by a runtime, that runs on the graph's int8 codes in torch's order.
 
     Attributes:
-        kernels: the kernel set behind the answers, in words.
+        kernels: the name of the kernel set.
     """
 
     def __init__(self, runtime: Runtime, path: Path) -> None:
@@ -28,14 +28,14 @@ class Session:
         self.kernels: str = self._runner.kernels
 
     def run(self, *codes: Array) -> tuple[Array, ...]:
-        """Codes (N, *shape) of every input to codes of every output."""
-        feeds = (to_file_codes(c, info) for c, info in zip(codes, self._runner.inputs, strict=True))
-        found = zip(self._runner.run_all(*feeds), self._runner.outputs, strict=True)
-        return tuple(from_file_codes(values, info) for values, info in found)
+        """Run the file on codes (N, *shape) of every input; return the codes of every output."""
+        inputs = (to_file_codes(c, info) for c, info in zip(codes, self._runner.inputs, strict=True))
+        outputs = zip(self._runner.run_all(*inputs), self._runner.outputs, strict=True)
+        return tuple(from_file_codes(values, info) for values, info in outputs)
 
 
 def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:
-    """Codes of every output of the file that is written of a graph."""
+    """Write a graph to a file, run it and return the codes of every output."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"graph.{runtime.format}"
         format_module(runtime.format).write(graph, path, kernels=runtime.kernels)
@@ -43,14 +43,14 @@ def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[
 
 
 def layers(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[LayerDifference, ...]:
-    """Each operator's codes in the runtime against the reference's: from a file that gives out every tensor."""
-    shown = codes_of_operators(graph)
+    """Compare each operator's codes in the runtime with the reference, by a file whose outputs are all tensors."""
+    names = codes_of_operators(graph)
     expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
-    return differences(graph, expected, dict(zip(shown, executed(runtime, graph.until(*shown), codes), strict=True)))
+    return differences(graph, expected, dict(zip(names, executed(runtime, graph.until(*names), codes), strict=True)))
 
 
 def differences(graph: Graph, expected: dict[str, Array], actual: dict[str, Array]) -> tuple[LayerDifference, ...]:
-    """One row for each operator whose output `actual` has."""
+    """A row for each operator whose output is in `actual`."""
     return tuple(
         LayerDifference(
             layer=op.name,
@@ -66,5 +66,5 @@ def differences(graph: Graph, expected: dict[str, Array], actual: dict[str, Arra
 
 
 def codes_of_operators(graph: Graph) -> list[str]:
-    """The outputs of operators that are codes: not those of stored constants and inside float islands."""
+    """The outputs of operators that are codes, without constants and tensors inside float islands."""
     return [op.output for op in graph.operators if op.inputs and graph.tensors[op.output].quantization is not None]

@@ -1,4 +1,4 @@
-"""What runtimes written in C++ say on descriptor 2, held back: LiteRT announces its delegate each time."""
+"""Captures what runtimes written in C++ write to descriptor 2, where LiteRT announces its delegate every time."""
 
 import os
 import sys
@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back the INFO lines that LiteRT writes to descriptor 2; it has no setting for them in Python.
+    """Suppress the INFO lines that LiteRT writes to descriptor 2, for which it has no setting in Python.
 
-    Everything else that arrives there meanwhile is passed on when the block ends.
+    All other lines are written to stderr when the block ends.
     """
     lines: list[str] = []
     try:
@@ -25,17 +25,17 @@ def quiet_stderr() -> Iterator[None]:
 
 @contextmanager
 def held_stderr() -> Iterator[list[str]]:
-    """Hold back all that is written to descriptor 2; the lines are in the list when the block ends."""
+    """Capture all that is written to descriptor 2; the list holds the lines when the block ends."""
     lines: list[str] = []
     sys.stderr.flush()
-    real = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    descriptor = os.dup(2)
+    with tempfile.TemporaryFile() as file:
+        os.dup2(file.fileno(), 2)
         try:
             yield lines
         finally:
             sys.stderr.flush()
-            os.dup2(real, 2)
-            os.close(real)
-            held.seek(0)
-            lines += held.read().decode(errors="replace").splitlines()
+            os.dup2(descriptor, 2)
+            os.close(descriptor)
+            file.seek(0)
+            lines += file.read().decode(errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""What a runner tells about a file's input and output, and the checks that all runners share."""
+"""The description of a file's inputs and outputs, and the checks that all runners share."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ class TensorInfo:
     Attributes:
         shape: of one sample, without the batch, in the file's own order.
         scale, zero_point: real = scale * (code - zero_point); None where the tensor is float.
-        axes: which of torch's axes each axis of `shape` is; None where they are torch's own.
+        axes: torch's axis for each axis of `shape`; None where the order is torch's.
     """
 
     name: str
@@ -27,7 +27,7 @@ class TensorInfo:
 
 
 def check_batches(x: tuple[np.ndarray, ...], infos: tuple[TensorInfo, ...], path: Path) -> None:
-    """Refuse batches that the file would misread."""
+    """Raise a ModelError for batches that the file would misread."""
     if len(x) != len(infos):
         raise ModelError(f"{path.name} takes {plural(len(infos), 'input')}, not {len(x)}", "give one array for each")
     for values, info in zip(x, infos, strict=True):
@@ -35,7 +35,7 @@ def check_batches(x: tuple[np.ndarray, ...], infos: tuple[TensorInfo, ...], path
 
 
 def check_batch(x: np.ndarray, info: TensorInfo, path: Path) -> None:
-    """Refuse a batch that the file would misread."""
+    """Raise a ModelError for a batch that the file would misread."""
     if x.shape[1:] == info.shape and x.dtype == info.dtype:
         return
     raise ModelError(
@@ -45,11 +45,11 @@ def check_batch(x: np.ndarray, info: TensorInfo, path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse a path that is no file, before a runtime words it in its own way."""
+    """Raise a ModelError for a path that is no file, whose own errors differ from runtime to runtime."""
     if not path.is_file():
         raise ModelError(f"there is no file {path}", "edgekd build")
 
 
 def plural(count: int, thing: str) -> str:
-    """1 thread, 2 threads"""
+    """The count with its noun: "1 thread", "2 threads"."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -14,20 +14,20 @@ from edgekd.runtimes.stderr import held_stderr
 from edgekd.runtimes.tensors import check_batches, check_file
 
 ARENA_BYTES = 256 * 2**20
-"""Address space only: the system gives memory to the part that a model touches."""
+"""The size of the arena, of which the system allocates only the pages that a model touches."""
 
 
 class TFLMRunner:
     """A loaded TFLite file.
 
     Attributes:
-        inputs, outputs: what the file takes and gives; `axes` tells the order of a sample's axes.
-        input, output: the only ones, or the first.
-        kernels: the kernel set behind the results; other kernel sets round differently.
+        inputs, outputs: name, shape, dtype, quantization and order of axes of the file's inputs and outputs.
+        input, output: the first input and output.
+        kernels: the name of the kernel set; other kernel sets round differently.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        """`threads` is there because runners have it; TFLite Micro has one."""
+        """Load a file; `threads` is ignored, since TFLite Micro has one thread."""
         try:
             from tflite_micro import runtime
         except ModuleNotFoundError as error:
@@ -37,14 +37,14 @@ class TFLMRunner:
             ) from error
         self.path = Path(path)
         check_file(self.path)
-        self._file = self.path.read_bytes()  # the interpreter reads weights where they lie
-        said: list[str] = []
+        self._file = self.path.read_bytes()  # the interpreter reads weights from these bytes
+        messages: list[str] = []
         try:
-            with held_stderr() as said:
+            with held_stderr() as messages:
                 self._interpreter = runtime.Interpreter.from_bytes(self._file, arena_size=ARENA_BYTES)
         except (RuntimeError, ValueError, struct.error) as error:
             raise ModelError(
-                f"{self.path.name} can't be read as TFLite by TFLite Micro: {'; '.join([*said, str(error)])}",
+                f"{self.path.name} can't be read as TFLite by TFLite Micro: {'; '.join([*messages, str(error)])}",
                 "edgekd build, which writes the file anew",
             ) from error
         main = schema.Model.GetRootAs(self._file, 0).Subgraphs(0)
@@ -58,11 +58,11 @@ class TFLMRunner:
         self.kernels = f"TFLite Micro {version('tflite-micro')} reference kernels, 1 thread"
 
     def run(self, *x: np.ndarray) -> np.ndarray:
-        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        """Run the file on (N, ...) of every input, in its dtype and order; return (N, ...) of the first output."""
         return self.run_all(*x)[0]
 
     def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(N, ...) of every input -> (N, ...) of every output, sample by sample: the file's batch is 1."""
+        """Run the file on (N, ...) of every input, sample by sample; return (N, ...) of every output."""
         check_batches(x, self.inputs, self.path)
         results = tuple(np.empty((len(x[0]), *output.shape), output.dtype) for output in self.outputs)
         for position in range(len(x[0])):
@@ -72,7 +72,7 @@ class TFLMRunner:
         return results
 
     def ready(self, *x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        """Return a function that runs one inference of `x`, (1, ...) for each input, and nothing else, for timing."""
         check_batches(x, self.inputs, self.path)
         for i, values in enumerate(x):
             self._interpreter.set_input(values, i)

@@ -54,23 +54,23 @@ def test_a_layout_tells_where_each_value_stands_after_any_reshapes_and_transpose
     order: list[int | None] = [int(axis) for axis in chance.permutation(len(shape))]
     order += [None] * int(chance.integers(0, 2))
     layout, values = Layout.of(shape, tuple(order)), np.arange(np.prod(shape)).reshape(shape)
-    memory = layout.arranged(values).ravel()
+    memory = layout.arrange(values).ravel()
     for _ in range(5):
         axes = tuple(int(axis) for axis in chance.permutation(values.ndim))
-        layout, values = layout.transposed(axes), values.transpose(axes)
+        layout, values = layout.transpose(axes), values.transpose(axes)
         wanted = factors(values.size, chance)
-        if layout.reshaped(wanted) is None:  # the bytes have to move first
+        if layout.reshape(wanted) is None:  # the bytes have to move first
             layout = Layout.of(values.shape)
-            memory = layout.arranged(values).ravel()
-        reshaped = layout.reshaped(wanted)
+            memory = layout.arrange(values).ravel()
+        reshaped = layout.reshape(wanted)
         assert reshaped is not None
         layout, values = reshaped, values.reshape(wanted)
         assert layout.shape == values.shape
-        assert np.array_equal(layout.arranged(values).ravel(), memory)
-        if (whole := layout.whole()) is not None:
-            assert np.array_equal(Layout.of(values.shape, whole).arranged(values).ravel(), memory)
+        assert np.array_equal(layout.arrange(values).ravel(), memory)
+        if (whole := layout.order()) is not None:
+            assert np.array_equal(Layout.of(values.shape, whole).arrange(values).ravel(), memory)
         if (rows := layout.rows()) is not None:
-            order_of_last = rows[1].arranged(np.arange(values.shape[-1])).ravel()
+            order_of_last = rows[1].arrange(np.arange(values.shape[-1])).ravel()
             first = values.reshape(-1, values.shape[-1])[0]
             assert np.array_equal(memory.reshape(-1, values.shape[-1])[0], first[order_of_last])
 
@@ -81,15 +81,15 @@ def test_one_transposition_leads_from_a_layout_to_any_order(seed: int) -> None:
     chance = np.random.default_rng(seed)
     shape = tuple(int(n) for n in chance.choice([1, 2, 3, 4], chance.integers(1, 5)))
     source = Layout.of(shape, tuple(int(axis) for axis in chance.permutation(len(shape))))
-    reshaped = source.reshaped(factors(int(np.prod(shape)), chance)) or source
+    reshaped = source.reshape(factors(int(np.prod(shape)), chance)) or source
     target = Layout.of(reshaped.shape, tuple(int(axis) for axis in chance.permutation(len(reshaped.shape))))
     values = np.arange(np.prod(shape)).reshape(reshaped.shape)
     way = transposition(reshaped, source.sizes, target)
     assert way is not None
     before, permutation, after = way
-    moved = reshaped.arranged(values).reshape(before).transpose(permutation)
+    moved = reshaped.arrange(values).reshape(before).transpose(permutation)
     assert moved.shape == after
-    assert np.array_equal(moved.ravel(), target.arranged(values).ravel())
+    assert np.array_equal(moved.ravel(), target.arrange(values).ravel())
 
 
 class Net(nn.Module):

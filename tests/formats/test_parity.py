@@ -136,7 +136,7 @@ def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: fl
     step = 0.01
     with torch.no_grad():
         for name, scale, zero_point in zip(names, (step, step, step * up, step), (3, 3, -20, 17), strict=True):
-            i = simulation.ranged[simulation.scale_owner[name]]
+            i = simulation.range_index[simulation.scale_owner[name]]
             simulation.lows[i] = scale * (-128 - zero_point)
             simulation.highs[i] = scale * (127 - zero_point)
     graph = simulation.quantized_graph()

@@ -40,7 +40,7 @@ def test_what_a_concatenation_joins_shares_the_range_of_all_of_it() -> None:
 
 def test_a_shared_range_covers_each_producer_while_observing() -> None:
     simulation, _, _ = quantized(lived_in(Joined(), (2, 4, 4)), (2, 4, 4))
-    narrow, wide = (simulation.ranged[name] for name in simulation.group[simulation.scale_owner["cat"]])
+    narrow, wide = (simulation.range_index[name] for name in simulation.group[simulation.scale_owner["cat"]])
     simulation.train().observing = True
     for _ in range(100):
         simulation(torch.randn(8, 2, 4, 4))

@@ -20,7 +20,7 @@ def test_a_layer_with_an_outlier_in_its_range_is_the_most_sensitive() -> None:
     simulation = Simulation(graph)
     simulation.calibrate([x])
     middle = list(graph.weighted())[1]
-    simulation.highs[simulation.ranged[middle.output]] *= 100
+    simulation.highs[simulation.range_index[middle.output]] *= 100
     rows = sensitivity(simulation, [x[:32], x[32:]])
     assert [row.layer for row in rows] == ["input", *(op.name for op in graph.weighted())]
     assert min(rows, key=lambda row: row.sqnr_db).layer == middle.name

@@ -45,7 +45,7 @@ def test_an_operator_that_tflite_micro_refuses_is_named_with_its_own_words(tmp_p
     parts, path = Parts(), tmp_path / "model.tflite"
     x, y = (parts.tensor(name, (1, 2), np.float32, 0, None) for name in "xy")
     parts.operator(Code.ATAN2, 1, [x, x], y)
-    path.write_bytes(parts.packed({"x": x}, {"y": y}, {}))
+    path.write_bytes(parts.pack({"x": x}, {"y": y}, {}))
     with pytest.raises(ModelError, match=r"by TFLite Micro: .*ATAN2"):
         TFLMRunner(path)
 

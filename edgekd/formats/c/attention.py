@@ -65,7 +65,7 @@ def _write_softmax(source: CSource, op: Softmax) -> None:
     scale = source.graph.quantization(op.inputs[0]).scale
     view, leading, _ = source.rows(op.inputs[0])
     length = source.shape(op.inputs[0])[-1]
-    output = source.declare(op.output, leading.followed_by(length))
+    output = source.declare(op.output, leading.append_axis(length))
     constants = {"ROWS": prod(leading.sizes), "LENGTH": length}
     if source.rounding.name == "tflm":
         table = source.constants.array("int32_t", fixed_exponentials(scale * float(f32(op.beta))))

@@ -9,7 +9,7 @@ from edgekd.graph.structure import Operator
 def _write_embedding(source: CSource, op: Embedding) -> None:
     tokens = source.standing(op.inputs[0])
     rows, width = op.weight.shape
-    output = source.declare(op.output, tokens.layout.followed_by(width))
+    output = source.declare(op.output, tokens.layout.append_axis(width))
     constants = {"COUNT": output.buffer.size // width, "ROWS": rows, "WIDTH": width}
     arrays = [source.constants.array("int8_t", op.weight)]
     source.call(Kernel("embedding", constants), [tokens], output, arrays, checked=True)

@@ -44,9 +44,9 @@ def _write_reshape(source: CSource, op: Reshape) -> None:
     if name in source.values:
         source.values[op.output] = source.values[name].reshape(shape)
         return
-    if all(view.layout.reshaped(shape) is None for view in source.views[name]):
+    if all(view.layout.reshape(shape) is None for view in source.views[name]):
         source.read(name, tuple(range(len(source.shape(name)))))
-    reshaped = [(view, view.layout.reshaped(shape)) for view in source.views[name]]
+    reshaped = [(view, view.layout.reshape(shape)) for view in source.views[name]]
     source.views[op.output] = [replace(view, layout=layout) for view, layout in reshaped if layout is not None]
 
 
@@ -56,7 +56,7 @@ def _write_transpose(source: CSource, op: Transpose) -> None:
         source.values[op.output] = source.values[name].transpose(op.order)
         return
     views = source.views[name]
-    source.views[op.output] = [replace(view, layout=view.layout.transposed(op.order)) for view in views]
+    source.views[op.output] = [replace(view, layout=view.layout.transpose(op.order)) for view in views]
 
 
 def _write_concat(source: CSource, op: Concat) -> None:

@@ -15,7 +15,7 @@ from edgekd.graph.structure import Operator
 def _write_layer_norm(source: CSource, op: LayerNorm) -> None:
     view, leading, _ = source.rows(op.inputs[0])
     width = source.shape(op.inputs[0])[-1]
-    output = source.declare(op.output, leading.followed_by(width))
+    output = source.declare(op.output, leading.append_axis(width))
     constants = {"ROWS": prod(leading.sizes), "WIDTH": width} | _ends(source, op)
     source.call(Kernel("layer_norm", constants), [view], output, _parameters(source, op), in_place=True)
 

@@ -88,7 +88,7 @@ class CSource:
 
     def order(self, tensor: str) -> Order:
         """The order in which a tensor's axes stand whole, or else torch's."""
-        whole = (view.layout.whole() for view in self.views.get(tensor, []))
+        whole = (view.layout.order() for view in self.views.get(tensor, []))
         orders = (tuple(axis for axis in order if axis is not None) for order in whole if order is not None)
         return next(orders, tuple(range(len(self.shape(tensor)))))
 
@@ -108,7 +108,7 @@ class CSource:
     def read_as(self, tensor: str, layout: Layout) -> View:
         """A tensor in a layout; what stands otherwise is moved, once for all who ask for it."""
         if tensor in self.values:
-            codes = layout.arranged(self.values[tensor])
+            codes = layout.arrange(self.values[tensor])
             return View(Buffer(codes.size, self.constants.array("int8_t", codes)), layout)
         for view in self.views[tensor]:
             if view.layout.memory == layout.memory:
@@ -166,7 +166,7 @@ class CSource:
         """
         for view in self.views.get(tensor, []):
             if (parts := view.layout.rows()) is not None:
-                order = parts[1].arranged(np.arange(*parts[1].shape)).ravel()
+                order = parts[1].arrange(np.arange(*parts[1].shape)).ravel()
                 if any_order or (order == np.arange(len(order))).all():
                     return view, parts[0], order
         last = len(self.shape(tensor)) - 1

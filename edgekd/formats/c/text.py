@@ -182,7 +182,7 @@ def _ends(source: CSource, role: str, names: Sequence[str], views: Sequence[View
     """The macros of inputs or outputs."""
     macros = {f"{role}S": str(len(names))}
     for i, (name, view) in enumerate(zip(names, views, strict=True)):
-        tensor, order = source.graph.tensors[name], view.layout.whole() or ()
+        tensor, order = source.graph.tensors[name], view.layout.order() or ()
         macros |= {
             f"{role}_{i}_TYPE": _type(tensor, codes),
             f"{role}_{i}_ELEMENTS": str(tensor.elements),

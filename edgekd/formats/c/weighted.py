@@ -93,7 +93,7 @@ def _geometry(source: CSource, op: Conv2d | ConvTranspose2d) -> dict[str, Consta
 
 def _write_linear(source: CSource, op: Linear) -> None:
     rows, leading, order = source.rows(op.inputs[0], any_order=True)  # a flattened image stands channels last
-    output = source.declare(op.output, leading.followed_by(len(op.weight)))
+    output = source.declare(op.output, leading.append_axis(len(op.weight)))
     count = output.buffer.size // len(op.weight)
     _write_rows(source, op, rows, output, count, op.weight[:, order])
 

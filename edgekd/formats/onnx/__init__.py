@@ -1,8 +1,8 @@
 """Writes a graph as an ONNX file: float32, or int8 with QuantizeLinear and DequantizeLinear (QDQ) around each operator.
 
-Activations of a quantised graph are uint8 in the file: int8 codes shifted by 128, the form that onnxruntime runs fast
-on x86. Operators that only move or compare codes (slice, pad, reshape, max pool) work on the codes themselves. Each
-family of operators has a file here, with its table.
+Activations of a quantised graph are uint8 in the file: int8 codes shifted by 128, which is fast in onnxruntime on
+x86. Operators that only move or compare codes (slice, pad, reshape, max pool) work on the codes themselves. Each family
+of operators has a file here that ends in a table of its writers.
 """
 
 from collections.abc import Sequence
@@ -35,7 +35,7 @@ WRITERS: dict[type[Operator], Writer] = {kind: write for family in FAMILIES for 
 
 
 RUN = 'from onnxruntime import InferenceSession; answer = InferenceSession(path).run(None, {{"%s": {}[None]}})[0]'
-"""Of a file with one input and one output; `{}` is a sample, `%s` the input."""
+"""Python that runs a file with one input; `{}` stands for a sample, `%s` for the input's name."""
 
 
 def write(
@@ -50,12 +50,12 @@ def write(
     """Write `graph` to `path` with a free batch.
 
     Args:
-        input_dtype: whatever it is, the input and output of a quantised graph are uint8 in ONNX.
-        decoding: Python that goes on from `answer`, for the line of usage in the metadata.
-        kernels: those that the student was trained to; the file is the same for all.
+        input_dtype: ignored, since the input and output of a quantised graph are always uint8 in ONNX.
+        decoding: Python that decodes `answer`, for the line of usage in the metadata.
+        kernels: ignored, since the file is the same for all kernel sets.
 
     Raises:
-        UnsupportedOperatorError: naming the operator that has no ONNX form here.
+        UnsupportedOperatorError: an operator, which the message names, has no ONNX form.
     """
     path.write_bytes(serialize(graph, labels, preprocessing, input_dtype, decoding))
     return path
@@ -69,7 +69,7 @@ def serialize(
     decoding: str = "",
     kernels: Mode = "onnxruntime",
 ) -> bytes:
-    """The file's bytes; the same graph gives the same bytes."""
+    """Serialise `graph` to the bytes of a file; the same graph gives the same bytes."""
     file = OnnxFile(graph)
     for op in graph.operators:
         if type(op) not in WRITERS:
@@ -84,6 +84,7 @@ def serialize(
         WRITERS[type(op)](file, op)
     model = file.finish()
     shape = graph.tensors[graph.input].shape
-    taken = FileInput("uint8", shape, 0 if shape else None)
-    helper.set_model_props(model, describe(graph, labels, preprocessing, taken, "uint8", RUN % graph.input, decoding))
+    file_input = FileInput("uint8", shape, 0 if shape else None)
+    metadata = describe(graph, labels, preprocessing, file_input, "uint8", RUN % graph.input, decoding)
+    helper.set_model_props(model, metadata)
     return bytes(model.SerializeToString(deterministic=True))

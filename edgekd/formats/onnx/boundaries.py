@@ -1,4 +1,4 @@
-"""The boundaries of float islands."""
+"""The ONNX forms of the boundaries of float islands."""
 
 import numpy as np
 
@@ -8,10 +8,10 @@ from edgekd.graph.structure import Operator
 
 
 def _write_dequantize(file: OnnxFile, op: Dequantize) -> None:
-    """With one scale for all, written once for each index of an axis, so that what follows stays in float.
+    """Write a DequantizeLinear that repeats its one scale along an axis, so that what follows stays in float.
 
-    onnxruntime (1.31, weight_bias_quantization.cc) takes float weights between a DequantizeLinear of one scale and a
-    QuantizeLinear for forgotten ones and rounds them to int8, with one scale for the whole tensor.
+    Float weights between a DequantizeLinear of one scale and a QuantizeLinear look unquantised to onnxruntime (1.31,
+    weight_bias_quantization.cc), which rounds them to int8 with one scale for the whole tensor.
     """
     q, shape = file.graph.quantization(op.inputs[0]), file.graph.tensors[op.inputs[0]].shape
     axis = next((i for i, size in enumerate(shape) if size > 1), None)

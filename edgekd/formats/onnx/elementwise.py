@@ -1,4 +1,4 @@
-"""Operators that work value by value."""
+"""The ONNX forms of operators that work value by value."""
 
 import numpy as np
 
@@ -7,13 +7,13 @@ from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import Operator, activation_range
 
 
-def _write_two(file: OnnxFile, op: Add | Sub | Mul) -> None:
+def _write_binary(file: OnnxFile, op: Add | Sub | Mul) -> None:
     file.result(op, type(op).__name__, [file.values(name, op) for name in op.inputs])
 
 
 def _write_relu(file: OnnxFile, op: Relu) -> None:
     if file.graph.tensors[op.output].quantization is None:
-        file.activated(op.activation, op.inputs[0], op.output)
+        file.activate(op.activation, op.inputs[0], op.output)
         return
     low, high = activation_range(op.activation, file.graph.quantization(op.output))
     ends = [file.constant(f"{op.name}/{n}", np.uint8(v + SHIFT)) for n, v in (("min", low), ("max", high))]
@@ -31,9 +31,9 @@ def _write_prelu(file: OnnxFile, op: Prelu) -> None:
 
 
 WRITERS: dict[type[Operator], Writer] = {
-    Add: _write_two,
-    Sub: _write_two,
-    Mul: _write_two,
+    Add: _write_binary,
+    Sub: _write_binary,
+    Mul: _write_binary,
     Relu: _write_relu,
     Prelu: _write_prelu,
 }

@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by indices."""
+"""The ONNX form of embeddings."""
 
 import numpy as np
 

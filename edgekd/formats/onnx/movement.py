@@ -1,4 +1,4 @@
-"""Operators that move values: on the codes themselves."""
+"""The ONNX forms of operators that move values, which work on the codes themselves."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ import numpy as np
 from edgekd.formats.onnx.model import SHIFT, OnnxFile, Writer
 from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
-from edgekd.graph.positions import repeated
+from edgekd.graph.positions import repetitions
 from edgekd.graph.structure import Operator
 
 
@@ -38,40 +38,43 @@ def _write_transpose(file: OnnxFile, op: Transpose) -> None:
 
 
 def _write_concat(file: OnnxFile, op: Concat) -> None:
-    stored = {other.output for other in file.graph.operators if isinstance(other, Constant)}
-    like = next(name for name in op.inputs if name not in stored)
-    names = [_for_each_sample(file, op, name, like) if name in stored else name for name in op.inputs]
+    constants = {other.output for other in file.graph.operators if isinstance(other, Constant)}
+    operand = next(name for name in op.inputs if name not in constants)
+    names = [_for_each_sample(file, op, name, operand) if name in constants else name for name in op.inputs]
     file.node("Concat", names, op.output, axis=op.axis + 1)
 
 
-def _for_each_sample(file: OnnxFile, op: Concat, tensor: str, like: str) -> str:
-    """A constant, repeated for as many samples as another tensor has."""
-    rest = file.constant(f"{op.name}/{tensor}/shape", np.array(file.graph.tensors[tensor].shape, np.int64))
-    ends = [file.constant(f"{op.name}/{name}", np.array([at], np.int64)) for name, at in (("first", 0), ("second", 1))]
-    whole = file.node("Shape", [like], f"{op.name}/{tensor}/shape of {like}")
-    samples = file.node("Slice", [whole, *ends], f"{op.name}/{tensor}/samples")
-    size = file.node("Concat", [samples, rest], f"{op.name}/{tensor}/size", axis=0)
+def _for_each_sample(file: OnnxFile, op: Concat, tensor: str, operand: str) -> str:
+    """Write a constant repeated for as many samples as another operand has."""
+    sample_shape = file.constant(f"{op.name}/{tensor}/shape", np.array(file.graph.tensors[tensor].shape, np.int64))
+    ends = [
+        file.constant(f"{op.name}/{name}", np.array([position], np.int64))
+        for name, position in (("first", 0), ("second", 1))
+    ]
+    batch_shape = file.node("Shape", [operand], f"{op.name}/{tensor}/shape of {operand}")
+    samples = file.node("Slice", [batch_shape, *ends], f"{op.name}/{tensor}/samples")
+    size = file.node("Concat", [samples, sample_shape], f"{op.name}/{tensor}/size", axis=0)
     return file.node("Expand", [tensor, size], f"{op.name}/{tensor}/expanded")
 
 
 def _write_take(file: OnnxFile, op: Take) -> None:
     shape = file.graph.tensors[op.inputs[0]].shape
-    axes = {axis: taken for axis, taken in enumerate(op.positions) if taken is not None}
-    times = [repeated(axes[axis], n) if axis in axes else 1 for axis, n in enumerate(shape)]
+    axes = {axis: positions for axis, positions in enumerate(op.positions) if positions is not None}
+    times = [repetitions(axes[axis], n) if axis in axes else 1 for axis, n in enumerate(shape)]
     if len(shape) == 3 and all(times):  # nearest neighbours, by whole factors
         scales = file.constant(f"{op.name}/scales", np.array([1, *times], np.float32))
         rule = {"coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         file.node("Resize", [op.inputs[0], "", scales], op.output, mode="nearest", **rule)
         return
     source = op.inputs[0]
-    for axis, taken in axes.items():
-        positions = file.constant(f"{op.name}/positions{axis}", np.array(taken, np.int64))
+    for axis, positions in axes.items():
+        indices = file.constant(f"{op.name}/positions{axis}", np.array(positions, np.int64))
         output = op.output if axis == max(axes) else f"{op.output}/{axis}"
-        source = file.node("Gather", [source, positions], output, axis=axis + 1)
+        source = file.node("Gather", [source, indices], output, axis=axis + 1)
 
 
 def _write_constant(file: OnnxFile, op: Constant) -> None:
-    file.stored(op.output, op.value)
+    file.store(op.output, op.value)
 
 
 def _write_requantize(file: OnnxFile, op: Requantize) -> None:

@@ -1,4 +1,4 @@
-"""Layer norm by onnxruntime's own kernel, group norm by exact steps; both on real values between codes."""
+"""The ONNX forms of layer norm, by onnxruntime's own kernel, and of group norm, by exact steps; both in float."""
 
 from math import prod
 
@@ -31,7 +31,7 @@ def _write_layer_norm(file: OnnxFile, op: LayerNorm) -> None:
 
 
 def _write_group_norm(file: OnnxFile, op: GroupNorm) -> None:
-    """A row for each group; then, for weight and bias, one for each channel."""
+    """Write the normalisation of a row for each group, then the weight and bias of a row for each channel."""
     source, steps = file.graph.tensors[op.inputs[0]], Steps(file, op)
     channels, *places = source.shape
     size = source.elements // op.groups
@@ -48,15 +48,15 @@ def _write_group_norm(file: OnnxFile, op: GroupNorm) -> None:
         normal = _standardise(steps, op, source.quantization, size)
     weight, bias = (file.constant(f"{op.name}/{name}", getattr(op, name)[:, None]) for name in op.parameters)
     by_channel = _reshape(steps, normal, (channels, prod(places)))
-    shifted = steps.apply("Add", [steps.apply("Mul", [by_channel, weight]), bias])
+    result = steps.apply("Add", [steps.apply("Mul", [by_channel, weight]), bias])
     shape = file.constant(f"{op.name}/shape", np.array((-1, *source.shape), np.int64))
-    file.result(op, "Reshape", [shifted, shape])
+    file.result(op, "Reshape", [result, shape])
 
 
 def _standardise(steps: Steps, op: GroupNorm, source: Quantization, size: int) -> str:
-    """(groups, size) real values of the codes, by their mean and the mean of their squares (`normalisation`)."""
-    whole = (steps.number(1), steps.file.constant(f"{op.name}/zero_point", np.uint8(SHIFT)))
-    codes = steps.apply("DequantizeLinear", [_reshape(steps, op.inputs[0], (op.groups, size)), *whole])
+    """Write the standardised codes (groups, size), by exact means of codes and squares (`operators.normalisation`)."""
+    unit_scale = (steps.number(1), steps.file.constant(f"{op.name}/zero_point", np.uint8(SHIFT)))
+    codes = steps.apply("DequantizeLinear", [_reshape(steps, op.inputs[0], (op.groups, size)), *unit_scale])
     count, squares = steps.number(size), steps.apply("Mul", [codes, codes])
     mean = steps.apply("Div", [_sum(steps, codes), count])
     square = steps.apply("Div", [_total_of_squares(steps, squares, op.groups, size), count])
@@ -67,7 +67,7 @@ def _standardise(steps: Steps, op: GroupNorm, source: Quantization, size: int) -
 
 
 def _total_of_squares(steps: Steps, squares: str, groups: int, size: int) -> str:
-    """The sum of each group, rounded once: of a large one, by the digits of its parts' sums."""
+    """Write the sum of each group, rounded once; a large group is summed by the digits of its parts' sums."""
     part = largest_part(size, WIDEST)
     if part == size:
         return _sum(steps, squares)
@@ -79,7 +79,7 @@ def _total_of_squares(steps: Steps, squares: str, groups: int, size: int) -> str
 
 
 def _sum(steps: Steps, x: str) -> str:
-    """Over the last axis, which stays with length 1."""
+    """Write the sum over the last axis, which stays with length 1."""
     return steps.apply("ReduceSum", [x, steps.file.constant(f"{steps.op.name}/last", np.array([-1], np.int64))])
 
 

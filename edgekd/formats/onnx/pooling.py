@@ -1,11 +1,11 @@
-"""Means and maxima."""
+"""The ONNX forms of means and maxima."""
 
 import math
 
 import numpy as np
 
 from edgekd.formats.onnx.model import OnnxFile, Writer
-from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
+from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Pool2d
 from edgekd.graph.structure import Operator
 
 
@@ -15,22 +15,22 @@ def _write_global_average_pool(file: OnnxFile, op: GlobalAveragePool) -> None:
 
 
 def _write_mean(file: OnnxFile, op: Mean) -> None:
-    """As a global pool, which has an integer kernel: the axes to be averaged become the image, the others channels."""
+    """Write a global pool, which has an integer kernel: the averaged axes become the image, the others channels."""
     shape = file.graph.tensors[op.inputs[0]].shape
-    kept = [axis for axis in range(len(shape)) if axis not in op.axes]
-    order = [0, *(axis + 1 for axis in (*kept, *op.axes))]
+    channel_axes = [axis for axis in range(len(shape)) if axis not in op.axes]
+    order = [0, *(axis + 1 for axis in (*channel_axes, *op.axes))]
     codes = file.node("Transpose", [op.inputs[0]], f"{op.output}/aligned", perm=order)
-    image = (-1, math.prod(shape[axis] for axis in kept), math.prod(shape[axis] for axis in op.axes), 1)
+    image = (-1, math.prod(shape[axis] for axis in channel_axes), math.prod(shape[axis] for axis in op.axes), 1)
     codes = file.node(
         "Reshape", [codes, file.constant(f"{op.name}/image shape", np.array(image, np.int64))], f"{op.output}/image"
     )
     inputs = [file.values(op.inputs[0], op, codes)]
     value = file.result(op, "GlobalAveragePool", inputs, output=f"{op.output}/mean")
-    left = np.array((-1, *(shape[axis] for axis in kept)), np.int64)
-    file.node("Reshape", [value, file.constant(f"{op.name}/shape", left)], op.output)
+    output_shape = np.array((-1, *(shape[axis] for axis in channel_axes)), np.int64)
+    file.node("Reshape", [value, file.constant(f"{op.name}/shape", output_shape)], op.output)
 
 
-def _pads(op: MaxPool2d | AveragePool2d) -> tuple[int, int, int, int]:
+def _pads(op: Pool2d) -> tuple[int, int, int, int]:
     top, bottom, left, right = op.padding
     return (top, left, bottom, right)
 

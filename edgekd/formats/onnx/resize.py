@@ -1,4 +1,4 @@
-"""Bilinear resizing: on real values between codes, since onnxruntime's own kernel on codes cuts fractions off."""
+"""The ONNX form of bilinear resizing, on real values: onnxruntime's kernel on codes does not round but truncates."""
 
 import numpy as np
 
@@ -17,14 +17,15 @@ def _write_resize(file: OnnxFile, op: Resize) -> None:
     if before[0] != after[0] and not any(isinstance(other, Transpose) for other in file.graph.operators):
         file.result(op, "Resize", [file.values(op.inputs[0], op), "", scales], **resizing)
         return
-    # onnxruntime moves transposes, its own to channels last too, through a Resize: to axes that its kernel does not
-    # have, or takes for others (channels for rows where those stay as many). Through a Reshape it can't.
+    # onnxruntime moves transposes, its own to channels last too, through a Resize: to axes that its kernel can't
+    # resize, or confuses with others (channels with rows where the number of rows stays). It moves none through a
+    # Reshape.
     (channels, *size), name = file.graph.tensors[op.output].shape, op.name
-    single, back = ((-1, 1, *before), (-1, channels, *size))
-    shapes = [file.constant(f"{name}/{n}", np.array(s, np.int64)) for n, s in (("single", single), ("back", back))]
-    images = file.node("Reshape", [file.values(op.inputs[0], op), shapes[0]], f"{name}/images")
-    resized = file.node("Resize", [images, "", scales], f"{name}/resized", **resizing)
-    file.result(op, "Reshape", [resized, shapes[1]])
+    image_shape = file.constant(f"{name}/single", np.array((-1, 1, *before), np.int64))
+    output_shape = file.constant(f"{name}/back", np.array((-1, channels, *size), np.int64))
+    images = file.node("Reshape", [file.values(op.inputs[0], op), image_shape], f"{name}/images")
+    image = file.node("Resize", [images, "", scales], f"{name}/resized", **resizing)
+    file.result(op, "Reshape", [image, output_shape])
 
 
 WRITERS: dict[type[Operator], Writer] = {Resize: _write_resize}

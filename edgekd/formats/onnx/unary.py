@@ -1,4 +1,4 @@
-"""Functions of one value, on real values between codes as onnxruntime is fast at; and tables that stand in the file."""
+"""The ONNX forms of functions of one value: nodes on real values, which onnxruntime fuses, or tables."""
 
 import math
 from typing import Any
@@ -39,7 +39,7 @@ def _write_unary(file: OnnxFile, op: Unary) -> None:
 
 
 def _write_table(file: OnnxFile, op: Unary) -> None:
-    """uint8 codes are rows of the table as they are."""
+    """Write a lookup of the table's rows, whose indices are the uint8 codes."""
     rows = file.node("Cast", [op.inputs[0]], f"{op.name}/rows", to=TensorProto.INT32)
     assert op.table is not None
     table = file.constant(f"{op.name}/table", (op.table.astype(np.int16) + SHIFT).astype(np.uint8))
@@ -47,7 +47,7 @@ def _write_table(file: OnnxFile, op: Unary) -> None:
 
 
 def _write_gelu(file: OnnxFile, op: Unary) -> None:
-    """0.5 x (1 + erf(x / sqrt(2))), or with tanh(sqrt(2 / pi) (x + 0.044715 x^3)) in its place."""
+    """Write 0.5 x (1 + erf(x / sqrt(2))), or with tanh(sqrt(2 / pi) (x + 0.044715 x^3)) in place of erf."""
     steps, x = Steps(file, op), file.values(op.inputs[0], op)
     if op.function == "gelu":
         bend = steps.apply("Erf", [steps.apply("Div", [x, steps.number(math.sqrt(2))])])

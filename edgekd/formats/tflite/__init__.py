@@ -1,7 +1,8 @@
-"""Writes a graph as a TFLite file, float32 or int8, channel-last, straight through the flatbuffer schema.
+"""Writes a graph as a TFLite file, float32 or int8, channels last, by the flatbuffer schema itself.
 
-Weights of a quantised graph are int8 per output channel, as the TFLite 8-bit quantization specification has them; the
-scales in the file are the very ones that were trained. Each family of operators has a file here, with its table.
+Weights of a quantised graph are int8 per output channel, after the TFLite 8-bit quantization specification, and the
+scales in the file are those of the training. Each family of operators has a file here that ends in a table of its
+writers.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ RUN = (
     "from ai_edge_litert.interpreter import Interpreter; "
     'answer = Interpreter(path).get_signature_runner()(input={}[None])["output"]'
 )
-"""Of a file with one input and one output; `{}` is a sample."""
+"""Python that runs a file with one input; `{}` stands for a sample."""
 
 
 def write(
@@ -56,12 +57,12 @@ def write(
     """Write `graph` to `path` with batch 1; the input and output of a quantised graph are int8.
 
     Args:
-        input_dtype: "uint8" lets a quantised graph take uint8 all the same: a QUANTIZE in front takes 128 off.
-        decoding: Python that goes on from `answer`, for the line of usage in the metadata.
-        kernels: those that the student was trained to; the file is the same for all.
+        input_dtype: of a quantised graph's input; for "uint8" a QUANTIZE in front subtracts 128.
+        decoding: Python that decodes `answer`, for the line of usage in the metadata.
+        kernels: ignored, since the file is the same for all kernel sets.
 
     Raises:
-        UnsupportedOperatorError: naming the operator that TFLite has no form for.
+        UnsupportedOperatorError: an operator, which the message names, has no TFLite form.
     """
     path.write_bytes(serialize(graph, labels, preprocessing, input_dtype, decoding))
     return path
@@ -75,33 +76,33 @@ def serialize(
     decoding: str = "",
     kernels: Mode = "xnnpack",
 ) -> bytes:
-    """The file's bytes; the same graph gives the same bytes."""
+    """Serialise `graph` to the bytes of a file; the same graph gives the same bytes."""
     file = _with_fewest_moves(graph, input_dtype == "uint8")
-    form = file.taken[0]
+    form = file.input_forms[0]
     places = form.layout.axes[0] if form.layout.axes else ()
-    taken = FileInput(input_dtype, form.shape, places[0] if len(places) == 1 else None)
-    about = describe(graph, labels, preprocessing, taken, "int8", RUN, decoding)
+    file_input = FileInput(input_dtype, form.shape, places[0] if len(places) == 1 else None)
+    metadata = describe(graph, labels, preprocessing, file_input, "int8", RUN, decoding)
     if not labels and preprocessing is None:
-        return file.finish(about)
+        return file.finish(metadata)
     task = task_metadata(graph, labels, preprocessing)
-    return with_labels(file.finish({**about, NAME: task}), labels)
+    return with_labels(file.finish({**metadata, NAME: task}), labels)
 
 
 def _with_fewest_moves(graph: Graph, unsigned: bool) -> FlatbufferFile:
-    """The file whose inputs stand in the order that its kernels read: (T, C) for a network of 1-D convolutions."""
+    """The file with that order of each input's axes which needs the fewest transposes: (T, C) for 1-D convolutions."""
     orders: dict[str, Order] = {}
-    best = _written(graph, orders, unsigned)
+    best = _write_operators(graph, orders, unsigned)
     for name in graph.inputs:
         rank = len(graph.tensors[name].shape)
         for order in (tuple(range(rank)), (*range(1, rank), 0)):
             if best.moves and rank in (2, 3):
-                trial = _written(graph, orders | {name: order}, unsigned)
+                trial = _write_operators(graph, orders | {name: order}, unsigned)
                 if trial.moves < best.moves:
                     best, orders = trial, orders | {name: order}
     return best
 
 
-def _written(graph: Graph, orders: dict[str, Order], unsigned: bool) -> FlatbufferFile:
+def _write_operators(graph: Graph, orders: dict[str, Order], unsigned: bool) -> FlatbufferFile:
     file = FlatbufferFile(graph, orders, unsigned)
     for op in graph.operators:
         if type(op) not in WRITERS:
@@ -109,5 +110,5 @@ def _written(graph: Graph, orders: dict[str, Order], unsigned: bool) -> Flatbuff
                 f"layer {op.name} ({type(op).__name__}, {op.source}) has no TFLite form", 'export.formats = ["onnx"]'
             )
         WRITERS[type(op)](file, op)
-    file.give()
+    file.finish_outputs()
     return file

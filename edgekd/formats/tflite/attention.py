@@ -1,4 +1,4 @@
-"""Products of activations, and softmax."""
+"""The TFLite forms of products of activations and of softmax."""
 
 from ai_edge_litert import schema_py_generated as schema
 

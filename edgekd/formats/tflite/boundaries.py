@@ -1,4 +1,4 @@
-"""The boundaries of float islands."""
+"""The TFLite forms of the boundaries of float islands."""
 
 from ai_edge_litert import schema_py_generated as schema
 

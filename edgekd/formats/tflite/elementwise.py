@@ -1,4 +1,4 @@
-"""Operators that work value by value."""
+"""The TFLite forms of operators that work value by value."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -9,15 +9,15 @@ from edgekd.formats.tflite.packing import quantization
 from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import Operator, Quantization
 
-TWO = {
+BINARY = {
     Add: (Code.ADD, schema.AddOptionsT),
     Sub: (Code.SUB, schema.SubOptionsT),
     Mul: (Code.MUL, schema.MulOptionsT),
 }
 
 
-def _write_two(file: FlatbufferFile, op: Add | Sub | Mul) -> None:
-    code, make_options = TWO[type(op)]
+def _write_binary(file: FlatbufferFile, op: Add | Sub | Mul) -> None:
+    code, make_options = BINARY[type(op)]
     options = make_options()
     options.fusedActivationFunction = ACTIVATIONS[op.activation]
     if code != Code.MUL and file.graph.tensors[op.output].bits == 16:
@@ -33,16 +33,16 @@ def _write_relu(file: FlatbufferFile, op: Relu) -> None:
 def _write_prelu(file: FlatbufferFile, op: Prelu) -> None:
     (source,) = file.inputs(op)
     slope = op.slope.reshape(-1, *[1] * (len(file.graph.tensors[op.output].shape) - 1))
-    stored = Layout.of(slope.shape, file.chosen[op.output]).arranged(slope)
+    values = Layout.of(slope.shape, file.input_orders[op.output]).arrange(slope)
     scale = quantization(Quantization(op.slope_scale, 0)) if slope.dtype == np.int8 else None
-    slopes = file.constant(f"{op.name}/slope", stored, scale)
+    slopes = file.constant(f"{op.name}/slope", values, scale)
     file.operator(Code.PRELU, 1, [source, slopes], file.output(op))
 
 
 WRITERS: dict[type[Operator], Writer] = {
-    Add: _write_two,
-    Sub: _write_two,
-    Mul: _write_two,
+    Add: _write_binary,
+    Sub: _write_binary,
+    Mul: _write_binary,
     Relu: _write_relu,
     Prelu: _write_prelu,
 }

@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by indices."""
+"""The TFLite form of embeddings."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema

@@ -1,4 +1,4 @@
-"""Operators that move values. A transpose or a reshape writes nothing: it says how the same bytes are to be read."""
+"""The TFLite forms of operators that move values; a transpose or a reshape only changes a tensor's layout."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,28 +11,28 @@ from edgekd.formats.layout import IMAGE, Layout
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
 from edgekd.graph.operators.arithmetic import quantize
 from edgekd.graph.ops import Concat, Constant, Pad, Requantize, Reshape, Slice, Take, Transpose
-from edgekd.graph.positions import Positions, reflected, repeated, reversed_
+from edgekd.graph.positions import Positions, is_reversed, reflection, repetitions
 from edgekd.graph.structure import Array, Operator
 
 STRIDED_AXES = 4
-"""That TFLite Micro's STRIDED_SLICE takes, the batch among them."""
+"""The most axes that TFLite Micro's STRIDED_SLICE takes, batch included."""
 
 
 def by_place(file: FlatbufferFile, op: Operator, rows: Sequence[Any], filler: Any) -> Array:
-    """A row for each of torch's axes as rows for the stored axes that the operator's input was read in."""
-    order = file.chosen[op.output]
+    """Reorder a row for each of torch's axes to the axes in which the operator's input was read, batch included."""
+    order = file.input_orders[op.output]
     return np.array([filler, *(filler if axis is None else rows[axis] for axis in order)], np.int32)
 
 
 def _write_pad(file: FlatbufferFile, op: Pad) -> None:
     sources = file.inputs(op)
-    by = file.constant(f"{op.name}/paddings", by_place(file, op, op.amounts, (0, 0)))
+    paddings = file.constant(f"{op.name}/paddings", by_place(file, op, op.amounts, (0, 0)))
     if not op.value:
-        file.operator(Code.PAD, file.version(op, 2), [*sources, by], file.output(op), schema.PadOptionsT())
+        file.operator(Code.PAD, file.version(op, 2), [*sources, paddings], file.output(op), schema.PadOptionsT())
         return
-    found, value = file.graph.tensors[op.output].quantization, np.array([op.value], np.float32)
-    around = file.constant(f"{op.name}/value", quantize(value, found) if found else value, file.scale_of(op.output))
-    inputs = [*sources, by, around]
+    scale, value = file.graph.tensors[op.output].quantization, np.array([op.value], np.float32)
+    border = file.constant(f"{op.name}/value", quantize(value, scale) if scale else value, file.scale_of(op.output))
+    inputs = [*sources, paddings, border]
     file.operator(Code.PADV2, file.version(op, 2), inputs, file.output(op), schema.PadV2OptionsT())
 
 
@@ -61,39 +61,39 @@ def _ranges_as_positions(file: FlatbufferFile, op: Slice) -> list[Positions | No
 def _write_reshape(file: FlatbufferFile, op: Reshape) -> None:
     name, shape = op.inputs[0], file.graph.tensors[op.output].shape
     if name in file.memory.values:
-        file.stored(op.output, file.memory.values[name].reshape(shape))
+        file.store(op.output, file.memory.values[name].reshape(shape))
         return
-    if all(form.layout.reshaped(shape) is None for form in file.memory.forms[name]):
+    if all(form.layout.reshape(shape) is None for form in file.memory.forms[name]):
         file.read(name, tuple(range(len(file.graph.tensors[name].shape))))
-    found = [(form, form.layout.reshaped(shape)) for form in file.memory.forms[name]]
-    file.memory.forms[op.output] = [replace(form, layout=layout) for form, layout in found if layout]
+    layouts = [(form, form.layout.reshape(shape)) for form in file.memory.forms[name]]
+    file.memory.forms[op.output] = [replace(form, layout=layout) for form, layout in layouts if layout]
 
 
 def _write_transpose(file: FlatbufferFile, op: Transpose) -> None:
     name = op.inputs[0]
     if name in file.memory.values:
-        file.stored(op.output, file.memory.values[name].transpose(op.order))
+        file.store(op.output, file.memory.values[name].transpose(op.order))
         return
-    transposed = [(form, form.layout.transposed(op.order)) for form in file.memory.forms[name]]
-    file.memory.forms[op.output] = [replace(form, layout=layout) for form, layout in transposed]
+    layouts = [(form, form.layout.transpose(op.order)) for form in file.memory.forms[name]]
+    file.memory.forms[op.output] = [replace(form, layout=layout) for form, layout in layouts]
 
 
 def _write_concat(file: FlatbufferFile, op: Concat) -> None:
     sources = file.inputs(op)
     options = schema.ConcatenationOptionsT()
-    options.axis = 1 + file.chosen[op.output].index(op.axis)
+    options.axis = 1 + file.input_orders[op.output].index(op.axis)
     options.fusedActivationFunction = schema.ActivationFunctionType.NONE
     file.operator(Code.CONCATENATION, file.version(op, 2), sources, file.output(op), options)
 
 
 def _write_take(file: FlatbufferFile, op: Take) -> None:
     shape = file.graph.tensors[op.inputs[0]].shape
-    axes = {axis: (taken, shape[axis]) for axis, taken in enumerate(op.positions) if taken is not None}
-    around = {axis: reflected(*each) for axis, each in axes.items()}
-    if len(shape) == 3 and 0 not in axes and all(repeated(*each) for each in axes.values()):
+    axes = {axis: (positions, shape[axis]) for axis, positions in enumerate(op.positions) if positions is not None}
+    reflections = {axis: reflection(*axis_positions) for axis, axis_positions in axes.items()}
+    if len(shape) == 3 and 0 not in axes and all(repetitions(*axis_positions) for axis_positions in axes.values()):
         _write_nearest(file, op)
-    elif all(around.values()):
-        sources, rows = file.inputs(op), [around.get(axis) or (0, 0) for axis in range(len(shape))]
+    elif all(reflections.values()):
+        sources, rows = file.inputs(op), [reflections.get(axis) or (0, 0) for axis in range(len(shape))]
         inputs = [*sources, file.constant(f"{op.name}/paddings", by_place(file, op, rows, (0, 0)))]
         options = schema.MirrorPadOptionsT()
         options.mode = schema.MirrorPadMode.REFLECT
@@ -103,7 +103,7 @@ def _write_take(file: FlatbufferFile, op: Take) -> None:
 
 
 def _write_nearest(file: FlatbufferFile, op: Take) -> None:
-    """By whole factors every rule for the nearest neighbour is the same."""
+    """Write nearest-neighbour resizing by integer factors, for which all rounding rules agree."""
     source, size = file.inputs(op, IMAGE)[0], file.graph.tensors[op.output].shape[1:]
     inputs = [source, file.constant(f"{op.name}/size", np.array(size, np.int32))]
     options = schema.ResizeNearestNeighborOptionsT()
@@ -111,23 +111,23 @@ def _write_nearest(file: FlatbufferFile, op: Take) -> None:
     file.operator(Code.RESIZE_NEAREST_NEIGHBOR, file.version(op, 2), inputs, file.output(op), options)
 
 
-def _write_axis_by_axis(file: FlatbufferFile, op: Operator, taken: Sequence[Positions | None]) -> None:
-    """REVERSE_V2 where an axis is reversed, else GATHER."""
-    source, order = file.inputs(op)[0], file.chosen[op.output]
+def _write_axis_by_axis(file: FlatbufferFile, op: Operator, positions: Sequence[Positions | None]) -> None:
+    """Write a REVERSE_V2 for each reversed axis and a GATHER for each other one that has positions."""
+    source, order = file.inputs(op)[0], file.input_orders[op.output]
     tensor = file.graph.tensors[op.inputs[0]]
-    shape, axes = list(tensor.shape), {axis: positions for axis, positions in enumerate(taken) if positions is not None}
-    for axis, found in axes.items():
-        positions, length = np.array(found, np.int32), shape[axis]
-        shape[axis] = len(positions)
+    shape, axes = list(tensor.shape), {axis: indices for axis, indices in enumerate(positions) if indices is not None}
+    for axis, axis_positions in axes.items():
+        indices, length = np.array(axis_positions, np.int32), shape[axis]
+        shape[axis] = len(indices)
         sizes = Layout.of(tuple(shape), order).sizes
         last = axis == max(axes)
         output = file.output(op) if last else file.activation(tensor, f"{op.name}/{axis}", sizes)
-        if reversed_(found, length):
+        if is_reversed(axis_positions, length):
             place = np.array([order.index(axis) + 1], np.int32)
             inputs, code = [source, file.constant(f"{op.name}/axis{axis}", place)], Code.REVERSE_V2
             options = schema.ReverseV2OptionsT()
         else:
-            inputs, code = [source, file.constant(f"{op.name}/positions{axis}", positions)], Code.GATHER
+            inputs, code = [source, file.constant(f"{op.name}/positions{axis}", indices)], Code.GATHER
             options = schema.GatherOptionsT()
             options.axis = order.index(axis) + 1
         file.operator(code, file.version(op, 2), inputs, output, options)
@@ -135,7 +135,7 @@ def _write_axis_by_axis(file: FlatbufferFile, op: Operator, taken: Sequence[Posi
 
 
 def _write_constant(file: FlatbufferFile, op: Constant) -> None:
-    file.stored(op.output, op.value)
+    file.store(op.output, op.value)
 
 
 def _write_requantize(file: FlatbufferFile, op: Requantize) -> None:

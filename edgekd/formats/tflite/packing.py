@@ -1,4 +1,4 @@
-"""The parts of a TFLite file: tensors, aligned buffers, operators, metadata; packed by the flatbuffer schema."""
+"""Collects the tensors, aligned buffers, operators and metadata of a TFLite file and packs them by the schema."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -33,16 +33,16 @@ WIDE_VERSIONS = {
     Code.STRIDED_SLICE: 4,
     Code.QUANTIZE: 2,
 }
-"""The first versions that take int16 activations, where those for int8 are older."""
+"""The first version of each operator that takes int16 activations, where that for int8 is older."""
 ALIGNMENT = 16
-"""Of a buffer's data, in bytes: `force_align` in the schema."""
+"""The alignment of a buffer's data in bytes, `force_align` in the schema."""
 
 
 class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
-    """A buffer whose data starts on ALIGNMENT bytes; the generated class does not see to it."""
+    """A buffer whose data is aligned to ALIGNMENT bytes, which the generated class does not do."""
 
     def Pack(self, builder: Any) -> int:
-        """Write it, and give its offset."""
+        """Write the buffer and return its offset."""
         data = None
         if self.data is not None:
             builder.StartVector(1, len(self.data), ALIGNMENT)
@@ -56,25 +56,25 @@ class AlignedBuffer(schema.BufferT):  # type: ignore[misc]
 
 
 class SharingBuilder(flatbuffers.Builder):  # type: ignore[misc]
-    """Equal vectors of whole numbers stand in the file once, as the format allows: shapes, and above all the zero
-    points of channels, eight bytes each, which are zeros in every weight and bias.
+    """A builder that stores equal vectors of integers once, as the format allows.
 
-    Scales, and the one zero point of an activation, are training's: were they shared where they happen to be equal, a
-    file's size would not be known before it.
+    Such vectors are shapes, and above all the zero points of channels, eight bytes each, which are zero in every weight
+    and bias. Scales and the zero point of an activation come from training: if they were shared where they happen to be
+    equal, the size of a file would not be known before training.
     """
 
     def __init__(self) -> None:
         super().__init__(1024)
-        self.written: dict[tuple[str, bytes], int] = {}
+        self.offsets: dict[tuple[str, bytes], int] = {}
 
     def CreateNumpyVector(self, x: Array) -> int:
-        """The offset of a vector: that of an equal one where there is one."""
+        """Write a vector, unless an equal one is there, and return its offset."""
         if x.dtype.kind == "f" or len(x) == 1:
             return int(super().CreateNumpyVector(x))
         key = (x.dtype.str, x.tobytes())
-        if key not in self.written:
-            self.written[key] = super().CreateNumpyVector(x)
-        return self.written[key]
+        if key not in self.offsets:
+            self.offsets[key] = super().CreateNumpyVector(x)
+        return self.offsets[key]
 
 
 class Parts:
@@ -88,7 +88,7 @@ class Parts:
         self.constants: dict[tuple[Any, ...], int] = {}
 
     def tensor(self, name: str, shape: tuple[int, ...], dtype: Any, buffer: int, scale: Any) -> int:
-        """The index of a new tensor; buffer 0 for one that is computed."""
+        """Add a tensor and return its index; buffer 0 is for tensors that operators compute."""
         tensor = schema.TensorT()
         tensor.name, tensor.type, tensor.buffer, tensor.quantization = (
             name,
@@ -102,22 +102,22 @@ class Parts:
         return len(self.tensors) - 1
 
     def operator(self, code: int, version: int, inputs: list[int], output: int, options: Any = None) -> None:
-        """Write an operator of one output; a version for int8 becomes the one for int16 where its tensors are that."""
+        """Add an operator of one output; with int16 tensors its version becomes that for int16 activations."""
         if any(self.tensors[i].type == schema.TensorType.INT16 for i in (*inputs, output)):
             version = max(version, WIDE_VERSIONS.get(code, version))
         key = (code, version)
         if key not in self.codes:
             self.codes.append(key)
-        written = schema.OperatorT()
-        written.opcodeIndex = self.codes.index(key)
-        written.inputs, written.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
+        entry = schema.OperatorT()
+        entry.opcodeIndex = self.codes.index(key)
+        entry.inputs, entry.outputs = np.array(inputs, np.int32), np.array([output], np.int32)
         if options is not None:
-            written.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-            written.builtinOptions = options
-        self.operators.append(written)
+            entry.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+            entry.builtinOptions = options
+        self.operators.append(entry)
 
     def constant(self, name: str, values: Array, scale: Any = None) -> int:
-        """The index of a tensor whose values stand in the file; equal ones on equal scales stand there once."""
+        """Add a constant and return its index; constants with equal values and scales are stored once."""
         data = np.ascontiguousarray(values).tobytes()
         key = (data, values.dtype.str, values.shape, _scale_bytes(scale))
         if key not in self.constants:
@@ -127,15 +127,17 @@ class Parts:
             self.constants[key] = self.tensor(name, values.shape, values.dtype, len(self.buffers) - 1, scale)
         return self.constants[key]
 
-    def packed(self, inputs: dict[str, int], outputs: dict[str, int], metadata: Mapping[str, str | bytes]) -> bytes:
-        """The file's bytes; inputs and outputs by the names that its signature gives them."""
+    def pack(self, inputs: dict[str, int], outputs: dict[str, int], metadata: Mapping[str, str | bytes]) -> bytes:
+        """Return the bytes of the file; inputs and outputs are by their names in its signature."""
         subgraph = schema.SubGraphT()
         subgraph.name, subgraph.tensors, subgraph.operators = "main", self.tensors, self.operators
         subgraph.inputs = np.array([*inputs.values()], np.int32)
         subgraph.outputs = np.array([*outputs.values()], np.int32)
         signature = schema.SignatureDefT()
         signature.signatureKey, signature.subgraphIndex = "serving_default", 0
-        signature.inputs, signature.outputs = ([_named(*end) for end in ends.items()] for ends in (inputs, outputs))
+        signature.inputs, signature.outputs = (
+            [_tensor_map(*end) for end in ends.items()] for ends in (inputs, outputs)
+        )
         model = schema.ModelT()
         model.version, model.description = 3, "edgekd"
         model.subgraphs, model.buffers, model.signatureDefs = [subgraph], self.buffers, [signature]
@@ -154,7 +156,7 @@ class Parts:
         return entry
 
 
-def _named(name: str, index: int) -> Any:
+def _tensor_map(name: str, index: int) -> Any:
     entry = schema.TensorMapT()
     entry.name, entry.tensorIndex = name, index
     return entry
@@ -168,14 +170,14 @@ def _operator_code(code: int, version: int) -> Any:
 
 
 def _scale_bytes(quantization: Any) -> bytes:
-    """What tells two quantizations apart."""
+    """The bytes of a quantization, by which it is compared."""
     if quantization is None:
         return b""
     return bytes(quantization.scale.tobytes() + quantization.zeroPoint.tobytes())
 
 
 def quantization(quantization: Quantization) -> Any:
-    """One scale and zero point, as the schema has them."""
+    """The schema's parameters for one scale and zero point."""
     parameters = schema.QuantizationParametersT()
     parameters.scale = np.array([quantization.scale], np.float32)
     parameters.zeroPoint = np.array([quantization.zero_point], np.int64)
@@ -183,7 +185,7 @@ def quantization(quantization: Quantization) -> Any:
 
 
 def per_channel(scale: Array, axis: int) -> Any:
-    """Scales along an axis, with zero points of 0."""
+    """The schema's parameters for scales along an axis, with zero points of 0."""
     parameters = schema.QuantizationParametersT()
     parameters.scale, parameters.quantizedDimension = scale, axis
     parameters.zeroPoint = np.zeros(len(scale), np.int64)

@@ -1,4 +1,4 @@
-"""Means and maxima."""
+"""The TFLite forms of means and maxima."""
 
 from typing import Any
 
@@ -8,8 +8,8 @@ from ai_edge_litert import schema_py_generated as schema
 from edgekd.errors import UnsupportedOperatorError
 from edgekd.formats.layout import IMAGE, Layout
 from edgekd.formats.tflite.flatbuffer import Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.windows import cut, padded_input
-from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Reshape
+from edgekd.formats.tflite.windows import cut, pad_input
+from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Pool2d, Reshape
 from edgekd.graph.structure import Operator
 
 
@@ -24,26 +24,26 @@ def _write_global_average_pool(file: FlatbufferFile, op: GlobalAveragePool) -> N
 
 
 def _write_mean(file: FlatbufferFile, op: Mean) -> None:
-    """The axes that stay keep their order, whatever it is."""
+    """Write a mean, after which the remaining axes keep their order in memory."""
     (source,) = file.inputs(op)
-    order = file.chosen[op.output]
-    left = [axis for axis in range(len(file.graph.tensors[op.inputs[0]].shape)) if axis not in op.axes]
+    order = file.input_orders[op.output]
+    output_axes = [axis for axis in range(len(file.graph.tensors[op.inputs[0]].shape)) if axis not in op.axes]
     places = tuple(place for place, axis in enumerate(order) if axis in op.axes)
-    kept = tuple(None if axis is None else left.index(axis) for axis in order if axis not in op.axes)
-    _write_mean_of(file, op, source, places, file.output(op, kept))
+    output_order = tuple(None if axis is None else output_axes.index(axis) for axis in order if axis not in op.axes)
+    _write_mean_of(file, op, source, places, file.output(op, output_order))
 
 
 def _write_mean_of(
     file: FlatbufferFile, op: Operator, source: int, places: tuple[int, ...], output: int, keep: bool = False
 ) -> None:
-    """`places` among the stored axes, the batch left out; `keep` leaves axes of length 1 in their stead."""
+    """Write a MEAN over the stored axes at `places`, the batch not counted; `keep` leaves them with length 1."""
     axes = file.constant(f"{op.name}/axes", np.array([place + 1 for place in places], np.int32))
     options = schema.ReducerOptionsT()
     options.keepDims = keep
     file.operator(Code.MEAN, file.version(op, 2), [source, axes], output, options)
 
 
-def _pool_options(op: MaxPool2d | AveragePool2d, padding: int, stride: tuple[int, int]) -> Any:
+def _pool_options(op: Pool2d, padding: int, stride: tuple[int, int]) -> Any:
     options = schema.Pool2DOptionsT()
     options.padding, options.fusedActivationFunction = padding, schema.ActivationFunctionType.NONE
     options.filterHeight, options.filterWidth = op.kernel
@@ -52,7 +52,7 @@ def _pool_options(op: MaxPool2d | AveragePool2d, padding: int, stride: tuple[int
 
 
 def _write_max_pool2d(file: FlatbufferFile, op: MaxPool2d) -> None:
-    source, padding = padded_input(file, op)
+    source, padding = pad_input(file, op)
     options = _pool_options(op, padding, op.stride)
     file.operator(Code.MAX_POOL_2D, file.version(op, 2), [source], file.output(op), options)
 
@@ -69,7 +69,7 @@ def _write_average_pool2d(file: FlatbufferFile, op: AveragePool2d) -> None:
 
 
 def _write_every_window(file: FlatbufferFile, op: AveragePool2d, source: int) -> None:
-    """Where SAME pads otherwise: the averages around every cell, of which then those are taken that were asked for."""
+    """Pool at stride 1 and slice, where TFLite's SAME pads differently."""
     channels, height, width = file.graph.tensors[op.inputs[0]].shape
     _, *size = file.graph.tensors[op.output].shape
     begin = [

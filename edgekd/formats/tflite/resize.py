@@ -1,4 +1,4 @@
-"""Bilinear resizing."""
+"""The TFLite form of bilinear resizing."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema

@@ -1,7 +1,8 @@
-"""TFLite's own metadata: what LiteRT's Task and Support libraries read of a file's inputs and labels.
+"""Writes TFLite's own metadata, from which LiteRT's Task and Support libraries read a file's inputs and labels.
 
-A second flatbuffer ("M001") in the file's metadata table, after metadata_schema.fbs of tflite-support, and the labels
-as a ZIP archive behind the model. No package that we may depend on has that schema, and few of its tables are needed.
+It is a second flatbuffer ("M001") in the file's metadata table, after metadata_schema.fbs of tflite-support; the labels
+are a ZIP archive appended to the model. No package that we can depend on has that schema, and few of its tables are
+needed.
 """
 
 import io
@@ -19,36 +20,36 @@ NAME = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
 LABELS = "labels.txt"
 PARSER = "1.0.0"
-"""The oldest parser that knows all that is used here."""
+"""The oldest version of the parser that reads all these fields."""
 
 FEATURE, IMAGE = 1, 2  # ContentProperties
 NORMALIZATION = 1  # ProcessUnitOptions
 RGB, GRAYSCALE = 1, 2  # ColorSpaceType
 AXIS_LABELS = 2  # AssociatedFileType
-LONGEST_AGO = (1980, 1, 1, 0, 0, 0)  # the date of a ZIP's entries: the same labels give the same bytes
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # a fixed date for the ZIP's entries, so that the bytes depend on the labels alone
 
 Table = Mapping[int, Any]
-"""slot -> text, table, list of texts, tables or floats, or a byte (as an int)."""
+"""The fields of a table by slot: a text, a table, a list of texts, tables or floats, or a byte as an int."""
 
 
 def task_metadata(graph: Graph, labels: Sequence[str], preprocessing: Preprocessing | None) -> bytes:
-    """The flatbuffer; pixels are normalised in their own units, as the Task library's image processing expects."""
+    """Return the metadata flatbuffer; mean and std are in units of pixels, as the Task library expects."""
     inputs = [_input(graph, name, role, preprocessing) for role, name in roles("input", graph.inputs)]
-    outputs = [{0: role, **_labelled(labels)} for role, _ in roles("output", graph.outputs)]
+    outputs = [{0: role, **_label_fields(labels)} for role, _ in roles("output", graph.outputs)]
     model = {0: "edgekd", 3: [{2: inputs, 3: outputs}], 7: PARSER}
     builder = flatbuffers.Builder(256)
-    builder.Finish(_packed(builder, model), file_identifier=IDENTIFIER)
+    builder.Finish(_table_offset(builder, model), file_identifier=IDENTIFIER)
     return bytes(builder.Output())
 
 
 def with_labels(file: bytes, labels: Sequence[str]) -> bytes:
-    """The file with its labels behind it, one in a line; whoever reads the model alone does not see them."""
+    """Append the labels, one a line, as a ZIP archive, which readers of the model alone ignore."""
     if not labels:
         return file
     archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as packed:
-        entry = zipfile.ZipInfo(LABELS, LONGEST_AGO)
-        packed.writestr(entry, "".join(f"{label}\n" for label in labels))
+    with zipfile.ZipFile(archive, "w") as zip_file:
+        entry = zipfile.ZipInfo(LABELS, ZIP_EPOCH)
+        zip_file.writestr(entry, "".join(f"{label}\n" for label in labels))
     return file + archive.getvalue()
 
 
@@ -65,13 +66,13 @@ def _input(graph: Graph, name: str, role: str, preprocessing: Preprocessing | No
     return {0: role, 3: content, 4: [{0: NORMALIZATION, 1: {0: mean, 1: std}}]}
 
 
-def _labelled(labels: Sequence[str]) -> Table:
+def _label_fields(labels: Sequence[str]) -> Table:
     file = {0: LABELS, 1: "the classes, in the order of the scores", 2: AXIS_LABELS}
     return {3: {0: FEATURE, 1: {}}, 6: [file]} if labels else {}
 
 
-def _packed(builder: Any, table: Table) -> int:
-    """The offset of a table; what it points to is written before it, as flatbuffers are built."""
+def _table_offset(builder: Any, table: Table) -> int:
+    """Write a table, after all that it points to, and return its offset."""
     offsets = {slot: _offset(builder, value) for slot, value in table.items() if not isinstance(value, int)}
     builder.StartObject(max(table, default=-1) + 1)
     for slot, value in table.items():
@@ -86,7 +87,7 @@ def _offset(builder: Any, value: Any) -> int:
     if isinstance(value, str):
         return int(builder.CreateString(value))
     if isinstance(value, Mapping):
-        return _packed(builder, value)
+        return _table_offset(builder, value)
     if value and isinstance(value[0], float):
         return int(builder.CreateNumpyVector(np.array(value, np.float32)))
     items = [_offset(builder, item) for item in value]

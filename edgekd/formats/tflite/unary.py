@@ -1,4 +1,4 @@
-"""Functions of one value: TFLite's own operators, and tables that stand in the file where it has none."""
+"""The TFLite forms of functions of one value: TFLite's own operators, or lookups in a table where it has none."""
 
 from typing import Any
 
@@ -21,19 +21,19 @@ BUILT_IN = {
     "gelu": (Code.GELU, 2),
     "gelu_tanh": (Code.GELU, 2),
 }
-"""function -> (operator, its version in int8)."""
+"""The operator of each function, and its version in int8."""
 
 
 class _Chain:
-    """Writes operators one after the other, all on tensors of the shape of `op`'s output as its inputs stand."""
+    """Adds operators one after the other, on tensors with the shape in which the inputs of `op` are stored."""
 
     def __init__(self, file: FlatbufferFile, op: Unary) -> None:
         self.file, self.op = file, op
         (self.source,) = file.operands(op)
-        self.shape = file.standing[op.output].shape
+        self.shape = file.operand_forms[op.output].shape
 
     def apply(self, code: int, inputs: list[int], options: Any = None, like: Tensor | None = None) -> int:
-        """An operator that gives a new tensor: of real values, or like another."""
+        """Add an operator and return the index of its output, of real values or with the type and scale of `like`."""
         name = f"{self.op.name}/{len(self.file.parts.tensors)}"
         output = self.file.activation(like or Tensor(name, self.shape), name, self.shape)
         self.file.operator(code, 1, inputs, output, options)
@@ -70,7 +70,7 @@ def _options(op: Unary) -> Any:
 
 
 def _write_table(file: FlatbufferFile, op: Unary) -> None:
-    """Codes become indices from 0 on, which GATHER takes rows of the table by."""
+    """Write a GATHER of the table's rows, whose indices are the codes plus 128."""
     chain = _Chain(file, op)
     index = Tensor("", chain.shape, kind="index")
     cast, add, gather = schema.CastOptionsT(), schema.AddOptionsT(), schema.GatherOptionsT()
@@ -85,12 +85,12 @@ def _write_table(file: FlatbufferFile, op: Unary) -> None:
 def _write_on_reals(file: FlatbufferFile, op: Unary) -> None:
     chain = _Chain(file, op)
     values = chain.apply(Code.DEQUANTIZE, [chain.source], schema.DequantizeOptionsT())
-    found = chain.apply(BUILT_IN[op.function][0], [values], _options(op))
-    file.operator(Code.QUANTIZE, 1, [found], file.output(op), schema.QuantizeOptionsT())
+    result = chain.apply(BUILT_IN[op.function][0], [values], _options(op))
+    file.operator(Code.QUANTIZE, 1, [result], file.output(op), schema.QuantizeOptionsT())
 
 
 def _write_softplus_or_mish(file: FlatbufferFile, op: Unary) -> None:
-    """softplus(x) = log(1 + exp(x)), mish(x) = x tanh(softplus(x)); in float32."""
+    """Write softplus(x) = log(1 + exp(x)), or mish(x) = x tanh(softplus(x)), in float32."""
     chain = _Chain(file, op)
     one = file.constant(f"{op.name}/one", np.ones(1, np.float32))
     exponential = chain.apply(Code.EXP, [chain.source])

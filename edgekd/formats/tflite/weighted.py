@@ -1,20 +1,20 @@
-"""Convolutions and linear layers."""
+"""The TFLite forms of convolutions and linear layers."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.formats.layout import IMAGE
 from edgekd.formats.tflite.flatbuffer import ACTIVATIONS, Code, FlatbufferFile, Writer
-from edgekd.formats.tflite.windows import cut, padded_input
+from edgekd.formats.tflite.windows import cut, pad_input
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Operator
 
 GROUPED_VERSION = 6
-"""Of CONV_2D, whose filters see a part of the channels from here on."""
+"""The first version of CONV_2D whose filters may see a group of the channels."""
 
 
 def _write_conv2d(file: FlatbufferFile, op: Conv2d) -> None:
-    source, padding = padded_input(file, op)
+    source, padding = pad_input(file, op)
     channels, version = file.graph.tensors[op.inputs[0]].shape[0], file.version(op, 3)
     if op.depthwise:
         options, code = schema.DepthwiseConv2DOptionsT(), Code.DEPTHWISE_CONV_2D
@@ -31,7 +31,7 @@ def _write_conv2d(file: FlatbufferFile, op: Conv2d) -> None:
 
 
 def _write_conv_transpose2d(file: FlatbufferFile, op: ConvTranspose2d) -> None:
-    """Where TFLite has no name for the padding, the full result is written and then cut."""
+    """Write a TRANSPOSE_CONV, with a slice after it where TFLite has no name for the padding."""
     _, height, width = file.graph.tensors[op.inputs[0]].shape
     channels, *size = file.graph.tensors[op.output].shape
     (source,) = file.inputs(op, IMAGE)
@@ -55,7 +55,7 @@ def _write_conv_transpose2d(file: FlatbufferFile, op: ConvTranspose2d) -> None:
 
 
 def _dense(op: ConvTranspose2d) -> Array:
-    """TFLite knows no groups here: a filter gets zeros for the channels of other groups."""
+    """The weight with zeros for the channels of other groups, since TRANSPOSE_CONV has no groups."""
     outputs, inputs, *kernel = op.weight.shape
     dense = np.zeros((op.groups, outputs // op.groups, op.groups, inputs, *kernel), op.weight.dtype)
     for group, weight in enumerate(op.weight.reshape(op.groups, -1, inputs, *kernel)):
@@ -64,13 +64,13 @@ def _dense(op: ConvTranspose2d) -> Array:
 
 
 def _write_linear(file: FlatbufferFile, op: Linear) -> None:
-    source, leading, order = file.rows(op.inputs[0])  # a flattened image stands channels last
+    source, leading, order = file.rows(op.inputs[0])  # a flattened image is stored channels last
     options = schema.FullyConnectedOptionsT()
     options.fusedActivationFunction = ACTIVATIONS[op.activation]
     options.keepNumDims = bool(leading.sizes)
     inputs = [source, *file.weights(op, op.weight[:, order], channel_axis=0)]
-    rows = leading.followed_by(len(op.weight))
-    output = file.declare(op.output, rows, rows.folded)
+    rows = leading.append_axis(len(op.weight))
+    output = file.declare(op.output, rows, rows.row_shape)
     file.operator(Code.FULLY_CONNECTED, file.version(op, 5), inputs, output, options)
 
 

@@ -1,4 +1,4 @@
-"""What surrounds an operator of windows where TFLite's own paddings don't do: a PAD before it, a slice after it."""
+"""Adds a PAD before an operator of windows, or a slice after it, where TFLite's own paddings don't fit."""
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
@@ -9,8 +9,8 @@ from edgekd.graph.ops import Conv2d, MaxPool2d
 from edgekd.graph.structure import Operator
 
 
-def padded_input(file: FlatbufferFile, op: Conv2d | MaxPool2d) -> tuple[int, int]:
-    """(index of the input, TFLite's padding), after a PAD where SAME would pad otherwise than torch does."""
+def pad_input(file: FlatbufferFile, op: Conv2d | MaxPool2d) -> tuple[int, int]:
+    """Return the (index of the input, TFLite's padding), after a PAD where SAME pads differently from torch."""
     tensor = file.graph.tensors[op.inputs[0]]
     padding = op.tflite_padding(tensor.shape)
     (source,) = file.inputs(op, IMAGE)
@@ -21,16 +21,16 @@ def padded_input(file: FlatbufferFile, op: Conv2d | MaxPool2d) -> tuple[int, int
     inputs = [source, file.constant(f"{op.name}/paddings", amounts)]
     channels, height, width = tensor.shape
     shape = (height + top + bottom, width + left + right, channels)
-    padded = file.activation(tensor, f"{op.name}/padded", shape)
+    output = file.activation(tensor, f"{op.name}/padded", shape)
     if isinstance(op, Conv2d):  # with real zeros
-        file.operator(Code.PAD, file.version(op, 2), inputs, padded, schema.PadOptionsT())
-        return padded, schema.Padding.VALID
+        file.operator(Code.PAD, file.version(op, 2), inputs, output, schema.PadOptionsT())
+        return output, schema.Padding.VALID
     lowest = np.array([np.finfo(np.float32).min], np.float32)
     if (q := tensor.quantization) is not None:
         lowest = np.array([q.lowest], np.int8 if q.bits == 8 else np.int16)
     inputs.append(file.constant(f"{op.name}/lowest", lowest, file.scale_of(tensor.name)))
-    file.operator(Code.PADV2, file.version(op, 2), inputs, padded, schema.PadV2OptionsT())
-    return padded, schema.Padding.VALID
+    file.operator(Code.PADV2, file.version(op, 2), inputs, output, schema.PadV2OptionsT())
+    return output, schema.Padding.VALID
 
 
 def cut(

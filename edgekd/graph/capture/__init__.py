@@ -1,4 +1,4 @@
-"""From a torch module to the float graph: captured by torch.export, batch norm folded, activations fused."""
+"""Captures a torch module as a float graph by torch.export, with batch norm folded and activations fused."""
 
 import warnings
 from typing import Any
@@ -11,7 +11,7 @@ from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.graph.capture.alternatives import instead
 from edgekd.graph.capture.attention import batch_first_attention
 from edgekd.graph.capture.lowerings import LOWERINGS
-from edgekd.graph.capture.reader import BATCH, Reader, Refused
+from edgekd.graph.capture.reader import BATCH, Reader, Refusal
 from edgekd.graph.capture.simplify import simplified
 from edgekd.graph.structure import Graph
 
@@ -22,35 +22,36 @@ def capture(model: nn.Module, *examples: Example) -> Graph:
     """The float graph of a model in its evaluation mode.
 
     Args:
-        model: takes (N, *shape) float32 for each example, gives a tensor (N, ...) or several in a tuple, list or dict.
-        examples: for each input the shape of a sample, or where it holds integers (tokens), one sample's values.
+        model: its forward takes a float32 tensor (N, *shape) for each example, and returns a tensor (N, ...) or several
+            in a tuple, list or dict.
+        examples: for each input the shape of a sample, or where it holds integers (tokens), the values of one sample.
 
     Raises:
         UnsupportedOperatorError: naming every layer that has no form in the graph.
         ModelError: where torch.export can't capture the model.
     """
-    graph, refused = attempt(model, *examples)
-    if refused:
-        more = f" (and {len(refused) - 1} more: {'; '.join(map(str, refused[1:4]))})" if refused[1:] else ""
+    graph, refusals = attempt(model, *examples)
+    if refusals:
+        others = f" (and {len(refusals) - 1} more: {'; '.join(map(str, refusals[1:4]))})" if refusals[1:] else ""
         raise UnsupportedOperatorError(
-            f"layer {refused[0]} has no int8 form{more}",
-            instead(refused),
+            f"layer {refusals[0]} has no int8 form{others}",
+            instead(refusals),
         )
     assert graph is not None
     return graph
 
 
-def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Refused]]:
-    """The graph, or every operator that stands in its way."""
+def attempt(model: nn.Module, *examples: Example) -> tuple[Graph | None, list[Refusal]]:
+    """The graph of a model and no refusals, or None and a refusal for each operator that has no form in the graph."""
     program = _export(model, examples)
     program.graph.eliminate_dead_code()
     reader = Reader(program, LOWERINGS)
     for node in program.graph.nodes:
         reader.read(node)
-    if reader.refused:
-        return None, reader.refused
-    given = next(node for node in program.graph.nodes if node.op == "output").args[0]
-    leaves = [leaf for leaf in pytree.tree_leaves(given) if leaf is not None]
+    if reader.refusals:
+        return None, reader.refusals
+    result = next(node for node in program.graph.nodes if node.op == "output").args[0]
+    leaves = [leaf for leaf in pytree.tree_leaves(result) if leaf is not None]
     outputs = tuple(reader.names.get(leaf, "") if isinstance(leaf, fx.Node) else "" for leaf in leaves)
     if not all(outputs) or not outputs:
         raise _useless("what does not depend on its inputs" if outputs else "nothing")

@@ -1,4 +1,4 @@
-"""Scale and shift by stored values: folded into the layer before, or operators of their own."""
+"""Products and sums with constants, batch norm among them: folded into the layer before, or kept as operators."""
 
 from dataclasses import dataclass, replace
 
@@ -10,9 +10,9 @@ from edgekd.graph.structure import Array, Graph, Operator, Tensor, Weighted
 
 @dataclass(frozen=True)
 class BatchNorm(Operator):
-    """y = x * scale + shift; gone before anyone else sees the graph.
+    """A temporary operator, y = x * scale + shift, which `fold_batch_norm` removes from the captured graph.
 
-    Both are vectors along the first axis, or have as many axes as x and are repeated along those of length 1.
+    Scale and shift are vectors along the first axis, or have as many axes as x and broadcast to it.
     """
 
     frames_as_images = True
@@ -22,22 +22,22 @@ class BatchNorm(Operator):
 
 
 def fold_batch_norm(graph: Graph) -> Graph:
-    """Into the layer before where nothing else reads that; else each becomes one operator or two of its own."""
+    """Fold each BatchNorm into the layer before it where nothing else reads that; else write it as operators."""
     operators: dict[str, Operator] = {}  # by output
-    renamed: dict[str, str] = {}
+    aliases: dict[str, str] = {}
     for op in graph.operators:
-        alone = all(_read_once(name, graph, renamed) for name in op.inputs)
-        op = replace(op, inputs=tuple(renamed.get(name, name) for name in op.inputs))
+        alone = all(_has_one_reader(name, graph, aliases) for name in op.inputs)
+        op = replace(op, inputs=tuple(aliases.get(name, name) for name in op.inputs))
         if not isinstance(op, BatchNorm):
             operators[op.output] = op
             continue
         shape = graph.tensors[op.output].shape
-        op = replace(op, scale=_aligned(op.scale, shape), shift=_aligned(op.shift, shape))
-        folded = _folded(op, graph, operators) if alone else None
-        if folded:
-            operators[folded.output] = folded
-        if folded or ((op.scale == 1).all() and (op.shift == 0).all()):
-            renamed[op.output] = op.inputs[0]
+        op = replace(op, scale=_align(op.scale, shape), shift=_align(op.shift, shape))
+        layer = _fold(op, graph, operators) if alone else None
+        if layer:
+            operators[layer.output] = layer
+        if layer or ((op.scale == 1).all() and (op.shift == 0).all()):
+            aliases[op.output] = op.inputs[0]
             continue
         before = operators.get(op.inputs[0])
         if isinstance(before, BatchNorm) and alone:
@@ -46,32 +46,32 @@ def fold_batch_norm(graph: Graph) -> Graph:
             op = replace(op, inputs=before.inputs, scale=before.scale * op.scale, shift=shift)
         operators[op.output] = op
     tensors = dict(graph.tensors)
-    written: list[Operator] = []
+    result: list[Operator] = []
     for op in operators.values():
-        written += _own(op, tensors) if isinstance(op, BatchNorm) else [op]
-    outputs = tuple(renamed.get(name, name) for name in graph.outputs)
-    return replace(graph, operators=tuple(written), tensors=tensors, outputs=outputs)
+        result += _as_operators(op, tensors) if isinstance(op, BatchNorm) else [op]
+    outputs = tuple(aliases.get(name, name) for name in graph.outputs)
+    return replace(graph, operators=tuple(result), tensors=tensors, outputs=outputs)
 
 
-def _read_once(tensor: str, graph: Graph, renamed: dict[str, str]) -> bool:
-    """Is there one reader of the tensor, and of those that it now stands for; and is none of them given out?"""
+def _has_one_reader(tensor: str, graph: Graph, aliases: dict[str, str]) -> bool:
+    """Has the tensor one reader, and so every tensor that it replaces, and is none of them an output?"""
     alone = len(graph.consumers(tensor)) == 1 and tensor not in graph.outputs
-    return alone and (tensor not in renamed or _read_once(renamed[tensor], graph, renamed))
+    return alone and (tensor not in aliases or _has_one_reader(aliases[tensor], graph, aliases))
 
 
-def _aligned(values: Array, shape: tuple[int, ...]) -> Array:
-    """With as many axes as `shape`."""
+def _align(values: Array, shape: tuple[int, ...]) -> Array:
+    """The values with as many axes as `shape`."""
     if values.ndim == 1:
         return values.reshape(-1, *[1] * (len(shape) - 1))
     return values[:, None] if values.ndim < len(shape) else values  # frames (C, L) have become images (C, 1, L)
 
 
-def _folded(op: BatchNorm, graph: Graph, made_by: dict[str, Operator]) -> Weighted | None:
-    """The layer before with the scale in its weights and the shift in its bias."""
-    before = made_by.get(op.inputs[0])
-    if isinstance(before, Reshape) and _read_once(before.inputs[0], graph, {}):  # of frames or rows, not of channels
-        before = made_by.get(before.inputs[0])
-    if not isinstance(before, Weighted) or before.activation != "none" or _shared(before, graph):
+def _fold(op: BatchNorm, graph: Graph, producers: dict[str, Operator]) -> Weighted | None:
+    """The layer before with scale and shift folded into its weight and bias; None where that is impossible."""
+    before = producers.get(op.inputs[0])
+    if isinstance(before, Reshape) and _has_one_reader(before.inputs[0], graph, {}):  # it leaves channels alone
+        before = producers.get(before.inputs[0])
+    if not isinstance(before, Weighted) or before.activation != "none" or _shares_parameters(before, graph):
         return None
     axis = before.channel_axis
     shape = graph.tensors[op.output].shape
@@ -83,18 +83,18 @@ def _folded(op: BatchNorm, graph: Graph, made_by: dict[str, Operator]) -> Weight
     return replace(before, weight=weight.astype(np.float32), bias=bias.astype(np.float32))
 
 
-def _shared(op: Weighted, graph: Graph) -> bool:
-    """Does another operator use the same parameters?"""
+def _shares_parameters(op: Weighted, graph: Graph) -> bool:
+    """Do two operators use these parameters?"""
     return bool(op.shares) or any(other.shares == op.name for other in graph.weighted())
 
 
 def _along(values: Array, axis: int) -> bool:
-    """Do the values differ along no other axis?"""
+    """Do the values vary along this axis alone?"""
     return bool(values.size == values.shape[axis])
 
 
-def _own(op: BatchNorm, tensors: dict[str, Tensor]) -> list[Operator]:
-    """A 1 x 1 depthwise convolution on images; else, and for one number, a product and a sum."""
+def _as_operators(op: BatchNorm, tensors: dict[str, Tensor]) -> list[Operator]:
+    """The operators for a BatchNorm that stays: a 1 x 1 depthwise convolution on images, else a product and a sum."""
     shape = tensors[op.output].shape
     scales, shifts = bool((op.scale != 1).any()), bool((op.shift != 0).any())
     one_number = op.scale.size == op.shift.size == 1 and not (scales and shifts)
@@ -103,16 +103,16 @@ def _own(op: BatchNorm, tensors: dict[str, Tensor]) -> list[Operator]:
         return [
             Conv2d(op.name, op.inputs, op.output, scale.reshape(-1, 1, 1, 1), shift, groups=shape[0], source=op.source)
         ]
-    made: list[Operator] = []
+    operators: list[Operator] = []
     source = op.inputs[0]
     if scales:
         output = f"{op.output}/scaled" if shifts else op.output
         tensors[output] = replace(tensors[op.output], name=output)
-        made += _with_constant(Mul, op, source, op.scale, output, tensors)
+        operators += _with_constant(Mul, op, source, op.scale, output, tensors)
         source = output
     if shifts:
-        made += _with_constant(Add, op, source, op.shift, op.output, tensors)
-    return made
+        operators += _with_constant(Add, op, source, op.shift, op.output, tensors)
+    return operators
 
 
 def _with_constant(

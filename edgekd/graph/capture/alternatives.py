@@ -1,8 +1,8 @@
-"""What to write instead of an operator that has no form in the graph, by torch.export's name for it."""
+"""The remedies for operators without a form in the graph, by torch.export's name: what to write instead of them."""
 
 from collections.abc import Sequence
 
-from edgekd.graph.capture.reader import Refused
+from edgekd.graph.capture.reader import Refusal
 
 _TWO_AXES = "layers over two axes (nn.Conv2d, nn.MaxPool2d), with frames or slices stacked as channels"
 _BATCH_NORM = "nn.BatchNorm2d: it is folded into the layer before it and costs nothing on the device"
@@ -95,7 +95,7 @@ INSTEAD: dict[str, str] = {
     "rand_like": "nn.Dropout, which does nothing in evaluation mode",
     "randn_like": "nn.Dropout, which does nothing in evaluation mode",
 }
-"""Operators that have no form at all."""
+"""The remedies for operators that have no form at all."""
 
 WITHIN: dict[str, str] = {
     "adaptive_avg_pool1d": "an output size that divides the input's, or nn.AvgPool1d with a fixed kernel",
@@ -125,7 +125,7 @@ WITHIN: dict[str, str] = {
     "upsample_bilinear2d": "a size in whole pixels",
     "embedding": "indices that are an input of the model",
 }
-"""Operators that have a form, in another setting."""
+"""The remedies for operators that have a form with other settings."""
 
 ANYTHING = (
     "convolutions, linear layers, pools, sums, products, activations, attention and moves of values have forms; "
@@ -133,9 +133,9 @@ ANYTHING = (
 )
 
 
-def instead(refused: Sequence[Refused]) -> str:
-    """The remedy for operators that were refused: what to write in the place of each kind of them."""
-    remedies = {found.operator: _one(found.operator) for found in refused}
+def instead(refusals: Sequence[Refusal]) -> str:
+    """The remedy for refused operators: what to write instead of each kind."""
+    remedies = {refusal.operator: _one(refusal.operator) for refusal in refusals}
     if len(remedies) == 1:
         return next(iter(remedies.values()))
     return "; ".join(f"for {kind}: {remedy}" for kind, remedy in remedies.items())

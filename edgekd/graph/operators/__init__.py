@@ -1,1 +1,1 @@
-"""What each operator means, by family: on integer codes in `x.py`, in torch for training in `x_training.py`."""
+"""The arithmetic of each operator by family, on integer codes in `x.py` and for training in `x_training.py`."""

@@ -8,19 +8,19 @@ f32 = np.float32
 
 
 def quantize(x: Array, quantization: Quantization) -> Array:
-    """float32 values to codes: round half to even, saturate."""
+    """Convert float32 values to codes, rounded half to even and saturated."""
     steps = np.rint(x.astype(f32) / f32(quantization.scale)) + quantization.zero_point
     return saturate(steps, quantization.lowest, quantization.highest, quantization.bits)
 
 
 def dequantize(codes: Array, quantization: Quantization) -> Array:
-    """Codes to float32 values."""
+    """Convert codes to float32 values."""
     values: Array = (codes.astype(np.int32) - quantization.zero_point).astype(f32) * f32(quantization.scale)
     return values
 
 
 def quantize_as(values: Array, output: Quantization, kernels: Kernels) -> Array:
-    """Real values to int8 codes by a runtime's own QUANTIZE.
+    """Convert real values to int8 codes as a runtime's own QUANTIZE does.
 
     onnxruntime divides by the scale and rounds half to even; XNNPACK multiplies by the scale's inverse; TFLite Micro
     divides and rounds half away from zero.
@@ -37,18 +37,20 @@ def quantize_as(values: Array, output: Quantization, kernels: Kernels) -> Array:
 
 
 def requantize(acc: Array, multiplier: Array, output: Quantization, low: int, high: int) -> Array:
-    """Integer accumulators to int8 codes: float32 product, rounded half to even."""
+    """Convert integer accumulators to int8 codes by a float32 product, rounded half to even."""
     return saturate(np.rint(acc.astype(f32) * multiplier) + output.zero_point, low, high)
 
 
 def saturate(codes: Array, low: int = QMIN, high: int = QMAX, bits: Bits = 8) -> Array:
-    """Codes of any type to int8, or int16, clamped."""
-    clamped: Array = np.clip(codes, low, high).astype(np.int8 if bits == 8 else np.int16)
-    return clamped
+    """Clamp codes to [low, high] and convert them to int8, or to int16."""
+    saturated: Array = np.clip(codes, low, high).astype(np.int8 if bits == 8 else np.int16)
+    return saturated
 
 
 def fixed_point(ratio: Array) -> tuple[Array, Array]:
-    """A float64 ratio as gemmlowp has it: ratio = mantissa * 2^(exponent - 31), the mantissa an int32 of 31 bits.
+    """The (mantissa, exponent) of a float64 ratio in gemmlowp's form: ratio = mantissa * 2^(exponent - 31).
+
+    The mantissa is an int32 of 31 bits.
 
     TFLite and TFLite Micro compute the ratio in double precision from the float32 scales in the file.
     """
@@ -61,47 +63,47 @@ def fixed_point(ratio: Array) -> tuple[Array, Array]:
 
 
 def round_twice(acc: Array, mantissa: Array, exponent: Array) -> Array:
-    """Integers times a fixed-point ratio as TFLite Micro and TFLite's reference kernels round it: twice.
+    """Multiply integers by a fixed-point ratio and round twice, as TFLite Micro and TFLite's reference kernels do.
 
-    The product's upper half first (SaturatingRoundingDoublingHighMul: half up), then the shift to the right
-    (RoundingDivideByPOT: half away from zero), after gemmlowp's fixedpoint.h. A shift to the left overflows an int32
-    as theirs does.
+    The upper half of the product is rounded half up (SaturatingRoundingDoublingHighMul), then the shift to the right
+    half away from zero (RoundingDivideByPOT), after gemmlowp's fixedpoint.h. A shift to the left overflows an int32 as
+    theirs does.
     """
     left, right = np.maximum(exponent, 0), np.maximum(-exponent, 0)
-    shifted = (acc.astype(np.int64) << left).astype(np.int32).astype(np.int64)
-    high = (shifted * mantissa + (1 << 30)) >> 31
+    operand = (acc.astype(np.int64) << left).astype(np.int32).astype(np.int64)
+    high = (operand * mantissa + (1 << 30)) >> 31
     half = (np.int64(1) << right) >> 1
-    rounded: Array = ((np.abs(high) + half) >> right) * np.sign(high)
-    return rounded
+    result: Array = ((np.abs(high) + half) >> right) * np.sign(high)
+    return result
 
 
 def round_in_16_bits(acc: Array, mantissa: Array, exponent: Array) -> Array:
-    """64-bit accumulators times a fixed-point ratio, of whose mantissa the upper 16 bits are left: once, half up.
+    """Multiply 64-bit accumulators by the upper 16 bits of a fixed-point ratio, and round once, half up.
 
-    TFLite's kernels rescale so for int16 activations (MultiplyByQuantizedMultiplier for int64).
+    TFLite's kernels for int16 activations rescale in this way (MultiplyByQuantizedMultiplier for int64).
     """
     upper = np.minimum((mantissa + (1 << 15)) >> 16, 2**15 - 1)
     shift = 15 - exponent
-    rounded: Array = (acc.astype(np.int64) * upper + (np.int64(1) << (shift - 1))) >> shift
-    return rounded
+    result: Array = (acc.astype(np.int64) * upper + (np.int64(1) << (shift - 1))) >> shift
+    return result
 
 
 def multiplier(op: Weighted, source: Quantization, output: Quantization) -> Array:
-    """float32(input_scale * weight_scale) / output_scale, for each output channel: (out,)."""
+    """The float32 ratio input_scale * weight_scale / output_scale of each output channel, (out,)."""
     assert op.weight_scale is not None
     ratio = (f32(source.scale) * op.weight_scale.astype(f32)) / f32(output.scale)
     return np.broadcast_to(ratio, len(op.bias))
 
 
 def fixed_point_add(a: Quantization, b: Quantization, output: Quantization) -> tuple[int, int, int]:
-    """(multiplier of a, of b, right shift) of XNNPACK's qs8-vadd: 21 bits for the larger one."""
+    """The (multiplier of a, multiplier of b, right shift) of XNNPACK's qs8-vadd; the larger multiplier has 21 bits."""
     ratio_a, ratio_b = f32(a.scale) / f32(output.scale), f32(b.scale) / f32(output.scale)
     shift = 20 - int(np.floor(np.log2(max(ratio_a, ratio_b))))
     return int(np.rint(np.ldexp(np.float64(ratio_a), shift))), int(np.rint(np.ldexp(np.float64(ratio_b), shift))), shift
 
 
 def float_add(a: Quantization, b: Quantization, output: Quantization) -> tuple[float, float, float]:
-    """(ratio of a, ratio of b, constant) of onnxruntime's QLinearAdd on x86, whose zero points are uint8's.
+    """The (ratio of a, ratio of b, constant) of onnxruntime's QLinearAdd on x86, whose zero points are uint8's.
 
     The compiler contracts one product of the constant into a fused multiply-add; float64 stands in for that.
     """

@@ -17,36 +17,36 @@ from edgekd.graph.structure import Activation, Array, Kernels, Quantization, act
 
 
 def activate(x: Tensor, activation: Activation) -> Tensor:
-    """The values that a fused activation lets through."""
+    """Apply a fused activation to real values."""
     if activation == "relu6":
         return x.clamp(0, 6)
     return F.relu(x) if activation == "relu" else x
 
 
 def input_codes(x: Tensor, quantization: Quantization) -> Tensor:
-    """Real values to codes less their zero point."""
+    """Convert real values to codes minus their zero point, with a straight-through gradient."""
     return round_straight(x / quantization.scale).clamp(*limits("none", quantization))
 
 
 def limits(activation: Activation, quantization: Quantization, kernels: Kernels = "onnxruntime") -> tuple[int, int]:
-    """The lowest and highest code that an activation lets through, less the zero point."""
+    """The lowest and highest code that an activation lets through, minus the zero point."""
     low, high = activation_range(activation, quantization, kernels)
     return low - quantization.zero_point, high - quantization.zero_point
 
 
 def round_straight(x: Tensor) -> Tensor:
-    """Half to even; the gradient passes straight through."""
+    """Round half to even, with a straight-through gradient."""
     return x + (torch.round(x) - x).detach()
 
 
 def exactly(value: Tensor, gradient_of: Tensor) -> Tensor:
-    """`value`, with the gradient of `gradient_of`, which it equals but for rounding."""
+    """Return `value` with the gradient of `gradient_of`, from which it differs by rounding alone."""
     return value.detach() + (gradient_of - gradient_of.detach())
 
 
 @dataclass(frozen=True)
 class FixedPoint:
-    """gemmlowp's form of a multiplier, in tensors that broadcast like it (see `arithmetic.fixed_point`)."""
+    """A multiplier in gemmlowp's form (`arithmetic.fixed_point`), as tensors that broadcast as it does."""
 
     mantissa: Tensor
     left: Tensor
@@ -54,12 +54,12 @@ class FixedPoint:
 
     @classmethod
     def of(cls, mantissa: Array, exponent: Array, shape: Sequence[int], device: torch.device) -> "FixedPoint":
-        """From NumPy's arrays, reshaped to `shape`."""
+        """Convert NumPy's arrays, reshaped to `shape`."""
         parts = (mantissa, np.maximum(exponent, 0), np.maximum(-exponent, 0))
         return cls(*(torch.from_numpy(np.asarray(part, np.int64)).reshape(shape).to(device) for part in parts))
 
     def round(self, acc: Tensor, product: Tensor) -> Tensor:
-        """`product`, which is acc times the multiplier and is overwritten, as `arithmetic.round_twice` rounds it.
+        """Round `product`, which is acc times the multiplier, as `arithmetic.round_twice` does; it is overwritten.
 
         The first rounding moves a value by at most half of 2^-right. So two roundings give what one gives but where
         the product lies that close to the middle of two codes; only there the integers are computed.
@@ -74,15 +74,15 @@ class FixedPoint:
         reach = torch.where(self.right > 0, torch.exp2(-1.0 - self.right), 0.0) + FLOAT32_SLACK
         close = (product.sub_(nearest).abs_().add_(reach - 0.5) > 0).flatten().nonzero()[:, 0]
         mantissa, left, right = (self._at(close, part, acc.shape) for part in (self.mantissa, self.left, self.right))
-        shifted = (acc.reshape(-1)[close].long() << left).int().long()
-        high = (shifted * mantissa + (1 << 30)) >> 31
+        operand = (acc.reshape(-1)[close].long() << left).int().long()
+        high = (operand * mantissa + (1 << 30)) >> 31
         exact = ((high.abs() + ((1 << right) >> 1)) >> right) * high.sign()
         nearest.view(-1)[close] = exact.to(nearest)
         return nearest
 
     @staticmethod
     def _at(places: Tensor, part: Tensor, shape: Sequence[int]) -> Tensor:
-        """What `part`, which broadcasts to `shape` along one axis, has at places of the flattened whole."""
+        """The values of `part`, which broadcasts to `shape` along one axis, at positions of the flattened tensor."""
         if part.numel() == 1:
             return part.reshape(())
         axis = next(axis for axis, length in enumerate(part.shape) if length > 1)
@@ -90,11 +90,11 @@ class FixedPoint:
 
 
 FLOAT32_SLACK = 2.0**-12
-"""More than the error of a float32 product below 2^9, beyond which codes saturate."""
+"""An upper bound for the error of a float32 product below 2^9; beyond that codes saturate."""
 
 
 class _Requantize(torch.autograd.Function):
-    """Accumulators times a multiplier, rounded and saturated, in one pass over the memory."""
+    """Multiplies accumulators, rounds and saturates them in one pass over the memory."""
 
     @staticmethod
     def forward(
@@ -112,11 +112,11 @@ class _Requantize(torch.autograd.Function):
 
 
 def requantize(acc: Tensor, multiplier: Tensor, low: int, high: int, fixed_point: FixedPoint | None = None) -> Tensor:
-    """Half to even by a float32 multiplier, or as gemmlowp does where its form of the multiplier is given."""
+    """Rescale accumulators by a float32 multiplier and round half to even, or as gemmlowp does with `fixed_point`."""
     codes: Tensor = _Requantize.apply(acc, multiplier, low, high, fixed_point)  # type: ignore[no-untyped-call]
     return codes
 
 
 def look_up(values: Tensor, rows: Tensor) -> Tensor:
-    """values[rows] of vectors; the fastest of torch's ways to write it."""
+    """Return values[rows] of vectors in the fastest of torch's ways."""
     return values.index_select(0, rows.int())

@@ -10,7 +10,10 @@ from edgekd.graph.structure import QMAX, QMIN, Array, Kernels, Operator, Quantiz
 
 
 def rounds_once(b: Quantization, kernels: Kernels) -> bool:
-    """Is a product of activations rescaled in float32? XNNPACK takes only those by an operand with zero point 0."""
+    """Is a product of activations rescaled in float32, and so rounded once?
+
+    XNNPACK does so only where the second operand has the zero point 0.
+    """
     return kernels == "onnxruntime" or (kernels == "xnnpack" and b.zero_point == 0)
 
 

@@ -18,11 +18,11 @@ from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import Array, Operator
 
 EXACT_PRODUCTS = 2**24 // 255**2
-"""Of so many products of codes less their zero points float32 holds the sum exactly."""
+"""The number of products of codes minus their zero points whose sum float32 holds exactly."""
 
 
 def _multiply(op: MatMul, a: Tensor, b: Tensor) -> Tensor:
-    """Each matrix of `a` times its fellow of `b`, as `op` has them turned."""
+    """Multiply the matrices of `a` and `b`, transposed as `op` says."""
     return (a.mT if op.transpose_a else a) @ (b.mT if op.transpose_b else b)
 
 
@@ -41,11 +41,11 @@ def _matmul_codes(sim: Simulated, op: MatMul, x: Tensor, y: Tensor) -> Tensor | 
 
 
 Rule = Callable[[Tensor], tuple[Tensor, Tensor]]
-"""How far each code lies below the largest of its row -> (codes less their zero point, shares as real values)."""
+"""(steps of each code below the largest of its row) -> (codes minus their zero point, shares as real values)."""
 
 
 class _Softmax(torch.autograd.Function):
-    """Codes less their zero point, by a kernel's rule; the gradient is that of softmax(scale * x) / step."""
+    """Softmax of codes minus their zero point by a kernel's rule, with the gradient of softmax(scale * x) / step."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, scale: float, rule: Rule) -> Tensor:
@@ -57,9 +57,9 @@ class _Softmax(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         (shares,) = ctx.saved_tensors
-        passed = gradients[0] * shares
-        centred = passed - shares * passed.sum(-1, keepdim=True)
-        return centred * (ctx.scale * softmax.STEPS), None, None
+        masked_gradient = gradients[0] * shares
+        difference = masked_gradient - shares * masked_gradient.sum(-1, keepdim=True)
+        return difference * (ctx.scale * softmax.STEPS), None, None
 
 
 def _softmax_codes(sim: Simulated, op: Softmax, x: Tensor) -> Tensor:
@@ -75,7 +75,7 @@ def _softmax_codes(sim: Simulated, op: Softmax, x: Tensor) -> Tensor:
 
 
 def _table_rule(table: Array, round_shares: Callable[[Tensor, Tensor], Tensor]) -> Rule:
-    """LiteRT's and onnxruntime's: float32 exponentials, added one after the other."""
+    """The rule of LiteRT and onnxruntime, which add float32 exponentials one after the other."""
 
     def rule(below: Tensor) -> tuple[Tensor, Tensor]:
         powers = torch.from_numpy(table).to(below.device)[below]
@@ -88,22 +88,22 @@ def _table_rule(table: Array, round_shares: Callable[[Tensor, Tensor], Tensor]) 
 
 
 def _round_up(exponentials: Tensor, total: Tensor) -> Tensor:
-    """LiteRT's (`softmax.by_table`)."""
+    """Round as LiteRT does (`softmax.by_table`)."""
     return torch.floor(exponentials * (1 / (total * (1 / softmax.STEPS))) + 0.5)
 
 
 def _round_to_even(exponentials: Tensor, total: Tensor) -> Tensor:
-    """onnxruntime's (`softmax.by_scaled_table`)."""
+    """Round as onnxruntime does (`softmax.by_scaled_table`)."""
     return torch.round(exponentials * softmax.STEPS / total)
 
 
 def _fixed_point_rule(scale: float) -> Rule:
-    """TFLite Micro's (`softmax.in_fixed_point`)."""
+    """The rule of TFLite Micro (`softmax.in_fixed_point`)."""
 
     def rule(below: Tensor) -> tuple[Tensor, Tensor]:
         table = softmax.fixed_exponentials(scale)
-        exact, added = (torch.from_numpy(t).to(below.device) for t in (table, rounding_shift(table, 12)))
-        powers, total = exact[below], added[below].sum(-1, keepdim=True)
+        exact, addends = (torch.from_numpy(t).to(below.device) for t in (table, rounding_shift(table, 12)))
+        powers, total = exact[below], addends[below].sum(-1, keepdim=True)
         parts = softmax.fixed_reciprocals(total.cpu().numpy())
         reciprocal, shift = (torch.from_numpy(part).to(below.device) for part in parts)
         high = (reciprocal * powers + (1 << 30)) >> 31  # nothing here is negative

@@ -1,4 +1,4 @@
-"""Where codes become real values and back: the boundaries of a float island."""
+"""The boundaries of a float island, where codes become real values and real values codes."""
 
 from edgekd.graph.operators.arithmetic import dequantize, f32, quantize_as
 from edgekd.graph.operators.forms import ReferenceForm, Scales

@@ -1,4 +1,4 @@
-"""The boundaries of a float island: where codes less their zero point become real values, and back."""
+"""The boundaries of a float island, where codes minus their zero point become real values and back."""
 
 from torch import Tensor
 

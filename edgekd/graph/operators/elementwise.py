@@ -8,7 +8,7 @@ from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization, activation_range
 
 HEADROOM, WIDE_HEADROOM = 20, 15
-"""Bits that TFLite's fixed-point sums shift their operands up by: codes of 8 bits, and of 16."""
+"""Bits by which TFLite's fixed-point sums shift their operands to the left, for codes of 8 bits and of 16."""
 
 
 def _add(op: Add, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -33,7 +33,7 @@ def _sub(op: Sub, scales: Scales, inputs: list[Array], kernels: Kernels) -> Arra
 
 
 def _fixed_point_sum(op: Add | Sub, scales: Scales, inputs: list[Array], kernels: Kernels, sign: int) -> Array:
-    """x + sign * y: XNNPACK's, or TFLite's in two roundings where XNNPACK leaves scales that lie too far apart."""
+    """Compute x + sign * y as XNNPACK does, or as TFLite does in two roundings where XNNPACK has no kernel."""
     a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
     x, y = (codes.astype(np.int64) - q.zero_point for codes, q in zip(inputs, (a, b), strict=True))
     if kernels == "xnnpack" and output.bits == 8 and in_reach(a, b, output):
@@ -42,21 +42,21 @@ def _fixed_point_sum(op: Add | Sub, scales: Scales, inputs: list[Array], kernels
         return saturate(total + output.zero_point, *activation_range(op.activation, output, "xnnpack"))
     largest, headroom = 2 * max(a.scale, b.scale), HEADROOM if output.bits == 8 else WIDE_HEADROOM
     x, y = (
-        round_twice(centred << headroom, *fixed_point(np.asarray(q.scale / largest)))
-        for centred, q in zip((x, y), (a, b), strict=True)
+        round_twice(operand << headroom, *fixed_point(np.asarray(q.scale / largest)))
+        for operand, q in zip((x, y), (a, b), strict=True)
     )
     total = round_twice(x + sign * y, *fixed_point(np.asarray(largest / (2**headroom * output.scale))))
     return saturate(total + output.zero_point, *activation_range(op.activation, output, "tflm"), output.bits)
 
 
 def in_reach(a: Quantization, b: Quantization, output: Quantization) -> bool:
-    """Does XNNPACK add or subtract on these scales?"""
+    """Has XNNPACK a kernel that adds or subtracts on these scales?"""
     ratios = (f32(q.scale) / f32(output.scale) for q in (a, b))
     return all(2**-10 <= ratio < 2**8 for ratio in ratios)
 
 
 def product_factor(a: Quantization, b: Quantization, output: Quantization) -> np.float32:
-    """What a product of codes is multiplied with, in float32."""
+    """The float32 factor that rescales a product of codes."""
     return f32(a.scale) * f32(b.scale) / f32(output.scale)
 
 
@@ -77,14 +77,14 @@ def _mul(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Arra
 
 
 def _square(codes: Array, source: Quantization, output: Quantization) -> Array:
-    """XNNPACK takes a tensor times itself for a square, and makes a table of those in float32."""
+    """Square a tensor as XNNPACK does where both operands are one tensor: by a table in float32."""
     values = (codes.astype(np.int64) - source.zero_point).astype(f32) * f32(source.scale)
     steps: Array = np.rint(values * values * (f32(1) / f32(output.scale)) + f32(output.zero_point))
     return steps
 
 
 def _mul_by_float32_factor(op: Mul, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    """TFLite Micro computes the factor in double precision, LiteRT's reference kernel in single."""
+    """Multiply as LiteRT's reference kernel does: its factor is float32, where TFLite Micro's is float64."""
     a, b, output = (scales.quantization(name) for name in (*op.inputs, op.output))
     factor = fixed_point(np.asarray(float(product_factor(a, b, output))))
     codes = round_twice(_product(op, scales, inputs), *factor) + output.zero_point
@@ -102,7 +102,7 @@ def _relu(op: Relu, scales: Scales, inputs: list[Array], kernels: Kernels) -> Ar
 
 
 def relu_range(op: Relu, output: Quantization, kernels: Kernels) -> tuple[int, int]:
-    """The codes that an activation of its own lets through: XNNPACK leaves it to LiteRT's kernels."""
+    """The range of codes that a Relu lets through; XNNPACK leaves it to LiteRT's built-in kernels."""
     return activation_range(op.activation, output, "onnxruntime" if kernels == "onnxruntime" else "tflm")
 
 
@@ -124,7 +124,7 @@ def _prelu_by_float32_ratios(op: Prelu, scales: Scales, inputs: list[Array], ker
 def _prelu_in_fixed_point(
     op: Prelu, scales: Scales, inputs: list[Array], real: type[np.float32] | type[np.float64]
 ) -> Array:
-    """TFLite's, by ratios of scales: LiteRT divides them in float32, TFLite Micro in float64."""
+    """Compute PReLU as TFLite does; LiteRT divides the scales in float32, TFLite Micro in float64."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     x = inputs[0].astype(np.int64) - source.zero_point
     slope = op.slope.astype(np.int64).reshape(-1, *[1] * (x.ndim - 2))
@@ -144,4 +144,4 @@ REFERENCE: dict[type[Operator], ReferenceForm] = {
 }
 
 LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Mul: _mul_by_float32_factor, Prelu: _prelu_by_float32_ratios}
-"""Where LiteRT's reference kernels part from TFLite Micro's."""
+"""The operators in which LiteRT's reference kernels differ from TFLite Micro's."""

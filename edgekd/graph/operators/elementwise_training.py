@@ -17,26 +17,26 @@ from edgekd.graph.ops import Add, Mul, Prelu, Relu, Sub
 from edgekd.graph.structure import QMAX, QMIN, Operator, Quantization
 
 Rule = Callable[[Tensor, Tensor], Tensor]
-"""Codes of two operands, less their zero points, to codes less theirs."""
+"""(codes of two operands minus their zero points) -> codes of the output minus its zero point."""
 
 
 class _Sum(torch.autograd.Function):
-    """Two branches by the kernel's own rule (`summed`); the gradient is that of ratio_x * x + ratio_y * y."""
+    """A sum by the kernel's own rule (`sum_rule`), with the gradient of ratio_x * x + ratio_y * y."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, y: Tensor, summed: Rule, ratios: tuple[float, float], limits: tuple[int, int]
+        ctx: Any, x: Tensor, y: Tensor, sum_rule: Rule, ratios: tuple[float, float], limits: tuple[int, int]
     ) -> Tensor:
-        codes = summed(x, y)
+        codes = sum_rule(x, y)
         ctx.save_for_backward((codes >= limits[0]) & (codes <= limits[1]))
         ctx.ratios, ctx.shapes = ratios, (x.shape, y.shape)
         return codes.clamp_(*limits)
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        passed = gradients[0] * ctx.saved_tensors[0]
-        repeated = ((passed * ratio).sum_to_size(shape) for ratio, shape in zip(ctx.ratios, ctx.shapes, strict=True))
-        return (*repeated, None, None, None)
+        masked_gradient = gradients[0] * ctx.saved_tensors[0]
+        pairs = zip(ctx.ratios, ctx.shapes, strict=True)
+        return (*((masked_gradient * ratio).sum_to_size(shape) for ratio, shape in pairs), None, None, None)
 
 
 def _add_or_sub(sim: Simulated, op: Add | Sub, x: Tensor, y: Tensor) -> Tensor:
@@ -46,30 +46,30 @@ def _add_or_sub(sim: Simulated, op: Add | Sub, x: Tensor, y: Tensor) -> Tensor:
     output = sim.quantization(op.output)
     kernels = sim.kernels
     if kernels == "onnxruntime":
-        summed = _subtract(a, b, output) if sign < 0 else _fused_multiply_add(a, b, output)
+        sum_rule = _subtract(a, b, output) if sign < 0 else _fused_multiply_add(a, b, output)
     elif kernels == "xnnpack" and in_reach(a, b, output):
-        summed = _fixed_point(a, b, output, sign)
+        sum_rule = _fixed_point(a, b, output, sign)
     else:
-        summed, kernels = _round_twice(a, b, output, sign), "tflm"
+        sum_rule, kernels = _round_twice(a, b, output, sign), "tflm"
     ratios = (a.scale / output.scale, sign * b.scale / output.scale)
-    codes: Tensor = _Sum.apply(x, y, summed, ratios, limits(op.activation, output, kernels))  # type: ignore[no-untyped-call]
+    codes: Tensor = _Sum.apply(x, y, sum_rule, ratios, limits(op.activation, output, kernels))  # type: ignore[no-untyped-call]
     return codes
 
 
 def _fixed_point(a: Quantization, b: Quantization, output: Quantization, sign: int) -> Rule:
-    """XNNPACK's; 21-bit multipliers times 9-bit codes leave room in an int32."""
+    """XNNPACK's rule; products of 21-bit multipliers and 9-bit codes fit into an int32."""
     by_a, by_b, shift = fixed_point_add(a, b, output)
     return lambda x, y: ((x.int() * by_a + y.int() * (sign * by_b) + (1 << (shift - 1))) >> shift).float()
 
 
 def _round_twice(a: Quantization, b: Quantization, output: Quantization, sign: int) -> Rule:
-    """TFLite's; each operand has a table of what its codes add."""
+    """TFLite's rule; a table for each operand holds the summand of each of its codes."""
     largest = 2 * max(a.scale, b.scale)
-    centred = np.arange(QMIN - QMAX, QMAX - QMIN + 1) << HEADROOM
-    tables = [round_twice(centred, *fixed_point(np.asarray(q.scale / largest))) for q in (a, b)]
+    difference = np.arange(QMIN - QMAX, QMAX - QMIN + 1) << HEADROOM
+    tables = [round_twice(difference, *fixed_point(np.asarray(q.scale / largest))) for q in (a, b)]
     ratio = largest / (2**HEADROOM * output.scale)
 
-    def summed(x: Tensor, y: Tensor) -> Tensor:
+    def sum_rule(x: Tensor, y: Tensor) -> Tensor:
         parts = [
             look_up(torch.from_numpy(table).to(c.device, torch.int32), (c + (QMAX - QMIN)).flatten()).reshape(c.shape)
             for table, c in zip(tables, (x, y), strict=True)
@@ -78,23 +78,23 @@ def _round_twice(a: Quantization, b: Quantization, output: Quantization, sign: i
         exact = FixedPoint.of(*fixed_point(np.asarray(ratio)), (), x.device)
         return exact.round(total, total * ratio)
 
-    return summed
+    return sum_rule
 
 
 def _fused_multiply_add(a: Quantization, b: Quantization, output: Quantization) -> Rule:
-    """onnxruntime's, on uint8 codes."""
+    """onnxruntime's rule, which works on uint8 codes."""
     ratio_a, ratio_b, constant = float_add(a, b, output)
 
-    def added(x: Tensor, y: Tensor) -> Tensor:
+    def sum_rule(x: Tensor, y: Tensor) -> Tensor:
         partial = ((y.double() + (b.zero_point - QMIN)) * ratio_b + constant).float()
         total = ((x.double() + (a.zero_point - QMIN)) * ratio_a + partial.double()).float()
         return torch.round(total) + (QMIN - output.zero_point)
 
-    return added
+    return sum_rule
 
 
 def _subtract(a: Quantization, b: Quantization, output: Quantization) -> Rule:
-    """onnxruntime's, on real values."""
+    """onnxruntime's rule, which works on real values."""
     return lambda x, y: torch.round((x * a.scale - y * b.scale) / output.scale)
 
 
@@ -119,9 +119,9 @@ def _mul(sim: Simulated, op: Mul, x: Tensor, y: Tensor) -> Tensor:
 
 
 def _round_with_zero_point(steps: Tensor, zero_point: int, low: int, high: int) -> Tensor:
-    """The zero point is added first, and takes its bits of precision."""
-    rounded = torch.round(steps.detach() + zero_point) - zero_point
-    return exactly(rounded.clamp(low, high), steps.clamp(low, high))
+    """Round as onnxruntime does, which adds the zero point in float32 before it rounds."""
+    codes = torch.round(steps.detach() + zero_point) - zero_point
+    return exactly(codes.clamp(low, high), steps.clamp(low, high))
 
 
 def _relu(sim: Simulated, op: Relu, x: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def _relu(sim: Simulated, op: Relu, x: Tensor) -> Tensor:
 
 
 def _shipped_prelu(sim: Simulated, op: Prelu) -> Operator:
-    """One scale for all channels, as TFLite asks."""
+    """The slopes as int8 codes with one scale for all channels, as TFLite demands."""
     slope = sim.parameters_of(op)[0].detach().cpu().numpy()
     scale = np.maximum(np.abs(slope).max(), np.float32(1e-9)) / np.float32(QMAX)
     return replace(op, slope=np.rint(slope / scale).astype(np.int8), slope_scale=float(scale))

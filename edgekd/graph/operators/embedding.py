@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by indices."""
+"""The lookup of embeddings in a table."""
 
 from edgekd.graph.operators.forms import ReferenceForm, Scales
 from edgekd.graph.ops import Embedding

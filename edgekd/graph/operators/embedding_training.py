@@ -1,4 +1,4 @@
-"""Rows of a trained table, rounded as they ship."""
+"""The lookup of embeddings in a table that is trained through its rounding."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from edgekd.graph.structure import Operator
 
 
 def _codes(sim: Simulated, op: Embedding, indices: Tensor) -> Tensor:
-    """The rows that are asked for, rounded: rounding the whole table at each step would cost more than the network."""
+    """Look up the rows and round them alone; to round the whole table at each step would cost more than the network."""
     (weight,) = sim.parameters_of(op)
     return input_codes(F.embedding(indices, weight), sim.quantization(op.output))
 

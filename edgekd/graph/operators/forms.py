@@ -1,4 +1,4 @@
-"""What a family's files give for each operator: the signatures of its forms, and what those may ask."""
+"""The signatures of an operator's reference and training forms, and the protocols of what these forms may read."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,50 +11,50 @@ if TYPE_CHECKING:
 
 
 class Scales(Protocol):
-    """What the integer reference of an operator may ask of its graph."""
+    """What the integer reference of an operator may read of its graph."""
 
     @property
     def tensors(self) -> dict[str, Tensor]:
-        """By name."""
+        """The graph's tensors by name."""
 
     def quantization(self, tensor: str) -> Quantization:
-        """A tensor's scale and zero point."""
+        """The scale and zero point of a tensor."""
 
 
 ReferenceForm = Callable[[Any, Scales, list[Array], Kernels], Array]
-"""(operator, scales, codes of each input (N, *shape), kernels) -> codes of the output: int8 but for islands.
+"""(operator, scales, codes of each input (N, *shape), kernels) -> codes of the output.
 
-`REFERENCE`, at the end of each family's file, has one for each operator; `LITERT_REFERENCE` those in which LiteRT's
-reference kernels part from TFLite Micro's.
+`REFERENCE`, at the end of each family's file, holds one for each operator; `LITERT_REFERENCE` holds those in which
+LiteRT's reference kernels differ from TFLite Micro's.
 """
 
 
 class Simulated(Scales, Protocol):
-    """What the forms that train may ask of a simulation."""
+    """What the training form of an operator may read of a simulation."""
 
     kernels: Kernels
 
     def parameters_of(self, op: Operator) -> "tuple[torch.Tensor, ...]":
-        """An operator's float parameters, in the order of `op.parameters`."""
+        """The float parameters of an operator, in the order of `op.parameters`."""
 
-    def observe(self, name: str, computed: "Callable[[], torch.Tensor]") -> None:
-        """Let a tensor's range follow its real values."""
+    def observe(self, name: str, compute: "Callable[[], torch.Tensor]") -> None:
+        """Update the range of a tensor by its real values, which are computed only where they are needed."""
 
 
 @dataclass(frozen=True)
 class TrainingForms:
-    """How training computes an operator, in torch. `TRAINING`, at the end of each `x_training.py`, ties them to it.
+    """How training computes an operator in torch; `TRAINING` in each `x_training.py` holds these by class.
 
-    Codes come and go as integer-valued float32, less their zero point: zero is real zero, so nothing has to be
-    subtracted before a convolution.
+    Codes are integer-valued float32 tensors minus their zero point: zero is real zero, so nothing has to be subtracted
+    before a convolution.
 
     Attributes:
         real: (operator, *inputs, *parameters, shape=of the output) -> the output's real values.
-        codes: (simulation, operator, *codes of the inputs) -> codes of the output, exact, with a gradient; or None
-            where it would not be exact, and so declines. Then, and for an operator without this form, the codes are
-            the integer reference's and the gradient is that of `real`.
-        shipped: (simulation, operator) -> the operator with its parameters as they ship: codes and their scales.
-        any_bits: `codes` is exact for codes of 16 bits too; the sums of others are too long for float32.
+        codes: (simulation, operator, *codes of the inputs) -> codes of the output, exact and with a gradient, or None
+            where they would not be exact. Then, and for an operator without this form, the integer reference computes
+            the codes and `real` the gradient.
+        shipped: (simulation, operator) -> the operator with the codes and scales of the exported file as parameters.
+        any_bits: whether `codes` is exact for codes of 16 bits too; other sums would exceed what float32 holds exactly.
     """
 
     real: "Callable[..., torch.Tensor]"

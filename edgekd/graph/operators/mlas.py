@@ -1,6 +1,6 @@
-"""The float32 functions of onnxruntime's CPU kernels (MLAS), step by step as they round on CPUs with FMA.
+"""The float32 functions of onnxruntime's CPU kernels (MLAS), rounded as they round on CPUs with FMA.
 
-float64 holds the product of two float32s exactly, so it stands in for a fused multiply-add.
+float64 holds the product of two float32s exactly, so it replaces a fused multiply-add.
 """
 
 import math
@@ -32,23 +32,23 @@ TANH_Q = (1.19825839466702e-06, 1.18534705686654e-04, 2.26843463243900e-03, 4.89
 
 
 def sigmoid(x: Array) -> Array:
-    """Of values in [-18, 18]; beyond them it is as there."""
+    """Sigmoid as a rational function on [-18, 18], constant beyond."""
     return np.clip(_rational(np.clip(x, f32(-18), f32(18)), SIGMOID_P, SIGMOID_Q) + f32(0.5), f32(0), f32(1))
 
 
 def tanh(x: Array) -> Array:
-    """Of values in [-9, 9]; beyond them it is as there."""
+    """Tanh as a rational function on [-9, 9], constant beyond."""
     return _rational(np.clip(x, f32(-9), f32(9)), TANH_P, TANH_Q)
 
 
 def hard_swish(x: Array) -> Array:
-    """x times its HardSigmoid of slope 1/6."""
+    """Hard-swish: x times the HardSigmoid of x with slope 1/6."""
     result: Array = np.clip(x * f32(1 / 6) + f32(0.5), f32(0), f32(1)) * x
     return result
 
 
 def gelu(x: Array) -> Array:
-    """As exporters write it: Div, Erf, Add, Mul, Mul."""
+    """GELU by the nodes that exporters write: Div, Erf, Add, Mul, Mul."""
     root = f32(math.sqrt(2))
     erf = special.erf((x / root).astype(np.float64)).astype(f32)
     result: Array = x * (erf + f32(1)) * f32(0.5)
@@ -56,13 +56,13 @@ def gelu(x: Array) -> Array:
 
 
 def gelu_tanh(x: Array) -> Array:
-    """As exporters write it: the cube by two Muls, Mul, Add, Mul, Tanh, Add, Mul, Mul."""
+    """GELU's tanh form by the nodes that exporters write: Mul, Mul, Mul, Add, Mul, Tanh, Add, Mul, Mul."""
     inner = (x * x * x * f32(0.044715) + x) * f32(math.sqrt(2 / math.pi))
     return x * (tanh(inner) + f32(1)) * f32(0.5)
 
 
 def leaky_relu(x: Array, alpha: float) -> Array:
-    """One product."""
+    """Leaky ReLU: values below zero are multiplied by alpha."""
     return np.where(x >= 0, x, x * f32(alpha))
 
 
@@ -74,7 +74,7 @@ FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
     "gelu_tanh": lambda x, alpha: gelu_tanh(x),
     "leaky_relu": leaky_relu,
 }
-"""function -> (float32 values, alpha) -> float32 values. What is missing has steps that we don't know."""
+"""function -> (float32 values, alpha) -> float32 values; the rounding of onnxruntime's other functions is not known."""
 
 
 def _rational(x: Array, p: Sequence[float], q: Sequence[float]) -> Array:
@@ -84,7 +84,7 @@ def _rational(x: Array, p: Sequence[float], q: Sequence[float]) -> Array:
 
 
 def _polynomial(x: Array, coefficients: Sequence[float]) -> Array:
-    """Horner's scheme in fused multiply-adds."""
+    """Evaluate a polynomial by Horner's scheme in fused multiply-adds."""
     result = np.full_like(x, coefficients[0])
     for coefficient in coefficients[1:]:
         result = (result.astype(np.float64) * x + np.float64(f32(coefficient))).astype(f32)

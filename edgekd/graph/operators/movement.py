@@ -1,4 +1,4 @@
-"""Operators that move codes and compute nothing, and the one that takes them to another scale."""
+"""Operators that move codes without computing, and Requantize, which changes their scale."""
 
 import numpy as np
 
@@ -47,26 +47,26 @@ def _requantize(op: Requantize, scales: Scales, inputs: list[Array], kernels: Ke
     return rescale(inputs[0].astype(np.int64) - source.zero_point, source, output, kernels)
 
 
-def rescale(centred: Array, source: Quantization, output: Quantization, kernels: Kernels) -> Array:
-    """Codes less `source`'s zero point, int64, to int8 codes on another scale.
+def rescale(difference: Array, source: Quantization, output: Quantization, kernels: Kernels) -> Array:
+    """Convert codes minus the zero point of `source`, int64, to int8 codes on another scale.
 
-    XNNPACK's multiplier (qs8-vcvt) has 8 bits after the point. It leaves ratios beyond 2^-8 and 2^7 to LiteRT's own
-    kernel, which rounds half up where gemmlowp's second rounding is half away from zero. For a tensor's last values,
-    those that fill no 16 lanes, that kernel goes by gemmlowp, and is not followed here: the two differ on codes that
-    come to exactly half a step below zero, at ratios between 2^-9 and 2^-8.
+    XNNPACK's multiplier (qs8-vcvt) has 8 fractional bits. Ratios beyond 2^-8 and 2^7 run on LiteRT's built-in kernel,
+    which rounds half up where gemmlowp's second rounding is half away from zero. For the last values of a tensor, which
+    do not fill 16 lanes, that kernel rounds as gemmlowp does. That is not reproduced here: it differs on values of
+    exactly half a step below zero, at ratios between 2^-9 and 2^-8.
     """
     wide = 16 in (source.bits, output.bits)
     if kernels == "onnxruntime":  # to real values and back
-        values = centred.astype(f32) * f32(source.scale)
+        values = difference.astype(f32) * f32(source.scale)
         return saturate(np.rint(values / f32(output.scale)) + output.zero_point)
     ratio = f32(source.scale) / f32(output.scale)
     if kernels == "xnnpack" and not wide and 2.0**-8 <= ratio <= 2.0**7:
-        return saturate(((centred * int(np.rint(f32(256) * ratio)) + 128) >> 8) + output.zero_point)
+        return saturate(((difference * int(np.rint(f32(256) * ratio)) + 128) >> 8) + output.zero_point)
     mantissa, exponent = fixed_point(np.asarray(np.float64(f32(source.scale)) / np.float64(f32(output.scale))))
     if kernels == "xnnpack" and not wide and exponent < 0:
-        high = round_twice(centred, mantissa, np.zeros_like(exponent))
+        high = round_twice(difference, mantissa, np.zeros_like(exponent))
         return saturate(((high + (1 << (-exponent - 1))) >> -exponent) + output.zero_point)
-    codes = round_twice(centred, mantissa, exponent) + output.zero_point
+    codes = round_twice(difference, mantissa, exponent) + output.zero_point
     return saturate(codes, output.lowest, output.highest, output.bits)
 
 

@@ -1,4 +1,4 @@
-"""Operators that move codes, which less their zero point move like real values; Requantize looks them up in a table."""
+"""Operators that move codes as they move real values, and Requantize, which looks its codes up in a table."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from edgekd.graph.structure import QMAX, QMIN, Operator
 
 
 def _pad(op: Pad, x: Tensor, value: float) -> Tensor:
-    """`value` around, on each axis."""
+    """Pad each axis with `value`."""
     return F.pad(x, [n for amounts in reversed(op.amounts) for n in amounts], value=value)
 
 
@@ -31,30 +31,30 @@ def _requantize_codes(sim: Simulated, op: Requantize, x: Tensor) -> Tensor:
     source = sim.quantization(op.inputs[0])
     sim.observe(op.output, lambda: x * source.scale)
     output = sim.quantization(op.output)
-    centred = np.arange(QMIN, QMAX + 1) - source.zero_point
-    table = rescale(centred, source, output, sim.kernels).astype(np.float32) - output.zero_point
+    difference = np.arange(QMIN, QMAX + 1) - source.zero_point
+    table = rescale(difference, source, output, sim.kernels).astype(np.float32) - output.zero_point
     codes = torch.from_numpy(table).to(x)[(x.detach() + (source.zero_point - QMIN)).long()]
     return exactly(codes, (x * (source.scale / output.scale)).clamp(*limits("none", output)))
 
 
 def _slice(op: Slice, x: Tensor) -> Tensor:
-    """Begin, end and step of each axis, the batch whole."""
+    """Slice every axis but the batch."""
     return x[(slice(None), *(slice(*r) for r in op.ranges))]
 
 
 def _transpose(op: Transpose, x: Tensor) -> Tensor:
-    """The batch stays first."""
+    """Permute the axes behind the batch."""
     return x.permute(0, *(axis + 1 for axis in op.order))
 
 
 def _concatenate(op: Concat, inputs: Sequence[Tensor]) -> Tensor:
-    """A constant, which is one for all samples, is repeated for each."""
+    """Concatenate the inputs; a constant, which has no batch, is repeated for each sample."""
     samples = max(map(len, inputs))
     return torch.cat([x.expand(samples, *x.shape[1:]) for x in inputs], dim=op.axis + 1)
 
 
 def _take(op: Take, x: Tensor) -> Tensor:
-    """Axis by axis."""
+    """Gather the positions axis by axis."""
     for axis, positions in enumerate(op.positions):
         if positions is not None:
             x = x.index_select(axis + 1, torch.tensor(positions, device=x.device))

@@ -1,9 +1,9 @@
 """Layer norm and group norm from int8 codes to int8 codes: the float32 arithmetic in between, step by step.
 
-No runtime has an integer kernel for them, and a float sum depends on the order that a CPU's kernel takes. So what is
-written works on the codes themselves, without scale and zero point, which cancel out: their sums and sums of squares
-are whole numbers that float32 holds exactly, in any order, and all else is one IEEE operation per value. Only ONNX's
-layer norm is onnxruntime's own LayerNormalization, whose order on x86 is followed.
+No runtime has an integer kernel for them, and a float sum depends on the order of a CPU's kernel. So the files work on
+the codes themselves, without scale and zero point, which cancel out: their sums and sums of squares are integers that
+float32 holds exactly, in any order, and all other steps are one IEEE operation per value. Only ONNX's layer norm is
+onnxruntime's own LayerNormalization, whose order of summation on x86 is reproduced.
 """
 
 import numpy as np
@@ -14,15 +14,15 @@ from edgekd.graph.ops import GroupNorm, LayerNorm, Normalisation
 from edgekd.graph.structure import Array, Kernels, Operator, Quantization
 
 WIDEST = 1024
-"""Values of the normalised axis, so that their squares sum up to 2^24 at most: float32 holds all integers up to it."""
+"""The most values of a normalised axis: their squares sum up to 2^24, below which float32 holds all integers."""
 NARROWEST = 8
-"""onnxruntime takes another path below its eight lanes; it is not followed."""
+"""The fewest values of a normalised axis: below its eight lanes onnxruntime's kernel rounds in an unknown order."""
 
 LARGEST_GROUP = 2**17
-"""Codes of a group, so that they sum up to 2^24 at most. Their squares do so in parts of WIDEST codes."""
+"""The most codes of a group, which sum up to 2^24 at most. Their squares do so in parts of WIDEST codes."""
 BASE = 2**7
-"""A sum of squares of a part has two digits in this base; over all parts of a group, either digit sums up to 2^24 at
-most. So the squares' sum is rounded once, where both are added."""
+"""The base in which a part's sum of squares has two digits; over all parts of a group, either digit sums up to 2^24 at
+most. So the sum of all squares is rounded once, when both digits are added."""
 
 
 def largest_part(size: int, most: int) -> int:
@@ -31,16 +31,16 @@ def largest_part(size: int, most: int) -> int:
 
 
 def epsilon_in_codes(op: Normalisation, source: Quantization) -> np.float32:
-    """What is added to the variance of the codes."""
+    """The epsilon that is added to the variance of codes instead of real values."""
     return f32(op.epsilon / float(f32(source.scale)) ** 2)
 
 
 def standardise(codes: Array, epsilon: np.float32, *, by_reciprocal: bool = False) -> Array:
-    """(..., size) int8 -> float32: the codes less their mean, by their deviation.
+    """Standardise int8 codes (..., size): subtract their mean and divide by their standard deviation, in float32.
 
     Args:
-        epsilon: as it is added to the variance of codes.
-        by_reciprocal: sums are multiplied with 1 / size, as XNNPACK's MEAN does, not divided by the size.
+        epsilon: added to the variance of the codes (`epsilon_in_codes`).
+        by_reciprocal: multiply sums by 1 / size, as XNNPACK's MEAN does, instead of dividing them by the size.
     """
     x, size = codes.astype(f32), f32(codes.shape[-1])
     sums = [values.sum(-1, keepdims=True, dtype=np.float64).astype(f32) for values in (x, x * x)]
@@ -51,30 +51,31 @@ def standardise(codes: Array, epsilon: np.float32, *, by_reciprocal: bool = Fals
 
 
 def by_lanes(op: LayerNorm, x: Array) -> Array:
-    """(..., width) float32 -> float32, as onnxruntime's kernel for AVX2 and FMA does.
+    """Layer norm of float32 values (..., width), as onnxruntime's kernel for AVX2 and FMA computes it.
 
-    The mean is taken in double precision. Squares are summed in eight lanes, then the lanes by halves; of what is left
-    over, four at a time are squared before they are added, the last ones in one step with it.
+    The mean is computed in double precision. Squares are summed in eight lanes, then the lanes by halves. Of the
+    remaining values, groups of four are squared before they are added; the last ones are added by a fused
+    multiply-add.
     """
     width = x.shape[-1]
     mean = (x.sum(-1, keepdims=True, dtype=np.float64) / width).astype(f32)
-    centred = x - mean
+    difference = x - mean
     in_lanes, in_fours = width // 8 * 8, width // 4 * 4
     lanes = np.zeros((*x.shape[:-1], 8), f32)
     for i in range(0, in_lanes, 8):
-        lanes = _multiply_add(centred[..., i : i + 8], centred[..., i : i + 8], lanes)
+        lanes = _multiply_add(difference[..., i : i + 8], difference[..., i : i + 8], lanes)
     for half in (4, 2, 1):
         lanes = lanes[..., :half] + lanes[..., half : 2 * half]
     total = lanes[..., 0]
     for i in range(in_lanes, width):
-        one = centred[..., i]
-        total = total + one * one if i < in_fours else _multiply_add(one, one, total)
+        value = difference[..., i]
+        total = total + value * value if i < in_fours else _multiply_add(value, value, total)
     inverse = f32(1) / np.sqrt(total / f32(width) + f32(op.epsilon))
-    return _multiply_add(centred * inverse[..., None], op.weight, op.bias)
+    return _multiply_add(difference * inverse[..., None], op.weight, op.bias)
 
 
 def _multiply_add(a: Array, b: Array, c: Array) -> Array:
-    """a * b + c, rounded to float32 once."""
+    """Compute a * b + c and round it to float32 once."""
     result: Array = (a.astype(np.float64) * b + c).astype(f32)
     return result
 
@@ -88,7 +89,7 @@ def _layer_norm(op: LayerNorm, scales: Scales, inputs: list[Array], kernels: Ker
 
 
 def _group_norm(op: GroupNorm, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    """The same in all runtimes, but for the last rounding."""
+    """Group norm, which is the same in all runtimes but for the last rounding."""
     (codes,), source = inputs, scales.quantization(op.inputs[0])
     normal = standardise(codes.reshape(len(codes), op.groups, -1), epsilon_in_codes(op, source))
     by_channel = normal.reshape(len(codes), len(op.weight), -1)

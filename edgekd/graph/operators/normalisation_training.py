@@ -17,9 +17,9 @@ from edgekd.graph.structure import Activation, Kernels, Operator, Quantization
 
 
 class _Normalise(torch.autograd.Function):
-    """Codes less their zero point, by a kernel's rule; the gradient is that of normal * weight + bias, in steps.
+    """Normalises codes minus their zero point by a kernel's rule, with the gradient of normal * weight + bias in steps.
 
-    Weight and bias have as many axes as the codes, or fewer, and are repeated along those of length 1.
+    Weight and bias broadcast to the codes.
     """
 
     @staticmethod
@@ -38,22 +38,22 @@ class _Normalise(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
         normal, inverse, weight, within = ctx.saved_tensors
-        passed = gradients[0] * within / ctx.step
-        by_weight, by_bias = (passed * normal).sum_to_size(weight.shape), passed.sum_to_size(weight.shape)
-        passed = passed * weight
-        means = (values.mean(ctx.axes, keepdim=True) for values in (passed, passed * normal))
-        passed = passed - next(means) - normal * next(means)
-        return passed * inverse, by_weight, by_bias, None, None
+        gradient = gradients[0] * within / ctx.step
+        by_weight, by_bias = (gradient * normal).sum_to_size(weight.shape), gradient.sum_to_size(weight.shape)
+        gradient = gradient * weight
+        means = (values.mean(ctx.axes, keepdim=True) for values in (gradient, gradient * normal))
+        gradient = gradient - next(means) - normal * next(means)
+        return gradient * inverse, by_weight, by_bias, None, None
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """A normalisation's arithmetic (`normalisation`) on codes less their zero point.
+    """A normalisation's arithmetic (`operators.normalisation`) on codes minus their zero point.
 
     Attributes:
-        axes: over which it normalises.
-        by_lanes: as onnxruntime's own kernel does.
-        by_reciprocal: as XNNPACK's MEAN does.
+        axes: the axes over which it normalises.
+        by_lanes: whether to sum in the order of onnxruntime's own kernel.
+        by_reciprocal: whether to multiply sums by 1 / size, as XNNPACK's MEAN does.
     """
 
     op: Normalisation
@@ -65,7 +65,7 @@ class _Rule:
     activation: Activation = "none"
 
     def normal(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """(the normalised values before weight and bias, by what each step of the codes was multiplied)"""
+        """The normalised values before weight and bias, and the factor of each code in them."""
         if self.by_lanes:
             return self._by_lanes(x)
         codes, size = x + self.source.zero_point, math.prod(x.shape[axis] for axis in self.axes)
@@ -78,10 +78,10 @@ class _Rule:
 
     def _by_lanes(self, x: Tensor) -> tuple[Tensor, Tensor]:
         values, width = x * self.source.scale, x.shape[-1]
-        centred = values - values.double().mean(-1, keepdim=True).float()
+        difference = values - values.double().mean(-1, keepdim=True).float()
         in_lanes, in_fours = width // 8 * 8, width // 4 * 4
-        squares = centred.double().square()  # exact
-        lanes = centred.new_zeros((*centred.shape[:-1], 8))
+        squares = difference.double().square()  # exact
+        lanes = difference.new_zeros((*difference.shape[:-1], 8))
         for i in range(0, in_lanes, 8):
             lanes = (squares[..., i : i + 8] + lanes).float()
         for half in (4, 2, 1):
@@ -91,17 +91,17 @@ class _Rule:
             square = squares[..., i : i + 1]
             total = total + square.float() if i < in_fours else (square + total).float()
         inverse = 1 / root(total / width + float(f32(self.op.epsilon)))
-        return centred * inverse, inverse * self.source.scale
+        return difference * inverse, inverse * self.source.scale
 
     def values(self, normal: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        """The real values that are then rounded."""
+        """The real output values before they are rounded."""
         if self.by_lanes:  # a fused multiply-add rounds once
             return (normal.double() * weight + bias).float()
         return activate(normal * weight + bias, self.activation)
 
 
 def _in_steps(values: Tensor, output: Quantization, kernels: Kernels) -> Tensor:
-    """Codes less their zero point, by a runtime's own QUANTIZE (`arithmetic.quantize_as`)."""
+    """Convert real values to codes minus their zero point as a runtime's QUANTIZE does (`arithmetic.quantize_as`)."""
     scale = f32(output.scale)
     if kernels == "onnxruntime":
         return torch.round(values / float(scale))
@@ -112,7 +112,7 @@ def _in_steps(values: Tensor, output: Quantization, kernels: Kernels) -> Tensor:
 
 
 def root(x: Tensor) -> Tensor:
-    """The IEEE square root in float32. torch's own is a library's, and now and then the next number."""
+    """The IEEE square root in float32; torch's own is sometimes off by one unit in the last place."""
     return torch.sqrt(x.double()).float()
 
 
@@ -123,7 +123,7 @@ def _layer_norm_codes(sim: Simulated, op: LayerNorm, x: Tensor) -> Tensor:
 
 
 def _group_norm_codes(sim: Simulated, op: GroupNorm, x: Tensor) -> Tensor:
-    """On (N, groups, channels of a group, places)."""
+    """Normalise in the shape (N, groups, channels of a group, positions)."""
     rule = _Rule(op, sim.quantization(op.inputs[0]), sim.kernels, (-2, -1), activation=op.activation)
     weight, bias = (values.reshape(op.groups, -1, 1) for values in sim.parameters_of(op))
     return _codes(sim, rule, x.reshape(len(x), *weight.shape[:2], -1), weight, bias).reshape(x.shape)

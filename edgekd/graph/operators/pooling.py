@@ -6,7 +6,7 @@ import numpy as np
 
 from edgekd.graph.operators.arithmetic import f32, fixed_point, round_twice, saturate
 from edgekd.graph.operators.forms import ReferenceForm, Scales
-from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
+from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean, Pool2d
 from edgekd.graph.structure import QMIN, Array, Kernels, Operator, Quantization
 
 
@@ -15,7 +15,7 @@ def _global_average_pool(op: GlobalAveragePool, scales: Scales, inputs: list[Arr
 
 
 def _mean(op: Operator, axes: tuple[int, ...], scales: Scales, codes: Array, kernels: Kernels) -> Array:
-    """Over `axes` of the shape without the batch."""
+    """The mean over `axes` of the shape, the batch not counted."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     count = math.prod(scales.tensors[op.inputs[0]].shape[axis] for axis in axes)
     total = codes.astype(np.int64).sum(axis=tuple(axis + 1 for axis in axes))
@@ -30,25 +30,25 @@ def _mean(op: Operator, axes: tuple[int, ...], scales: Scales, codes: Array, ker
 
 
 def xnnpack_mean(source: Quantization, output: Quantization, count: int) -> tuple[np.float32, np.float32]:
-    """(factor, constant) for the sum of codes: both zero points are in the constant."""
+    """XNNPACK's (factor, constant) for a sum of codes; the constant holds both zero points."""
     factor = (f32(source.scale) / f32(output.scale)) * (f32(1) / f32(count))
     return factor, f32(output.zero_point) - f32(count * source.zero_point) * factor
 
 
 def tflm_mean(source: Quantization, output: Quantization, count: int) -> tuple[Array, Array]:
-    """(mantissa, exponent): the count is divided into the mantissa, made longer first by as many bits as it has."""
+    """TFLite Micro's (mantissa, exponent): the mantissa is shifted by the bits of the count, then divided by it."""
     mantissa, exponent = fixed_point(np.asarray(source.scale / output.scale))
     bits = min(count.bit_length() - 1, 32, 31 + int(exponent))
     return (mantissa << bits) // count, exponent - bits
 
 
 def onnxruntime_mean(source: Quantization, output: Quantization, count: int) -> np.float32:
-    """QLinearGlobalAveragePool's factor."""
+    """The float32 factor of onnxruntime's QLinearGlobalAveragePool."""
     return f32(source.scale) / (f32(output.scale) * f32(count))
 
 
-def _windows(x: Array, op: MaxPool2d | AveragePool2d, fill: int) -> Array:
-    """(N, C, H, W) -> (N, C, out H, out W, kernel H, kernel W)."""
+def _windows(x: Array, op: Pool2d, fill: int) -> Array:
+    """The windows of (N, C, H, W) as (N, C, out H, out W, kernel H, kernel W)."""
     top, bottom, left, right = op.padding
     x = np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=fill)
     windows: Array = np.lib.stride_tricks.sliding_window_view(x, op.kernel, axis=(2, 3))

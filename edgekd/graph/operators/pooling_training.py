@@ -14,7 +14,7 @@ from edgekd.graph.structure import QMIN, Operator
 
 
 def _average(op: AveragePool2d, x: Tensor) -> Tensor:
-    """Padding is neither added nor counted."""
+    """The mean of each window without its padding."""
     if not any(op.padding):
         return F.avg_pool2d(x, op.kernel, op.stride)
     counts = torch.from_numpy(op.cells((x.shape[2], x.shape[3]))).to(x)
@@ -27,13 +27,13 @@ def _window_sums(op: AveragePool2d, x: Tensor) -> Tensor:
 
 
 def _max_pool(op: MaxPool2d, x: Tensor, lowest: float) -> Tensor:
-    """Padding is `lowest`, so it never wins."""
+    """The maximum of each window; padding has the value `lowest`."""
     top, bottom, left, right = op.padding
     return F.max_pool2d(F.pad(x, (left, right, top, bottom), value=lowest), op.kernel, op.stride)
 
 
 def _mean_codes(sim: Simulated, op: Operator, x: Tensor, axes: tuple[int, ...]) -> Tensor:
-    """Over `axes` of the shape without the batch."""
+    """The mean over `axes` of the shape, the batch not counted, as codes."""
     source = sim.quantization(op.inputs[0])
     count = math.prod(sim.tensors[op.inputs[0]].shape[axis] for axis in axes)
     acc = x.sum([axis + 1 for axis in axes])
@@ -42,7 +42,7 @@ def _mean_codes(sim: Simulated, op: Operator, x: Tensor, axes: tuple[int, ...]) 
 
 
 def _divide(sim: Simulated, op: Operator, acc: Tensor, count: int) -> Tensor:
-    """Sums of `count` codes less their zero point, as the output's codes."""
+    """Convert sums of `count` codes minus their zero point to the output's codes."""
     source, output = sim.quantization(op.inputs[0]), sim.quantization(op.output)
     low, high = limits("none", output)
     if sim.kernels == "xnnpack":

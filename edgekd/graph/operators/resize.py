@@ -1,8 +1,8 @@
-"""Bilinear resizing: each kernel set has its own arithmetic, and each of it can be reproduced bit for bit.
+"""Bilinear resizing in the arithmetic of each kernel set, reproduced bit for bit.
 
 XNNPACK weighs codes by 11-bit fractions (s8-ibilinear), TFLite's reference kernel and TFLite Micro by 10-bit ones
-whose positions are fixed point too, onnxruntime weighs real values in float32. What adds and rounds here works on
-NumPy's arrays and on torch's tensors alike.
+whose positions are fixed point too, onnxruntime weighs real values in float32. `blend` and
+`round_sums` work on NumPy's arrays and on torch's tensors alike.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from edgekd.graph.structure import Array, Kernels, Operator
 
 @dataclass(frozen=True)
 class Taps:
-    """For each position after resizing the two before it, by index, and how much each weighs."""
+    """For each output position along an axis, the indices of its two input positions and their weights."""
 
     low: Array
     high: Array
@@ -27,7 +27,7 @@ class Taps:
 
 
 def taps(before: int, after: int, align_corners: bool, kernels: Kernels) -> Taps:
-    """Along one axis; weights are integers but onnxruntime's."""
+    """The taps along one axis; weights are integers, but float32 for onnxruntime."""
     if kernels == "xnnpack":
         return _xnnpack(before, after, align_corners)
     return _tflite(before, after, align_corners) if kernels == "tflm" else _onnxruntime(before, after, align_corners)
@@ -71,7 +71,7 @@ def _onnxruntime(before: int, after: int, align_corners: bool) -> Taps:
 
 
 def onnx_scale(before: int, after: int) -> np.float32:
-    """The smallest float32 scale that is not below `after / before`: sizes are cut off after the point."""
+    """The smallest float32 scale that is not below `after / before`, since onnxruntime rounds sizes down."""
     scale = f32(after) / f32(before)
     while float(scale) * before < after:
         scale = np.nextafter(scale, f32(np.inf))
@@ -79,7 +79,7 @@ def onnx_scale(before: int, after: int) -> np.float32:
 
 
 def blend(x: Any, rows: Any, columns: Any) -> Any:
-    """(N, C, H, W) weighed by the taps along H and along W, in the order in which onnxruntime adds."""
+    """Interpolate (N, C, H, W) by the taps along H and W, in the order in which onnxruntime adds."""
     top, bottom = x[:, :, rows.low], x[:, :, rows.high]
     above, below = rows.low_weight[:, None], rows.high_weight[:, None]
     total = (columns.low_weight * above) * top[..., columns.low]
@@ -89,7 +89,7 @@ def blend(x: Any, rows: Any, columns: Any) -> Any:
 
 
 def round_sums(total: Any, kernels: Kernels) -> Any:
-    """Weighed integer codes back to codes: half up in XNNPACK, half away from zero in TFLite."""
+    """Round integer weighted sums to codes: half up as XNNPACK does, or half away from zero as TFLite does."""
     if kernels == "xnnpack":
         return (total + (1 << 21)) >> 22
     return ((abs(total) + (1 << 19)) >> 20) * ((total >= 0) * 2 - 1)

@@ -15,7 +15,7 @@ from edgekd.graph.structure import Operator
 
 
 class _TorchTaps:
-    """Taps as torch's tensors on a device."""
+    """The arrays of `Taps` as torch's tensors on a device."""
 
     def __init__(self, source: Taps, device: torch.device) -> None:
         for field in fields(source):
@@ -23,7 +23,7 @@ class _TorchTaps:
 
 
 def _resize(op: Resize, x: Tensor, size: Sequence[int]) -> Tensor:
-    """To (height, width), bilinear."""
+    """Resize to (height, width), bilinearly."""
     return F.interpolate(x, tuple(size), mode="bilinear", align_corners=op.align_corners)
 
 

@@ -1,4 +1,4 @@
-"""The training forms of every operator, of all families."""
+"""The training forms of every operator, collected from all families."""
 
 from collections.abc import Sequence
 
@@ -30,5 +30,5 @@ TRAINING: dict[type[Operator], TrainingForms] = {
 
 
 def in_float(op: Operator, *values: Tensor, shape: Sequence[int]) -> Tensor:
-    """An operator's real output (N, *shape) of real values: its inputs, then its parameters."""
+    """Compute an operator's real output, (N, *shape), from the real values of its inputs and then its parameters."""
     return TRAINING[type(op)].real(op, *values, shape=shape)

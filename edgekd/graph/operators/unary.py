@@ -1,4 +1,4 @@
-"""Functions of one value as tables of 256 codes, entry for entry what the named kernels compute."""
+"""Functions of one value as tables of 256 codes, each entry as the kernel set computes it."""
 
 import math
 from collections.abc import Callable
@@ -19,7 +19,7 @@ CODES = np.arange(QMIN, QMAX + 1)
 
 
 def _softplus(x: Array) -> Array:
-    """Beyond 20, where float64 is all but x itself, as torch has it."""
+    """Softplus, which is x itself beyond 20, as in torch."""
     return np.where(x > 20, x, np.log1p(np.exp(np.minimum(x, 20))))
 
 
@@ -34,38 +34,41 @@ FUNCTIONS: dict[str, Callable[[Array, float], Array]] = {
     "softplus": lambda x, alpha: _softplus(x),
     "mish": lambda x, alpha: x * np.tanh(_softplus(x)),
 }
-"""function -> (float64 values, alpha) -> float64 values. Alpha is leaky_relu's slope below zero; elu comes close to
--alpha there."""
+"""function -> (float64 values, alpha) -> float64 values. Alpha is the slope of leaky_relu below zero, and -alpha the
+limit of elu there."""
 
 OWN: dict[Kernels, frozenset[str]] = {
     "xnnpack": frozenset({"sigmoid", "tanh", "hard_swish", "leaky_relu", "elu", "gelu", "gelu_tanh"}),
     "tflm": frozenset({"sigmoid", "tanh", "hard_swish", "leaky_relu", "elu"}),
     "onnxruntime": frozenset(mlas.FUNCTIONS),
 }
-"""The functions that the kernels compute themselves; the tables of others are shipped."""
+"""The functions that the kernels compute themselves; for others the file holds a table."""
 
 ALPHA_ONE = ("elu",)
-"""TFLite's kernels know these for an alpha of 1 alone."""
+"""The functions that TFLite's kernels have for an alpha of 1 alone."""
 
 REAL: dict[Kernels, frozenset[str]] = {"xnnpack": frozenset({"hard_swish"})}
-"""The functions that are faster between DEQUANTIZE and QUANTIZE: XNNPACK makes a table of those three (0.14 ns a value
-on a host), and leaves the integer kernel of HARD_SWISH to LiteRT (3.6 ns)."""
+"""The functions that are faster between DEQUANTIZE and QUANTIZE: XNNPACK fuses these three into a table (0.14 ns a
+value on a host), while integer HARD_SWISH runs on LiteRT's built-in kernel (3.6 ns)."""
 
 
 def shipped(op: Unary, source: Quantization, output: Quantization, kernels: Kernels) -> Unary:
-    """The operator as it ships for some kernels: its own, on real values, or with its table."""
+    """The operator of the exported file: the kernels' own function, on codes or real values, or with a table."""
     if op.table is not None or op.real:
         return op
-    stretched = kernels != "onnxruntime" and op.function in ALPHA_ONE and op.alpha != 1
-    if stretched or op.function not in OWN[kernels]:
+    other_alpha = kernels != "onnxruntime" and op.function in ALPHA_ONE and op.alpha != 1
+    if other_alpha or op.function not in OWN[kernels]:
         return replace(op, table=_table("", op.function, op.alpha, source, output))
     return replace(op, real=op.function in REAL.get(kernels, ()))
 
 
 def table(op: Unary, source: Quantization, output: Quantization, kernels: Kernels | Literal["litert"]) -> Array:
-    """(256,) int8, by the code of the input from -128 on, of an operator as it ships; "litert" without XNNPACK.
+    """The (256,) int8 output codes for the input codes from -128 on, of the operator of an exported file.
 
-    An ONNX file has a table for what onnxruntime lacks, whatever kernels the graph was trained for.
+    An ONNX file has a table for functions that onnxruntime lacks, whatever kernels the graph was trained for.
+
+    Args:
+        kernels: a kernel set, or "litert" for LiteRT without XNNPACK.
     """
     if kernels == "onnxruntime":
         op = shipped(op, source, output, kernels)
@@ -78,7 +81,7 @@ def table(op: Unary, source: Quantization, output: Quantization, kernels: Kernel
 
 @lru_cache(maxsize=1024)
 def _table(kernels: str, function: str, alpha: float, source: Quantization, output: Quantization) -> Array:
-    """The table as `kernels` compute it; "" for one that ships."""
+    """The table as `kernels` compute it, or the table of an exported file for ""."""
     if kernels == "onnxruntime":
         x = _real(source)
         steps = np.rint(mlas.FUNCTIONS[function](x, alpha) / f32(output.scale)) + output.zero_point
@@ -87,7 +90,7 @@ def _table(kernels: str, function: str, alpha: float, source: Quantization, outp
     elif kernels and function == "leaky_relu":
         steps = _leaky_relu(alpha, source, output, kernels) + output.zero_point
     elif kernels == "tflm" and function in ("sigmoid", "tanh"):
-        steps = gemmlowp.saturating(function, CODES, source)
+        steps = gemmlowp.sigmoid_or_tanh(function, CODES, source)
     else:
         steps = _by_float(function, alpha, source, output, kernels)
     codes = saturate(steps)
@@ -96,7 +99,7 @@ def _table(kernels: str, function: str, alpha: float, source: Quantization, outp
 
 
 def _hard_swish_of_reals(source: Quantization, output: Quantization, kernels: Kernels) -> Array:
-    """XNNPACK's float32 kernel, or TFLite's."""
+    """Hard-swish between DEQUANTIZE and QUANTIZE, by XNNPACK's float32 kernel or by TFLite's."""
     x = _real(source)
     values = mlas.hard_swish(x) if kernels == "xnnpack" else x * np.clip(x + f32(3), f32(0), f32(6)) / f32(6)
     return quantize_as(values, output, kernels)
@@ -108,10 +111,10 @@ def _real(source: Quantization) -> Array:
 
 
 def _by_float(function: str, alpha: float, source: Quantization, output: Quantization, kernels: str) -> Array:
-    """In float32, times the reciprocal of the scale.
+    """The output codes of a function that is computed in float32 and multiplied by the reciprocal of the scale.
 
     XNNPACK adds the zero point and rounds half to even. TFLite's own tables round half away from zero
-    (`LUTPopulate`), and so do those that ship.
+    (`LUTPopulate`), and so do those of exported files.
     """
     x = _real(source)
     own = kernels == "xnnpack" and "gelu" not in function
@@ -121,15 +124,15 @@ def _by_float(function: str, alpha: float, source: Quantization, output: Quantiz
         values = _tanhf(x)
     else:
         values = FUNCTIONS[function](x.astype(np.float64), alpha).astype(f32)
-    scaled = values * (f32(1) / f32(output.scale))
+    steps = values * (f32(1) / f32(output.scale))
     if own:
-        rounded: Array = np.rint(scaled + f32(output.zero_point))
-        return rounded
-    return np.copysign(np.floor(np.abs(scaled.astype(np.float64)) + 0.5), scaled) + output.zero_point
+        codes: Array = np.rint(steps + f32(output.zero_point))
+        return codes
+    return np.copysign(np.floor(np.abs(steps.astype(np.float64)) + 0.5), steps) + output.zero_point
 
 
 def _tanhf(x: Array) -> Array:
-    """The float32 tanh that C libraries have from Sun's fdlibm: by expm1 of 2 |x|."""
+    """The float32 tanh of C libraries, which Sun's fdlibm computes by expm1 of 2 |x|."""
     twice = f32(2) * np.minimum(np.abs(x), f32(22))  # where it has long been 1
     up, down = (np.expm1(sign * twice.astype(np.float64)).astype(f32) for sign in (1, -1))
     size = np.where(twice >= 2, f32(1) - f32(2) / (up + f32(2)), -down / (down + f32(2)))
@@ -144,7 +147,7 @@ STEPS: dict[str, Callable[[Array], Array]] = {
         f32(0.5) * x * (f32(1) + _tanhf((x + f32(0.044715) * x * x * x) * f32(math.sqrt(2 / math.pi))))
     ),
 }
-"""Functions as the kernels of TFLite and TFLite Micro spell them out, each step in float32."""
+"""The functions as the kernels of TFLite and TFLite Micro compute them, each step in float32."""
 
 
 def _expf(x: Array) -> Array:
@@ -157,17 +160,20 @@ def _erfcf(x: Array) -> Array:
 
 
 def _leaky_relu(alpha: float, source: Quantization, output: Quantization, kernels: str) -> Array:
-    """Less the zero point. XNNPACK's multipliers have 8 bits after the point; it leaves steep ones to TFLite."""
-    centred: Array = CODES - source.zero_point
+    """The output codes of leaky ReLU minus the zero point.
+
+    XNNPACK's multipliers have 8 fractional bits; where one is out of range, TFLite's kernel runs.
+    """
+    difference: Array = CODES - source.zero_point
     above = f32(source.scale) / f32(output.scale)
     below = above * f32(alpha)
     if kernels == "xnnpack" and 2**-8 <= above <= 2**7 and -(2**7) + 2**-8 <= below <= 2**7 and abs(below) >= 2**-8:
-        multiplier: Array = np.rint(f32(256) * np.where(centred < 0, below, above)).astype(np.int64)
-        rounded: Array = (centred * multiplier + 128) >> 8
-        return rounded
+        multiplier: Array = np.rint(f32(256) * np.where(difference < 0, below, above)).astype(np.int64)
+        steps: Array = (difference * multiplier + 128) >> 8
+        return steps
     ratio = np.float64 if kernels == "tflm" else f32  # the precision of TFLite Micro's ratios, and of LiteRT's
-    slope = np.where(centred < 0, ratio(f32(alpha)), ratio(1))
-    return round_twice(centred, *fixed_point(ratio(source.scale) * slope / ratio(output.scale)))
+    slope = np.where(difference < 0, ratio(f32(alpha)), ratio(1))
+    return round_twice(difference, *fixed_point(ratio(source.scale) * slope / ratio(output.scale)))
 
 
 def _unary(op: Unary, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
@@ -184,11 +190,11 @@ def _look_up(table: Array, codes: Array) -> Array:
 
 
 def _unary_as_litert(op: Unary, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    """Sigmoid and tanh by a float32 table too, where TFLite Micro computes in fixed point."""
+    """Look up the table of LiteRT's reference kernels, which is float32 for sigmoid and tanh, unlike TFLite Micro's."""
     return _look_up(table(op, *_ends(op, scales), "litert"), inputs[0])
 
 
 REFERENCE: dict[type[Operator], ReferenceForm] = {Unary: _unary}
 
 LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Unary: _unary_as_litert}
-"""Where LiteRT's reference kernels part from TFLite Micro's."""
+"""The operators in which LiteRT's reference kernels differ from TFLite Micro's."""

@@ -25,11 +25,11 @@ FUNCTIONS: dict[str, Callable[[Tensor, float], Tensor]] = {
     "softplus": lambda x, alpha: F.softplus(x),
     "mish": lambda x, alpha: F.mish(x),
 }
-"""function -> (values, alpha) -> values, in whatever precision they come: `unary.FUNCTIONS` with gradients."""
+"""function -> (values, alpha) -> values in the same precision: `unary.FUNCTIONS` with gradients."""
 
 
 class _LookUp(torch.autograd.Function):
-    """Codes less their zero point, from -128 - `zero_point` on, to what stands for them in a table of 256."""
+    """Looks codes minus their zero point up in a table of 256, whose first row is for code -128."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, values: Tensor, slopes: Tensor, zero_point: int) -> Tensor:
@@ -56,7 +56,7 @@ def _codes(sim: Simulated, op: Unary, x: Tensor) -> Tensor:
 
 @lru_cache(maxsize=1024)
 def _slopes(function: str, alpha: float, source: Quantization, output: Quantization) -> Tensor:
-    """(256,): output codes to an input code, by the function's derivative; 0 where the output saturates."""
+    """The slope (256,) in output codes per input code, by the function's derivative; 0 where the output saturates."""
     x = (torch.from_numpy(CODES - source.zero_point) * source.scale).requires_grad_()
     with torch.enable_grad():
         steps = (FUNCTIONS[function](x, alpha) / output.scale).clamp(*limits("none", output))

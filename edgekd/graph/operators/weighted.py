@@ -33,7 +33,7 @@ def _conv2d(op: Conv2d, scales: Scales, inputs: list[Array], kernels: Kernels) -
 
 
 def _conv_transpose2d(op: ConvTranspose2d, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    """Every input value adds the whole kernel, times itself, to its place in the full result, which then is cut."""
+    """Add the kernel times each input value to the full result, and cut that to the output's size."""
     x = _less_zero_point(op, scales, inputs[0])
     n, _, height, width = x.shape
     out_height, out_width = scales.tensors[op.output].shape[1:]
@@ -50,7 +50,7 @@ def _conv_transpose2d(op: ConvTranspose2d, scales: Scales, inputs: list[Array], 
 
 
 def _tap(x: Array, weight: Array, groups: int) -> Array:
-    """One tap of the kernel: x (N, C, H, W), weight (out, C / groups) -> (N, out, H, W)."""
+    """Multiply x (N, C, H, W) by one tap of the kernel, (out, C / groups): (N, out, H, W)."""
     n, channels, height, width = x.shape
     if channels == groups:
         return np.repeat(x, len(weight) // groups, axis=1) * weight.reshape(1, -1, 1, 1)
@@ -67,7 +67,7 @@ def _linear(op: Linear, scales: Scales, inputs: list[Array], kernels: Kernels) -
 
 
 def _linear_rounding_once(op: Linear, scales: Scales, inputs: list[Array], kernels: Kernels) -> Array:
-    """In double precision and half away from zero (LiteRT 2.3.0)."""
+    """A linear layer that rescales in double precision and rounds half away from zero (LiteRT 2.3.0)."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     x = _less_zero_point(op, scales, inputs[0])
     exact = (x @ op.weight.astype(x.dtype).T + op.bias) * ratio(op, source, output)
@@ -76,12 +76,12 @@ def _linear_rounding_once(op: Linear, scales: Scales, inputs: list[Array], kerne
 
 
 def _less_zero_point(op: Operator, scales: Scales, codes: Array) -> Array:
-    """In float64, whose sums of products of codes are exact, and for which BLAS is fast."""
+    """Codes minus the zero point in float64, in which sums of their products are exact and BLAS is fast."""
     return codes.astype(np.float64) - scales.quantization(op.inputs[0]).zero_point
 
 
 def _rescale(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: int) -> Array:
-    """Accumulators, channels on `axis`, to the output's codes."""
+    """Convert accumulators, whose channels are on `axis`, to the output's codes."""
     source, output = scales.quantization(op.inputs[0]), scales.quantization(op.output)
     low, high = activation_range(op.activation, output, kernels)
     shape = [1] * acc.ndim
@@ -96,7 +96,7 @@ def _rescale(op: Weighted, scales: Scales, acc: Array, kernels: Kernels, axis: i
 
 
 def ratio(op: Weighted, source: Quantization, output: Quantization) -> Array:
-    """input_scale * weight_scale / output_scale in double precision, for each output channel: (out,)."""
+    """The ratio input_scale * weight_scale / output_scale of each output channel in double precision, (out,)."""
     assert op.weight_scale is not None
     exact = source.scale * op.weight_scale.astype(np.float32).astype(np.float64) / output.scale
     return np.broadcast_to(exact, len(op.bias))
@@ -109,4 +109,4 @@ REFERENCE: dict[type[Operator], ReferenceForm] = {
 }
 
 LITERT_REFERENCE: dict[type[Operator], ReferenceForm] = {Linear: _linear_rounding_once}
-"""Where LiteRT's reference kernels part from TFLite Micro's."""
+"""The operators in which LiteRT's reference kernels differ from TFLite Micro's."""

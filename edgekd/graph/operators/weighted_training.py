@@ -1,4 +1,4 @@
-"""Convolutions and linear layers: weights and biases are rounded as they ship, and trained through the rounding."""
+"""Convolutions and linear layers, whose weights and biases are rounded to codes and trained through the rounding."""
 
 from dataclasses import replace
 
@@ -14,18 +14,18 @@ from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import QMAX, Operator, Quantization, Weighted
 
 BIAS_CODES = {8: 2.0**22, 16: 2.0**38}
-"""A weight scale is at least so large that the bias stays below this many steps, by the bits of the input's codes. So
-accumulators stay below 2^24, which float32 holds exactly, or those of 64 bits below the 2^47 that TFLite asks for."""
+"""The most steps of a bias, by the bits of the input's codes; the weight scale is at least as large as that needs. So
+accumulators stay below 2^24, which float32 holds exactly, and those of 64 bits below the 2^47 that TFLite demands."""
 
 LARGEST_MULTIPLIER = 32
-"""Output steps to a step of the accumulator. XNNPACK refuses 256 and more; gemmlowp shifts to the left by the
-multiplier's magnitude, which up to here leaves accumulators below 2^24 in an int32."""
+"""The most output steps to a step of the accumulator. XNNPACK refuses 256 and more; gemmlowp shifts to the left by the
+multiplier's magnitude, and up to this multiplier accumulators below 2^24 stay within an int32."""
 
 
 def weight_scale(weight: Tensor, bias: Tensor, source: Quantization) -> Tensor:
-    """(out,): the largest weight of a channel becomes code 127, unless its bias asks for a coarser scale.
+    """The scale of each output channel, (out,): its largest weight is code 127 unless its bias needs a coarser scale.
 
-    A channel of nothing but zeros has the scale of the strongest one: any would do, but kernels have limits.
+    A channel of zeros has the scale of the strongest one: any scale would do, but kernels have limits.
     """
     largest = weight.detach().abs().flatten(1).amax(1)
     strongest = largest.max()
@@ -35,12 +35,12 @@ def weight_scale(weight: Tensor, bias: Tensor, source: Quantization) -> Tensor:
 
 
 def weight_codes(weight: Tensor, scale: Tensor) -> Tensor:
-    """Integer-valued, in [-127, 127]."""
+    """Round weights to codes, integer-valued floats in [-127, 127]."""
     return round_straight(weight / scale.reshape(-1, *[1] * (weight.dim() - 1))).clamp(-QMAX, QMAX)
 
 
 def least_span(sim: Simulated, op: Weighted) -> float:
-    """How far apart an output's lowest and highest value must be for no multiplier beyond LARGEST_MULTIPLIER."""
+    """The narrowest range of the output at which no multiplier exceeds LARGEST_MULTIPLIER."""
     source = sim.quantization(op.inputs[0])
     weight, bias = sim.parameters_of(op)
     steps = float(2 ** sim.tensors[op.output].bits) - 1
@@ -48,7 +48,7 @@ def least_span(sim: Simulated, op: Weighted) -> float:
 
 
 def _convolve(op: Conv2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Zeros around, which are real zeros in codes less their zero point too."""
+    """Convolve with zero padding, which is real zero in codes minus their zero point too."""
     top, bottom, left, right = op.padding
     if top == bottom and left == right:
         return F.conv2d(x, weight, bias, op.stride, (top, left), op.dilation, op.groups)
@@ -56,10 +56,10 @@ def _convolve(op: Conv2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 def _convolve_transposed(op: ConvTranspose2d, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """torch wants the weight as (in, out / groups, kernel height, kernel width)."""
-    out, into, *kernel = weight.shape
-    turned = weight.reshape(op.groups, out // op.groups, into, *kernel).transpose(1, 2).flatten(0, 1)
-    return F.conv_transpose2d(x, turned, bias, op.stride, op.padding, op.output_padding, op.groups)
+    """Convolve transposed; torch expects the weight as (in, out / groups, kernel height, kernel width)."""
+    out, inputs, *kernel = weight.shape
+    torch_weight = weight.reshape(op.groups, out // op.groups, inputs, *kernel).transpose(1, 2).flatten(0, 1)
+    return F.conv_transpose2d(x, torch_weight, bias, op.stride, op.padding, op.output_padding, op.groups)
 
 
 def _codes(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
@@ -69,7 +69,7 @@ def _codes(sim: Simulated, op: Weighted, x: Tensor) -> Tensor:
     step = scale * source.scale
     acc = _accumulate(op, x, weight_codes(weight, scale), round_straight(bias / step))
     channels = op.batched_channel_axis % acc.dim()
-    sim.observe(op.output, lambda: activate(_ends(acc, channels) * step, op.activation))
+    sim.observe(op.output, lambda: activate(_channel_ranges(acc, channels) * step, op.activation))
     output = sim.quantization(op.output)
     shape = [-1 if axis == channels else 1 for axis in range(acc.dim())]
     low, high = limits(op.activation, output, sim.kernels)
@@ -90,8 +90,8 @@ def _real(op: Weighted, x: Tensor, weight: Tensor, bias: Tensor, shape: tuple[in
     return activate(_accumulate(op, x, weight, bias), op.activation)
 
 
-def _ends(acc: Tensor, channels: int) -> Tensor:
-    """The lowest and the highest of each channel, (2, channels): enough for a range, and cheaper than all values."""
+def _channel_ranges(acc: Tensor, channels: int) -> Tensor:
+    """The lowest and highest value of each channel, (2, channels), from which a range is computed cheaply."""
     others = [axis for axis in range(acc.dim()) if axis != channels]
     return torch.stack([acc.detach().amin(others), acc.detach().amax(others)])
 

@@ -11,7 +11,7 @@ from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.graph.capture import attempt, capture
 from edgekd.graph.capture.alternatives import ANYTHING, INSTEAD, WITHIN, instead
 from edgekd.graph.capture.lowerings import LOWERINGS
-from edgekd.graph.capture.reader import Refused
+from edgekd.graph.capture.reader import Refusal
 
 
 class Awkward(nn.Module):
@@ -74,9 +74,9 @@ def test_the_error_says_for_each_kind_what_to_write() -> None:
 
 
 def test_one_kind_of_operator_gets_its_remedy_alone() -> None:
-    found = Refused("pool", "adaptive_avg_pool2d", "nets.py:3", "8 x 8 does not divide into 3 x 3 equal windows")
-    assert instead([found, found]) == WITHIN["adaptive_avg_pool2d"]
-    assert instead([Refused("x", "never_heard_of", "nets.py:3", "")]) == ANYTHING
+    refusal = Refusal("pool", "adaptive_avg_pool2d", "nets.py:3", "8 x 8 does not divide into 3 x 3 equal windows")
+    assert instead([refusal, refusal]) == WITHIN["adaptive_avg_pool2d"]
+    assert instead([Refusal("x", "never_heard_of", "nets.py:3", "")]) == ANYTHING
 
 
 def test_the_tables_keep_step_with_what_is_captured() -> None:

@@ -1,4 +1,4 @@
-"""How each of torch's operators is written as operators of the graph: a file for each family, with its table."""
+"""The lowerings of torch's operators to the graph's; each family has a file that ends in its table."""
 
 from edgekd.graph.capture.lowerings import (
     attention,

@@ -1,4 +1,4 @@
-"""Products of activations, attention and softmax."""
+"""Lowerings of products of activations, attention and softmax."""
 
 import math
 from typing import Any
@@ -13,10 +13,10 @@ from edgekd.graph.ops import Linear, MatMul, Softmax
 
 def _lower_matmul(reader: Reader, node: fx.Node) -> None:
     a, b = node.args[:2]
-    if reader.known(a) and not reader.known(b):
+    if reader.is_tensor(a) and not reader.is_tensor(b):
         _lower_product_with_weights(reader, node, a, b)
         return
-    (a, transpose_a), (b, transpose_b) = _untransposed(a), _untransposed(b)
+    (a, transpose_a), (b, transpose_b) = _transposed_operand(a), _transposed_operand(b)
     shapes = [reader.shape(operand) for operand in (a, b)]
     if len(shapes[0]) != len(shapes[1]) or len(shapes[0]) < 2 or shapes[0][:-2] != shapes[1][:-2]:
         raise Unsupported(
@@ -35,17 +35,17 @@ def _lower_product_with_weights(reader: Reader, node: fx.Node, x: Any, w: Any) -
     reader.emit(node, Linear, (reader.name(x),), weight=np.ascontiguousarray(weight.T), bias=bias)
 
 
-def _untransposed(operand: Any) -> tuple[Any, bool]:
-    """(what is read, whether its last two axes are swapped on the way): a product does that without moving a value."""
+def _transposed_operand(operand: Any) -> tuple[Any, bool]:
+    """The (node, whether its last two axes are swapped) of an operand; a product reads them swapped at no cost."""
     if not isinstance(operand, fx.Node) or operand.op != "call_function":
         return operand, False
     rank = operand.meta["val"].dim()
-    swapped = kind_of(operand) in TRANSPOSES and order_of(operand) == [*range(rank - 2), rank - 1, rank - 2]
-    return (operand.args[0], True) if swapped and rank > 2 else (operand, False)
+    swaps = kind_of(operand) in TRANSPOSES and order_of(operand) == [*range(rank - 2), rank - 1, rank - 2]
+    return (operand.args[0], True) if swaps and rank > 2 else (operand, False)
 
 
 def _lower_attention(reader: Reader, node: fx.Node) -> None:
-    """softmax(q k^T / sqrt(d)) v; the factor goes into the softmax, where it costs nothing (Vaswani et al., 2017)."""
+    """Lower softmax(q k^T / sqrt(d)) v (Vaswani et al., 2017); the factor becomes the softmax's beta, at no cost."""
     q, k, v, mask, causal, scale = arguments(node, "query", "key", "value", "attn_mask", "is_causal", "scale")
     if mask is not None or causal:
         raise Unsupported("attention masks have no int8 form: a masked score is minus infinity")
@@ -54,12 +54,12 @@ def _lower_attention(reader: Reader, node: fx.Node) -> None:
         raise Unsupported("query, key and value differ in heads")
     queries, keys = shapes[0][-2], shapes[1][-2]
     beta = 1 / math.sqrt(shapes[0][-1]) if scale is None else float(scale)
-    scores = (*shapes[0][:-2], queries, keys)
+    scores_shape = (*shapes[0][:-2], queries, keys)
     names = [reader.name(operand) for operand in (q, k, v)]
-    found = reader.emit(node, MatMul, (names[0], names[1]), transpose_b=True, shape=scores)
+    scores = reader.emit(node, MatMul, (names[0], names[1]), transpose_b=True, shape=scores_shape)
     if beta <= 0:
         raise Unsupported(f"its scale is {beta:g}")
-    weights = reader.emit(node, Softmax, (found,), beta=beta, shape=scores)
+    weights = reader.emit(node, Softmax, (scores,), beta=beta, shape=scores_shape)
     reader.emit(node, MatMul, (weights, names[2]))
 
 

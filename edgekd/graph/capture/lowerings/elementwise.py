@@ -1,4 +1,4 @@
-"""Sums, differences and products of two tensors or of one with stored values; activations that clamp or bend."""
+"""Lowerings of sums, differences and products of two tensors or of a tensor and a constant, and of clamps."""
 
 from typing import Any
 
@@ -12,15 +12,15 @@ from edgekd.graph.structure import Array, Operator
 
 
 def affine(reader: Reader, node: fx.Node, x: str, scale: Any, shift: Any, name: str | None = None) -> str:
-    """x * scale + shift by numbers, or by arrays with as many axes as x."""
+    """Emit x * scale + shift, by numbers or by arrays with as many axes as x."""
     rank = len(reader.tensors[x].shape)
     arrays = (np.asarray(v, np.float64) for v in (scale, shift))
     scale, shift = (v.reshape((1,) * rank) if v.ndim == 0 else v for v in arrays)
     return reader.emit(node, BatchNorm, (x,), shape=reader.tensors[x].shape, name=name, scale=scale, shift=shift)
 
 
-def _stored(reader: Reader, argument: Any, rank: int) -> Array:
-    """A number's or a parameter's values, with `rank` axes and none for the batch."""
+def _constant_values(reader: Reader, argument: Any, rank: int) -> Array:
+    """The values of a number or a parameter, with `rank` axes and none for the batch."""
     if isinstance(argument, fx.Node):
         values = reader.value(argument)
         assert values is not None
@@ -33,22 +33,24 @@ def _stored(reader: Reader, argument: Any, rank: int) -> Array:
     return values.reshape((1,) * (rank - values.ndim) + values.shape)
 
 
-def _two(reader: Reader, node: fx.Node, kind: type[Operator], a: str, b: str) -> None:
-    """Two tensors; that which is repeated stands second, as onnxruntime's kernel takes it, but in a difference."""
+def _emit_binary(reader: Reader, node: fx.Node, kind: type[Operator], a: str, b: str) -> None:
+    """Emit an operator on two tensors; a broadcast one is the second, as onnxruntime's kernel expects, but for Sub."""
     shapes = [reader.tensors[name].shape for name in (a, b)]
-    whole = tuple(int(n) for n in node.meta["val"].shape[1:])
-    if len(shapes[0]) != len(shapes[1]) or whole not in shapes:
+    output_shape = tuple(int(n) for n in node.meta["val"].shape[1:])
+    if len(shapes[0]) != len(shapes[1]) or output_shape not in shapes:
         raise Unsupported(f"its operands have the shapes {shapes[0]} and {shapes[1]}")
-    if shapes[0] != whole and kind is not Sub:
+    if shapes[0] != output_shape and kind is not Sub:
         a, b = b, a
     reader.emit(node, kind, (a, b))
 
 
-def _one(reader: Reader, node: fx.Node, kind: type[Operator], x: str, values: Array, sign: int = 1) -> None:
-    """x * values, or x + sign * values."""
+def _emit_with_constant(
+    reader: Reader, node: fx.Node, kind: type[Operator], x: str, values: Array, sign: int = 1
+) -> None:
+    """Emit x * values for Mul, or x + sign * values for Add."""
     shape = reader.tensors[x].shape
     if np.broadcast_shapes(shape, values.shape) != shape:
-        _two(reader, node, kind, reader.constant(node, values if kind is Mul else sign * values), x)
+        _emit_binary(reader, node, kind, reader.constant(node, values if kind is Mul else sign * values), x)
     elif kind is Mul:
         affine(reader, node, x, values, 0)
     else:
@@ -56,46 +58,48 @@ def _one(reader: Reader, node: fx.Node, kind: type[Operator], x: str, values: Ar
 
 
 def _lower_sum(reader: Reader, node: fx.Node) -> None:
-    """self + alpha * other, or self - alpha * other."""
+    """Lower self + alpha * other, or self - alpha * other."""
     x, y, alpha = arguments(node, "self", "other", "alpha")
     alpha, sign = 1 if alpha is None else alpha, -1 if kind_of(node) == "sub" else 1
-    if reader.known(x) and reader.known(y):
+    if reader.is_tensor(x) and reader.is_tensor(y):
         a, b = reader.name(x), reader.name(y)
         if alpha != 1:
             b = affine(reader, node, b, alpha, 0, f"{reader.path(node)}/scaled")
-        _two(reader, node, Sub if sign < 0 else Add, a, b)
+        _emit_binary(reader, node, Sub if sign < 0 else Add, a, b)
         return
-    if reader.known(x):
+    if reader.is_tensor(x):
         x = reader.name(x)
-        _one(reader, node, Add, x, alpha * _stored(reader, y, len(reader.tensors[x].shape)), sign)
+        _emit_with_constant(
+            reader, node, Add, x, alpha * _constant_values(reader, y, len(reader.tensors[x].shape)), sign
+        )
         return
     y = reader.name(y)
-    turned = affine(reader, node, y, sign * alpha, 0, f"{reader.path(node)}/scaled")
-    _one(reader, node, Add, turned, _stored(reader, x, len(reader.tensors[y].shape)))
+    scaled_operand = affine(reader, node, y, sign * alpha, 0, f"{reader.path(node)}/scaled")
+    _emit_with_constant(reader, node, Add, scaled_operand, _constant_values(reader, x, len(reader.tensors[y].shape)))
 
 
-def _lower_reversed_difference(reader: Reader, node: fx.Node) -> None:
+def _lower_rsub(reader: Reader, node: fx.Node) -> None:
     x, y, alpha = arguments(node, "self", "other", "alpha")
     negative = affine(reader, node, reader.name(x), -1 if alpha is None else -alpha, 0, f"{reader.path(node)}/negative")
-    _one(reader, node, Add, negative, _stored(reader, y, len(reader.tensors[negative].shape)))
+    _emit_with_constant(reader, node, Add, negative, _constant_values(reader, y, len(reader.tensors[negative].shape)))
 
 
 def _lower_mul(reader: Reader, node: fx.Node) -> None:
     x, y = arguments(node, "self", "other")
-    if reader.known(x) and reader.known(y):
-        _two(reader, node, Mul, reader.name(x), reader.name(y))
+    if reader.is_tensor(x) and reader.is_tensor(y):
+        _emit_binary(reader, node, Mul, reader.name(x), reader.name(y))
         return
-    x, y = (x, y) if reader.known(x) else (y, x)
+    x, y = (x, y) if reader.is_tensor(x) else (y, x)
     name = reader.name(x)
-    _one(reader, node, Mul, name, _stored(reader, y, len(reader.tensors[name].shape)))
+    _emit_with_constant(reader, node, Mul, name, _constant_values(reader, y, len(reader.tensors[name].shape)))
 
 
 def _lower_div(reader: Reader, node: fx.Node) -> None:
     x, y = arguments(node, "self", "other")
-    if not reader.known(x) or reader.known(y):
+    if not reader.is_tensor(x) or reader.is_tensor(y):
         raise Unsupported("it divides by computed values")
     name = reader.name(x)
-    _one(reader, node, Mul, name, 1 / _stored(reader, y, len(reader.tensors[name].shape)))
+    _emit_with_constant(reader, node, Mul, name, 1 / _constant_values(reader, y, len(reader.tensors[name].shape)))
 
 
 def _lower_power(reader: Reader, node: fx.Node) -> None:
@@ -115,7 +119,7 @@ def _lower_relu(reader: Reader, node: fx.Node) -> None:
 
 
 def _lower_clamp(reader: Reader, node: fx.Node) -> None:
-    """ReLU6 of what is moved and stretched to [0, 6], and back."""
+    """Lower a clamp to a ReLU6 between an affine map to [0, 6] and one back."""
     low: float | None = 0.0
     high: float | None = 6.0
     if kind_of(node) != "relu6":
@@ -126,11 +130,11 @@ def _lower_clamp(reader: Reader, node: fx.Node) -> None:
         return
     if low is None or high is None or not low < high:
         raise Unsupported(f"it clamps to [{low}, {high}]; both ends are needed, or 0 alone as the lower one")
-    clamped(reader, node, reader.name(node.args[0]), (low, high), (low, high))
+    clamp(reader, node, reader.name(node.args[0]), (low, high), (low, high))
 
 
-def clamped(reader: Reader, node: fx.Node, x: str, of: tuple[float, float], to: tuple[float, float]) -> None:
-    """Values between the ends `of` are moved and stretched to the ends `to`, and what is beyond stays at the ends."""
+def clamp(reader: Reader, node: fx.Node, x: str, of: tuple[float, float], to: tuple[float, float]) -> None:
+    """Emit the affine map of the interval `of` to the interval `to`, clamped at its ends."""
     path, stretch = reader.path(node), 6 / (of[1] - of[0])
     if of != (0, 6):
         x = affine(reader, node, x, stretch, -of[0] * stretch, f"{path}/stretched")
@@ -142,8 +146,8 @@ def clamped(reader: Reader, node: fx.Node, x: str, of: tuple[float, float], to: 
 
 
 def _lower_hard_sigmoid(reader: Reader, node: fx.Node) -> None:
-    """relu6(x + 3) / 6, of which the sum is folded into a layer before, with its activation."""
-    clamped(reader, node, reader.name(node.args[0]), (-3, 3), (0, 1))
+    """Lower relu6(x + 3) / 6; the sum and the activation are fused into a layer before it."""
+    clamp(reader, node, reader.name(node.args[0]), (-3, 3), (0, 1))
 
 
 def _lower_prelu(reader: Reader, node: fx.Node) -> None:
@@ -156,7 +160,7 @@ def _lower_prelu(reader: Reader, node: fx.Node) -> None:
 LOWERINGS: dict[str, Lowering] = {
     "add": _lower_sum,
     "sub": _lower_sum,
-    "rsub": _lower_reversed_difference,
+    "rsub": _lower_rsub,
     "mul": _lower_mul,
     "div": _lower_div,
     "neg": _lower_neg,

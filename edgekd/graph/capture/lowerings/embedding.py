@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by an input of the model."""
+"""The lowering of embeddings whose indices are an input of the model."""
 
 from torch import fx
 

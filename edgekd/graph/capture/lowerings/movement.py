@@ -1,4 +1,4 @@
-"""Operators that move values, and those that leave them as they are."""
+"""Lowerings of operators that move values, and of those that change nothing."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from edgekd.graph.ops import Concat, Pad, Reshape, Slice, Take, Transpose
 Positions = tuple[int, ...]
 
 BY_SHAPE = ("expand_as",)
-"""Operators that look at another tensor for its shape alone."""
+"""Operators that read another tensor for its shape alone."""
 
 
 def _lower_reshape(reader: Reader, node: fx.Node) -> None:
@@ -20,7 +20,7 @@ def _lower_reshape(reader: Reader, node: fx.Node) -> None:
 
 
 def order_of(node: fx.Node) -> list[int]:
-    """Of whatever permutes axes, the batch counted: it is seen on a tensor whose axes differ in length."""
+    """The permutation of a node's axes, batch included, which is read off a tensor whose axes differ in length."""
     rank = node.meta["val"].dim()
     probe = torch.empty(tuple(range(2, rank + 2)))
     return [size - 2 for size in node.target(probe, *node.args[1:], **node.kwargs).shape]  # type: ignore[operator]
@@ -37,7 +37,7 @@ def _lower_transpose(reader: Reader, node: fx.Node) -> None:
 
 
 def _axis(reader: Reader, tensor: str, dim: int, more: int = 0) -> int:
-    """The graph's axis, which does not count the batch."""
+    """The axis without the batch for torch's `dim`; `more` is 1 where the node adds an axis."""
     axis = dim % (len(reader.tensors[tensor].shape) + 1 + more) - 1
     if axis < 0:
         raise Unsupported("it works along the batch")
@@ -45,10 +45,10 @@ def _axis(reader: Reader, tensor: str, dim: int, more: int = 0) -> int:
 
 
 def _operands(reader: Reader, node: fx.Node) -> list[str]:
-    """The tensors of a list of them; stored ones become constants, alike for every sample."""
+    """The tensors of a list argument; parameters become constants, which are the same for every sample."""
     names = []
     for argument in node.args[0]:  # type: ignore[union-attr]
-        if reader.known(argument):
+        if reader.is_tensor(argument):
             names.append(reader.name(argument))
             continue
         values = reader.value(argument)
@@ -77,7 +77,7 @@ def _lower_stack(reader: Reader, node: fx.Node) -> None:
 
 
 def _part(reader: Reader, node: fx.Node, tensor: str, axis: int, begin: int, end: int, step: int = 1) -> str:
-    """The tensor that holds these positions of an axis; all of them are the tensor itself."""
+    """Emit a slice of one axis; the tensor itself where that is the whole axis."""
     shape = reader.tensors[tensor].shape
     if (begin, end, step) == (0, shape[axis], 1):
         return tensor
@@ -104,8 +104,8 @@ def _lower_narrow(reader: Reader, node: fx.Node) -> None:
     reader.names[node] = _part(reader, node, tensor, axis, begin, begin + length)
 
 
-def _without(reader: Reader, node: fx.Node, tensor: str, axis: int, at: int) -> str:
-    """One position of an axis, which leaves the shape."""
+def _one_position(reader: Reader, node: fx.Node, tensor: str, axis: int, at: int) -> str:
+    """Emit the selection of one position of an axis, which is dropped from the shape."""
     shape = reader.tensors[tensor].shape
     at %= shape[axis]
     part = _part(reader, node, tensor, axis, at, at + 1)
@@ -115,18 +115,18 @@ def _without(reader: Reader, node: fx.Node, tensor: str, axis: int, at: int) -> 
 def _lower_select(reader: Reader, node: fx.Node) -> None:
     x, dim, at = arguments(node, "self", "dim", "index")
     tensor = reader.name(x)
-    reader.names[node] = _without(reader, node, tensor, _axis(reader, tensor, dim), at)
+    reader.names[node] = _one_position(reader, node, tensor, _axis(reader, tensor, dim), at)
 
 
 def _lower_unbind(reader: Reader, node: fx.Node) -> None:
     x, dim = arguments(node, "self", "dim")
     tensor, axis = reader.name(x), _axis(reader, reader.name(x), dim)
     count = reader.tensors[tensor].shape[axis]
-    reader.several(node, [_without(reader, node, tensor, axis, at) for at in range(count)])
+    reader.several(node, [_one_position(reader, node, tensor, axis, at) for at in range(count)])
 
 
 def _lower_split(reader: Reader, node: fx.Node) -> None:
-    """Into parts whose lengths torch has worked out already."""
+    """Lower a split into the parts whose lengths torch has computed."""
     x, dim = arguments(node, "self", "dim")
     tensor, axis = reader.name(x), _axis(reader, reader.name(x), dim)
     ends = np.cumsum([0, *(part.shape[axis + 1] for part in node.meta["val"])])
@@ -138,7 +138,7 @@ def _lower_pad(reader: Reader, node: fx.Node) -> None:
     names = [a.name for a in node.target._schema.arguments]  # type: ignore[union-attr]
     x, amounts, value = arguments(node, "self", "pad", "value")
     if "mode" in names and arguments(node, "mode")[0] != "constant":
-        lower_taken(reader, node)
+        lower_take(reader, node)
         return
     rank = len(reader.shape(x))
     if len(amounts) > 2 * rank:
@@ -160,61 +160,62 @@ def _lower_pixel_shuffle(reader: Reader, node: fx.Node) -> None:
     x, r = arguments(node, "self", "upscale_factor")
     channels, height, width = reader.shape(x)
     split = (channels // r**2, r, r, height, width)
-    _regrouped(reader, node, split, (0, 3, 1, 4, 2))
+    _emit_regrouping(reader, node, split, (0, 3, 1, 4, 2))
 
 
 def _lower_pixel_unshuffle(reader: Reader, node: fx.Node) -> None:
     x, r = arguments(node, "self", "downscale_factor")
     channels, height, width = reader.shape(x)
-    _regrouped(reader, node, (channels, height // r, r, width // r, r), (0, 2, 4, 1, 3))
+    _emit_regrouping(reader, node, (channels, height // r, r, width // r, r), (0, 2, 4, 1, 3))
 
 
 def _lower_channel_shuffle(reader: Reader, node: fx.Node) -> None:
     x, groups = arguments(node, "self", "groups")
-    channels, *rest = reader.shape(x)
-    _regrouped(reader, node, (groups, channels // groups, *rest), (1, 0, *range(2, 2 + len(rest))))
+    channels, *size = reader.shape(x)
+    _emit_regrouping(reader, node, (groups, channels // groups, *size), (1, 0, *range(2, 2 + len(size))))
 
 
-def _regrouped(reader: Reader, node: fx.Node, split: tuple[int, ...], order: tuple[int, ...]) -> None:
+def _emit_regrouping(reader: Reader, node: fx.Node, split: tuple[int, ...], order: tuple[int, ...]) -> None:
     parts = reader.emit(node, Reshape, (reader.name(node.args[0]),), shape=split)
-    moved = reader.emit(node, Transpose, (parts,), shape=tuple(split[axis] for axis in order), order=order)
-    reader.emit(node, Reshape, (moved,))
+    transpose = reader.emit(node, Transpose, (parts,), shape=tuple(split[axis] for axis in order), order=order)
+    reader.emit(node, Reshape, (transpose,))
 
 
-def lower_taken(reader: Reader, node: fx.Node) -> None:
-    """Whatever takes positions of each axis by itself: torch's operator, run on the positions, says which."""
-    given = node.args[0]
-    if not isinstance(given, fx.Node) or not reader.known(given):
+def lower_take(reader: Reader, node: fx.Node) -> None:
+    """Lower any operator that gathers positions of each axis by itself, by running it on the positions."""
+    source = node.args[0]
+    if not isinstance(source, fx.Node) or not reader.is_tensor(source):
         raise Unsupported("it takes values out of a stored tensor")
-    shape = (BATCH, *reader.shape(given))
-    positions = [_taken_along(reader, node, given, shape, axis) for axis in range(len(shape))]
-    if positions[0] != tuple(range(BATCH)):
+    shape = (BATCH, *reader.shape(source))
+    all_positions = [_positions_along(reader, node, source, shape, axis) for axis in range(len(shape))]
+    if all_positions[0] != tuple(range(BATCH)):
         raise Unsupported("it mixes the samples of a batch")
-    kept = tuple(None if p == tuple(range(n)) else p for p, n in zip(positions[1:], shape[1:], strict=True))
-    if not any(kept):
-        reader.same(node, given)
+    positions = tuple(None if p == tuple(range(n)) else p for p, n in zip(all_positions[1:], shape[1:], strict=True))
+    if not any(positions):
+        reader.same(node, source)
     else:
-        reader.emit(node, Take, (reader.name(given),), positions=kept)
+        reader.emit(node, Take, (reader.name(source),), positions=positions)
 
 
-def _taken_along(reader: Reader, node: fx.Node, given: fx.Node, shape: tuple[int, ...], axis: int) -> Positions:
+def _positions_along(reader: Reader, node: fx.Node, source: fx.Node, shape: tuple[int, ...], axis: int) -> Positions:
     along = [n if i == axis else 1 for i, n in enumerate(shape)]
     probe = torch.arange(shape[axis], dtype=torch.float64).reshape(along).expand(shape).contiguous()
 
     def operand(argument: fx.Node) -> Any:
-        if argument is given:
+        if argument is source:
             return probe
-        if not reader.known(argument):
-            return reader.stored(argument)
+        if not reader.is_tensor(argument):
+            return reader.evaluate(argument)
         if kind_of(node) not in BY_SHAPE:
             raise Unsupported("it chooses by computed values")
         return torch.empty(argument.meta["val"].shape)
 
     args, kwargs = fx.map_arg((node.args, node.kwargs), operand)
-    found = node.target(*args, **kwargs)  # type: ignore[operator]
-    first = found.movedim(axis, -1).reshape(-1, found.shape[axis])[0] if found.dim() == len(shape) else found.flatten()
-    along = [len(first) if i == axis else 1 for i in range(found.dim())]
-    if found.dim() != len(shape) or not torch.equal(found, first.reshape(along).expand(found.shape)):
+    result = node.target(*args, **kwargs)  # type: ignore[operator]
+    by_itself = result.dim() == len(shape)
+    first = result.movedim(axis, -1).reshape(-1, result.shape[axis])[0] if by_itself else result.flatten()
+    along = [len(first) if i == axis else 1 for i in range(result.dim())]
+    if not by_itself or not torch.equal(result, first.reshape(along).expand(result.shape)):
         raise Unsupported("it does not take each axis by itself")
     return tuple(int(position) for position in first)
 
@@ -234,7 +235,7 @@ TAKES = (
 LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys(RESHAPES, _lower_reshape),
     **dict.fromkeys(TRANSPOSES, _lower_transpose),
-    **dict.fromkeys(TAKES, lower_taken),
+    **dict.fromkeys(TAKES, lower_take),
     **dict.fromkeys(("cat", "concat", "concatenate"), _lower_concat),
     "stack": _lower_stack,
     "slice": _lower_slice,

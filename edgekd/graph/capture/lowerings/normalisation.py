@@ -1,4 +1,4 @@
-"""Layer norm and group norm."""
+"""Lowerings of layer norm and group norm."""
 
 from typing import Any
 
@@ -24,10 +24,10 @@ def _lower_group_norm(reader: Reader, node: fx.Node) -> None:
 
 
 def _parameters(reader: Reader, count: int, weight: Any, bias: Any) -> dict[str, Array]:
-    """What torch leaves out, because it changes nothing, is written down."""
-    stored = {"weight": reader.value(weight), "bias": reader.value(bias)}
+    """Weight and bias, with ones and zeros where torch has none."""
+    parameters = {"weight": reader.value(weight), "bias": reader.value(bias)}
     neutral = {"weight": np.ones(count, np.float32), "bias": np.zeros(count, np.float32)}
-    return {name: neutral[name] if values is None else values for name, values in stored.items()}
+    return {name: neutral[name] if values is None else values for name, values in parameters.items()}
 
 
 LOWERINGS: dict[str, Lowering] = {"layer_norm": _lower_layer_norm, "group_norm": _lower_group_norm}

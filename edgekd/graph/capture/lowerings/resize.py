@@ -1,8 +1,8 @@
-"""Resizing of images and sequences: nearest neighbours are positions taken, the linear kinds are bilinear."""
+"""Lowerings of resizing: nearest neighbours become a Take, the linear kinds a bilinear Resize."""
 
 from torch import fx
 
-from edgekd.graph.capture.lowerings.movement import lower_taken
+from edgekd.graph.capture.lowerings.movement import lower_take
 from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments
 from edgekd.graph.ops import Reshape, Resize
 
@@ -15,8 +15,10 @@ def _lower_linear(reader: Reader, node: fx.Node) -> None:
         reader.same(node, x)
         return
     factors = arguments(node, "scale_factors")[0] if "scale_factors" in names else None
-    whole = factors is None or all(n * factor == m for n, factor, m in zip(before[1:], factors, after[1:], strict=True))
-    if not align_corners and not whole:
+    divides = factors is None or all(
+        n * factor == m for n, factor, m in zip(before[1:], factors, after[1:], strict=True)
+    )
+    if not align_corners and not divides:
         raise Unsupported("its scale factor leads to no whole number of pixels; give it a size")
     tensor = reader.name(x)
     if len(before) == 2:  # a sequence is an image of height 1
@@ -30,7 +32,7 @@ def _lower_linear(reader: Reader, node: fx.Node) -> None:
 LOWERINGS: dict[str, Lowering] = {
     **dict.fromkeys(
         ("upsample_nearest1d", "upsample_nearest2d", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d"),
-        lower_taken,
+        lower_take,
     ),
     **dict.fromkeys(("upsample_linear1d", "upsample_bilinear2d"), _lower_linear),
 }

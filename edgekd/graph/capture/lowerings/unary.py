@@ -1,4 +1,4 @@
-"""Functions of one value; silu is written as a product with its sigmoid."""
+"""Lowerings of functions of one value; silu becomes a product with its sigmoid."""
 
 from torch import fx
 
@@ -6,11 +6,11 @@ from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments
 from edgekd.graph.ops import Mul, Relu, Unary
 
 NAMES = {"hardswish": "hard_swish"}
-"""torch's names of functions, where they differ from the graph's."""
+"""The graph's name of a function by torch's, where they differ."""
 
 
 def function(reader: Reader, node: fx.Node, name: str, alpha: float = 0.0, layer: str | None = None) -> str:
-    """A function of the node's first argument."""
+    """Emit a function of the node's first argument."""
     return reader.emit(node, Unary, (reader.name(node.args[0]),), function=name, alpha=alpha, name=layer)
 
 

@@ -1,4 +1,4 @@
-"""Convolutions, linear layers and batch norm. A convolution over one axis is one over images of height 1."""
+"""Lowerings of convolutions, linear layers and batch norm; a one-axis convolution becomes one on images of height 1."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from torch import fx
 
 from edgekd.graph.capture.affine import BatchNorm
-from edgekd.graph.capture.lowerings.frames import as_image, as_written, both
+from edgekd.graph.capture.lowerings.frames import as_image, emit_on_image, pair_of
 from edgekd.graph.capture.reader import Lowering, Reader, Unsupported, arguments
 from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear, Reshape
 from edgekd.graph.structure import Array
@@ -19,38 +19,38 @@ def _lower_conv(reader: Reader, node: fx.Node) -> None:
     weight, bias = _weight_and_bias(reader, w, b)
     one_axis = weight.ndim == 3
     weight = weight[:, :, None] if one_axis else weight
-    stride, dilation = both(stride, 1, one_axis), both(dilation, 1, one_axis)
+    stride, dilation = pair_of(stride, 1, one_axis), pair_of(dilation, 1, one_axis)
     if padding == "same":
         totals = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
         around = (totals[0] // 2, totals[0] - totals[0] // 2, totals[1] // 2, totals[1] - totals[1] // 2)
     else:
-        vertical, horizontal = (0, 0) if padding == "valid" else both(padding, 0, one_axis)
+        vertical, horizontal = (0, 0) if padding == "valid" else pair_of(padding, 0, one_axis)
         around = (vertical, vertical, horizontal, horizontal)
     bias = np.zeros(len(weight), np.float32) if bias is None else bias
     fields = {"stride": stride, "padding": around, "dilation": dilation, "groups": groups}
     image = as_image(reader, node, x) if one_axis else reader.name(x)
-    as_written(reader, node, Conv2d, image, one_axis, weight=weight, bias=bias, **fields)
+    emit_on_image(reader, node, Conv2d, image, one_axis, weight=weight, bias=bias, **fields)
 
 
 def _lower_conv_transpose(reader: Reader, node: fx.Node) -> None:
     x, w, b, stride, padding, extra, groups, dilation = arguments(
         node, "input", "weight", "bias", "stride", "padding", "output_padding", "groups", "dilation"
     )
-    turned, bias = _weight_and_bias(reader, w, b)
-    one_axis = turned.ndim == 3
-    turned = turned[:, :, None] if one_axis else turned
-    if both(dilation, 1, one_axis) != (1, 1):
+    torch_weight, bias = _weight_and_bias(reader, w, b)
+    one_axis = torch_weight.ndim == 3
+    torch_weight = torch_weight[:, :, None] if one_axis else torch_weight
+    if pair_of(dilation, 1, one_axis) != (1, 1):
         raise Unsupported("it is transposed and dilated")
-    inputs, outputs, *kernel = turned.shape  # outputs of one group
-    weight = turned.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
+    inputs, outputs, *kernel = torch_weight.shape  # outputs of one group
+    weight = torch_weight.reshape(groups, inputs // groups, outputs, *kernel).swapaxes(1, 2)
     weight = np.ascontiguousarray(weight.reshape(groups * outputs, inputs // groups, *kernel))
-    stride, padding, extra = both(stride, 1, one_axis), both(padding, 0, one_axis), both(extra, 0, one_axis)
+    stride, padding, extra = pair_of(stride, 1, one_axis), pair_of(padding, 0, one_axis), pair_of(extra, 0, one_axis)
     if any(p >= k for p, k in zip(padding, kernel, strict=True)):
         raise Unsupported(f"its padding {padding} cuts off whole input values")
     bias = np.zeros(len(weight), np.float32) if bias is None else bias
     fields = {"stride": stride, "padding": padding, "output_padding": extra, "groups": groups}
     image = as_image(reader, node, x) if one_axis else reader.name(x)
-    as_written(reader, node, ConvTranspose2d, image, one_axis, weight=weight, bias=bias, **fields)
+    emit_on_image(reader, node, ConvTranspose2d, image, one_axis, weight=weight, bias=bias, **fields)
 
 
 def _weight_and_bias(reader: Reader, weight: Any, bias: Any) -> tuple[Array, Array | None]:
@@ -60,7 +60,7 @@ def _weight_and_bias(reader: Reader, weight: Any, bias: Any) -> tuple[Array, Arr
 
 
 def _lower_linear(reader: Reader, node: fx.Node) -> None:
-    """On more than two axes beside the batch, all but the last become one."""
+    """Lower a linear layer; where it has more than two axes beside the batch, all but the last are joined."""
     x, w, b = arguments(node, "input", "weight", "bias")
     weight, bias = _weight_and_bias(reader, w, b)
     bias = np.zeros(len(weight), np.float32) if bias is None else bias
@@ -70,8 +70,8 @@ def _lower_linear(reader: Reader, node: fx.Node) -> None:
         return
     path, rows = reader.path(node), int(np.prod(shape[:-1]))
     flat = reader.emit(node, Reshape, (source,), shape=(rows, shape[-1]), name=f"{path}/rows")
-    found = reader.emit(node, Linear, (flat,), shape=(rows, len(weight)), weight=weight, bias=bias)
-    reader.emit(node, Reshape, (found,), name=f"{path}/shaped")
+    product = reader.emit(node, Linear, (flat,), shape=(rows, len(weight)), weight=weight, bias=bias)
+    reader.emit(node, Reshape, (product,), name=f"{path}/shaped")
 
 
 def _lower_batch_norm(reader: Reader, node: fx.Node) -> None:
