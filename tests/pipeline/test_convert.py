@@ -50,7 +50,7 @@ def spoiled(graph: Graph) -> Graph:
 
 
 def test_a_file_is_written_in_every_format_and_each_is_compared_in_its_runtimes(tmp_path: Path) -> None:
-    result = edgekd.convert(source(tmp_path), tmp_path / "out", name="net", samples=4)
+    result = edgekd.convert(source(tmp_path), tmp_path / "out", tuple(FORMATS), name="net", samples=4)
     assert result.identical
     conversion.judge(result)
     assert set(result.files) == set(FORMATS)
@@ -63,6 +63,7 @@ def test_a_file_is_written_in_every_format_and_each_is_compared_in_its_runtimes(
     assert ("the source in LiteRT", "the reference as XNNPACK rounds") in exact
     assert ("net.tflite in LiteRT", "the source in LiteRT") in exact
     assert ("net.onnx in onnxruntime", "the reference as onnxruntime rounds") in exact
+    assert ("net.c in C on this host", "the reference as TFLite Micro rounds") in exact
     assert ("net.onnx in onnxruntime", "the source in LiteRT") in {(r.what, r.against) for r in result.parity} - exact
     assert all(row.outputs == 4 * 7 for row in result.parity)
 
@@ -70,7 +71,7 @@ def test_a_file_is_written_in_every_format_and_each_is_compared_in_its_runtimes(
 @pytest.mark.usefixtures("two_runtimes")
 def test_a_written_file_that_differs_is_found_with_its_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = tflite.write
-    monkeypatch.setattr(tflite, "write", lambda graph, path, *rest: write(spoiled(graph), path, *rest))
+    monkeypatch.setattr(tflite, "write", lambda graph, *rest, **named: write(spoiled(graph), *rest, **named))
     result = edgekd.convert(source(tmp_path), tmp_path / "out", ["tflite"], samples=4)
     assert not result.identical
     bad = [row for row in result.parity if not row.passed]
