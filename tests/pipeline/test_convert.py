@@ -70,7 +70,7 @@ def test_a_file_is_written_in_every_format_and_each_is_compared_in_its_runtimes(
 @pytest.mark.usefixtures("two_runtimes")
 def test_a_written_file_that_differs_is_found_with_its_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = tflite.write
-    monkeypatch.setattr(tflite, "write", lambda graph, path, *rest: write(spoiled(graph), path, *rest))
+    monkeypatch.setattr(tflite, "write", lambda graph, path, *rest, **more: write(spoiled(graph), path, *rest, **more))
     result = edgekd.convert(source(tmp_path), tmp_path / "out", ["tflite"], samples=4)
     assert not result.identical
     bad = [row for row in result.parity if not row.passed]
