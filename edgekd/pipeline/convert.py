@@ -123,7 +123,7 @@ def _written(graph: Graph, kind: str, out: Path, stem: str) -> tuple[Path, ...]:
 def _compare(
     source: Path, graph: Graph, files: dict[str, tuple[Path, ...]], codes: tuple[Array, ...]
 ) -> tuple[tuple[Parity, ...], tuple[str, ...]]:
-    """The source in its runtimes against the reference; each file against the source where a runtime runs both."""
+    """The source in its runtimes against the reference; each file against the source in a runtime that rounds alike."""
     kind = foreign.format_of(source)
     originals, rows, notes = _originals(source, graph, codes)
     for each, (model, *_) in files.items():
@@ -135,8 +135,9 @@ def _compare(
             except MissingExtraError as error:
                 notes.append(f"not compared: {error.what}")
                 continue
-            if name in originals:
-                against, expected = _of_source(runtime), originals[name]
+            alike = [name] if each == kind else [n for n in originals if RUNTIMES[n].kernels == runtime.kernels]
+            if alike:
+                against, expected = _of_source(RUNTIMES[alike[0]]), originals[alike[0]]
             else:
                 against, expected = _rounding(runtime), foreign.expected_codes(graph, codes, runtime)
             row = compared(_title(model, runtime), actual, against, expected, exact=True)
@@ -145,7 +146,7 @@ def _compare(
                 row = replace(row, parts=foreign.first_of(layers(runtime, graph, some)))
             rows.append(row)
             host = FORMATS[kind].runtime
-            if each != kind and name == FORMATS[each].runtime and host in originals:
+            if not alike and name == FORMATS[each].runtime and host in originals:
                 against = _of_source(RUNTIMES[host])
                 rows.append(compared(_title(model, runtime), actual, against, originals[host], exact=False))
     missing = [note for each in dict.fromkeys((kind, *files)) for note in foreign.missing_runtimes(each)]
