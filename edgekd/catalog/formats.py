@@ -1,6 +1,7 @@
 """The file formats, one row each, for config, check, export, profile, report and doctor, which know none by name.
 
-A format is a folder in `edgekd/formats/`, whose module has `write` and `serialize`, and a row here.
+A format is a folder in `edgekd/formats/`, whose module has `write` and `serialize`, and a row here. One whose files can
+be read has `read` and `expose` too.
 """
 
 import importlib
@@ -75,6 +76,10 @@ FORMATS = {
     ),
 }
 """In the order in which the report lists their files; the first that is exported is the one that limits are held to."""
+
+
+EXCHANGED = tuple(name for name, row in FORMATS.items() if not row.int8_only)
+"""The formats that hold any network, for programs to read; the others are for devices."""
 
 
 def format_module(name: str) -> Any:

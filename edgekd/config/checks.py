@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from edgekd.catalog import signatures
-from edgekd.catalog.formats import FORMATS
+from edgekd.catalog.formats import EXCHANGED, FORMATS
 from edgekd.config import Config
 from edgekd.config.parts import parts, teachers
 from edgekd.errors import ConfigError
@@ -58,11 +58,11 @@ def check_teachers(config: Config) -> None:
 
 def check_formats(config: Config) -> None:
     """One of the formats has float files: the ledger compares them, and the limits go by it."""
-    if all(FORMATS[name].int8_only for name in config.export.formats):
-        written, others = config.export.formats, [name for name, row in FORMATS.items() if not row.int8_only]
+    formats = config.export.formats
+    if all(FORMATS[name].int8_only for name in formats):
         raise ConfigError(
-            f"export.formats = {json.dumps(written)} has no float files that int8 could be compared with",
-            f"export.formats = {json.dumps([others[0], *written])}",
+            f"export.formats = {json.dumps(formats)} has no float files that int8 could be compared with",
+            f"export.formats = {json.dumps([EXCHANGED[0], *formats])}",
         )
 
 

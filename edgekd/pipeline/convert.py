@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from edgekd.catalog.formats import FORMATS, format_module
+from edgekd.catalog.formats import EXCHANGED, FORMATS, format_module
 from edgekd.catalog.runtimes import ROUNDINGS, RUNTIMES, Runtime
 from edgekd.disk import copy
-from edgekd.errors import ConfigError, ModelError, ParityError
-from edgekd.graph import cost, plan, reference
+from edgekd.errors import ConfigError, MissingExtraError, ModelError, ParityError, UnsupportedOperatorError
+from edgekd.graph import cost, plan
 from edgekd.graph.structure import Array, Graph
 from edgekd.pipeline import foreign
 from edgekd.pipeline.foreign import Parity, compared
@@ -52,7 +52,7 @@ class Conversion:
 def convert(
     source: Path | str,
     out: Path | str,
-    formats: Sequence[str] = tuple(FORMATS),
+    formats: Sequence[str] | None = None,
     name: str | None = None,
     samples: int = SAMPLES,
     seed: int = 0,
@@ -62,7 +62,7 @@ def convert(
     Args:
         source: a file of a format that edgekd reads.
         out: the folder for the files, which is made.
-        formats: names of the formats' table.
+        formats: names of the formats' table; by default all but C that have a form for each of its operators.
         name: of the files, without a suffix; the source's by default.
         samples: drawn inputs on which the files are compared.
         seed: of those inputs.
@@ -72,20 +72,29 @@ def convert(
         ConfigError: a format that is not known, or files that would be written over the source.
     """
     source, out = Path(source), Path(out)
-    unknown = [kind for kind in formats if kind not in FORMATS]
-    if unknown or not formats:
+    kinds = EXCHANGED if formats is None else tuple(formats)
+    unknown = [kind for kind in kinds if kind not in FORMATS]
+    if unknown or not kinds:
         raise ConfigError(f"there is no format {', '.join(unknown) or 'named'}", f"formats of {', '.join(FORMATS)}")
     if samples < 1:
         raise ConfigError(f"{samples} samples compare nothing", f"{SAMPLES} samples")
     graph = foreign.read(source)
     stem = name or source.stem
-    if any((out / f"{stem}.{kind}").resolve() == source.resolve() for kind in formats):
+    if any((out / f"{stem}.{kind}").resolve() == source.resolve() for kind in kinds):
         raise ConfigError(f"the files would be written over {source}", "another folder or another name")
-    files = {kind: _written(graph, kind, out, stem) for kind in formats}
+    files: dict[str, tuple[Path, ...]] = {}
+    refusals: list[str] = []
+    for kind in kinds:
+        try:
+            files[kind] = _written(graph, kind, out, stem)
+        except UnsupportedOperatorError as error:
+            if formats is not None or (kind == kinds[-1] and not files):
+                raise
+            refusals.append(f"no {FORMATS[kind].title} file: {error.what}")
     parity, notes = _compare(source, graph, files, foreign.drawn_codes(graph, samples, seed))
     return Conversion(
         source, graph, cost.operators(graph), cost.macs(graph), cost.parameters(graph), plan.peak_ram_bytes(graph),
-        files, parity, notes,
+        files, parity, (*refusals, *notes),
     )  # fmt: skip
 
 
@@ -121,11 +130,15 @@ def _compare(
         for name, runtime in foreign.runtimes_of(each).items():
             if each == kind and name not in originals:
                 continue
-            actual = foreign.answers(runtime, model, graph, codes)
+            try:
+                actual = foreign.answers(runtime, model, graph, codes)
+            except MissingExtraError as error:
+                notes.append(f"not compared: {error.what}")
+                continue
             if name in originals:
                 against, expected = _of_source(runtime), originals[name]
             else:
-                against, expected = _rounding(runtime), reference.run_all(graph, *codes, kernels=runtime.kernels)
+                against, expected = _rounding(runtime), foreign.expected_codes(graph, codes, runtime)
             row = compared(_title(model, runtime), actual, against, expected, exact=True)
             if row.differing:
                 some = tuple(c[:LAYER_SAMPLES] for c in codes)
@@ -149,10 +162,10 @@ def _originals(
     for name, runtime in foreign.runtimes_of(foreign.format_of(source)).items():
         try:
             originals[name] = foreign.answers(runtime, source, graph, codes)
-        except ModelError as error:
+        except (MissingExtraError, ModelError) as error:
             notes.append(f"not compared: {error.what}")
             continue
-        expected = reference.run_all(graph, *codes, kernels=runtime.kernels)
+        expected = foreign.expected_codes(graph, codes, runtime)
         row = compared(_of_source(runtime), originals[name], _rounding(runtime), expected, exact=True)
         if row.differing:
             some = tuple(c[:LAYER_SAMPLES] for c in codes)

@@ -25,7 +25,7 @@ TRACED_SAMPLES = 4
 class Comparison:
     """Attributes:
     rows: one for each runtime that runs both files, or one for the host runtimes of two formats.
-    notes: the runtimes that could not be asked.
+    notes: runtimes that could not be asked, and files that edgekd runs but does not read.
     """
 
     rows: tuple[Parity, ...]
@@ -50,8 +50,8 @@ def diff(a: Path | str, b: Path | str, samples: int = SAMPLES, seed: int = 0) ->
         pairs = [(runtime, runtime) for runtime in foreign.runtimes_of(kinds[0]).values()]
     else:
         pairs = [(RUNTIMES[FORMATS[kinds[0]].runtime], RUNTIMES[FORMATS[kinds[1]].runtime])]
-    graphs = _graph(a), _graph(b)
-    rows, notes = [], [note for kind in dict.fromkeys(kinds) for note in foreign.missing_runtimes(kind)]
+    notes = [note for kind in dict.fromkeys(kinds) for note in foreign.missing_runtimes(kind)]
+    graphs, rows = (_graph(a, notes), _graph(b, notes)), []
     for pair in pairs:
         try:
             rows.append(_row((a, b), pair, graphs, samples, seed))
@@ -74,11 +74,12 @@ def judge(comparison: Comparison) -> None:
             )
 
 
-def _graph(path: Path) -> Graph | None:
-    """What edgekd reads of a file; None where it does not read it."""
+def _graph(path: Path, notes: list[str]) -> Graph | None:
+    """What edgekd reads of a file; None, and a note, where it does not read it."""
     try:
         return foreign.read(path)
-    except (ModelError, ConfigError):
+    except (ModelError, ConfigError) as error:
+        notes.append(f"where they part is not known: {error.what}")
         return None
 
 
@@ -99,12 +100,12 @@ def _row(
     else:
         codes = _drawn(runners[0].inputs, scales, samples, seed)
     ends = [graph.tensors[name].quantization for name in graph.outputs] if graph else [None] * len(runners[0].outputs)
-    found = []
+    outputs = []
     for runner in runners:
         feeds = (to_file_codes(*each) for each in zip(codes, runner.inputs, scales, strict=True))
         values = zip(runner.run_all(*feeds), runner.outputs, ends, strict=True)
-        found.append([from_file_codes(*each) for each in values])
-    row = compared(names[0], found[0], names[1], found[1], exact=True)
+        outputs.append([from_file_codes(*each) for each in values])
+    row = compared(names[0], outputs[0], names[1], outputs[1], exact=True)
     both = graphs[0], graphs[1]
     if row.differing and both[0] is not None and both[1] is not None:
         row = replace(row, parts=_where((both[0], both[1]), pair[0], [c[:TRACED_SAMPLES] for c in codes]))

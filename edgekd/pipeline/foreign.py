@@ -19,6 +19,9 @@ from edgekd.runtimes.codes import from_file_codes, to_file_codes
 from edgekd.runtimes.isolated import IsolatedRunner
 from edgekd.runtimes.parity import differences
 
+MOST_VALUES = 2**24
+"""Of a tensor that the reference computes at once, over a batch."""
+
 
 @dataclass(frozen=True)
 class Parity:
@@ -61,10 +64,12 @@ def compared(
 
 
 def format_of(path: Path) -> str:
-    """The format of a file, by its suffix."""
+    """The format of a file that is there, by its suffix."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         raise ConfigError(f"{path.name} is of no format that edgekd knows", f"a file of {', '.join(FORMATS)}")
+    if not path.is_file():
+        raise ConfigError(f"there is no file {path}", "name one that is there")
     return name
 
 
@@ -90,7 +95,11 @@ def missing_runtimes(format_name: str) -> list[str]:
     """Of the runtimes of a format those that are not installed, with the command to type."""
     rows = {name: row for name, row in RUNTIMES.items() if row.format == format_name}
     missing = [row for name, row in rows.items() if name not in runtimes_of(format_name)]
-    return [f"{row.title} is not installed, so it was not asked: pip install 'edgekd[{row.extra}]'" for row in missing]
+    return [f"{row.title} is not installed, so it was not asked: pip install '{_installable(row)}'" for row in missing]
+
+
+def _installable(runtime: Runtime) -> str:
+    return f"edgekd[{runtime.extra}]" if runtime.extra else runtime.distribution
 
 
 def drawn_codes(graph: Graph, samples: int, seed: int) -> tuple[Array, ...]:
@@ -129,6 +138,13 @@ def answers(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) 
     feeds = (to_file_codes(*each) for each in zip(codes, runner.inputs, inputs, strict=True))
     values = runner.run_all(*feeds)
     return tuple(from_file_codes(*each) for each in zip(values, runner.outputs, outputs, strict=True))
+
+
+def expected_codes(graph: Graph, codes: Sequence[Array], runtime: Runtime) -> tuple[Array, ...]:
+    """Codes of every output by the reference in a runtime's rounding, in batches that fit in memory."""
+    largest = max(tensor.elements for tensor in graph.tensors.values())
+    batch_size = max(1, min(64, MOST_VALUES // largest))
+    return reference.run_all(graph, *codes, kernels=runtime.kernels, batch_size=batch_size)
 
 
 def first_difference(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) -> str:

@@ -60,7 +60,7 @@ def main() -> int:
         print(json.dumps(execute(arguments.opens, arguments.file, arguments.folder)))
     except EdgekdError as error:
         print(error.what, file=sys.stderr)
-        return 1
+        return error.exit_code
     except (RuntimeError, ValueError, MemoryError, OSError) as error:  # what runtimes raise on what they can't run
         print(str(error) or type(error).__name__, file=sys.stderr)
         return 1

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgekd.catalog.runtimes import Runtime
-from edgekd.errors import ModelError
+from edgekd.errors import MissingExtraError, ModelError
 from edgekd.runtimes.environment import child_environment
 from edgekd.runtimes.tensors import TensorInfo, check_file
 
@@ -51,6 +51,7 @@ class IsolatedRunner:
 
         Raises:
             ModelError: the runtime refuses the file, takes more than its limits, or ends by a signal.
+            MissingExtraError: it needs something that is not installed.
         """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -77,7 +78,10 @@ class IsolatedRunner:
             raise ModelError(f"{who} ended by {signal.Signals(-done.returncode).name}", REMEDY)
         if done.returncode:
             lines = done.stderr.decode(errors="replace").strip().splitlines()
-            raise ModelError(f"{who}: {lines[-1] if lines else f'status {done.returncode}'}", REMEDY)
+            what = f"{who}: {lines[-1] if lines else f'status {done.returncode}'}"
+            if done.returncode == MissingExtraError.exit_code:
+                raise MissingExtraError(what, "edgekd doctor")
+            raise ModelError(what, REMEDY)
         about: dict[str, Any] = json.loads(done.stdout.decode().strip().splitlines()[-1])
         return about
 

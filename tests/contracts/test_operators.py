@@ -161,6 +161,18 @@ def test_its_file_computes_what_the_reference_computes(kind: type[Operator], nam
     assert_same(executed(runtime, int8, codes), expected, name)
 
 
+@each
+@pytest.mark.parametrize("name", [name for name, module in WRITING.items() if hasattr(module, "read")])
+def test_its_file_is_read_again_as_what_was_written(kind: type[Operator], name: str, tmp_path: Path) -> None:
+    graph = EXAMPLES[kind]
+    _, int8, codes = quantized(graph, *shapes(graph))
+    again = WRITING[name].read(WRITING[name].write(int8, tmp_path / f"graph.{name}"))
+    assert again.inputs and [again.tensors[n].shape for n in again.inputs] == [
+        int8.tensors[n].shape for n in int8.inputs
+    ]
+    assert_same(reference.run_all(again, *codes), reference.run_all(int8, *codes), f"{name}, read again")
+
+
 @pytest.mark.parametrize("what", REFUSED)
 def test_what_can_not_be_exact_is_refused_by_name(what: str, tmp_path: Path) -> None:
     refusal = REFUSED[what]

@@ -14,6 +14,7 @@ from edgekd.formats.tflite.reading import (
     boundaries,
     elementwise,
     embedding,
+    joining,
     movement,
     pooling,
     resize,
@@ -28,13 +29,14 @@ from edgekd.formats.tflite.reading.content import (
     only_model_errors,
     parse,
 )
-from edgekd.formats.tflite.reading.folding import folded
+from edgekd.formats.tflite.reading.ends import finish, take_inputs
+from edgekd.formats.tflite.reading.folding import fold
 from edgekd.formats.tflite.reading.network import FULL_INTEGER, Network, Reader
 from edgekd.formats.tflite.reading.padding import with_folded_padding
 from edgekd.graph.structure import Graph
 from edgekd.runtimes.axes import stored_axes
 
-FAMILIES = (weighted, elementwise, unary, pooling, movement, boundaries, attention, embedding, resize)
+FAMILIES = (weighted, elementwise, unary, pooling, movement, joining, boundaries, attention, embedding, resize)
 
 READERS: dict[int, Reader] = {code: read for family in FAMILIES for code, read in family.READERS.items()}
 
@@ -76,11 +78,11 @@ def follow(content: bytes) -> tuple[Graph, Network]:
             for role, tensors in zip(("input", "output"), ends, strict=True)
         )
         net = Network(file)
-        net.take_inputs(inputs)
+        take_inputs(net, inputs)
         for op in file.operators:
             if op.index not in net.skipped:
                 _read_operator(net, op)
-        return with_folded_padding(net.finish(outputs)), net
+        return with_folded_padding(finish(net, outputs)), net
 
 
 def _read_operator(net: Network, op: StoredOperator) -> None:
@@ -89,7 +91,7 @@ def _read_operator(net: Network, op: StoredOperator) -> None:
             raise damaged(f"{op} reads {net.name(tensor)}, which no operator before it makes")
     if any(tensor in net.shapes for tensor in op.outputs) or len(set(op.outputs)) < len(op.outputs):
         raise damaged(f"{op} makes a tensor that is there already")
-    if folded(net, op):
+    if fold(net, op):
         return
     if op.code not in READERS:
         raise op.refused(
@@ -102,8 +104,8 @@ def _read_operator(net: Network, op: StoredOperator) -> None:
 
 def _check_codes(file: Content) -> None:
     """Refuse a file that has no int8 activations."""
-    made = {file.tensors[tensor].dtype for op in file.operators for tensor in op.outputs}
-    if made & {np.dtype(np.int8), np.dtype(np.int16)}:
+    dtypes = {file.tensors[tensor].dtype for op in file.operators for tensor in op.outputs}
+    if dtypes & {np.dtype(np.int8), np.dtype(np.int16)}:
         return
-    kind = "computes on uint8 codes, as TFLite did before 2019" if np.dtype(np.uint8) in made else "computes in float"
+    kind = "computes on uint8 codes, as TFLite did before 2019" if np.dtype(np.uint8) in dtypes else "computes in float"
     raise ModelError(f"it {kind}; edgekd reads int8 files", f"{FULL_INTEGER}; or give edgekd the torch module")

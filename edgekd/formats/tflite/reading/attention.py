@@ -1,5 +1,7 @@
 """Products of activations, and softmax."""
 
+from math import isfinite
+
 from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.formats.tflite.reading.content import StoredOperator, damaged
@@ -32,6 +34,8 @@ def _read_matmul(net: Network, op: StoredOperator) -> None:
 def _read_softmax(net: Network, op: StoredOperator) -> None:
     source, codes = net.input(op, 0), net.quantization(op.outputs[0])
     beta = op.options(schema.SoftmaxOptionsT).beta if op.options_type else 1.0
+    if not (isfinite(beta) and beta > 0):
+        raise damaged(f"{op} multiplies by {beta}")
     if codes is not None and codes != SHARES:
         raise op.refused(
             f"has an output on the scale {codes.scale:g} with the zero point {codes.zero_point}",

@@ -55,12 +55,12 @@ def _take_input(net: Network, op: StoredOperator, source: int) -> None:
         or int(stored.zero_points[0]) != codes.zero_point + UNSIGNED
     ):
         raise op.refused("takes uint8 codes to another scale", "let the input's codes be the first layer's, 128 apart")
-    if source not in net.taken:
+    if source not in net.input_codes:
         net.take(source, output)
         return
-    if net.quantization(net.taken[source]) != codes:
+    if net.quantization(net.input_codes[source]) != codes:
         raise op.refused("takes an input to a second scale", "one QUANTIZE for each input")
-    net.forms[output] = list(net.forms[net.taken[source]])
+    net.forms[output] = list(net.forms[net.input_codes[source]])
 
 
 def _give_output(net: Network, op: StoredOperator, source: int) -> None:

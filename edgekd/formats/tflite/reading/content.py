@@ -203,8 +203,8 @@ def _tensor(model: Any, table: Any, index: int, content: bytes) -> StoredTensor:
         values = np.frombuffer(data, dtype).reshape(shape).copy()
     scales, zero_points, axis = _scales(table, name)
     type_name = TYPE_NAMES.get(table.Type(), str(table.Type()))
-    kept = tuple(axis for axis in open_axes if axis)
-    return StoredTensor(name, tuple(shape), kept, dtype, type_name, scales, zero_points, axis, values)
+    open_beside_batch = tuple(axis for axis in open_axes if axis)
+    return StoredTensor(name, tuple(shape), open_beside_batch, dtype, type_name, scales, zero_points, axis, values)
 
 
 def _data(model: Any, index: int, name: str, content: bytes) -> Any:

@@ -18,26 +18,22 @@ def expose(path: Path, to: Path) -> list[tuple[str, tuple[int, ...]]]:
     """
     content = path.read_bytes()
     graph, net = follow(content)
-    shown: dict[int, tuple[str, tuple[int, ...]]] = {}
-    made = {tensor for op in net.content.operators for tensor in op.outputs}
+    places: dict[int, tuple[str, tuple[int, ...]]] = {}
+    outputs = {tensor for op in net.content.operators for tensor in op.outputs}
     for tensor, (form, *_) in net.forms.items():
         codes = graph.tensors.get(form.name)
         axes = tuple(axis for axis in form.axes if axis is not None)
-        if tensor in made and codes is not None and codes.quantization is not None and 0 not in axes:
+        if tensor in outputs and codes is not None and codes.quantization is not None and 0 not in axes:
             left = [axis for axis in range(1, len(net.shapes[tensor])) if axis not in axes]
-            shown[tensor] = (form.name, (*left, *axes))
+            places[tensor] = (form.name, (*left, *axes))
     model = schema.ModelT.InitFromPackedBuf(content, 0)
-    model.subgraphs[0].outputs = np.array(list(shown), np.int32)
+    model.subgraphs[0].outputs = np.array(list(places), np.int32)
     model.signatureDefs = []
-    model.buffers = [_aligned(buffer) for buffer in model.buffers]
+    model.buffers = [AlignedBuffer() for _ in model.buffers]
+    for tensor, stored in zip(model.subgraphs[0].tensors, net.content.tensors, strict=True):
+        if stored.values is not None:
+            model.buffers[tensor.buffer].data = stored.values.tobytes()
     builder = flatbuffers.Builder(len(content))
     builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
     to.write_bytes(bytes(builder.Output()))
-    return list(shown.values())
-
-
-def _aligned(buffer: schema.BufferT) -> AlignedBuffer:
-    aligned = AlignedBuffer()
-    if buffer.data is not None and len(buffer.data):
-        aligned.data = bytes(buffer.data)
-    return aligned
+    return list(places.values())

@@ -16,7 +16,7 @@ MOST = 2**16
 """Values of a constant that is computed here, but for one that is only reshaped or made real."""
 
 
-def folded(net: Network, op: StoredOperator) -> bool:
+def fold(net: Network, op: StoredOperator) -> bool:
     """Compute an operator whose inputs are all known; False where they are not, or it has no rule here."""
     if op.code == Code.SHAPE:
         source = net.input(op, 0)
@@ -24,10 +24,10 @@ def folded(net: Network, op: StoredOperator) -> bool:
             return False
         _keep(net, op, np.array(net.shapes[source], np.int32))
         return True
-    known = [net.values.get(tensor) for tensor in op.inputs]
-    if op.code not in RULES or not known or any(values is None for values in known):
+    operands = [net.values.get(tensor) for tensor in op.inputs]
+    if op.code not in RULES or not operands or any(values is None for values in operands):
         return False
-    _keep(net, op, RULES[op.code](net, op, known))
+    _keep(net, op, RULES[op.code](net, op, operands))
     return True
 
 
@@ -37,21 +37,26 @@ def _keep(net: Network, op: StoredOperator, values: Array) -> None:
     net.values[op.outputs[0]], net.shapes[op.outputs[0]] = values, values.shape
 
 
-def _strided_slice(net: Network, op: StoredOperator, known: list[Any]) -> Array:
-    values, *bounds = known
-    ranges, dropped = strided_ranges(op, values.shape, bounds, op.options(schema.StridedSliceOptionsT))
-    taken = values[np.ix_(*(np.arange(*r) for r in ranges))]
-    result: Array = taken.reshape([n for axis, n in enumerate(taken.shape) if axis not in dropped])
+def _strided_slice(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
+    values, *bounds = operands
+    ranges, dropped_axes = strided_ranges(op, values.shape, bounds, op.options(schema.StridedSliceOptionsT))
+    part = values[np.ix_(*(np.arange(*r) for r in ranges))]
+    result: Array = part.reshape([n for axis, n in enumerate(part.shape) if axis not in dropped_axes])
     return result
 
 
-def _slice(net: Network, op: StoredOperator, known: list[Any]) -> Array:
-    cut: Array = known[0][tuple(slice(*r) for r in slice_ranges(op, known[0].shape, *known[1:]))]
+def _slice(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
+    cut: Array = operands[0][tuple(slice(*r) for r in slice_ranges(op, operands[0].shape, *operands[1:]))]
     return cut
 
 
-def _cast(net: Network, op: StoredOperator, known: list[Any]) -> Array:
-    values: Array = known[0].astype(net.dtype(op.outputs[0]))
+def _cast(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
+    values: Array = operands[0].astype(net.dtype(op.outputs[0]))
+    return values
+
+
+def _reshape(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
+    values: Array = operands[0].reshape(operands[1] if len(operands) > 1 else _declared(net, op))
     return values
 
 
@@ -60,8 +65,8 @@ def _declared(net: Network, op: StoredOperator) -> tuple[int, ...]:
     return net.content.tensors[op.outputs[0]].shape
 
 
-def _dequantize(net: Network, op: StoredOperator, known: list[Any]) -> Array:
-    return dequantize(known[0], net.codes(op, net.input(op, 0)))
+def _dequantize(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
+    return dequantize(operands[0], net.codes(op, net.input(op, 0)))
 
 
 RULES: dict[int, Callable[[Network, StoredOperator, list[Any]], Array]] = {
@@ -69,23 +74,25 @@ RULES: dict[int, Callable[[Network, StoredOperator, list[Any]], Array]] = {
     Code.SLICE: _slice,
     Code.CAST: _cast,
     Code.DEQUANTIZE: _dequantize,
-    Code.PACK: lambda net, op, known: np.stack(known, op.options(schema.PackOptionsT).axis),
-    Code.CONCATENATION: lambda net, op, known: np.concatenate(known, op.options(schema.ConcatenationOptionsT).axis),
-    Code.GATHER: lambda net, op, known: known[0].take(known[1], op.options(schema.GatherOptionsT).axis),
-    Code.RESHAPE: lambda net, op, known: known[0].reshape(known[1] if len(known) > 1 else _declared(net, op)),
-    Code.TRANSPOSE: lambda net, op, known: known[0].transpose(known[1].ravel()),
-    Code.SQUEEZE: lambda net, op, known: known[0].reshape(_declared(net, op)),
-    Code.EXPAND_DIMS: lambda net, op, known: np.expand_dims(known[0], int(known[1].ravel()[0])),
-    Code.REDUCE_PROD: lambda net, op, known: known[0].prod(
-        tuple(known[1].ravel()), keepdims=op.options(schema.ReducerOptionsT).keepDims
+    Code.PACK: lambda net, op, operands: np.stack(operands, op.options(schema.PackOptionsT).axis),
+    Code.CONCATENATION: lambda net, op, operands: np.concatenate(
+        operands, op.options(schema.ConcatenationOptionsT).axis
     ),
-    Code.ADD: lambda net, op, known: _whole(op, known)[0] + known[1],
-    Code.SUB: lambda net, op, known: _whole(op, known)[0] - known[1],
-    Code.MUL: lambda net, op, known: _whole(op, known)[0] * known[1],
+    Code.GATHER: lambda net, op, operands: operands[0].take(operands[1], op.options(schema.GatherOptionsT).axis),
+    Code.RESHAPE: _reshape,
+    Code.TRANSPOSE: lambda net, op, operands: operands[0].transpose(operands[1].ravel()),
+    Code.SQUEEZE: lambda net, op, operands: operands[0].reshape(_declared(net, op)),
+    Code.EXPAND_DIMS: lambda net, op, operands: np.expand_dims(operands[0], int(operands[1].ravel()[0])),
+    Code.REDUCE_PROD: lambda net, op, operands: operands[0].prod(
+        tuple(operands[1].ravel()), keepdims=op.options(schema.ReducerOptionsT).keepDims
+    ),
+    Code.ADD: lambda net, op, operands: _whole(op, operands)[0] + operands[1],
+    Code.SUB: lambda net, op, operands: _whole(op, operands)[0] - operands[1],
+    Code.MUL: lambda net, op, operands: _whole(op, operands)[0] * operands[1],
 }  # fmt: skip
 
 
-def _whole(op: StoredOperator, known: list[Any]) -> list[Any]:
-    if any(values.dtype not in (np.dtype(np.int32), np.dtype(np.int64)) for values in known):
+def _whole(op: StoredOperator, operands: list[Any]) -> list[Any]:
+    if any(values.dtype not in (np.dtype(np.int32), np.dtype(np.int64)) for values in operands):
         raise op.refused("computes with constants alone", "let the converter fold its constants")
-    return known
+    return operands

@@ -10,7 +10,7 @@ from edgekd.formats.tflite.reading.content import StoredOperator, damaged
 from edgekd.formats.tflite.reading.network import Axes, Code, Network, Reader
 from edgekd.formats.tflite.reading.ranges import slice_ranges, strided_ranges
 from edgekd.graph.operators.arithmetic import dequantize
-from edgekd.graph.ops import Concat, Pad, Reshape, Slice, Take
+from edgekd.graph.ops import Pad, Reshape, Slice, Take
 from edgekd.graph.structure import Array
 
 Shape = tuple[int, ...]
@@ -59,117 +59,50 @@ def _take(net: Network, op: StoredOperator, source: int, positions: Sequence[tup
     """The positions that are taken along each of the file's axes."""
     shape = net.shapes[source]
     net.check_same_scale(op, source, op.outputs[0])
-    net.output_shape(op, [n if taken is None else len(taken) for n, taken in zip(shape, positions, strict=True)])
-    axes = _having(net, source, [axis for axis, taken in enumerate(positions) if taken is not None])
+    net.output_shape(op, [n if indices is None else len(indices) for n, indices in zip(shape, positions, strict=True)])
+    axes = having(net, source, [axis for axis, indices in enumerate(positions) if indices is not None])
     name, rows = net.read(source, axes), tuple(None if axis is None else positions[axis] for axis in axes)
     net.emit(op, lambda n, out: Take(n, (name,), out, rows), axes)
 
 
-def _having(net: Network, source: int, changed: Sequence[int]) -> Axes:
+def having(net: Network, source: int, cut_axes: Sequence[int]) -> Axes:
     """The axes of a tensor's form, or plain ones if those lack an axis of length 1 that is worked on."""
     axes = net.axes(source)
-    return axes if all(axis in axes for axis in changed) else tuple(range(len(net.shapes[source])))
+    return axes if all(axis in axes for axis in cut_axes) else tuple(range(len(net.shapes[source])))
 
 
 def _read_slice(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     ranges = slice_ranges(op, net.shapes[source], net.constant(op, 1, "a begin"), net.constant(op, 2, "a size"))
-    _cut(net, op, source, ranges, [])
+    cut(net, op, source, ranges, [])
 
 
 def _read_strided_slice(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     bounds = [net.constant(op, place, what) for place, what in ((1, "a begin"), (2, "an end"), (3, "strides"))]
-    ranges, dropped = strided_ranges(op, net.shapes[source], bounds, op.options(schema.StridedSliceOptionsT))
-    _cut(net, op, source, ranges, dropped)
+    ranges, dropped_axes = strided_ranges(op, net.shapes[source], bounds, op.options(schema.StridedSliceOptionsT))
+    cut(net, op, source, ranges, dropped_axes)
 
 
-def _cut(
-    net: Network, op: StoredOperator, source: int, ranges: Sequence[Range], dropped: Sequence[int], place: int = 0
+def cut(
+    net: Network, op: StoredOperator, source: int, ranges: Sequence[Range], dropped_axes: Sequence[int], place: int = 0
 ) -> None:
-    """(begin, end, step) for each of the file's axes; `dropped` axes, of one position, leave the shape."""
+    """(begin, end, step) for each of the file's axes; `dropped_axes`, of one position, leave the shape."""
     shape = net.shapes[source]
     net.check_same_scale(op, source, op.outputs[place])
     lengths = [len(range(*r)) for r in ranges]
-    net.output_shape(op, [n for axis, n in enumerate(lengths) if axis not in dropped], place)
-    changed = [axis for axis, r in enumerate(ranges) if r != (0, shape[axis], 1)]
-    axes = _having(net, source, changed)
+    net.output_shape(op, [n for axis, n in enumerate(lengths) if axis not in dropped_axes], place)
+    cut_axes = [axis for axis, r in enumerate(ranges) if r != (0, shape[axis], 1)]
+    axes = having(net, source, cut_axes)
     name = net.read(source, axes)
-    left = [axis for axis in range(len(shape)) if axis not in dropped]
+    left = [axis for axis in range(len(shape)) if axis not in dropped_axes]
     out = tuple(left.index(axis) if axis in left else None for axis in axes)
     if any(step < 0 for _, _, step in ranges):
-        positions = tuple(None if axis not in changed else tuple(range(*ranges[axis])) for axis in axes)
+        positions = tuple(None if axis not in cut_axes else tuple(range(*ranges[axis])) for axis in axes)
         net.emit(op, lambda n, o: Take(n, (name,), o, positions), out, place=place)
         return
     rows = tuple((0, 1, 1) if axis is None else ranges[axis] for axis in axes)
     net.emit(op, lambda n, o: Slice(n, (name,), o, rows), out, place=place)
-
-
-def _read_split(net: Network, op: StoredOperator) -> None:
-    """SPLIT has the axis first, SPLIT_V the sizes and then the axis."""
-    by_sizes = op.code == Code.SPLIT_V
-    source = net.input(op, 0 if by_sizes else 1)
-    shape = net.shapes[source]
-    axis = _axis(op, int(net.constant(op, 2 if by_sizes else 0, "an axis").ravel()[0]), len(shape))
-    if by_sizes:
-        lengths = [int(n) for n in net.constant(op, 1, "sizes").ravel()]
-        rest = shape[axis] - sum(n for n in lengths if n != -1)
-        lengths = [rest if n == -1 else n for n in lengths]
-    else:
-        lengths = [shape[axis] // len(op.outputs)] * len(op.outputs)
-    if len(lengths) != len(op.outputs) or min(lengths) < 1 or sum(lengths) != shape[axis]:
-        raise damaged(f"{op} splits {shape[axis]} into {lengths}")
-    begin = 0
-    for place, length in enumerate(lengths):
-        ranges = [(begin, begin + length, 1) if a == axis else (0, n, 1) for a, n in enumerate(shape)]
-        _cut(net, op, source, ranges, [], place)
-        begin += length
-
-
-def _read_unpack(net: Network, op: StoredOperator) -> None:
-    source = net.input(op, 0)
-    shape = net.shapes[source]
-    axis = _axis(op, op.options(schema.UnpackOptionsT).axis, len(shape))
-    if len(op.outputs) != shape[axis]:
-        raise damaged(f"{op} unpacks {shape[axis]} into {len(op.outputs)}")
-    for place in range(shape[axis]):
-        ranges = [(place, place + 1, 1) if a == axis else (0, n, 1) for a, n in enumerate(shape)]
-        _cut(net, op, source, ranges, [axis], place)
-
-
-def _read_pack(net: Network, op: StoredOperator) -> None:
-    shape = net.shapes[net.input(op, 0)]
-    axis = _axis(op, op.options(schema.PackOptionsT).axis, len(shape) + 1)
-    if any(net.shapes[tensor] != shape for tensor in op.inputs):
-        raise damaged(f"{op} packs tensors of different shapes")
-    out = net.output_shape(op, (*shape[:axis], len(op.inputs), *shape[axis:]))
-    net.check_same_scale(op, *op.inputs, op.outputs[0])
-    axes: Axes = tuple(range(0 if axis == 0 or out[0] > 1 else 1, len(out)))
-    within = tuple(None if a == axis else a - (a > axis) for a in axes if a is not None)
-    names, place = tuple(net.read(tensor, within) for tensor in op.inputs), axes.index(axis)
-    net.emit(op, lambda n, o: Concat(n, names, o, place), axes)
-
-
-def _read_concat(net: Network, op: StoredOperator) -> None:
-    options = op.options(schema.ConcatenationOptionsT)
-    shapes = [net.shapes[net.input(op, place)] for place in range(len(op.inputs))]
-    if not shapes:
-        raise damaged(f"{op} joins nothing")
-    axis = _axis(op, options.axis, len(shapes[0]))
-    if any((s[:axis], s[axis + 1 :]) != (shapes[0][:axis], shapes[0][axis + 1 :]) for s in shapes):
-        raise damaged(f"{op} joins tensors of {shapes}")
-    net.output_shape(op, [sum(s[axis] for s in shapes) if a == axis else n for a, n in enumerate(shapes[0])])
-    net.check_same_scale(op, *op.inputs, op.outputs[0])
-    axes = _having(net, next((t for t in op.inputs if t not in net.values), op.inputs[0]), [axis])
-    names, place = tuple(net.read(tensor, axes) for tensor in op.inputs), axes.index(axis)
-    activation = net.activation(op, options.fusedActivationFunction)
-    net.emit(op, lambda n, o: Concat(n, names, o, place), axes, activation)
-
-
-def _axis(op: StoredOperator, axis: int, rank: int) -> int:
-    if not -rank <= axis < rank:
-        raise damaged(f"{op} works along axis {axis} of {rank}")
-    return int(axis) % rank
 
 
 def _read_transpose(net: Network, op: StoredOperator) -> None:
@@ -230,36 +163,43 @@ def _rename_long_axes(net: Network, op: StoredOperator, source: int, target: Sha
 def _read_squeeze(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     shape = net.shapes[source]
-    listed = op.options(schema.SqueezeOptionsT).squeezeDims
-    axes = {_axis(op, int(axis), len(shape)) for axis in (() if listed is None else listed)}
-    dropped = axes or {axis for axis, n in enumerate(shape) if n == 1}
-    if any(shape[axis] != 1 for axis in dropped):
-        raise damaged(f"{op} squeezes {shape} along {sorted(dropped)}")
-    _rename_long_axes(net, op, source, tuple(n for axis, n in enumerate(shape) if axis not in dropped))
+    squeeze_dims = op.options(schema.SqueezeOptionsT).squeezeDims
+    axes = {axis_of(op, int(axis), len(shape)) for axis in (() if squeeze_dims is None else squeeze_dims)}
+    dropped_axes = axes or {axis for axis, n in enumerate(shape) if n == 1}
+    if any(shape[axis] != 1 for axis in dropped_axes):
+        raise damaged(f"{op} squeezes {shape} along {sorted(dropped_axes)}")
+    _rename_long_axes(net, op, source, tuple(n for axis, n in enumerate(shape) if axis not in dropped_axes))
 
 
 def _read_expand_dims(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     shape = net.shapes[source]
-    axis = _axis(op, int(net.constant(op, 1, "an axis").ravel()[0]), len(shape) + 1)
+    axis = axis_of(op, int(net.constant(op, 1, "an axis").ravel()[0]), len(shape) + 1)
     _rename_long_axes(net, op, source, (*shape[:axis], 1, *shape[axis:]))
 
 
 def _read_reverse(net: Network, op: StoredOperator) -> None:
     source = net.input(op, 0)
     shape = net.shapes[source]
-    axes = {_axis(op, int(axis), len(shape)) for axis in net.constant(op, 1, "axes").ravel()}
+    axes = {axis_of(op, int(axis), len(shape)) for axis in net.constant(op, 1, "axes").ravel()}
     _take(net, op, source, [tuple(range(n))[::-1] if axis in axes else None for axis, n in enumerate(shape)])
+
+
+def axis_of(op: StoredOperator, axis: int, rank: int) -> int:
+    """An axis that may be counted from the end."""
+    if not -rank <= axis < rank:
+        raise damaged(f"{op} works along axis {axis} of {rank}")
+    return int(axis) % rank
 
 
 def take_rows(net: Network, op: StoredOperator, source: int, positions: Array, axis: int) -> None:
     """GATHER by positions that are constant."""
     shape = net.shapes[source]
-    axis = _axis(op, axis, len(shape))
+    axis = axis_of(op, axis, len(shape))
     if positions.ndim != 1 or positions.min() < 0 or positions.max() >= shape[axis]:
         raise op.refused(f"takes positions {positions.shape} of {shape[axis]}", "a list of positions that are there")
-    taken = tuple(int(i) for i in positions)
-    _take(net, op, source, [taken if a == axis else None for a in range(len(shape))])
+    indices = tuple(int(i) for i in positions)
+    _take(net, op, source, [indices if a == axis else None for a in range(len(shape))])
 
 
 READERS: dict[int, Reader] = {
@@ -268,11 +208,6 @@ READERS: dict[int, Reader] = {
     Code.MIRROR_PAD: _read_mirror_pad,
     Code.SLICE: _read_slice,
     Code.STRIDED_SLICE: _read_strided_slice,
-    Code.SPLIT: _read_split,
-    Code.SPLIT_V: _read_split,
-    Code.UNPACK: _read_unpack,
-    Code.PACK: _read_pack,
-    Code.CONCATENATION: _read_concat,
     Code.TRANSPOSE: _read_transpose,
     Code.RESHAPE: _read_reshape,
     Code.SQUEEZE: _read_squeeze,

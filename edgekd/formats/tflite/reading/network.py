@@ -11,10 +11,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.errors import ModelError
 from edgekd.formats.tflite.reading.content import Content, StoredOperator, damaged
 from edgekd.graph.ops import Constant, Relu, Reshape, Transpose
-from edgekd.graph.structure import Activation, Array, Graph, Operator, Quantization, Tensor, Weighted
+from edgekd.graph.structure import Activation, Array, Operator, Quantization, Tensor, Weighted
 
 Axes = tuple[int | None, ...]
 """For each axis of a tensor of the graph the file's axis that it is; None for one of length 1 that the file lacks."""
@@ -61,7 +60,7 @@ class Network:
         dequantized: tensor of real values, or of uint8 codes, -> the tensor of codes that it was made of.
         makers: tensor of the graph -> its operator.
         places: input -> which of torch's axes each of its axes is.
-        taken: input that is no int8 -> the tensor that holds its codes.
+        input_codes: input that is no int8 -> the tensor that holds its codes.
         skipped: operators, by index, that another reader has read with its own.
         first_of: parameters in the file -> the first operator that has them.
     """
@@ -79,7 +78,7 @@ class Network:
         self.operators: list[Operator] = []
         self.makers: dict[str, Operator] = {}
         self.places: dict[int, tuple[int, ...]] = {}
-        self.taken: dict[int, int] = {}
+        self.input_codes: dict[int, int] = {}
         self.skipped: set[int] = set()
         self.first_of: dict[Any, str] = {}
 
@@ -217,11 +216,11 @@ class Network:
             if form.axes == want:
                 return form.name
         values = self.values[tensor]
-        kept = [axis for axis in want if axis is not None]
-        rest = [axis for axis in range(values.ndim) if axis not in kept]
+        own_axes = [axis for axis in want if axis is not None]
+        rest = [axis for axis in range(values.ndim) if axis not in own_axes]
         shape = tuple(1 if axis is None else values.shape[axis] for axis in want)
-        arranged = np.ascontiguousarray(values.transpose(*rest, *kept).reshape(shape))
-        name = self.add(lambda n, out: Constant(n, (), out, arranged), self.name(tensor), shape, tensor)
+        operand = np.ascontiguousarray(values.transpose(*rest, *own_axes).reshape(shape))
+        name = self.add(lambda n, out: Constant(n, (), out, operand), self.name(tensor), shape, tensor)
         self.forms.setdefault(tensor, []).append(Form(name, want))
         return name
 
@@ -315,24 +314,6 @@ class Network:
         """The operator of the graph that made a tensor."""
         return self.makers.get(self.forms[tensor][0].name)
 
-    # The ends.
-
-    def take_inputs(self, axes: Sequence[tuple[int, ...]]) -> None:
-        """Declare the inputs; `axes` says for each which of torch's axes each of the file's is, without the batch."""
-        for tensor, places in zip(self.content.inputs, axes, strict=True):
-            stored = self.content.tensors[tensor]
-            if stored.open_axes or len(stored.shape) < 2 or stored.shape[0] != 1:
-                raise without_batch(stored.name, stored.shape)
-            if tensor in self.values or tensor in self.shapes:
-                raise damaged(f"input {stored.name} stands in it twice, or is a constant")
-            self.shapes[tensor], self.places[tensor] = stored.shape, tuple(places)
-            if sorted(places) != list(range(len(stored.shape) - 1)):
-                raise damaged(f"the axes of input {stored.name} are {places}")
-            if stored.dtype in (np.dtype(np.int8), np.dtype(np.int16), np.dtype(np.int32)):
-                self.take(tensor, tensor)
-            elif stored.dtype not in OUTER:
-                raise damaged(f"input {stored.name} is {stored.type_name}; edgekd reads codes, real values and int32")
-
     def outer(self, tensor: int) -> bool:
         """Is it an input of uint8 codes or real values, which becomes int8 codes by a QUANTIZE?"""
         return tensor in self.places and self.dtype(tensor) in OUTER
@@ -343,36 +324,7 @@ class Network:
         shape = self.shapes[tensor]
         name = self.declare(self.name(tensor), tuple(shape[axis] for axis in want), codes)
         self.forms[codes] = [Form(name, want)]
-        self.taken[tensor] = codes
-
-    def finish(self, axes: Sequence[tuple[int, ...]]) -> Graph:
-        """The graph of all that the outputs need; `axes` as those of the inputs."""
-        outputs = []
-        for tensor, places in zip(self.content.outputs, axes, strict=True):
-            codes = self.dequantized.get(tensor, tensor)
-            shape = self.shapes.get(codes)
-            if shape is None or codes in self.values or codes in self.rows:
-                raise damaged(f"output {self.name(tensor)} is made by no operator")
-            if len(shape) < 2 or shape[0] != 1:
-                raise without_batch(self.name(tensor), shape)
-            if sorted(places) != list(range(len(shape) - 1)):
-                raise damaged(f"the axes of output {self.name(tensor)} are {places}")
-            outputs.append(self.read(codes, tuple(int(place) + 1 for place in np.argsort(places))))
-        for tensor in self.places:
-            if tensor not in self.taken:
-                kind = self.content.tensors[tensor].type_name
-                raise damaged(f"input {self.name(tensor)} is {kind} and never quantized")
-        names = tuple(self.forms[self.taken[tensor]][0].name for tensor in self.places)
-        graph = Graph(names, tuple(outputs), self.tensors, tuple(self.operators)).until(*outputs)
-        return replace(graph, inputs=names, tensors={**{n: self.tensors[n] for n in names}, **graph.tensors})
-
-
-def without_batch(name: str, shape: Sequence[int]) -> ModelError:
-    """The error for an input or output that does not begin with a batch of 1."""
-    return ModelError(
-        f"tensor {name} has the shape {tuple(shape)}; its first axis has to be a batch of 1 or open",
-        "convert the network with a batch of 1 and all other axes fixed",
-    )
+        self.input_codes[tensor] = codes
 
 
 Reader = Callable[[Network, StoredOperator], None]

@@ -34,9 +34,9 @@ def _read_mean(net: Network, op: StoredOperator) -> None:
     axes = {int(axis) % len(shape) for axis in net.constant(op, 1, "axes").ravel() if -len(shape) <= axis < len(shape)}
     if not axes:
         raise damaged(f"{op} has no axes of its input")
-    kept = [axis for axis in range(len(shape)) if axis not in axes]
+    rest = [axis for axis in range(len(shape)) if axis not in axes]
     whole = [1 if axis in axes else n for axis, n in enumerate(shape)]
-    net.output_shape(op, whole if options.keepDims else [shape[axis] for axis in kept])
+    net.output_shape(op, whole if options.keepDims else [shape[axis] for axis in rest])
     have = net.axes(source)
     if not axes & set(have):  # axes of length 1, which the graph's tensor does not have
         have = IMAGE if len(shape) == 4 and shape[0] == 1 else net.plain_axes(source)
@@ -45,7 +45,7 @@ def _read_mean(net: Network, op: StoredOperator) -> None:
     if not places:
         raise op.refused("takes the mean over the batch", "leave it out")
     left = [axis for axis in have if axis not in axes]
-    into = {axis: axis if options.keepDims else kept.index(axis) for axis in kept}
+    into = {axis: axis if options.keepDims else rest.index(axis) for axis in rest}
     out = tuple(None if axis is None else into[axis] for axis in left)
     if len(have) == 3 and places == (1, 2):
         net.emit(op, lambda n, o: GlobalAveragePool(n, (name,), o), out)

@@ -27,16 +27,16 @@ def strided_ranges(
     bounds = [[int(n) for n in v.ravel()] for v in arrays]
     if options.ellipsisMask or options.newAxisMask or getattr(options, "offset", False):
         raise op.refused("uses an ellipsis, a new axis or offsets", "write out all axes")
-    given = len(bounds[0])
-    if given > len(shape) or any(len(b) != given for b in bounds) or 0 in bounds[2]:
-        raise damaged(f"{op} slices {len(shape)} axes by {given}")
+    count = len(bounds[0])
+    if count > len(shape) or any(len(b) != count for b in bounds) or 0 in bounds[2]:
+        raise damaged(f"{op} slices {len(shape)} axes by {count}")
     ranges: list[Range] = [(0, n, 1) for n in shape]
-    dropped: list[int] = []
+    dropped_axes: list[int] = []
     for axis, (b, e, s) in enumerate(zip(*bounds, strict=True)):
         length, bit = shape[axis], 1 << axis
         if options.shrinkAxisMask & bit:
             b = b + length if b < 0 else b
-            ranges[axis], dropped = (b, b + 1, 1), [*dropped, axis]
+            ranges[axis], dropped_axes = (b, b + 1, 1), [*dropped_axes, axis]
             if not 0 <= b < length:
                 raise damaged(f"{op} takes position {b} of {length}")
             continue
@@ -45,7 +45,7 @@ def strided_ranges(
         ranges[axis] = slice(first, last, s).indices(length)
     if any(not len(range(*r)) for r in ranges):
         raise damaged(f"{op} slices nothing out of {tuple(shape)}")
-    return [_tight(range(*r)) for r in ranges], dropped
+    return [_tight(range(*r)) for r in ranges], dropped_axes
 
 
 def _tight(positions: range) -> Range:

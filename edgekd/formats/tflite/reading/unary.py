@@ -1,8 +1,10 @@
 """Functions of one value."""
 
+from math import isfinite
+
 from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.formats.tflite.reading.content import StoredOperator
+from edgekd.formats.tflite.reading.content import StoredOperator, damaged
 from edgekd.formats.tflite.reading.network import Code, Network, Reader
 from edgekd.graph.ops import SATURATING, Unary
 
@@ -20,6 +22,8 @@ def _read_unary(net: Network, op: StoredOperator) -> None:
     function, alpha, source = FUNCTIONS[op.code], 0.0, net.input(op, 0)
     if op.code == Code.LEAKY_RELU:
         alpha = float(op.options(schema.LeakyReluOptionsT).alpha)
+        if not isfinite(alpha):
+            raise damaged(f"{op} has the slope {alpha}")
     elif op.code == Code.ELU:
         alpha = 1.0
     elif op.code == Code.GELU and op.options(schema.GeluOptionsT).approximate:

@@ -166,8 +166,8 @@ def _rows(
 ) -> tuple[str, Array | None]:
     """The input as (width,), (rows, width) or, where its axes are kept, as it is; and the order of its values."""
     origin = net.flattened.get(source, source)
-    if rows == 1 and not keeps and (found := _flat_image(net, op, origin, width)) is not None:
-        return found
+    if rows == 1 and not keeps and (flat := _flat_image(net, op, origin, width)) is not None:
+        return flat
     name, shape = net.plain(source), net.shapes[source]
     leading = shape[:-1] if shape[0] > 1 else shape[1:-1]
     if keeps or (shape[-1] == width and leading == ((rows,) if rows > 1 else ())):
