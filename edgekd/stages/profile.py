@@ -40,7 +40,8 @@ def run(config: Config, read: Mapping[str, Path], out: Path) -> dict[str, Any]:
     file, runtime = device_file(config.device, export)
     unmeasured = device_latency(file, runtime)
     graph = files.load(read["quantize"] / "graph")
-    emulated, not_emulated = emulated_row(config, graph, Splits.load(read["data"]).in_units_of(read["quantize"]), export)
+    splits = Splits.load(read["data"]).in_units_of(read["quantize"])
+    emulated, not_emulated = emulated_row(config, graph, splits, export)
     result = Measurements(
         operators=cost.operators(graph),
         latencies=(*latency_rows(export, times, cpu), device_row(config.device, file, runtime, unmeasured)),
