@@ -46,6 +46,7 @@ class Conversion:
 
     @property
     def identical(self) -> bool:
+        """Whether all comparisons that must agree do."""
         return all(row.passed for row in self.parity)
 
 

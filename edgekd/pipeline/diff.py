@@ -33,6 +33,7 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
+        """Whether no output of the two files differs."""
         return not any(row.differing for row in self.rows)
 
 

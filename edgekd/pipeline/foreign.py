@@ -45,6 +45,7 @@ class Parity:
 
     @property
     def passed(self) -> bool:
+        """Whether no output differs where none may."""
         return not (self.exact and self.differing)
 
 

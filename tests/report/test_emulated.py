@@ -5,8 +5,10 @@ from pathlib import Path
 from support import builds
 
 from edgekd.report import limits
+from edgekd.report.html import html
+from edgekd.report.markdown import markdown
+from edgekd.report.terminal import summary
 from edgekd.results import EmulatedRow, FunctionRow, Quantity, Report
-from edgekd.stages.report import html, markdown, summary
 
 SOURCE = "Cortex-M4 (DSP, FPU); a compiler; an emulator"
 
@@ -31,20 +33,20 @@ SAID = "612.3 k instructions (emulated), 2.13 for each MAC; flash 14.2 kB, RAM 6
 
 
 def report(folder: Path, **changes: object) -> Report:
-    measured = builds.measured().model_copy(update={"emulated": ROW.model_copy(update=changes)})
-    return builds.report(folder, measured=measured)
+    measurements = builds.measurements().model_copy(update={"emulated": ROW.model_copy(update=changes)})
+    return builds.report(folder, measurements=measurements)
 
 
 def test_every_page_says_instructions_memory_and_their_origin(tmp_path: Path) -> None:
-    made = report(tmp_path)
-    pages = [" ".join(page(made).split()) for page in (summary, markdown, html)]
+    emulated_report = report(tmp_path)
+    pages = [" ".join(page(emulated_report).split()) for page in (summary, markdown, html)]
     assert all(SAID in page for page in pages)
     assert all("conv2d_0" in page and SOURCE in page for page in pages[1:])
 
 
 def test_flash_and_ram_of_the_c_code_are_what_the_limits_are_held_to(tmp_path: Path) -> None:
-    made = report(tmp_path)
-    [ram] = [row for row in made.limits if row.limit == "peak RAM"]
+    emulated_report = report(tmp_path)
+    [ram] = [row for row in emulated_report.limits if row.limit == "peak RAM"]
     assert (ram.reached.value, ram.reached.origin) == (6_900, "emulated")
 
 
@@ -56,15 +58,15 @@ def test_without_c_the_file_is_what_the_flash_is_held_to() -> None:
 
 def test_an_output_that_differs_on_the_core_fails_the_parity(tmp_path: Path) -> None:
     assert report(tmp_path).parity
-    made = report(tmp_path, differing=3)
-    assert not made.parity
-    assert "FAILED: 3 of 80 outputs of model.c" in " ".join(summary(made).split())
+    emulated_report = report(tmp_path, differing=3)
+    assert not emulated_report.parity
+    assert "FAILED: 3 of 80 outputs of model.c" in " ".join(summary(emulated_report).split())
 
 
 def test_what_is_over_budget_is_said_with_its_bytes(tmp_path: Path) -> None:
     over = "model does not fit Cortex-M4: FLASH (.rodata) overflows by 812 of 4,096 B"
-    made = report(tmp_path, over=over)
-    assert over in markdown(made) and over in html(made)
+    emulated_report = report(tmp_path, over=over)
+    assert over in markdown(emulated_report) and over in html(emulated_report)
 
 
 def test_a_build_without_c_has_no_such_section(tmp_path: Path) -> None:

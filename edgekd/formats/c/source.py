@@ -74,6 +74,7 @@ class CSource:
         writer(self, op)
 
     def shape(self, tensor: str) -> tuple[int, ...]:
+        """Return the tensor's shape in torch's order, without the batch."""
         return self.graph.tensors[tensor].shape
 
     def declare(self, tensor: str, layout: Layout) -> View:

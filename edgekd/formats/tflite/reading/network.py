@@ -85,9 +85,11 @@ class Network:
     # What a tensor of the file is.
 
     def name(self, tensor: int) -> str:
+        """Return the name that the file gives the tensor."""
         return self.content.tensors[tensor].name
 
     def dtype(self, tensor: int) -> Any:
+        """Return the NumPy dtype of the tensor."""
         return self.content.tensors[tensor].dtype
 
     def quantization(self, tensor: int) -> Quantization | None:
