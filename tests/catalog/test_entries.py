@@ -1,4 +1,4 @@
-"""The catalog: names lead to entries that exist, and a user's own entry is found without being run."""
+"""Tests of the catalog: its names lead to entries that exist, and a user's entry is read without running it."""
 
 import sys
 from pathlib import Path
@@ -26,7 +26,7 @@ def score(group, batch, *, sharp=1.0): ...
 
 @pytest.fixture
 def package(own_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's package that would fail if it were imported."""
+    """Write a user's package that would fail if it were imported."""
     monkeypatch.setattr(sys, "path", list(sys.path))
     folder = own_folder / "theirpkg"
     folder.mkdir()
@@ -45,8 +45,8 @@ def test_every_entry_leads_to_a_file_that_has_it(kind: str, name: str) -> None:
 
 
 def test_a_users_own_entry_is_read_without_being_run(package: Path) -> None:
-    found = signatures.signature("model", "theirpkg.nets:Strict")
-    assert found == signatures.Signature(("classes", "width", "depth"), ("classes", "width"), open_ended=False)
+    result = signatures.signature("model", "theirpkg.nets:Strict")
+    assert result == signatures.Signature(("classes", "width", "depth"), ("classes", "width"), open_ended=False)
     assert "theirpkg" not in sys.modules
 
 

@@ -1,4 +1,4 @@
-"""Options of catalog entries: of the type that the entry names, or refused in words."""
+"""Tests of the options of catalog entries: they have the type that the entry declares, or are refused in words."""
 
 import pytest
 
@@ -31,8 +31,8 @@ def test_an_option_of_another_type_is_refused_by_name(name, options):
 
 
 def test_right_ones_come_back_as_they_were_written():
-    chosen = {"assistant": [{"model": "resnet20", "epochs": 3}, "resnet8"]}
-    assert convert_options("scheme", "assistant", chosen, "distill.scheme") == chosen
+    options = {"assistant": [{"model": "resnet20", "epochs": 3}, "resnet8"]}
+    assert convert_options("scheme", "assistant", options, "distill.scheme") == options
 
 
 def test_a_users_own_scheme_needs_no_annotations(own_folder):

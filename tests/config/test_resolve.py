@@ -1,4 +1,4 @@
-"""What a user may type wrongly in a config, and what edgekd answers; and who overrules whom."""
+"""Tests of mistakes in a config and their error messages, and of which settings override which."""
 
 import tomllib
 from pathlib import Path
@@ -26,13 +26,13 @@ def test_later_sources_overrule_earlier_ones() -> None:
 def test_a_named_file_takes_the_place_of_the_one_in_the_folder() -> None:
     Path("edgekd.toml").write_text("seed = 1\n")
     Path("other.toml").write_text("[distill]\nepochs = 2\n")
-    found = configure(config="other.toml")
-    assert (found.seed, found.distill.epochs) == (0, 2)
+    config = configure(config="other.toml")
+    assert (config.seed, config.distill.epochs) == (0, 2)
 
 
 def test_two_settings_of_one_section_do_not_wipe_each_other_out() -> None:
-    found = configure(settings=["data.augment.shift=0", "data.augment.flip=true", "data.validation=0.2"])
-    assert (found.data.augment.shift, found.data.augment.flip, found.data.validation) == (0, True, 0.2)
+    config = configure(settings=["data.augment.shift=0", "data.augment.flip=true", "data.validation=0.2"])
+    assert (config.data.augment.shift, config.data.augment.flip, config.data.validation) == (0, True, 0.2)
 
 
 def test_one_setting_of_a_table_leaves_the_defaults_of_its_others() -> None:
@@ -40,15 +40,15 @@ def test_one_setting_of_a_table_leaves_the_defaults_of_its_others() -> None:
 
 
 def test_options_of_an_entry_stand_beside_its_name() -> None:
-    found = configure(settings=["distill.losses=[{name = 'logits', temperature = 2.0, weight = 0.5}]"])
-    assert found.distill.losses[0].entry_options() == {"temperature": 2.0}
-    assert found.distill.losses[0].weight == 0.5
+    config = configure(settings=["distill.losses=[{name = 'logits', temperature = 2.0, weight = 0.5}]"])
+    assert config.distill.losses[0].entry_options() == {"temperature": 2.0}
+    assert config.distill.losses[0].weight == 0.5
 
 
 def test_the_python_form_takes_values_as_they_are(tmp_path: Path) -> None:
-    found = configure("rpi4", settings={"data.name": "npz", "data.root": tmp_path, "limits.size_bytes": "1 kB"})
-    assert found.data.root == tmp_path
-    assert found.limits.size_bytes == 1000
+    config = configure("rpi4", settings={"data.name": "npz", "data.root": tmp_path, "limits.size_bytes": "1 kB"})
+    assert config.data.root == tmp_path
+    assert config.limits.size_bytes == 1000
 
 
 def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -175,8 +175,8 @@ def test_every_line_of_the_template_may_be_taken_in() -> None:
     text = "\n".join(lines)
     assert f"epochs = {Config().distill.epochs}" in text
     assert "shift = 1" in text
-    found = tomllib.loads(text)
-    assert set(found) == {"seed", "task", *sections()} - {"device"}
+    parsed = tomllib.loads(text)
+    assert set(parsed) == {"seed", "task", *sections()} - {"device"}
     Path("edgekd.toml").write_text(text)
     assert configure() == Config()
 

@@ -1,4 +1,4 @@
-"""Targets: the shipped ones are whole, and a user's own is read with care."""
+"""Tests of targets: the shipped ones are complete, and a user's own is checked when it is read."""
 
 from pathlib import Path
 
@@ -13,19 +13,19 @@ README = targets.folder() / "README.md"
 
 @pytest.mark.parametrize("name", targets.names())
 def test_a_shipped_target_is_a_whole_config(name: str) -> None:
-    found = configure(name)
-    assert found.device.name == name
-    assert found.device.title
-    assert found.device.architecture
-    assert found.limits.size_bytes is not None
-    assert found.limits.latency_ms is None, "nothing here can fill it yet"
-    assert found.prune.channel_multiple in (4, 8)
+    config = configure(name)
+    assert config.device.name == name
+    assert config.device.title
+    assert config.device.architecture
+    assert config.limits.size_bytes is not None
+    assert config.limits.latency_ms is None, "nothing here can fill it yet"
+    assert config.prune.channel_multiple in (4, 8)
 
 
 @pytest.mark.parametrize("name", targets.names())
 def test_targets_leave_data_teacher_and_student_alone(name: str) -> None:
-    chosen, plain = configure(name), configure()
-    assert (chosen.data, chosen.teacher, chosen.student, chosen.distill) == (
+    with_target, plain = configure(name), configure()
+    assert (with_target.data, with_target.teacher, with_target.student, with_target.distill) == (
         plain.data,
         plain.teacher,
         plain.student,
@@ -43,8 +43,8 @@ def test_every_number_of_a_shipped_target_names_its_source(name: str) -> None:
 
 def test_the_readme_explains_every_field() -> None:
     text = README.read_text()
-    found = configure()
-    for field in (*type(found.device).model_fields, *type(found.limits).model_fields):
+    config = configure()
+    for field in (*type(config.device).model_fields, *type(config.limits).model_fields):
         assert f"| `{field}` |" in text, field
 
 
@@ -57,8 +57,8 @@ def test_a_users_own_target_is_named_by_its_path() -> None:
     Path("boards/mine.toml").write_text(
         '[device]\ntitle = "Mine"\n[limits]\nsize_bytes = "64 KiB"\n[settings.prune]\nchannel_multiple = 2\n'
     )
-    found = configure("boards/mine.toml")
-    assert (found.device.name, found.limits.size_bytes, found.prune.channel_multiple) == ("mine", 65536, 2)
+    config = configure("boards/mine.toml")
+    assert (config.device.name, config.limits.size_bytes, config.prune.channel_multiple) == ("mine", 65536, 2)
 
 
 @pytest.mark.parametrize(

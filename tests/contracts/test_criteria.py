@@ -1,4 +1,4 @@
-"""Every criterion of the catalog: one finite score for each channel of each group, the same ones when asked again."""
+"""Every criterion of the catalog gives one finite score per channel of each group, and the same ones when repeated."""
 
 import inspect
 

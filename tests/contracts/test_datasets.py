@@ -1,4 +1,4 @@
-"""Every data set of the catalog: a small one on disk comes out as whole, kept-apart, normalisable splits."""
+"""Every data set of the catalog reads a small copy on disk into complete, disjoint splits that can be normalised."""
 
 import gzip
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Every loss of the catalog: (student, teacher, labels) -> a finite scalar that teaches the student."""
+"""Every loss of the catalog maps (student, teacher, labels) to a finite scalar that teaches the student."""
 
 import pytest
 import torch
@@ -12,7 +12,7 @@ CLASSES, SAMPLES = 5, 16
 
 
 class Net(nn.Module):
-    """Two stages of maps, a vector, and the answers; as wide as it is asked to be."""
+    """A network of a given width: two stages of feature maps, a vector, and the answers."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class Net(nn.Module):
 
 
 class Words(nn.Module):
-    """A transformer in small: an embedding, two blocks with attention, and the answers."""
+    """A small transformer: an embedding, two blocks with attention, and the answers."""
 
     def __init__(self, width: int, blocks: int) -> None:
         super().__init__()
@@ -62,19 +62,19 @@ def networks(name):
 
 @pytest.fixture
 def loss(name, networks):
-    """Connected to both networks, as it is before training."""
+    """Return the loss, connected to both networks as it is before training."""
     torch.manual_seed(2)
-    made = catalog.load("loss", name)()
-    if hasattr(made, "connect"):
+    instance = catalog.load("loss", name)()
+    if hasattr(instance, "connect"):
         example = x_for(name, 1)[0]
         layers = [survey(network, example) for network in networks]
-        made.connect(Networks(*layers, classes=CLASSES, samples=SAMPLES))
-        assert made.pairs
-    return made
+        instance.connect(Networks(*layers, classes=CLASSES, samples=SAMPLES))
+        assert instance.pairs
+    return instance
 
 
 def answers(name, networks, loss, count, scale=1.0):
-    """What the student and the teacher answer to `count` samples."""
+    """Return what the student and the teacher answer to `count` samples."""
     x, index = x_for(name, count), torch.arange(count)
     pairs = getattr(loss, "pairs", ())
     ours = answer(networks[0], x, [pair.student.name for pair in pairs], index)
@@ -138,7 +138,7 @@ BETWEEN_SAMPLES = {"dist", "crd", "rkd", "similarity", "correlation"}
 
 
 def test_a_batch_is_the_mean_of_its_samples(name, networks, loss):
-    """So that the batch size, and how processes share a batch, do not change what a step means."""
+    """Otherwise the batch size, and how processes share a batch, would change what a step means."""
     if name in BETWEEN_SAMPLES:
         pytest.skip("it compares the samples of a batch with one another")
     student, teacher, labels = answers(name, networks, loss, 4)
@@ -154,8 +154,8 @@ def test_a_batch_is_the_mean_of_its_samples(name, networks, loss):
 
 def test_it_gives_back_the_same_value_for_the_same_answers(name, networks, loss):
     loss.eval()
-    given = answers(name, networks, loss, 4)
+    arguments = answers(name, networks, loss, 4)
     torch.manual_seed(0)
-    first = loss(*given)
+    first = loss(*arguments)
     torch.manual_seed(0)
-    assert torch.equal(first, loss(*given))
+    assert torch.equal(first, loss(*arguments))

@@ -1,4 +1,4 @@
-"""Every model of the catalog: builds, answers, exports as a graph, learns, and comes back from options and weights."""
+"""Every model of the catalog builds, answers, learns, exports as a graph, and is restored from options and weights."""
 
 import inspect
 
@@ -22,7 +22,7 @@ def inputs(name: str, count: int) -> torch.Tensor:
     return torch.randint(0, 1000, (count, *shape)) if name in TAKING_TOKENS else torch.randn(count, *shape)
 
 
-def built(name: str, shape: tuple[int, ...]) -> torch.nn.Module:
+def build(name: str, shape: tuple[int, ...]) -> torch.nn.Module:
     torch.manual_seed(0)
     return catalog.load("model", name)(classes=5, input_shape=list(shape))
 
@@ -40,32 +40,32 @@ def test_it_names_classes_and_input_shape_so_that_the_data_fills_them_in(name):
 def test_it_gives_logits_and_comes_back_from_its_options_and_weights(name):
     shape = TYPICAL.get(name, COLOUR)
     x = inputs(name, 2)
-    model = built(name, shape)
+    model = build(name, shape)
     assert model.train()(x).shape == (2, 5)
-    again = catalog.load("model", name)(classes=5, input_shape=shape)
-    again.load_state_dict(model.state_dict(), strict=True)
+    restored = catalog.load("model", name)(classes=5, input_shape=shape)
+    restored.load_state_dict(model.state_dict(), strict=True)
     logits = model.eval()(x)
     assert logits.dtype == torch.float32
     assert logits.isfinite().all()
-    torch.testing.assert_close(again.eval()(x), logits, rtol=0, atol=0)
+    torch.testing.assert_close(restored.eval()(x), logits, rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("name", catalog.MODELS)
 def test_every_weight_gets_a_gradient(name):
     shape = TYPICAL.get(name, COLOUR)
-    model = built(name, shape).train()
+    model = build(name, shape).train()
     F.cross_entropy(model(inputs(name, 4)), torch.arange(4)).backward()
     assert all(weight.grad is not None and weight.grad.isfinite().all() for weight in model.parameters())
 
 
 @pytest.mark.parametrize("name", TAKING_IMAGES)
 def test_it_takes_the_small_grey_digits(name):
-    assert built(name, (1, 8, 8)).eval()(torch.randn(2, 1, 8, 8)).shape == (2, 5)
+    assert build(name, (1, 8, 8)).eval()(torch.randn(2, 1, 8, 8)).shape == (2, 5)
 
 
 @pytest.mark.parametrize("name", [name for name in catalog.MODELS if name not in DEEP])
 def test_torch_export_captures_it_whole(name):
     x = inputs(name, 2)
-    model = built(name, TYPICAL.get(name, COLOUR)).eval()
+    model = build(name, TYPICAL.get(name, COLOUR)).eval()
     exported = torch.export.export(model, (x,)).module()
     torch.testing.assert_close(exported(x), model(x))

@@ -29,7 +29,7 @@ SETTINGS = {
 
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
-    """Of a build that writes and runs nothing that edgekd itself has a row for."""
+    """Return the report of a build whose formats and runtimes all come from rows that this test adds."""
     path = os.pathsep.join([str(TESTS), os.environ.get("PYTHONPATH", "")])
     monkeypatch.setenv("PYTHONPATH", path)  # fresh processes time the files
     monkeypatch.chdir(tmp_path)

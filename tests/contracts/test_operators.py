@@ -1,4 +1,4 @@
-"""Every operator of the graph: all its forms are there and agree; what has none is refused by name."""
+"""Every operator of the graph has all its forms, and they agree; an operator without forms is refused by name."""
 
 import typing
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ each_layer = pytest.mark.parametrize("kind", LAYERS, ids=lambda kind: kind.__nam
 
 
 def missing_forms(kind: type[Operator]) -> list[str]:
-    """A sentence for each form that an operator lacks: which, and the file that it belongs to."""
+    """Return a sentence for each form that an operator lacks, with the file that the form belongs in."""
     tables = [(family, family.REFERENCE) for family in reference.FAMILIES]
     tables += [(family, family.TRAINING) for family in training.FAMILIES]
     tables += [(family, family.WRITERS) for module in WRITING.values() for family in module.FAMILIES]
@@ -122,13 +122,13 @@ def test_its_fake_quantised_form_is_the_reference(kind: type[Operator], kernels:
 
 
 def real_inputs(int8: Graph, codes: tuple[Array, ...]) -> list[Array]:
-    """Codes as the real values that they stand for; indices as they are."""
-    named = zip(codes, int8.inputs, strict=True)
-    return [c if int8.tensors[n].kind == "index" else dequantize(c, int8.quantization(n)) for c, n in named]
+    """Return the real values that the codes stand for, and indices unchanged."""
+    pairs = zip(codes, int8.inputs, strict=True)
+    return [c if int8.tensors[n].kind == "index" else dequantize(c, int8.quantization(n)) for c, n in pairs]
 
 
 def assert_simulated(simulation: Simulation, int8: Graph, codes: tuple[Array, ...]) -> None:
-    """The simulation's codes are the reference's, whose outputs vary."""
+    """Assert that the simulation's codes equal the reference's, and that the reference's outputs are not constant."""
     with torch.no_grad():
         simulated = simulation.trace_codes(*map(torch.from_numpy, real_inputs(int8, codes)))
     expected = dict(reference.trace(int8, *codes, kernels=simulation.kernels))
@@ -166,11 +166,11 @@ def test_its_file_computes_what_the_reference_computes(kind: type[Operator], nam
 def test_its_file_is_read_again_as_what_was_written(kind: type[Operator], name: str, tmp_path: Path) -> None:
     graph = EXAMPLES[kind]
     _, int8, codes = quantized(graph, *shapes(graph))
-    again = WRITING[name].read(WRITING[name].write(int8, tmp_path / f"graph.{name}"))
-    assert again.inputs and [again.tensors[n].shape for n in again.inputs] == [
+    read_back = WRITING[name].read(WRITING[name].write(int8, tmp_path / f"graph.{name}"))
+    assert read_back.inputs and [read_back.tensors[n].shape for n in read_back.inputs] == [
         int8.tensors[n].shape for n in int8.inputs
     ]
-    assert_same(reference.run_all(again, *codes), reference.run_all(int8, *codes), f"{name}, read again")
+    assert_same(reference.run_all(read_back, *codes), reference.run_all(int8, *codes), f"{name}, read again")
 
 
 @pytest.mark.parametrize("what", REFUSED)

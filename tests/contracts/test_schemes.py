@@ -1,4 +1,4 @@
-"""Every scheme of the catalog: (distillation, **options) -> FitResult; the student is trained in place."""
+"""Every scheme of the catalog maps (distillation, **options) to a FitResult and trains the student in place."""
 
 import inspect
 from functools import partial
@@ -33,7 +33,7 @@ def name(request):
     return request.param
 
 
-def given(name, tmp_path) -> DistillationRun:
+def new_run(name, tmp_path) -> DistillationRun:
     splits, settings = STREAM if name == "stream" else (SPLITS, SETTINGS)
     teacher = partial(tiny, 3, width=6)
     checkpoint = tmp_path / "training.ckpt"
@@ -49,9 +49,9 @@ def given(name, tmp_path) -> DistillationRun:
 
 
 def taught(name, tmp_path):
-    whole = given(name, tmp_path)
-    result = catalog.load("scheme", name)(whole, **OPTIONS.get(name, {}))
-    return whole.student, result
+    run = new_run(name, tmp_path)
+    result = catalog.load("scheme", name)(run, **OPTIONS.get(name, {}))
+    return run.student, result
 
 
 def same(first, second):
@@ -81,12 +81,12 @@ def test_the_same_lesson_gives_the_same_student(name, tmp_path):
 
 @pytest.mark.parametrize("calls", [1, 4, -1])
 def test_a_killed_one_ends_on_the_same_bits_as_an_uninterrupted_one(name, calls, tmp_path):
-    whole, uninterrupted = taught(name, tmp_path / "whole")
+    student, uninterrupted = taught(name, tmp_path / "whole")
     deadline = calls if calls > 0 else uninterrupted.epochs
     with stop_after(deadline):
         taught(name, tmp_path / "killed")
     torch.rand(7)  # the state of torch's own generator must not matter
     resumed, result = taught(name, tmp_path / "killed")
-    assert same(whole, resumed)
+    assert same(student, resumed)
     assert result.resumed_from == deadline and result.losses == uninterrupted.losses
     assert result.along_the_way == uninterrupted.along_the_way

@@ -1,4 +1,4 @@
-"""Batches: normalisation by hand, order, and shares of processes."""
+"""Tests of batches: normalisation against values by hand, their order, and how processes share them."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from edgekd.data.splits import Split, Splits
 from edgekd.errors import ConfigError
 
 
-def made(n: int = 10, shape: tuple[int, ...] = (2, 6, 6), dtype: type = np.uint8) -> Splits:
+def new_splits(n: int = 10, shape: tuple[int, ...] = (2, 6, 6), dtype: type = np.uint8) -> Splits:
     x = np.random.default_rng(0).integers(1, 256, (n, *shape)).astype(dtype)
     split = Split(x, np.arange(n))
     channels = shape[0]
@@ -31,50 +31,50 @@ def test_floats_are_not_scaled_and_flat_inputs_have_a_mean_per_feature():
 
 
 def test_normalising_leaves_the_raw_inputs_alone():
-    splits = made(dtype=np.float32)
+    splits = new_splits(dtype=np.float32)
     before = splits.train.x.copy()
     list(batches(splits.train, splits, 4))
     np.testing.assert_array_equal(splits.train.x, before)
 
 
 def test_evaluation_sees_everything_in_order():
-    splits = made(10)
-    seen = list(batches(splits.test, splits, 4))
-    assert [len(batch.x) for batch in seen] == [4, 4, 2]
-    assert torch.cat([batch.index for batch in seen]).tolist() == list(range(10))
-    assert torch.cat([batch.y for batch in seen]).tolist() == list(range(10))
-    torch.testing.assert_close(torch.cat([batch.x for batch in seen]), normalise(splits.test.x, splits))
+    splits = new_splits(10)
+    result = list(batches(splits.test, splits, 4))
+    assert [len(batch.x) for batch in result] == [4, 4, 2]
+    assert torch.cat([batch.index for batch in result]).tolist() == list(range(10))
+    assert torch.cat([batch.y for batch in result]).tolist() == list(range(10))
+    torch.testing.assert_close(torch.cat([batch.x for batch in result]), normalise(splits.test.x, splits))
 
 
 def test_training_follows_the_order_and_drops_the_incomplete_batch():
-    splits = made(10)
+    splits = new_splits(10)
     order = epoch_order(10, seed=1, epoch=0)
-    seen = list(batches(splits.train, splits, 4, order=order))
-    assert torch.cat([batch.index for batch in seen]).tolist() == order[:8].tolist()
-    assert len(seen) == count_steps(10, 4) == 2
-    for batch in seen:
+    result = list(batches(splits.train, splits, 4, order=order))
+    assert torch.cat([batch.index for batch in result]).tolist() == order[:8].tolist()
+    assert len(result) == count_steps(10, 4) == 2
+    for batch in result:
         torch.testing.assert_close(batch.x, normalise(splits.train.x[batch.index.numpy()], splits))
 
 
 def test_a_split_smaller_than_a_batch_still_makes_a_step():
-    splits = made(3)
+    splits = new_splits(3)
     assert [len(batch.x) for batch in batches(splits.train, splits, 64, order=np.arange(3))] == [3]
     assert count_steps(3, 64) == 1
 
 
 def test_processes_share_each_batch_without_overlap():
-    splits = made(10)
+    splits = new_splits(10)
     order = epoch_order(10, seed=0, epoch=3)
-    whole = [batch.index.tolist() for batch in batches(splits.train, splits, 4, order=order)]
+    single_process = [batch.index.tolist() for batch in batches(splits.train, splits, 4, order=order)]
     shares = [
         [batch.index.tolist() for batch in batches(splits.train, splits, 4, order=order, rank=rank, processes=2)]
         for rank in range(2)
     ]
-    assert [first + second for first, second in zip(*shares, strict=True)] == whole
+    assert [first + second for first, second in zip(*shares, strict=True)] == single_process
 
 
 def test_a_batch_that_processes_cannot_share_is_refused():
-    splits = made(10)
+    splits = new_splits(10)
     with pytest.raises(ConfigError, match=r"4 samples.*3 processes") as caught:
         list(batches(splits.train, splits, 4, order=np.arange(10), processes=3))
     assert "multiple of 3" in caught.value.remedy
@@ -88,7 +88,7 @@ def test_the_order_of_an_epoch_depends_on_seed_and_epoch_alone():
 
 
 def test_batches_of_a_memory_mapped_split_do_not_write_to_it(tmp_path):
-    made().save(tmp_path)
+    new_splits().save(tmp_path)
     splits = Splits.load(tmp_path, mmap=True)
     before = (tmp_path / "train_x.npy").read_bytes()
     for order in (None, np.arange(10)):

@@ -1,4 +1,4 @@
-"""Centred kernel alignment, against the papers' formulas."""
+"""Tests of centred kernel alignment against the formulas of its papers."""
 
 from itertools import permutations
 
@@ -9,11 +9,11 @@ from edgekd.distillation.cka import LinearCKA, gram
 
 
 def cka(one: np.ndarray, other: np.ndarray, batch: int | None = None, debiased: bool = True) -> float | None:
-    found = LinearCKA(debiased=debiased)
+    alignment = LinearCKA(debiased=debiased)
     for start in range(0, len(one), batch or len(one)):
         part = slice(start, start + (batch or len(one)))
-        found.add(gram(one[part]), gram(other[part]))
-    return found.value
+        alignment.add(gram(one[part]), gram(other[part]))
+    return alignment.value
 
 
 def test_biased_cka_is_the_papers_formula() -> None:
@@ -29,9 +29,9 @@ def test_debiased_hsic_is_the_mean_over_all_choices_of_four_samples() -> None:
     random = np.random.default_rng(2)
     k, other = (gram(random.normal(size=(5, 3))) for _ in range(2))
     terms = [k[i, j] * (other[i, j] + other[q, r] - 2 * other[i, q]) for i, j, q, r in permutations(range(5), 4)]
-    found = LinearCKA()
-    found.add(k, other)
-    assert found.sums[0] == pytest.approx(np.mean(terms))
+    alignment = LinearCKA()
+    alignment.add(k, other)
+    assert alignment.sums[0] == pytest.approx(np.mean(terms))
 
 
 def test_cka_does_not_mind_rotation_and_scale() -> None:

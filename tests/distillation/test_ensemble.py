@@ -1,4 +1,4 @@
-"""Several teachers as one: who is asked, what is handed on, and what is refused."""
+"""Tests of several teachers combined into one: which are asked, what they pass on, and what is refused."""
 
 import math
 
@@ -21,18 +21,18 @@ def test_weights_by_scores_that_are_not_known_are_refused():
 
 
 def test_all_teachers_are_asked_about_the_same_batch():
-    splits, asked = stripes(count=16), []
+    splits, calls = stripes(count=16), []
 
     def teacher(row):
         def ask(batch):
-            asked.append(batch)
+            calls.append(batch)
             return Outputs(torch.tensor([row]).log().expand(len(batch.y), 2))
 
         return ask
 
     batch = next(batches(splits.train, splits, 3))
-    found = combine_teachers([teacher(SURE), teacher(TORN)], CLASSIFICATION, "mean", [None, None])(batch)
-    assert asked == [batch, batch] and found.logits.exp()[2].tolist() == pytest.approx([0.7, 0.3])
+    combined = combine_teachers([teacher(SURE), teacher(TORN)], CLASSIFICATION, "mean", [None, None])(batch)
+    assert calls == [batch, batch] and combined.logits.exp()[2].tolist() == pytest.approx([0.7, 0.3])
 
 
 def test_it_hands_on_the_features_of_the_last():

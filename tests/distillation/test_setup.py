@@ -1,4 +1,4 @@
-"""A rehearsal: what teacher, losses and scheme refuse is refused before anything trains, and nothing is trained."""
+"""Tests of the rehearsal: what teacher, losses or scheme refuse is refused before any training."""
 
 import numpy as np
 import pytest
@@ -16,12 +16,12 @@ HERE = __name__
 
 
 def loud(x):
-    """A teacher of three classes, where the data has two."""
+    """A teacher that answers with three classes, although the data has two."""
     return np.zeros((len(x), 3))
 
 
 class Two(nn.Sequential):
-    """A model of two classes, whatever is asked for."""
+    """A model that always has two classes, regardless of its options."""
 
     def __init__(self):
         super().__init__(nn.Flatten(), nn.Linear(64, 2))
@@ -85,7 +85,7 @@ def test_answers_that_do_not_fit_are_refused(tmp_path):
 
 
 def test_a_scheme_of_the_users_own_is_not_tried_out(own_folder):
-    """It may train in a way that no rehearsal could stop."""
+    """It may train in a way that a rehearsal could not stop."""
     (own_folder / "my_scheme.py").write_text(
         "def mine(distillation, often: int = 1):\n    raise AssertionError('it was run')\n"
     )

@@ -1,4 +1,4 @@
-"""The catalog's networks against their papers: sizes, shapes inside, and what they refuse."""
+"""Tests of the catalog's networks against their papers: sizes, inner shapes, and what they refuse."""
 
 from pathlib import Path
 
@@ -159,7 +159,7 @@ def test_first_weights_have_the_variance_of_he():
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "shape", "said"),
+    ("name", "options", "shape", "message"),
     [
         ("resnet8", {}, (64,), "images"),
         ("resnet20", {}, (3, 2, 32), "at least 4x4"),
@@ -182,8 +182,8 @@ def test_first_weights_have_the_variance_of_he():
         ("mlp", {}, (), "shape"),
     ],
 )
-def test_what_cannot_be_built_is_refused_with_a_remedy(name, options, shape, said):
-    with pytest.raises(ModelError, match=said) as caught:
+def test_what_cannot_be_built_is_refused_with_a_remedy(name, options, shape, message):
+    with pytest.raises(ModelError, match=message) as caught:
         catalog.load("model", name)(classes=10, input_shape=shape, **options)
     assert caught.value.remedy
 

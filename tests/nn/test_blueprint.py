@@ -1,4 +1,4 @@
-"""Networks on disk: a round trip without pickled code, pruned layers included."""
+"""Tests of networks on disk: they are saved and loaded without pickled code, also with pruned layers."""
 
 import pytest
 import torch
@@ -15,7 +15,7 @@ IMAGES = torch.linspace(-1, 1, 4 * 64).reshape(4, 1, 8, 8)
 
 
 class Mixed(nn.Module):
-    """Layers whose sizes pruning changes: depthwise and transposed convolution, batch norm, PReLU, linear."""
+    """A network of the layers whose sizes pruning changes, such as depthwise convolution, batch norm and PReLU."""
 
     def __init__(self):
         super().__init__()
@@ -33,9 +33,9 @@ class Mixed(nn.Module):
 def test_a_network_comes_back_as_it_was(tmp_path):
     model = blueprint.build(TINY, seed=3).eval()
     blueprint.save(model, TINY, tmp_path)
-    again, plan = blueprint.load(tmp_path)
-    assert plan == TINY and not again.training
-    assert torch.equal(model(IMAGES), again(IMAGES))
+    loaded, plan = blueprint.load(tmp_path)
+    assert plan == TINY and not loaded.training
+    assert torch.equal(model(IMAGES), loaded(IMAGES))
 
 
 def test_pruned_layers_come_back_with_their_sizes(tmp_path):
@@ -45,12 +45,12 @@ def test_pruned_layers_come_back_with_their_sizes(tmp_path):
     graph.get_pruning_group(model.stem, torch_pruning.prune_conv_out_channels, idxs=[1, 4, 5]).prune()
     graph.get_pruning_group(model.up, torch_pruning.prune_conv_out_channels, idxs=[0]).prune()
     blueprint.save(model, plan, tmp_path)
-    again, _ = blueprint.load(tmp_path)
-    assert again.depthwise.groups == again.norm.num_features == again.up.in_channels == again.head.in_features == 5
-    assert repr(again) == repr(model)
-    assert torch.equal(model(IMAGES), again(IMAGES))
-    again.train()(IMAGES).sum().backward()
-    assert again.act.weight.grad is not None
+    loaded, _ = blueprint.load(tmp_path)
+    assert loaded.depthwise.groups == loaded.norm.num_features == loaded.up.in_channels == loaded.head.in_features == 5
+    assert repr(loaded) == repr(model)
+    assert torch.equal(model(IMAGES), loaded(IMAGES))
+    loaded.train()(IMAGES).sum().backward()
+    assert loaded.act.weight.grad is not None
 
 
 def test_the_same_network_gives_the_same_bytes(tmp_path):
@@ -82,7 +82,7 @@ def test_classes_and_input_shape_are_filled_in_unless_given():
 
 
 @pytest.mark.parametrize(
-    ("plan", "error", "told"),
+    ("plan", "error", "message"),
     [
         (Blueprint("support.small_training:Tiny", {"widht": 8}), ModelError, "widht"),
         (Blueprint("support.small_training:Tiny", {"width": -1}), ModelError, "can't be built"),
@@ -90,8 +90,8 @@ def test_classes_and_input_shape_are_filled_in_unless_given():
         (Blueprint("resnet9"), ConfigError, "resnet9"),
     ],
 )
-def test_what_can_not_be_built_is_named(plan, error, told):
-    with pytest.raises(error, match=told):
+def test_what_can_not_be_built_is_named(plan, error, message):
+    with pytest.raises(error, match=message):
         blueprint.build(plan)
 
 

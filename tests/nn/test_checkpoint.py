@@ -1,4 +1,4 @@
-"""Checkpoints from elsewhere: understood in their usual wrappings, refused by name where they don't fit."""
+"""Tests of checkpoints from other programs: common wrappings are understood, and misfits are refused by key."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from edgekd.pruning.groups import cut, find
 TINY = Blueprint("support.small_training:Tiny", {"classes": 3, "width": 8})
 
 
-def kept(path, content):
+def save(path, content):
     torch.save(content, path)
     return path
 
@@ -36,13 +36,13 @@ def weights(**changes):
 )
 def test_wrapped_and_prefixed_checkpoints_are_understood(tmp_path, wrap):
     model = Tiny(classes=3, width=8)
-    notes = load_checkpoint(model, kept(tmp_path / "a.pt", wrap(weights())))
+    notes = load_checkpoint(model, save(tmp_path / "a.pt", wrap(weights())))
     assert torch.equal(model.head.weight, weights()["head.weight"])
     assert bool(notes) == (wrap(weights()).keys() != weights().keys())
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         (weights(**{"body.9.weight": torch.zeros(2)}), r"has body\.9\.weight"),
         ({k: v for k, v in weights().items() if k != "head.bias"}, r"lacks head\.bias"),
@@ -52,22 +52,22 @@ def test_wrapped_and_prefixed_checkpoints_are_understood(tmp_path, wrap):
         ([1, 2], "holds no weights, but list"),
     ],
 )
-def test_checkpoints_that_do_not_fit_are_refused_by_key(tmp_path, content, told):
-    with pytest.raises(ModelError, match=told):
-        load_checkpoint(Tiny(classes=3, width=8), kept(tmp_path / "a.pt", content))
+def test_checkpoints_that_do_not_fit_are_refused_by_key(tmp_path, content, message):
+    with pytest.raises(ModelError, match=message):
+        load_checkpoint(Tiny(classes=3, width=8), save(tmp_path / "a.pt", content))
 
 
 def test_pickled_code_is_not_run(tmp_path):
-    path = kept(tmp_path / "a.pt", Tiny())
+    path = save(tmp_path / "a.pt", Tiny())
     with pytest.raises(ModelError, match="pickled code") as error:
         load_checkpoint(Tiny(), path)
     assert "state_dict" in error.value.remedy
 
 
-@pytest.mark.parametrize("cut", [0, 40, 700, 1500])
-def test_a_truncated_checkpoint_is_called_damaged(tmp_path, cut):
-    path = kept(tmp_path / "a.pt", weights())
-    path.write_bytes(path.read_bytes()[:cut])
+@pytest.mark.parametrize("length", [0, 40, 700, 1500])
+def test_a_truncated_checkpoint_is_called_damaged(tmp_path, length):
+    path = save(tmp_path / "a.pt", weights())
+    path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(ModelError, match="damaged"):
         load_checkpoint(Tiny(), path)
 
@@ -85,12 +85,12 @@ def test_a_missing_checkpoint_is_a_wrong_setting(tmp_path):
 
 
 def pruned(path):
-    """A build's `student.pt` of a Tiny that lost channels; its network comes too."""
+    """Write a build's `student.pt` of a pruned Tiny, and return its path and the network."""
     model = blueprint.build(TINY, seed=5).eval()
     example = torch.zeros(1, 8, 8)
     cut(find(model, example).groups, [range(1, 6)])
     blueprint.save(model, TINY, path.parent / "model")
-    return kept(path, blueprint.as_checkpoint(path.parent / "model")), model
+    return save(path, blueprint.as_checkpoint(path.parent / "model")), model
 
 
 def test_a_pruned_students_file_brings_its_sizes(tmp_path):

@@ -1,4 +1,4 @@
-"""Layers by name, and which of a student's belong to which of a teacher's."""
+"""Tests of layers: their names, and which layers of the student are paired with which of the teacher."""
 
 import pytest
 import torch
@@ -18,26 +18,26 @@ def networks(student, teacher, example):
     return Networks(survey(student, example), survey(teacher, example), classes=10, samples=100)
 
 
-def named(pairs):
+def names_of(pairs):
     return [(pair.student.name, pair.teacher.name) for pair in pairs]
 
 
 def test_residual_networks_are_matched_at_each_resolution():
-    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
-    assert named(found.pairs(None, "attention", rank=3)) == [
+    both = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    assert names_of(both.pairs(None, "attention", rank=3)) == [
         ("block1", "layer1"), ("block2", "layer2"), ("block3", "layer3"),
     ]  # fmt: skip
 
 
 def test_transformers_are_matched_by_depth_the_last_with_the_last():
     student, teacher = (TextEncoder(10, (6,), vocabulary=9, width=8, heads=2, layers=n, hidden=8) for n in (2, 6))
-    found = networks(student, teacher, TOKENS)
-    assert named(found.pairs(None, "hidden")) == [("blocks.0", "blocks.2"), ("blocks.1", "blocks.5")]
+    both = networks(student, teacher, TOKENS)
+    assert names_of(both.pairs(None, "hidden")) == [("blocks.0", "blocks.2"), ("blocks.1", "blocks.5")]
 
 
 def test_perceptrons_are_matched_by_their_activations():
-    found = networks(MLP(10, IMAGE, (8,)), MLP(10, IMAGE, (16, 16)), IMAGE)
-    assert named(found.pairs(None, "hints")) == [("layers.2", "layers.4")]
+    both = networks(MLP(10, IMAGE, (8,)), MLP(10, IMAGE, (16, 16)), IMAGE)
+    assert names_of(both.pairs(None, "hints")) == [("layers.2", "layers.4")]
 
 
 def test_the_embedding_is_what_the_classifier_is_given():
@@ -46,22 +46,22 @@ def test_the_embedding_is_what_the_classifier_is_given():
 
 
 def test_layers_can_be_named_in_both_networks():
-    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
-    assert named(found.pairs(["conv:conv1", "flatten"], "hints")) == [("conv", "conv1"), ("flatten", "flatten")]
+    both = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    assert names_of(both.pairs(["conv:conv1", "flatten"], "hints")) == [("conv", "conv1"), ("flatten", "flatten")]
 
 
 @pytest.mark.parametrize(
-    ("asked", "told", "remedy"),
+    ("asked", "message", "remedy"),
     [
         (["blok1:layer1"], "the student has no layer 'blok1'", "'block1'"),
         (["block1:layr1"], "the teacher has no layer 'layr1'", "'layer1'"),
         (["flatten"], "3 dimensions", "block1"),
     ],
 )
-def test_a_wrong_layer_is_refused_with_the_right_ones(asked, told, remedy):
-    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
-    with pytest.raises(ConfigError, match=told) as refused:
-        found.pairs(asked, "attention", rank=3)
+def test_a_wrong_layer_is_refused_with_the_right_ones(asked, message, remedy):
+    both = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    with pytest.raises(ConfigError, match=message) as refused:
+        both.pairs(asked, "attention", rank=3)
     assert remedy in refused.value.remedy
 
 
@@ -94,25 +94,25 @@ def test_heads_are_those_of_the_module_around():
         def forward(self, x):
             return self.inner(x)
 
-    found = {layer.name: layer.heads for layer in survey(torch.nn.Sequential(torch.nn.Linear(8, 8), Outer()), (8,))}
-    assert found == {"0": None, "1.inner.0": 4, "1.inner": 4, "1": None}
+    heads = {layer.name: layer.heads for layer in survey(torch.nn.Sequential(torch.nn.Linear(8, 8), Outer()), (8,))}
+    assert heads == {"0": None, "1.inner.0": 4, "1.inner": 4, "1": None}
 
 
 def test_a_single_layer_needs_no_brackets():
-    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
-    assert named(found.pairs("block1:layer1", "hints")) == [("block1", "layer1")]
+    both = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    assert names_of(both.pairs("block1:layer1", "hints")) == [("block1", "layer1")]
 
 
 @pytest.mark.parametrize("asked", [3, [3], {"block1": "layer1"}])
 def test_layers_that_are_no_names_are_refused(asked):
-    found = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
+    both = networks(ResNet8(10, IMAGE), resnet20(10, IMAGE), IMAGE)
     with pytest.raises(ConfigError, match="are no names"):
-        found.pairs(asked, "hints")
+        both.pairs(asked, "hints")
 
 
 def test_an_attention_that_does_not_exist_is_refused_with_the_layers_there_are():
     text = TextEncoder(10, (6,), vocabulary=9, width=8, heads=2, layers=1, hidden=8)
-    found = networks(text, text, TOKENS)
+    both = networks(text, text, TOKENS)
     with pytest.raises(ConfigError, match=r"no layer 'blocks\.9\.attention\.query'") as refused:
-        found.attentions(["blocks.9.attention"], "attention_maps", "query", "key")
+        both.attentions(["blocks.9.attention"], "attention_maps", "query", "key")
     assert "blocks.0.attention.query" in refused.value.remedy

@@ -1,4 +1,4 @@
-"""The training loop: it learns, resumes bit for bit, and says in words what went wrong."""
+"""Tests of the training loop: it learns, resumes bit for bit, and explains errors in words."""
 
 import numpy as np
 import pytest
@@ -53,8 +53,8 @@ def test_it_learns():
 @pytest.mark.parametrize("stop", [1, 3])
 def test_a_killed_training_ends_on_the_same_bits_as_an_uninterrupted_one(tmp_path, settings, stop):
     augment = Augment(shift=1, flip=True)
-    whole, halves = tiny(), tiny()
-    uninterrupted = train(whole, settings, augment=augment)
+    model, halves = tiny(), tiny()
+    uninterrupted = train(model, settings, augment=augment)
 
     def kill(module, epoch):
         if epoch == stop:
@@ -65,25 +65,23 @@ def test_a_killed_training_ends_on_the_same_bits_as_an_uninterrupted_one(tmp_pat
     torch.rand(7)  # the state of torch's own generator must not matter
     fresh = tiny(seed=5)
     resumed = train(fresh, settings, augment=augment, checkpoint=tmp_path / "state")
-    assert same(whole, fresh)
+    assert same(model, fresh)
     assert resumed.resumed_from == stop and resumed.losses == uninterrupted.losses
 
 
-def seen_by(splits=SPLITS, epochs=4, **options):
-    """(view, inputs by position) of each epoch of a training."""
-    epochs_seen = []
+def record_epochs(splits=SPLITS, epochs=4, **options):
+    """Train, and return the view and the inputs by position of each epoch."""
+    records = []
 
     def look(module, batch):
-        if len(epochs_seen[-1]) == 0:
-            epochs_seen[-1] = [batch.view, {}]
-        epochs_seen[-1][1].update(zip(batch.index.tolist(), batch.x.numpy().copy(), strict=True))
+        if len(records[-1]) == 0:
+            records[-1] = [batch.view, {}]
+        records[-1][1].update(zip(batch.index.tolist(), batch.x.numpy().copy(), strict=True))
         return hard_labels(module, batch)
 
     settings = Training(epochs=epochs, batch_size=16)
-    train(
-        tiny(), settings, splits, look, augment=Augment(shift=2), on_epoch=lambda *_: epochs_seen.append([]), **options
-    )
-    return epochs_seen
+    train(tiny(), settings, splits, look, augment=Augment(shift=2), on_epoch=lambda *_: records.append([]), **options)
+    return records
 
 
 def same_images(one, other):
@@ -91,14 +89,14 @@ def same_images(one, other):
 
 
 def test_epochs_take_turns_with_the_views():
-    seen = seen_by(views=Views(seed=7, count=2))
-    assert [view for view, _ in seen] == [0, 1, 0, 1]
-    (_, first), (_, second), (_, third), (_, fourth) = seen
+    records = record_epochs(views=Views(seed=7, count=2))
+    assert [view for view, _ in records] == [0, 1, 0, 1]
+    (_, first), (_, second), (_, third), (_, fourth) = records
     assert same_images(first, third) and same_images(second, fourth) and not same_images(first, second)
 
 
 def test_as_many_views_as_epochs_are_what_is_drawn_afresh():
-    fresh, views = seen_by(seed=3), seen_by(seed=3, views=Views(seed=3, count=4))
+    fresh, views = record_epochs(seed=3), record_epochs(seed=3, views=Views(seed=3, count=4))
     assert [view for view, _ in fresh] == [None] * 4
     assert all(same_images(one, other) for (_, one), (_, other) in zip(fresh, views, strict=True))
 

@@ -1,4 +1,4 @@
-"""Two processes under torchrun do together what one does alone."""
+"""Tests that two processes under torchrun do together what a single process does."""
 
 import os
 import subprocess
@@ -26,8 +26,8 @@ SETTINGS = Training(epochs=3, batch_size=16)
 SHIFT = Augment(shift=1)
 
 
-def trained(checkpoint: Path | None = None) -> tuple[torch.nn.Module, int]:
-    """A training without batch norm, twice in one process group; then a layer is not used, and images are shifted."""
+def train_twice(checkpoint: Path | None = None) -> tuple[torch.nn.Module, int]:
+    """Train twice in one process group, without batch norm; the second time with an unused layer and shifted images."""
     torch.manual_seed(distributed.rank())  # DDP hands out the main process's weights
     model = linear()
     if distributed.is_main():
@@ -54,8 +54,8 @@ def shared(tmp_path_factory):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__, folder]
     path = os.pathsep.join([str(HERE.parent), str(HERE.parents[1]), os.environ.get("PYTHONPATH", "")])
     environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stderr[-3000:]
+    completed = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    assert completed.returncode == 0, completed.stderr[-3000:]
     return folder
 
 
@@ -66,25 +66,26 @@ def test_both_processes_end_on_the_same_weights(shared):
 
 
 def test_they_end_where_one_process_ends(shared):
-    alone, count = trained()
+    model, count = train_twice()
     weights = torch.load(shared / "0.pt", weights_only=True)["weights"]
     assert count == 1
-    assert all(torch.allclose(weights[key], value, atol=1e-4) for key, value in alone.state_dict().items())
+    assert all(torch.allclose(weights[key], value, atol=1e-4) for key, value in model.state_dict().items())
 
 
 def test_only_the_main_process_computes_what_it_tells_the_others(shared):
-    assert [torch.load(shared / f"{rank}.pt", weights_only=True)["told"] for rank in range(2)] == ["from 0", "from 0"]
+    messages = [torch.load(shared / f"{rank}.pt", weights_only=True)["message"] for rank in range(2)]
+    assert messages == ["from 0", "from 0"]
 
 
 def test_the_main_process_computes_when_the_others_have_come(shared):
-    """What one of them is still reading must not be taken away."""
-    assert [torch.load(shared / f"{rank}.pt", weights_only=True)["came"] for rank in range(2)] == [True, True]
+    """The main process must not remove a file that another process is still reading."""
+    assert [torch.load(shared / f"{rank}.pt", weights_only=True)["late_file"] for rank in range(2)] == [True, True]
 
 
 def test_each_asks_the_teacher_about_its_own_shards_and_the_answers_are_those_of_one_process(shared, tmp_path):
-    first, second = (torch.load(shared / f"{rank}.pt", weights_only=True)["asked"] for rank in range(2))
-    whole = asked_for(tmp_path)
-    assert len(first) == 3 and len(second) == 2 and sorted(first + second) == sorted(whole)
+    first, second = (torch.load(shared / f"{rank}.pt", weights_only=True)["questions"] for rank in range(2))
+    single_process = store_answers(tmp_path)
+    assert len(first) == 3 and len(second) == 2 and sorted(first + second) == sorted(single_process)
     names = [file.name for file in sorted((shared / "answers").glob("*.npy"))]
     assert len(names) == 5
     assert all((tmp_path / name).read_bytes() == (shared / "answers" / name).read_bytes() for name in names)
@@ -92,34 +93,32 @@ def test_each_asks_the_teacher_about_its_own_shards_and_the_answers_are_those_of
 
 def test_a_streams_windows_count_the_samples_of_both(shared):
     first, second = (torch.load(shared / f"{rank}.pt", weights_only=True)["windows"] for rank in range(2))
-    alone = windows()
-    assert len(alone) == 4 and all(source.startswith("16 samples") for source, _ in alone)
-    assert any(right for _, right in alone)
-    assert first == second == alone
+    single_process = windows()
+    assert len(single_process) == 4 and all(source.startswith("16 samples") for source, _ in single_process)
+    assert any(right for _, right in single_process)
+    assert first == second == single_process
 
 
 def windows() -> list[tuple[str, float]]:
-    """(where from, the teacher's right answers in percent) of each window of a stream under a teacher that stays."""
+    """Return each stream window's source and teacher score in percent, with a teacher that does not learn."""
     torch.manual_seed(0)
     student, teacher = linear(), linear()
     settings = Training(batch_size=16, warmup=0)
-    whole = small_run(
-        student, lambda batch: None, SoftTargets(), stripes(64), settings, teacher_network=lambda: teacher
-    )
-    told = stream(whole, windows=4, teacher_learns=False).along_the_way
-    return [(row.score.source, row.score_teacher.value) for row in told]
+    run = small_run(student, lambda batch: None, SoftTargets(), stripes(64), settings, teacher_network=lambda: teacher)
+    rows = stream(run, windows=4, teacher_learns=False).along_the_way
+    return [(row.score.source, row.score_teacher.value) for row in rows]
 
 
-def asked_for(folder: Path) -> list[list[int]]:
-    """Store a teacher's answers; the samples of each question come back."""
-    asked = []
+def store_answers(folder: Path) -> list[list[int]]:
+    """Store a teacher's answers, and return the sample indices of each batch it was asked about."""
+    questions = []
 
     def teacher(batch):
-        asked.append(batch.index.tolist())
+        questions.append(batch.index.tolist())
         return Outputs(batch.x.flatten(1)[:, :2])
 
     write(folder, teacher, stripes(), Views(0, 1), Augment(), any_view=True, shard_bytes=4 * 20)
-    return asked
+    return questions
 
 
 if __name__ == "__main__":
@@ -127,18 +126,18 @@ if __name__ == "__main__":
     if distributed.is_main():
         (out / "answers").mkdir()
     distributed.barrier()
-    asked = asked_for(out / "answers")
-    model, count = trained(out / "state")
+    questions = store_answers(out / "answers")
+    model, count = train_twice(out / "state")
     streamed = windows()
-    told = distributed.from_main(lambda: f"from {distributed.rank()}")
+    message = distributed.from_main(lambda: f"from {distributed.rank()}")
     if not distributed.is_main():
         time.sleep(0.5)  # it is late, and the main process must wait for it
         (out / "late").touch()
-    came = distributed.from_main(lambda: (out / "late").exists())
+    late_file = distributed.from_main(lambda: (out / "late").exists())
     torch.save(
         {
-            "weights": model.state_dict(), "processes": count, "told": told, "asked": asked, "came": came,
-            "windows": streamed,
+            "weights": model.state_dict(), "processes": count, "message": message, "questions": questions,
+            "late_file": late_file, "windows": streamed,
         },
         out / f"{distributed.rank()}.pt",
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""What each kind of file gives, and what is said of those that are broken."""
+"""Tests of the kinds of data file: what is read from each, and the errors for broken ones."""
 
 import gzip
 from pathlib import Path
@@ -59,7 +59,7 @@ def test_idx_files_of_wider_types_are_read_from_big_endian(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         (b"", "begins with nothing"),
         (b"\x89PNG\r\n", "89 50 4e 47"),
@@ -70,10 +70,10 @@ def test_idx_files_of_wider_types_are_read_from_big_endian(tmp_path):
         (idx_bytes(np.zeros(4)), "rank 1, not 3"),
     ],
 )
-def test_a_broken_idx_file_is_named(tmp_path, data, said):
+def test_a_broken_idx_file_is_named(tmp_path, data, message):
     mnist_like(tmp_path)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(data)
-    with pytest.raises(DataError, match=said) as caught:
+    with pytest.raises(DataError, match=message) as caught:
         idx(tmp_path)
     assert "train-images-idx3-ubyte" in caught.value.what
     assert caught.value.remedy
@@ -124,8 +124,8 @@ def test_a_broken_npz_is_named(tmp_path):
     np.savez(file, x_train=np.array([{}, 1], dtype=object), y_train=y, x_test=x, y_test=y)
     with pytest.raises(DataError, match=r"x_train.*can't be read"):
         npz(file)
-    whole = file.read_bytes()
-    for broken in (whole[: len(whole) // 2], b"", b"text"):
+    contents = file.read_bytes()
+    for broken in (contents[: len(contents) // 2], b"", b"text"):
         file.write_bytes(broken)
         with pytest.raises(DataError, match=r"a\.npz is no \.npz file"):
             npz(file)

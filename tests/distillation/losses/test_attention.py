@@ -1,4 +1,4 @@
-"""Attention transfer, against numbers worked out by hand."""
+"""Tests of attention transfer against numbers worked out by hand."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Attention scores from queries and keys, against values worked out by hand and against torch's attention."""
+"""Tests of attention scores from queries and keys, against values by hand and against torch's attention."""
 
 import pytest
 import torch
@@ -13,7 +13,7 @@ from edgekd.nn.layers import Networks, survey
 TOKENS = torch.zeros(6, dtype=torch.int32)
 
 
-def told(student, teacher, heads=(1, 1), **options):
+def attention_loss(student, teacher, heads=(1, 1), **options):
     loss = AttentionMaps(**options)
     networks = (layers(outputs.features, heads=count) for outputs, count in zip((student, teacher), heads, strict=True))
     loss.connect(Networks(*networks, classes=2, samples=8))
@@ -27,30 +27,30 @@ def attention(query, key):
 def test_scores_of_one_head_by_hand():
     # One token of width 4: (1 * 2 + 1 * 2 + 0 + 0) / sqrt(4) = 2, against (1 * 1) / sqrt(1) = 1
     student, teacher = attention([[[1.0, 1, 0, 0]]], [[[2.0, 2, 5, 5]]]), attention([[[1.0]]], [[[1.0]]])
-    assert told(student, teacher) == pytest.approx(1)
+    assert attention_loss(student, teacher) == pytest.approx(1)
 
 
 def test_each_head_is_compared_with_the_teachers():
     # Two heads of width 1: scores 1 * 2 and 1 * 3, against 1 * 1 and 1 * 0
     student, teacher = attention([[[1.0, 1.0]]], [[[2.0, 3.0]]]), attention([[[1.0, 1.0]]], [[[1.0, 0.0]]])
-    assert told(student, teacher, heads=(2, 2)) == pytest.approx((1 + 9) / 2)
+    assert attention_loss(student, teacher, heads=(2, 2)) == pytest.approx((1 + 9) / 2)
 
 
 def test_heads_that_differ_in_number_are_averaged():
     # Two heads score 2 and 3, so 2.5; four score 0, 1, 0, 0, so 0.25
     student = attention([[[1.0, 1.0]]], [[[2.0, 3.0]]])
     teacher = attention([[[1.0, 1.0, 1.0, 1.0]]], [[[0.0, 1.0, 0.0, 0.0]]])
-    assert told(student, teacher, heads=(2, 4)) == pytest.approx(2.25**2)
+    assert attention_loss(student, teacher, heads=(2, 4)) == pytest.approx(2.25**2)
 
 
 def test_a_users_network_can_be_told_its_heads():
     student, teacher = attention([[[1.0, 1.0]]], [[[2.0, 3.0]]]), attention([[[1.0, 1.0]]], [[[1.0, 0.0]]])
-    assert told(student, teacher, heads=(None, 2), student_heads=2) == pytest.approx(5)
+    assert attention_loss(student, teacher, heads=(None, 2), student_heads=2) == pytest.approx(5)
     with pytest.raises(ConfigError, match="how many heads the student's 'a") as refused:
-        told(student, teacher, heads=(None, 2))
+        attention_loss(student, teacher, heads=(None, 2))
     assert "student_heads" in refused.value.remedy
     with pytest.raises(ConfigError, match="no multiple of 3 heads"):
-        told(student, teacher, heads=(None, 2), student_heads=3)
+        attention_loss(student, teacher, heads=(None, 2), student_heads=3)
 
 
 def test_scores_are_what_torch_attends_by():
@@ -71,20 +71,20 @@ def test_text_encoders_are_matched_by_depth_with_their_own_heads():
     ]
     assert [k.teacher.name for _, k in loss.attentions] == ["blocks.1.attention.key", "blocks.3.attention.key"]
     assert loss.heads == [(2, 4), (2, 4)]
-    named = AttentionMaps(["blocks.0.attention:blocks.3.attention"])
-    named.connect(Networks(survey(small, TOKENS), survey(large, TOKENS), 2, 8))
-    assert [pair.teacher.name for pair in named.pairs] == ["blocks.3.attention.query", "blocks.3.attention.key"]
+    loss = AttentionMaps(["blocks.0.attention:blocks.3.attention"])
+    loss.connect(Networks(survey(small, TOKENS), survey(large, TOKENS), 2, 8))
+    assert [pair.teacher.name for pair in loss.pairs] == ["blocks.3.attention.query", "blocks.3.attention.key"]
 
 
 def test_attentions_can_have_other_names():
     student = answers(None, **{"a.q_lin": [[[1.0]]], "a.k_lin": [[[3.0]]]})
-    assert told(student, student, query="q_lin", key="k_lin") == 0
+    assert attention_loss(student, student, query="q_lin", key="k_lin") == 0
     with pytest.raises(ConfigError, match="no attention with modules 'query' and 'key'") as refused:
-        told(student, student)
+        attention_loss(student, student)
     assert "a.q_lin" in refused.value.remedy
 
 
 def test_networks_that_read_other_tokens_are_refused():
     one, two = torch.rand(1, 1, 4), torch.rand(1, 2, 4)
     with pytest.raises(ConfigError, match="token with token"):
-        told(attention(one, one), attention(two, two))
+        attention_loss(attention(one, one), attention(two, two))

@@ -1,4 +1,4 @@
-"""Contrastive representations: the estimate by hand, and the banks."""
+"""Tests of contrastive representation distillation: its estimate, worked out by hand, and its memory banks."""
 
 import copy
 import math
@@ -19,29 +19,29 @@ def pair_of(count=2, ours=3, theirs=4):
     return student, teacher
 
 
-def made(student, teacher, **options):
+def new_loss(student, teacher, **options):
     torch.manual_seed(1)
     return connected(ContrastiveRepresentation(["a"], **options), student, teacher, samples=SAMPLES)
 
 
-def one_side(x, same, drawn, z, temperature, samples):
-    """-(log h(positive) + sum over negatives of log(1 - h)), by the definition of h, mean over samples."""
+def one_side(x, same, negatives, z, temperature, samples):
+    """Compute -(log h(positive) + sum over negatives of log(1 - h)) by the definition of h, averaged over samples."""
 
     def h(a, b):
         e = math.exp(float(a @ b) / temperature) / z
-        return e / (e + len(drawn) / samples)
+        return e / (e + len(negatives) / samples)
 
-    rows = [math.log(h(a, p)) + sum(math.log(1 - h(a, n)) for n in drawn) for a, p in zip(x, same, strict=True)]
+    rows = [math.log(h(a, p)) + sum(math.log(1 - h(a, n)) for n in negatives) for a, p in zip(x, same, strict=True)]
     return -sum(rows) / len(rows)
 
 
 def test_the_estimate_by_its_definition():
     student, teacher = pair_of()
-    loss = made(student, teacher, width=3, negatives=5, temperature=0.5).eval()
+    loss = new_loss(student, teacher, width=3, negatives=5, temperature=0.5).eval()
     torch.manual_seed(7)
-    given = loss(student, teacher, labels(student)).item()
+    result = loss(student, teacher, labels(student)).item()
     torch.manual_seed(7)
-    drawn = torch.randint(SAMPLES, (5,))
+    negatives = torch.randint(SAMPLES, (5,))
     expected = 0.0
     with torch.no_grad():
         for side, (project, outputs, bank) in enumerate(
@@ -52,17 +52,17 @@ def test_the_estimate_by_its_definition():
         ):
             x = project(outputs.features["a"])
             x = x / x.norm(dim=1, keepdim=True)
-            e = [math.exp(float(a @ b) / 0.5) for at, a in enumerate(x) for b in (bank[at], *bank[drawn])]
+            e = [math.exp(float(a @ b) / 0.5) for at, a in enumerate(x) for b in (bank[at], *bank[negatives])]
             z = sum(e) / len(e) * SAMPLES
             assert loss.log_z[side].item() == pytest.approx(math.log(z), rel=1e-5)
-            expected += one_side(x, bank[:2], bank[drawn], z, 0.5, SAMPLES)
-    assert given == pytest.approx(expected, rel=1e-5)
+            expected += one_side(x, bank[:2], bank[negatives], z, 0.5, SAMPLES)
+    assert result == pytest.approx(expected, rel=1e-5)
 
 
 def test_training_moves_the_banks_of_the_samples_that_were_seen():
     student, teacher = pair_of()
     student.index = torch.tensor([4, 1])
-    loss = made(student, teacher, width=3, momentum=0.25)
+    loss = new_loss(student, teacher, width=3, momentum=0.25)
     before = loss.student_bank.clone()
     loss(student, teacher, labels(student))
     with torch.no_grad():
@@ -74,7 +74,7 @@ def test_training_moves_the_banks_of_the_samples_that_were_seen():
 
 def test_judging_leaves_the_banks_alone():
     student, teacher = pair_of()
-    loss = made(student, teacher).eval()
+    loss = new_loss(student, teacher).eval()
     before = loss.teacher_bank.clone()
     loss(student, teacher, labels(student))
     assert torch.equal(loss.teacher_bank, before)
@@ -82,21 +82,21 @@ def test_judging_leaves_the_banks_alone():
 
 def test_a_checkpoint_keeps_banks_and_constants():
     student, teacher = pair_of()
-    loss = made(student, teacher)
+    loss = new_loss(student, teacher)
     loss(student, teacher, labels(student))
-    again = made(student, teacher)
-    again.load_state_dict(copy.deepcopy(loss.state_dict()))
-    assert not again.log_z.isnan().any()
-    told = []
-    for one in (loss, again):
+    restored = new_loss(student, teacher)
+    restored.load_state_dict(copy.deepcopy(loss.state_dict()))
+    assert not restored.log_z.isnan().any()
+    values = []
+    for one in (loss, restored):
         torch.manual_seed(3)
-        told.append(one(student, teacher, labels(student)).item())
-    assert told[0] == told[1]
+        values.append(one(student, teacher, labels(student)).item())
+    assert values[0] == values[1]
 
 
 def test_the_constant_stays_what_the_first_batch_made_it():
     student, teacher = pair_of()
-    loss = made(student, teacher)
+    loss = new_loss(student, teacher)
     loss(student, teacher, labels(student))
     first = loss.log_z.clone()
     loss(student, teacher, labels(student))
@@ -105,23 +105,23 @@ def test_the_constant_stays_what_the_first_batch_made_it():
 
 def test_negatives_are_no_more_than_there_are_samples():
     student, teacher = pair_of()
-    few, many = (made(student, teacher, negatives=n).eval() for n in (SAMPLES, 16384))
-    told = []
+    few, many = (new_loss(student, teacher, negatives=n).eval() for n in (SAMPLES, 16384))
+    values = []
     for loss in (few, many):
         torch.manual_seed(3)
-        told.append(loss(student, teacher, labels(student)).item())
-    assert told[0] == told[1]
+        values.append(loss(student, teacher, labels(student)).item())
+    assert values[0] == values[1]
 
 
 def test_maps_are_taken_as_vectors():
     student, teacher = answers(None, a=torch.randn(2, 3, 2, 2)), answers(None, a=torch.randn(2, 5))
-    loss = made(student, teacher)
+    loss = new_loss(student, teacher)
     assert loss.project_student.in_features == 12 and torch.isfinite(loss(student, teacher, labels(student)))
 
 
 def test_inputs_that_are_no_training_samples_are_refused():
     student, teacher = pair_of()
-    loss = made(student, teacher)
+    loss = new_loss(student, teacher)
     student.index = None
     with pytest.raises(TrainingError, match="index"):
         loss(student, teacher, labels(student))

@@ -1,4 +1,4 @@
-"""Losses that compare layers, against values worked out by hand."""
+"""Tests of the losses that compare layers, against values worked out by hand."""
 
 import pytest
 import torch
@@ -16,7 +16,7 @@ from edgekd.nn.layers import Layer, Networks, Pair
 
 
 def fill(module, weight, bias=0.0):
-    """One map for all adapters: every weight and bias the same."""
+    """Give all weights of a module one value, and all its biases another."""
     with torch.no_grad():
         for name, parameter in module.named_parameters():
             parameter.fill_(weight if name.endswith("weight") else bias)
@@ -52,8 +52,8 @@ def test_the_hint_is_the_middle_layer_unless_told():
     ],
 )
 def test_a_regressor_maps_channels_at_each_position(ours, theirs, kind, count):
-    made = regressor(Pair(Layer("a", "", ours), Layer("b", "", theirs)), "hints")
-    assert isinstance(made, kind) and sum(p.numel() for p in made.parameters()) == count
+    adapter = regressor(Pair(Layer("a", "", ours), Layer("b", "", theirs)), "hints")
+    assert isinstance(adapter, kind) and sum(p.numel() for p in adapter.parameters()) == count
 
 
 @pytest.mark.parametrize(("ours", "theirs"), [((4, 8, 8), (4,)), ((10, 4), (12, 6)), ((4,), (10, 4))])

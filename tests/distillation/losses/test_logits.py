@@ -1,4 +1,4 @@
-"""Soft targets, against values worked out by hand."""
+"""Tests of soft targets against values worked out by hand."""
 
 import math
 
@@ -47,7 +47,7 @@ def test_a_student_that_answers_as_the_teacher_pays_nothing_for_it():
 
 
 def test_the_gradient_keeps_its_scale_as_the_temperature_rises():
-    """Hinton et al., section 2.1: for high T the gradient of T^2 * KL is (z - v) / N for zero-mean logits z and v."""
+    """Section 2.1 of Hinton et al.: at high T, T^2 * KL has the gradient (z - v) / N for zero-mean logits z and v."""
     z, v = outputs((0.5, -0.5, 0.2, -0.2)), outputs((1.0, 0.0, -1.0, 0.0))
     for temperature in (50.0, 200.0):
         z.logits.grad = None

@@ -1,4 +1,4 @@
-"""Losses that compare answers alone, against values worked out by hand."""
+"""Tests of the losses that compare only the answers, against values worked out by hand."""
 
 import math
 
@@ -27,22 +27,22 @@ def test_labels_are_the_cross_entropy_alone():
 
 def test_smoothing_spreads_a_share_of_the_label_over_all_classes():
     # p = (3/4, 1/4), label 0: 0.8 of it stays, and 0.1 goes to either class
-    told = Labels(smoothing=0.2)(answers([[LN3, 0]]), answers([[0, 0]]), torch.tensor([0]))
-    assert told.item() == pytest.approx(-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4))
+    result = Labels(smoothing=0.2)(answers([[LN3, 0]]), answers([[0, 0]]), torch.tensor([0]))
+    assert result.item() == pytest.approx(-0.9 * math.log(3 / 4) - 0.1 * math.log(1 / 4))
 
 
 def test_soft_targets_need_no_labels_without_a_hard_share():
     student, teacher = answers([[0, 0, 1]]), answers([[1, 0, 0]])
-    told = [SoftTargets(hard=0)(student, teacher, torch.tensor([label])).item() for label in range(3)]
-    assert told[0] == told[1] == told[2] > 0
+    results = [SoftTargets(hard=0)(student, teacher, torch.tensor([label])).item() for label in range(3)]
+    assert results[0] == results[1] == results[2] > 0
 
 
 def test_standardised_logits_by_hand():
     # (1, 0) has mean 1/2 and deviation 1/2, so Z = (1, -1), and (0, 4) gives (-1, 1); at T = 2 / ln 3 they are
     # (ln 3, -ln 3) / 2 and its opposite: (3/4, 1/4) and (1/4, 3/4)
     loss = StandardisedLogits(temperature=2 / LN3)
-    told = value(loss, answers([[0, 4]]), answers([[1, 0]]))
-    assert told == pytest.approx((2 / LN3) ** 2 * kl((3 / 4, 1 / 4), (1 / 4, 3 / 4)), rel=1e-4)
+    result = value(loss, answers([[0, 4]]), answers([[1, 0]]))
+    assert result == pytest.approx((2 / LN3) ** 2 * kl((3 / 4, 1 / 4), (1 / 4, 3 / 4)), rel=1e-4)
 
 
 def test_standardised_logits_leave_the_student_its_own_scale_and_level():
@@ -61,8 +61,8 @@ def test_decoupled_parts_by_hand():
     student = answers([[2 * math.log(x) for x in (1 / 4, 1 / 4, 1 / 2)]])
     teacher = answers([[2 * math.log(x) for x in (1 / 2, 3 / 8, 1 / 8)]])
     labelled, others = kl((1 / 2, 1 / 2), (1 / 4, 3 / 4)), kl((3 / 4, 1 / 4), (1 / 3, 2 / 3))
-    told = DecoupledTargets(alpha=0.5, beta=3, temperature=2)(student, teacher, torch.tensor([0]))
-    assert told.item() == pytest.approx(4 * (0.5 * labelled + 3 * others))
+    result = DecoupledTargets(alpha=0.5, beta=3, temperature=2)(student, teacher, torch.tensor([0]))
+    assert result.item() == pytest.approx(4 * (0.5 * labelled + 3 * others))
 
 
 def test_decoupled_targets_with_a_beta_of_one_minus_p_are_soft_targets():
@@ -116,25 +116,25 @@ def test_a_single_sample_has_no_relation_within_its_classes():
 def test_a_student_that_answers_as_the_teacher_has_nothing_to_learn(loss):
     x = torch.tensor([[0.2, -0.4, 1.1], [1.0, 0.5, -0.7]])
     student = answers(x)
-    told = loss(student, answers(x), torch.tensor([0, 1]))
-    told.backward()
-    assert told.item() == pytest.approx(0, abs=1e-5) and student.logits.grad.abs().max() < 1e-4
+    result = loss(student, answers(x), torch.tensor([0, 1]))
+    result.backward()
+    assert result.item() == pytest.approx(0, abs=1e-5) and student.logits.grad.abs().max() < 1e-4
 
 
 @pytest.mark.parametrize("loss", [Labels(), StandardisedLogits(), DecoupledTargets(), PearsonRelations()])
 def test_teacher_and_student_that_are_sure_of_different_classes_stay_finite(loss):
     student, teacher = answers([[1e4, 0, -1e4], [-1e4, 0, 1e4]]), answers([[-1e4, 1e4, 0], [0, 1e4, 0]])
-    told = loss(student, teacher, torch.tensor([2, 1]))
-    told.backward()
-    assert torch.isfinite(told) and torch.isfinite(student.logits.grad).all()
+    result = loss(student, teacher, torch.tensor([2, 1]))
+    result.backward()
+    assert torch.isfinite(result) and torch.isfinite(student.logits.grad).all()
 
 
 def test_the_gradient_of_decoupled_targets_is_that_of_their_definition():
-    """In float64, by the probabilities themselves instead of their logarithms."""
+    """The expected gradient is computed in float64 from the probabilities, not from their logarithms."""
     z = torch.tensor([[0.2, -0.4, 1.1], [1.0, 0.5, -0.7]], dtype=torch.float64, requires_grad=True)
     v = torch.tensor([[1.0, 0.0, -1.0], [0.3, 0.1, 0.2]], dtype=torch.float64)
-    given = answers(z.detach())
-    DecoupledTargets()(given, answers(v), torch.tensor([0, 2])).backward()
+    student = answers(z.detach())
+    DecoupledTargets()(student, answers(v), torch.tensor([0, 2])).backward()
     p, q = (z / 4).softmax(1), (v / 4).softmax(1)
     total = z.new_zeros(())
     for row, label in enumerate((0, 2)):
@@ -145,7 +145,7 @@ def test_the_gradient_of_decoupled_targets_is_that_of_their_definition():
         ):
             total = total + weight * F.kl_div(ours.log(), theirs, reduction="sum") * 16 / 2
     total.backward()
-    assert torch.allclose(given.logits.grad.double(), z.grad, atol=1e-5)
+    assert torch.allclose(student.logits.grad.double(), z.grad, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The weighted sum of losses that `distill.losses` describes."""
+"""Tests of the weighted sum of losses that `distill.losses` describes."""
 
 from dataclasses import replace
 
@@ -22,7 +22,7 @@ LABELS = torch.tensor([0, 1])
 
 
 class Adapter(nn.Module):
-    """A user's loss with something to learn."""
+    """A user's loss that has parameters to learn."""
 
     def __init__(self, width: int = 2):
         super().__init__()
@@ -52,7 +52,7 @@ def test_a_users_loss_needs_no_registration_and_its_adapter_can_be_trained():
 
 
 @pytest.mark.parametrize(
-    ("losses", "told"),
+    ("losses", "message"),
     [
         ([Loss(weight=0)], "no term"),
         ([], "no term"),
@@ -62,8 +62,8 @@ def test_a_users_loss_needs_no_registration_and_its_adapter_can_be_trained():
         ([Loss(name="math:floor", options={})], "floor"),
     ],
 )
-def test_losses_that_make_no_sense_are_refused(losses, told):
-    with pytest.raises(ConfigError, match=told):
+def test_losses_that_make_no_sense_are_refused(losses, message):
+    with pytest.raises(ConfigError, match=message):
         total_loss(losses)
 
 
@@ -88,8 +88,8 @@ def test_soft_targets_and_attention_can_be_combined():
 
 
 def test_where_layers_are_no_longer_alike_the_terms_about_answers_remain():
-    kept = response_loss(combined(ATTENTION, {"name": "dkd"}, LOGITS, {"name": "rkd"}), CLASSIFICATION)
-    assert kept.names == ("dkd", "logits") and not kept.feature_based
+    remaining = response_loss(combined(ATTENTION, {"name": "dkd"}, LOGITS, {"name": "rkd"}), CLASSIFICATION)
+    assert remaining.names == ("dkd", "logits") and not remaining.feature_based
 
 
 @pytest.mark.parametrize("losses", [[ATTENTION], [ATTENTION, {"name": "labels"}]])
@@ -108,7 +108,7 @@ def test_the_losses_that_compare_answers_alone_are_known():
 
 
 def of_values(task=CLASSIFICATION):
-    """A task whose answers are no logits."""
+    """Return a task whose answers are not logits."""
     own = f"{__name__}:Adapter"
     return replace(task, answers=replace(task.answers, kind="values", loss=own))
 
@@ -128,7 +128,7 @@ def test_a_tasks_own_loss_takes_the_place_of_what_looked_inside():
 
 
 def test_mixed_precision_leaves_the_loss_in_float32():
-    """Near one another, samples would have the same distance in bf16."""
+    """Samples that are close to each other would all have the same distance in bf16."""
     x = 100 + torch.rand(6, 8)
     student, teacher = Outputs(torch.zeros(6, 2), {"a": x}), Outputs(torch.zeros(6, 2), {"a": 3 * torch.rand(6, 4)})
     labels = torch.zeros(6, dtype=torch.int64)

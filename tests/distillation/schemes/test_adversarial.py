@@ -1,4 +1,4 @@
-"""A generator against a student: what each of them wants, and a student that never saw a sample."""
+"""Tests of adversarial distillation: what generator and student optimise, and a student trained without samples."""
 
 from dataclasses import replace
 
@@ -21,24 +21,24 @@ SPLITS = stripes()
 SMALL = {"width": 8, "latent": 8}
 
 
-def given(epochs=1, splits=SPLITS, network=None, student=None, **settings):
+def new_run(epochs=1, splits=SPLITS, network=None, student=None, **settings):
     network = network or tiny(1, width=6)
-    asked = Training(**{"epochs": epochs, "batch_size": 16, **settings})
+    training = Training(**{"epochs": epochs, "batch_size": 16, **settings})
     return small_run(
         student or tiny(0),
         network_teacher(network),
         SoftTargets(hard=0.5),
         splits,
-        asked,
+        training,
         teacher_network=lambda: network,
     )
 
 
 def test_a_student_that_never_saw_a_sample_knows_what_its_teacher_knows():
     teacher, student = tiny(1, width=6), tiny(0)
-    learn(replace(without_teacher(given(8)), student=teacher))
+    learn(replace(without_teacher(new_run(8)), student=teacher))
     unseen = replace(SPLITS, train=Split(np.zeros_like(SPLITS.train.x), 1 - SPLITS.train.y))
-    adversarial(given(10, unseen, teacher, student), data="none", **SMALL)
+    adversarial(new_run(10, unseen, teacher, student), data="none", **SMALL)
     assert scores(student, SPLITS, title="test")["score"] > 90
 
 
@@ -47,18 +47,16 @@ def test_without_data_labels_and_losses_are_not_looked_at():
         def forward(self, student, teacher, labels):
             raise AssertionError("asked")
 
-    adversarial(replace(given(), loss=Never()), data="none", **SMALL)
+    adversarial(replace(new_run(), loss=Never()), data="none", **SMALL)
 
 
 def test_images_that_were_made_leave_running_statistics_alone_beside_true_ones():
-    student, alone = tiny(0), tiny(0)
-    whole = given(student=student)
-    adversarial(replace(whole, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9)), **SMALL)
-    learn(
-        replace(without_teacher(whole), student=alone, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9))
-    )
-    torch.testing.assert_close(student.body[1].running_mean, alone.body[1].running_mean)
-    torch.testing.assert_close(student.body[1].running_var, alone.body[1].running_var)
+    student, plain = tiny(0), tiny(0)
+    run = new_run(student=student)
+    adversarial(replace(run, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9)), **SMALL)
+    learn(replace(without_teacher(run), student=plain, settings=Training(epochs=1, batch_size=96, learning_rate=1e-9)))
+    torch.testing.assert_close(student.body[1].running_mean, plain.body[1].running_mean)
+    torch.testing.assert_close(student.body[1].running_var, plain.body[1].running_var)
     assert student.body[1].momentum == 0.1
 
 
@@ -66,24 +64,24 @@ def test_a_trained_network_moves_as_adam_would():
     torch.manual_seed(0)
     ours, theirs = linear(), linear()
     theirs.load_state_dict(ours.state_dict())
-    trained = AdamNetwork(ours, learning_rate=0.01)
+    network = AdamNetwork(ours, learning_rate=0.01)
     adam = torch.optim.Adam(theirs.parameters(), lr=0.01, betas=(0.5, 0.999))
     for x in torch.randn(3, 5, 1, 8, 8):
-        trained.lower(lambda x=x: trained(x).square().mean())
+        network.lower(lambda x=x: network(x).square().mean())
         adam.zero_grad()
         theirs(x).square().mean().backward()
         adam.step()
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-7)
-    assert not any(parameter.requires_grad for parameter in trained.parameters())
+    assert not any(parameter.requires_grad for parameter in network.parameters())
 
 
 def test_it_moves_once_in_so_many_calls():
-    trained = AdamNetwork(linear(), learning_rate=0.01, every=3)
-    asked = []
+    network = AdamNetwork(linear(), learning_rate=0.01, every=3)
+    calls = []
     for number in range(7):
-        trained.lower(lambda number=number: asked.append(number) or trained(torch.ones(1, 1, 8, 8)).sum())
-    assert asked == [0, 3, 6]
+        network.lower(lambda number=number: calls.append(number) or network(torch.ones(1, 1, 8, 8)).sum())
+    assert calls == [0, 3, 6]
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (3, 32, 32), (1, 49, 10), (1, 5, 3)])
@@ -96,16 +94,16 @@ def test_images_of_any_size_come_out_normalised(shape):
 
 def test_a_teacher_that_is_no_network_is_refused():
     with pytest.raises(ConfigError, match="scheme 'adversarial' needs the teacher as a torch network"):
-        adversarial(replace(given(), teacher_network=None))
+        adversarial(replace(new_run(), teacher_network=None))
 
 
 def test_inputs_that_are_no_images_are_refused():
     series = Split(np.zeros((96, 3, 64), np.float32), SPLITS.train.y)
     with pytest.raises(ConfigError, match=r"makes images .* shape \(3, 64\)"):
-        adversarial(given(splits=replace(SPLITS, train=series)))
+        adversarial(new_run(splits=replace(SPLITS, train=series)))
 
 
 @pytest.mark.parametrize("options", [{"data": "some"}, {"every": 0}, {"weight": 0}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError, match="scheme 'adversarial': data = "):
-        adversarial(given(), **options)
+        adversarial(new_run(), **options)

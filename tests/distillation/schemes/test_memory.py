@@ -1,4 +1,4 @@
-"""What batch norms remember of the data."""
+"""Tests of what the batch norms of a network remember of the data."""
 
 import torch
 from torch import nn

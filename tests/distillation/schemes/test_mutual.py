@@ -1,4 +1,4 @@
-"""Mutual learning: what peers tell each other, and who is kept."""
+"""Tests of mutual learning: what the peers learn from each other, and which of them is the result."""
 
 import math
 from dataclasses import replace
@@ -18,17 +18,17 @@ from edgekd.nn.outputs import Outputs
 SPLITS = stripes()
 
 
-def given(student=None, teacher=None, loss=None):
+def new_run(student=None, teacher=None, loss=None):
     return small_run(student or tiny(0), teacher, loss, SPLITS, Training(epochs=2, batch_size=16))
 
 
 def test_each_peer_pays_its_mean_divergence_from_the_others():
     even, sure = torch.zeros(1, 2), torch.tensor([[math.log(3.0), 0.0]])  # (1/2, 1/2) and (3/4, 1/4)
-    told = agreement([even, sure, sure])
+    divergences = agreement([even, sure, sure])
     from_sure = 0.75 * math.log(1.5) + 0.25 * math.log(0.5)  # KL(sure || even)
     from_even = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
-    assert told[0].item() == pytest.approx(from_sure)
-    assert told[1].item() == pytest.approx(from_even / 2)  # the third peer says the same
+    assert divergences[0].item() == pytest.approx(from_sure)
+    assert divergences[1].item() == pytest.approx(from_even / 2)  # the third peer says the same
 
 
 def test_a_peer_is_pulled_towards_the_others_which_stand_still():
@@ -44,25 +44,25 @@ def test_softer_answers_are_compared_on_the_same_scale():
 
 
 def test_peers_change_what_the_student_becomes():
-    alone, two, three = (tiny(0) for _ in range(3))
-    learn(given(alone))
-    mutual(given(two))
-    mutual(given(three), peers=3)
-    weights = [model.head.weight for model in (alone, two, three)]
+    without_peers, two, three = (tiny(0) for _ in range(3))
+    learn(new_run(without_peers))
+    mutual(new_run(two))
+    mutual(new_run(three), peers=3)
+    weights = [model.head.weight for model in (without_peers, two, three)]
     assert not torch.equal(weights[0], weights[1]) and not torch.equal(weights[1], weights[2])
 
 
 def test_the_teacher_is_asked_only_if_wanted():
-    asked = []
+    batch_sizes = []
 
     def teacher(batch):
-        asked.append(len(batch.y))
+        batch_sizes.append(len(batch.y))
         return Outputs(torch.zeros(len(batch.y), 2))
 
-    mutual(given(teacher=teacher, loss=SoftTargets()))
-    assert not asked
-    mutual(given(teacher=teacher, loss=SoftTargets()), with_teacher=True)
-    assert len(asked) == 2 * 2 * 6  # peers, epochs, steps
+    mutual(new_run(teacher=teacher, loss=SoftTargets()))
+    assert not batch_sizes
+    mutual(new_run(teacher=teacher, loss=SoftTargets()), with_teacher=True)
+    assert len(batch_sizes) == 2 * 2 * 6  # peers, epochs, steps
 
 
 def test_each_peer_has_adapters_of_its_own():
@@ -77,17 +77,17 @@ def test_each_peer_has_adapters_of_its_own():
             return (student.logits + self.shift - teacher.logits).square().mean()
 
     loss = Shift()
-    mutual(given(teacher=lambda batch: Outputs(torch.ones(len(batch.y), 2)), loss=loss), with_teacher=True)
+    mutual(new_run(teacher=lambda batch: Outputs(torch.ones(len(batch.y), 2)), loss=loss), with_teacher=True)
     assert loss.calls == 2 * 6 and loss.shift.item() != 0
 
 
 def test_peers_that_start_alike_are_refused():
     with pytest.raises(ConfigError, match="same weights") as refused:
-        mutual(replace(given(), fresh=lambda seed: tiny(0)))
+        mutual(replace(new_run(), fresh=lambda seed: tiny(0)))
     assert "student.checkpoint" in refused.value.remedy
 
 
 @pytest.mark.parametrize("options", [{"peers": 1}, {"temperature": 0}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError, match="scheme 'mutual'"):
-        mutual(given(), **options)
+        mutual(new_run(), **options)

@@ -1,4 +1,4 @@
-"""Self-distillation: where the heads stand, what they see, and that nothing of them is left."""
+"""Tests of self-distillation: where the heads are attached, what their input is, and that they are removed."""
 
 import math
 from dataclasses import replace
@@ -17,7 +17,7 @@ from edgekd.nn.outputs import Outputs
 SPLITS = stripes()
 
 
-def given(student=None, epochs=1):
+def new_run(student=None, epochs=1):
     settings = Training(epochs=epochs, batch_size=16)
     return small_run(student or tiny(0), None, None, SPLITS, settings)
 
@@ -32,25 +32,25 @@ def given(student=None, epochs=1):
 def test_heads_stand_at_the_depths_of_a_catalog_network(name, shape, splits, depths):
     torch.manual_seed(0)
     student = catalog.load("model", name)(classes=2, input_shape=shape)
-    result = own_teacher(given(student))
+    result = own_teacher(new_run(student))
     assert len(result.along_the_way) == depths
 
 
 def test_heads_learn_and_the_student_is_the_network_that_it_was():
     student = tiny(0)
-    result = own_teacher(given(student, epochs=12), layers=["body.1", "body.2"])
+    result = own_teacher(new_run(student, epochs=12), layers=["body.1", "body.2"])
     assert [row.what for row in result.along_the_way] == ["classifier at body.1", "classifier at body.2"]
     assert min(row.score.value for row in result.along_the_way) > 80
     assert student.state_dict().keys() == tiny(0).state_dict().keys()
 
 
 def test_what_is_learnt_at_a_depth_changes_the_layers_before_it():
-    ways = []
+    weights = []
     for soft in (0.0, 1.0):
         student = tiny(0)
-        own_teacher(given(student), layers=["body.1"], soft=soft)
-        ways.append(student.body[0].weight)
-    assert not torch.equal(*ways)
+        own_teacher(new_run(student), layers=["body.1"], soft=soft)
+        weights.append(student.body[0].weight)
+    assert not torch.equal(*weights)
 
 
 def test_a_head_without_preference_gives_the_mean_over_a_sequence():
@@ -84,33 +84,33 @@ def test_heads_take_maps_sequences_and_vectors(shape, channels_first):
 
 
 def test_the_teacher_is_asked_only_if_wanted():
-    asked = []
+    calls = []
 
     def teacher(batch):
-        asked.append(1)
+        calls.append(1)
         return Outputs(torch.zeros(len(batch.y), 2))
 
-    whole = replace(given(), teacher=teacher, loss=SoftTargets())
-    own_teacher(whole, layers=["body.1"])
-    assert not asked
-    own_teacher(whole, layers=["body.1"], with_teacher=True)
-    assert len(asked) == 6
+    run = replace(new_run(), teacher=teacher, loss=SoftTargets())
+    own_teacher(run, layers=["body.1"])
+    assert not calls
+    own_teacher(run, layers=["body.1"], with_teacher=True)
+    assert len(calls) == 6
 
 
 def test_a_student_without_depths_of_its_own_asks_for_names():
     with pytest.raises(ConfigError, match="no intermediate depths") as refused:
-        own_teacher(given())
+        own_teacher(new_run())
     assert "body.1" in refused.value.remedy
 
 
 @pytest.mark.parametrize(("layer", "remedy"), [("body.8", "body."), ("body", "layers = ")])
 def test_a_layer_that_can_have_no_head_is_refused(layer, remedy):
     with pytest.raises(ConfigError, match=f"no layer '{layer}' before its deepest, 'body'") as refused:
-        own_teacher(given(), layers=[layer])
+        own_teacher(new_run(), layers=[layer])
     assert remedy in refused.value.remedy
 
 
 @pytest.mark.parametrize("options", [{"soft": 1.5}, {"hint": -1}, {"temperature": 0}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError, match="scheme 'self'"):
-        own_teacher(given(), layers=["body.1"], **options)
+        own_teacher(new_run(), layers=["body.1"], **options)

@@ -1,4 +1,4 @@
-"""Robust distillation: what it is attacked by, and that it stands up to more than a plain student."""
+"""Tests of robust distillation: its attacks, and that its student resists more than a plainly trained one."""
 
 import numpy as np
 import pytest
@@ -18,14 +18,14 @@ from edgekd.training.evaluate import scores
 SPLITS = stripes()
 
 
-def given(student=None, loss=None, epochs=8):
+def new_run(student=None, loss=None, epochs=8):
     answers = np.where(np.eye(2)[SPLITS.train.y] > 0, 3, -3).astype(np.float32)
     settings = Training(epochs=epochs, batch_size=16)
     return small_run(student or tiny(0), precomputed_teacher(answers), loss or SoftTargets(1.0, 0.0), SPLITS, settings)
 
 
 def strong_and_weak(count, seed):
-    """One number that tells the class nine times in ten, and 64 that each hint at it by 0.3 under noise of 1."""
+    """Build samples with one feature that is right for 90 % of them, and 64 that shift by 0.3 under noise of 1."""
     chance = np.random.default_rng(seed)
     y = np.arange(count) % 2
     sign = 2 * y - 1
@@ -55,35 +55,35 @@ def test_it_learns_what_can_not_be_taken_away_where_a_plain_student_learns_what_
     )
     assert undisturbed[0] > 95 and under_attack[0] < 10  # 0.6 turns every weak hint round
     assert 80 < undisturbed[1] < 95 and under_attack[1] > 80
-    (told,) = result.along_the_way
-    assert (told.what, told.score.value) == ("test set under PGD, 20 steps, eps 0.6", under_attack[1])
+    (row,) = result.along_the_way
+    assert (row.what, row.score.value) == ("test set under PGD, 20 steps, eps 0.6", under_attack[1])
 
 
 @pytest.mark.parametrize(("clean", "calls"), [(0.0, 1), (0.5, 2)])
 def test_the_students_loss_is_shared_between_clean_and_changed_inputs(clean, calls):
-    seen = []
+    logits = []
 
     class Looking(SoftTargets):
         def forward(self, student, teacher, labels):
-            seen.append(student.logits.detach())
+            logits.append(student.logits.detach())
             return super().forward(student, teacher, labels)
 
-    robust(given(loss=Looking(1.0, 0.0), epochs=1), steps=1, clean=clean)
-    assert len(seen) == 6 * calls
+    robust(new_run(loss=Looking(1.0, 0.0), epochs=1), steps=1, clean=clean)
+    assert len(logits) == 6 * calls
     if calls == 2:
-        assert not torch.equal(seen[0], seen[1])
+        assert not torch.equal(logits[0], logits[1])
 
 
 def test_running_statistics_are_those_of_the_inputs_that_are_learnt_from():
     student = tiny(0)
-    robust(given(student, epochs=1), steps=4, clean=0.5)
+    robust(new_run(student, epochs=1), steps=4, clean=0.5)
     assert student.body[1].num_batches_tracked == 6 * 2
 
 
 @pytest.mark.parametrize("options", [{"steps": 0}, {"step": 0}, {"clean": 2}, {"eps": 0}])
 def test_options_out_of_range_are_refused(options):
     with pytest.raises(ConfigError):
-        robust(given(), **options)
+        robust(new_run(), **options)
 
 
 def test_without_a_teacher_there_is_nothing_to_keep_to():

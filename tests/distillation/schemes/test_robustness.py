@@ -1,4 +1,4 @@
-"""Attacks by projected gradient descent: where they go, how far, and that they leave the network as it was."""
+"""Tests of projected gradient descent: the direction and size of its steps, and that it does not change the network."""
 
 import numpy as np
 import pytest
@@ -14,14 +14,14 @@ SPLITS = stripes()
 
 
 def line(count=4):
-    """One number a sample, float: the class is its sign."""
+    """Build splits of one float per sample, whose sign is the class."""
     x = np.linspace(-2, 2, count, dtype=np.float32)[:, None]
     part = Split(x, (x[:, 0] > 0).astype(np.int64))
     return Splits(part, part, part, ("below", "above"), (0.0,), (2.0,))
 
 
 def sign():
-    """Says "above" as surely as its input is large."""
+    """Return a network whose confidence in the class "above" grows with its input."""
     model = nn.Linear(1, 2)
     with torch.no_grad():
         model.weight.copy_(torch.tensor([[-1.0], [1.0]]))

@@ -1,4 +1,4 @@
-"""Schemes as a config asks for them: `distill.scheme = {name = "...", option = ...}`, through the distill stage."""
+"""Tests of schemes that a config selects, `distill.scheme = {name = "...", option = ...}`, in the distill stage."""
 
 import json
 
@@ -17,7 +17,7 @@ LOOKING_INSIDE = [{"name": "logits", "hard": 0.5}, {"name": "attention", "layers
 
 
 @pytest.fixture
-def read(tmp_path):
+def inputs(tmp_path):
     SPLITS.save(tmp_path / "data")
     plan = Blueprint("support.small_training:Tiny", {"width": 6})
     blueprint.save(blueprint.build(plan, seed=4), plan, tmp_path / "teacher" / "model")
@@ -25,7 +25,7 @@ def read(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("scheme", "told"),
+    ("scheme", "measurements"),
     [
         ({"name": "mutual", "peers": 3, "with_teacher": True}, []),
         ({"name": "born_again", "generations": 2, "ensemble": True}, []),
@@ -40,15 +40,15 @@ def read(tmp_path):
     ],
     ids=lambda value: value.get("name") if isinstance(value, dict) else "",
 )
-def test_a_scheme_runs_under_losses_that_look_inside(scheme, told, read, tmp_path):
-    asked = {"epochs": 1, "batch_size": 16, "baseline": False, "scheme": scheme, "losses": LOOKING_INSIDE}
+def test_a_scheme_runs_under_losses_that_look_inside(scheme, measurements, inputs, tmp_path):
+    section = {"epochs": 1, "batch_size": 16, "baseline": False, "scheme": scheme, "losses": LOOKING_INSIDE}
     config = Config.model_validate(
-        {"student": {"model": "support.small_training:Tiny"}, "distill": asked, "data": {"augment": {"shift": 0}}}
+        {"student": {"model": "support.small_training:Tiny"}, "distill": section, "data": {"augment": {"shift": 0}}}
     )
     (tmp_path / "out").mkdir()
-    metrics = json.loads(json.dumps(stage.run(config, read, tmp_path / "out")))
+    metrics = json.loads(json.dumps(stage.run(config, inputs, tmp_path / "out")))
     assert metrics["scheme"] == scheme["name"]
-    assert [row["what"] for row in metrics["transfer"]["along_the_way"]] == told
+    assert [row["what"] for row in metrics["transfer"]["along_the_way"]] == measurements
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["model"]
     student, _ = blueprint.load(tmp_path / "out" / "model")
     assert student.state_dict().keys() == Tiny().state_dict().keys()

@@ -1,4 +1,4 @@
-"""Teachers from outside torch: files and functions, asked as they want it and checked before use."""
+"""Tests of teachers from outside torch: files and functions get the input they expect and are checked before use."""
 
 import importlib.util
 from dataclasses import replace
@@ -45,7 +45,7 @@ def colourful(size=(8, 6), channels=3):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
-    """A float network on colour images, in both formats; TFLite has channels last."""
+    """Write a float network for colour images in both formats. The TFLite file has its channels last."""
     folder, splits = tmp_path_factory.mktemp("files"), colourful()
     graph = capture(model(3), splits.example)
     inputs = Preprocessing(splits.scale, splits.mean, splits.std)
@@ -56,13 +56,13 @@ def files(tmp_path_factory):
 def test_a_file_answers_as_the_network_that_it_was_made_of(files, kind):
     splits = colourful()
     batch = next(batches(splits.train, splits, 12))
-    found = open_external(Source(file=files[kind]), splits)(batch).logits
+    logits = open_external(Source(file=files[kind]), splits)(batch).logits
     with torch.no_grad():
-        torch.testing.assert_close(found, model(3)(batch.x), atol=1e-4, rtol=1e-4)
+        torch.testing.assert_close(logits, model(3)(batch.x), atol=1e-4, rtol=1e-4)
 
 
 def small_onnx(path, *, batch, dtype="FLOAT", channels_last=False, classes=2):
-    """A file that averages each image's rows: (N, 1, 8, classes) -> (N, classes)."""
+    """Write a file that averages each image's rows: (N, 1, 8, classes) -> (N, classes)."""
     from onnx import TensorProto, helper, save
 
     kind = getattr(TensorProto, dtype)
@@ -88,16 +88,16 @@ def columns(dtype=np.uint8):
 def test_a_file_with_its_own_batch_and_layout_is_given_what_it_takes(tmp_path, batch, channels_last):
     splits = columns()
     file = small_onnx(tmp_path / "a.onnx", batch=batch, channels_last=channels_last)
-    asked = next(batches(splits.train, splits, 7))
-    found = open_external(Source(file=file), splits)(asked).logits
-    torch.testing.assert_close(found, asked.x.mean((1, 2)))
+    samples = next(batches(splits.train, splits, 7))
+    logits = open_external(Source(file=file), splits)(samples).logits
+    torch.testing.assert_close(logits, samples.x.mean((1, 2)))
 
 
 def test_raw_pixels_are_the_codes_of_a_file_that_takes_bytes(tmp_path):
     splits = columns()
     file = small_onnx(tmp_path / "a.onnx", batch="N", dtype="UINT8")
-    found = open_external(Source(file=file, input="raw"), splits)(next(batches(splits.train, splits, 7))).logits
-    np.testing.assert_allclose(found.numpy(), splits.train.x.mean((1, 2)), rtol=1e-6)
+    logits = open_external(Source(file=file, input="raw"), splits)(next(batches(splits.train, splits, 7))).logits
+    np.testing.assert_allclose(logits.numpy(), splits.train.x.mean((1, 2)), rtol=1e-6)
     with pytest.raises(ModelError, match="does not say on which scale"):
         open_external(Source(file=file), splits)(next(batches(splits.train, splits, 7)))
 
@@ -119,12 +119,12 @@ def test_an_int8_file_is_quantised_by_its_own_scale(tmp_path):
     inputs = Preprocessing(splits.scale, splits.mean, splits.std)
     batch = next(batches(splits.train, splits, 12))
     with torch.no_grad():
-        wanted = simulation(batch.x)
-    step = float((wanted.max() - wanted.min()) / 100)
+        expected = simulation(batch.x)
+    step = float((expected.max() - expected.min()) / 100)
     for kind, write in WRITERS.items():
         file = write(simulation.quantized_graph(), tmp_path / f"int8.{kind}", splits.classes, inputs)
-        found = open_external(Source(file=file), splits)(batch).logits
-        assert (found - wanted).abs().max() < step, kind
+        logits = open_external(Source(file=file), splits)(batch).logits
+        assert (logits - expected).abs().max() < step, kind
 
 
 @pytest.mark.parametrize("name", ["net.onnx", "net.tflite"])
@@ -158,20 +158,20 @@ def test_without_tensorflow_its_files_name_the_extra(tmp_path):
 
 
 @pytest.mark.skipif(importlib.util.find_spec("tensorflow") is None, reason="needs TensorFlow: edgekd[tensorflow]")
-@pytest.mark.parametrize("saved", ["net.keras", "saved"])
-def test_a_keras_network_answers_from_its_file(tmp_path, saved):
+@pytest.mark.parametrize("filename", ["net.keras", "saved"])
+def test_a_keras_network_answers_from_its_file(tmp_path, filename):
     import tensorflow as tf
 
     net = tf.keras.Sequential([tf.keras.Input((8, 6, 3)), tf.keras.layers.Flatten(), tf.keras.layers.Dense(2)])
-    net.save(tmp_path / saved) if saved.endswith(".keras") else net.export(tmp_path / saved)
+    net.save(tmp_path / filename) if filename.endswith(".keras") else net.export(tmp_path / filename)
     splits = colourful()
     batch = next(batches(splits.train, splits, 12))
-    found = open_external(Source(file=tmp_path / saved), splits)(batch).logits.numpy()
-    np.testing.assert_allclose(found, net(batch.x.permute(0, 2, 3, 1).numpy()).numpy(), atol=1e-4)
+    logits = open_external(Source(file=tmp_path / filename), splits)(batch).logits.numpy()
+    np.testing.assert_allclose(logits, net(batch.x.permute(0, 2, 3, 1).numpy()).numpy(), atol=1e-4)
 
 
 def halves(x):
-    """A user's function: the means of the left and the right half."""
+    """A user's function, which returns the means of the left and the right half of each image."""
     assert isinstance(x, np.ndarray) and x.dtype == np.float32
     return np.stack([x[..., :4].mean((1, 2, 3)), x[..., 4:].mean((1, 2, 3))], axis=1)
 
@@ -182,19 +182,19 @@ def sure(x):
 
 def test_a_function_is_asked_for_what_it_gives(monkeypatch):
     batch = next(batches(SPLITS.train, SPLITS, 4))
-    found = open_external(Source(call=f"{__name__}:halves"), SPLITS)(batch).logits
-    np.testing.assert_allclose(found.numpy(), halves(batch.x.numpy()), rtol=1e-6)
+    logits = open_external(Source(call=f"{__name__}:halves"), SPLITS)(batch).logits
+    np.testing.assert_allclose(logits.numpy(), halves(batch.x.numpy()), rtol=1e-6)
 
 
 def test_probabilities_become_their_logarithms():
     batch = next(batches(SPLITS.train, SPLITS, 2))
-    found = external_teacher(sure, SPLITS, "probabilities", "normalised", "it")(batch).logits
-    assert found.tolist() == [[0.0, pytest.approx(np.log(1e-8))]] * 2
-    assert torch.isfinite(found.half()).all()
+    logits = external_teacher(sure, SPLITS, "probabilities", "normalised", "it")(batch).logits
+    assert logits.tolist() == [[0.0, pytest.approx(np.log(1e-8))]] * 2
+    assert torch.isfinite(logits.half()).all()
 
 
 @pytest.mark.parametrize(
-    ("outputs", "gives", "told"),
+    ("outputs", "gives", "message"),
     [
         (np.full((2, 2), np.nan), "logits", "not finite"),
         (np.array([[1.0, 2.0], [0.5, 0.5]]), "probabilities", "a row adds up to 3"),
@@ -204,8 +204,8 @@ def test_probabilities_become_their_logarithms():
         (np.array([["a", "b"]] * 2), "logits", "not finite numbers"),
     ],
 )
-def test_outputs_that_can_not_be_learned_from_are_refused(outputs, gives, told):
-    with pytest.raises(ModelError, match=told):
+def test_outputs_that_can_not_be_learned_from_are_refused(outputs, gives, message):
+    with pytest.raises(ModelError, match=message):
         check_answers(outputs, 2, SPLITS, gives, "it")
 
 

@@ -1,4 +1,4 @@
-"""Teachers of whom only stored outputs are left: how they are read, and which are refused."""
+"""Tests of teachers of which only stored outputs exist: how these are read, and which are refused."""
 
 import numpy as np
 import pytest
@@ -10,30 +10,30 @@ from edgekd.errors import EdgekdError, ModelError
 SPLITS = stripes(count=24)
 
 
-def saved(folder, **arrays):
+def save_outputs(folder, **arrays):
     np.savez(folder / "outputs.npz", **arrays)
     return folder / "outputs.npz"
 
 
 def test_stored_logits_are_taken_in_the_data_sets_order(tmp_path):
     logits = np.arange(48, dtype=np.float32).reshape(24, 2)
-    file = saved(tmp_path, logits=logits, test_logits=np.ones((32, 2)))
-    found = precomputed.read_answers(file, SPLITS, {})
-    np.testing.assert_array_equal(found["train"], logits)
-    assert found["test"].shape == (32, 2) and "validation" not in found
+    file = save_outputs(tmp_path, logits=logits, test_logits=np.ones((32, 2)))
+    answers = precomputed.read_answers(file, SPLITS, {})
+    np.testing.assert_array_equal(answers["train"], logits)
+    assert answers["test"].shape == (32, 2) and "validation" not in answers
 
 
 def test_answers_to_all_training_samples_of_the_data_set_are_divided_as_it_was(tmp_path):
     positions = np.random.default_rng(0).permutation(60)
-    known = {"train": positions[:24], "validation": positions[24:56], "total": np.array(60)}
+    division = {"train": positions[:24], "validation": positions[24:56], "total": np.array(60)}
     logits = np.arange(120, dtype=np.float32).reshape(60, 2)
-    found = precomputed.read_answers(saved(tmp_path, logits=logits), SPLITS, known)
-    np.testing.assert_array_equal(found["train"], logits[positions[:24]])
-    np.testing.assert_array_equal(found["validation"], logits[positions[24:56]])
+    answers = precomputed.read_answers(save_outputs(tmp_path, logits=logits), SPLITS, division)
+    np.testing.assert_array_equal(answers["train"], logits[positions[:24]])
+    np.testing.assert_array_equal(answers["validation"], logits[positions[24:56]])
 
 
 @pytest.mark.parametrize(
-    ("arrays", "told"),
+    ("arrays", "message"),
     [
         ({"logits": np.zeros((23, 2))}, "23 answers for the train samples, which are 24"),
         ({"logits": np.zeros((24, 3))}, "2 classes"),
@@ -47,9 +47,9 @@ def test_answers_to_all_training_samples_of_the_data_set_are_divided_as_it_was(t
         ({"logits": np.zeros((24, 2)), "test_logits": np.zeros((5, 2))}, "5 answers for the test samples"),
     ],
 )
-def test_stored_outputs_that_do_not_fit_are_refused(tmp_path, arrays, told):
-    with pytest.raises(ModelError, match=told):
-        precomputed.read_answers(saved(tmp_path, **arrays), SPLITS, {})
+def test_stored_outputs_that_do_not_fit_are_refused(tmp_path, arrays, message):
+    with pytest.raises(ModelError, match=message):
+        precomputed.read_answers(save_outputs(tmp_path, **arrays), SPLITS, {})
 
 
 def test_a_file_that_is_no_npz_is_refused(tmp_path):

@@ -1,4 +1,4 @@
-"""From the teacher stage to a student, with teachers that are several, or no torch module."""
+"""Tests from the teacher stage to a student, with several teachers or with one that is not a torch module."""
 
 import json
 import shutil
@@ -24,7 +24,7 @@ HERE = __name__
 
 
 def knowing(x):
-    """Rows or columns, by the sums: right nearly always, and it takes raw pixels."""
+    """A user's function on raw pixels that tells rows from columns by their sums and is nearly always right."""
     assert x.max() > 100
     rows, columns = x.mean(3).std(axis=(1, 2)), x.mean(2).std(axis=(1, 2))
     return np.stack([rows, columns], axis=1) / 4
@@ -44,31 +44,35 @@ def config(teacher=None, **sections):
 
 
 @pytest.fixture
-def read(tmp_path):
+def folders(tmp_path):
     SPLITS.save(tmp_path / "data")
     for name in ("teacher", "answers", "distill"):
         (tmp_path / name).mkdir()
     return {name: tmp_path / name for name in ("data", "teacher", "answers")}
 
 
-def through(asked_for, read, tmp_path):
-    """The metrics of teacher, answers and distill."""
-    distill.precheck(asked_for, read["data"])
-    answers.precheck(asked_for, read["data"])
-    found = [teacher.run(asked_for, read, read["teacher"]), answers.run(asked_for, read, read["answers"])]
-    return [*found, distill.run(asked_for, read, tmp_path / "distill")]
+def through(settings, folders, tmp_path):
+    """Run the stages teacher, answers and distill, and return their metrics."""
+    distill.precheck(settings, folders["data"])
+    answers.precheck(settings, folders["data"])
+    metrics = [teacher.run(settings, folders, folders["teacher"]), answers.run(settings, folders, folders["answers"])]
+    return [*metrics, distill.run(settings, folders, tmp_path / "distill")]
 
 
-def test_a_function_teaches_a_student(read, tmp_path):
-    asked_for = config({"call": f"{HERE}:knowing", "input": "raw"}, distill={"epochs": 8})
-    told, stored, learned = through(asked_for, read, tmp_path)
-    assert told["score"] > 95 and told["validation_score"] > 95 and not told["trained"]
-    assert told["parameters"] is None and told["combined"] is None and told["size_bytes"] is None
-    assert stored["views"] == 2 and learned["score"] > 90
-    assert open_network(read["teacher"]) is None
+def test_a_function_teaches_a_student(folders, tmp_path):
+    settings = config({"call": f"{HERE}:knowing", "input": "raw"}, distill={"epochs": 8})
+    teacher_metrics, answers_metrics, student_metrics = through(settings, folders, tmp_path)
+    assert teacher_metrics["score"] > 95 and teacher_metrics["validation_score"] > 95 and not teacher_metrics["trained"]
+    assert (
+        teacher_metrics["parameters"] is None
+        and teacher_metrics["combined"] is None
+        and teacher_metrics["size_bytes"] is None
+    )
+    assert answers_metrics["views"] == 2 and student_metrics["score"] > 90
+    assert open_network(folders["teacher"]) is None
 
 
-def test_a_file_is_copied_so_that_it_may_move(read, tmp_path):
+def test_a_file_is_copied_so_that_it_may_move(folders, tmp_path):
     from edgekd.formats.onnx import write
     from edgekd.graph.capture import capture
 
@@ -76,96 +80,101 @@ def test_a_file_is_copied_so_that_it_may_move(read, tmp_path):
     net = Tiny(width=3).eval()
     file = write(capture(net, SPLITS.example), tmp_path / "net.onnx", SPLITS.classes, None)
     size = file.stat().st_size
-    told = teacher.run(config({"file": str(file)}), read, read["teacher"])
+    metrics = teacher.run(config({"file": str(file)}), folders, folders["teacher"])
     file.unlink()
     batch = next(batches(SPLITS.train, SPLITS, 4))
     with torch.no_grad():
         torch.testing.assert_close(
-            load_teacher(read["teacher"], SPLITS)(batch).logits, net(batch.x), atol=1e-4, rtol=1e-4
+            load_teacher(folders["teacher"], SPLITS)(batch).logits, net(batch.x), atol=1e-4, rtol=1e-4
         )
-    assert told["size_bytes"] == size
+    assert metrics["size_bytes"] == size
 
 
-def test_answers_alone_teach_under_any_augmentation_and_their_score_is_not_made_up(read, tmp_path):
+def test_answers_alone_teach_under_any_augmentation_and_their_score_is_not_made_up(folders, tmp_path):
     indices = SPLITS.train.y[:, None]
     np.savez(tmp_path / "outputs.npz", indices=indices, probabilities=np.full((48, 1), 0.95))
-    asked_for = config({"answers": str(tmp_path / "outputs.npz")}, distill={"epochs": 8})
-    told, stored, learned = through(asked_for, read, tmp_path)
-    assert told["score_remedy"] == "test_logits or test_probabilities in the file of teacher.answers"
-    assert told["score"] is None and told["validation_score"] is None
-    assert stored["views"] == 1 and learned["score"] > 90
-    assert answers_on(read["teacher"], SPLITS, "test") is None
+    settings = config({"answers": str(tmp_path / "outputs.npz")}, distill={"epochs": 8})
+    teacher_metrics, answers_metrics, student_metrics = through(settings, folders, tmp_path)
+    assert teacher_metrics["score_remedy"] == "test_logits or test_probabilities in the file of teacher.answers"
+    assert teacher_metrics["score"] is None and teacher_metrics["validation_score"] is None
+    assert answers_metrics["views"] == 1 and student_metrics["score"] > 90
+    assert answers_on(folders["teacher"], SPLITS, "test") is None
 
 
-def test_answers_to_the_test_set_are_judged(read, tmp_path):
+def test_answers_to_the_test_set_are_judged(folders, tmp_path):
     right, wrong = np.eye(2)[SPLITS.test.y], np.eye(2)[1 - SPLITS.validation.y]
     file = tmp_path / "outputs.npz"
     np.savez(file, logits=np.eye(2)[SPLITS.train.y], test_logits=right, validation_logits=wrong)
-    told = teacher.run(config({"answers": str(file)}), read, read["teacher"])
-    assert (told["score"], told["validation_score"]) == (100.0, 0.0)
-    assert "chance gives" in told["notes"][-1]
+    metrics = teacher.run(config({"answers": str(file)}), folders, folders["teacher"])
+    assert (metrics["score"], metrics["validation_score"]) == (100.0, 0.0)
+    assert "chance gives" in metrics["notes"][-1]
 
 
-def test_members_are_trained_from_as_many_seeds_and_answer_as_one(read, tmp_path):
-    told, _, learned = through(config({"members": 2, "epochs": 4}), read, tmp_path)
-    first, second = (blueprint.load(read["teacher"] / "parts" / str(n) / "model")[0] for n in range(2))
+def test_members_are_trained_from_as_many_seeds_and_answer_as_one(folders, tmp_path):
+    teacher_metrics, _, student_metrics = through(config({"members": 2, "epochs": 4}), folders, tmp_path)
+    first, second = (blueprint.load(folders["teacher"] / "parts" / str(n) / "model")[0] for n in range(2))
     assert not torch.equal(first.head.weight, second.head.weight)
-    assert told["parameters"] == 2 * sum(p.numel() for p in Tiny().parameters()) and told["trained"]
-    assert set(told["combined"]) == {"mean", "confidence", "validation", "geometric"} and learned["score"] > 80
+    assert (
+        teacher_metrics["parameters"] == 2 * sum(p.numel() for p in Tiny().parameters()) and teacher_metrics["trained"]
+    )
+    assert (
+        set(teacher_metrics["combined"]) == {"mean", "confidence", "validation", "geometric"}
+        and student_metrics["score"] > 80
+    )
     batch = next(batches(SPLITS.train, SPLITS, 5))
     with torch.no_grad():
         mean = (first.eval()(batch.x).softmax(1) + second.eval()(batch.x).softmax(1)) / 2
-    torch.testing.assert_close(load_teacher(read["teacher"], SPLITS)(batch).logits.exp(), mean)
-    assert not list(read["teacher"].glob("*.ckpt"))
+    torch.testing.assert_close(load_teacher(folders["teacher"], SPLITS)(batch).logits.exp(), mean)
+    assert not list(folders["teacher"].glob("*.ckpt"))
 
 
-def test_further_teachers_may_be_of_any_kind(read):
+def test_further_teachers_may_be_of_any_kind(folders):
     also = [{"call": f"{HERE}:knowing", "input": "raw"}, {"model": "support.small_training:Tiny", "width": 6}]
-    told = teacher.run(config({"also": also}), read, read["teacher"])
-    assert [part.kind for part in parts_of(read["teacher"])] == ["network", "call", "network"]
-    assert told["parameters"] is None and told["members"][1]["validation"] > 95
-    by_way = {way: found["validation_score"] for way, found in told["combined"].items()}
-    assert told["validation_score"] == by_way["mean"]
+    metrics = teacher.run(config({"also": also}), folders, folders["teacher"])
+    assert [part.kind for part in parts_of(folders["teacher"])] == ["network", "call", "network"]
+    assert metrics["parameters"] is None and metrics["members"][1]["validation"] > 95
+    scores = {combination: result["validation_score"] for combination, result in metrics["combined"].items()}
+    assert metrics["validation_score"] == scores["mean"]
 
 
-def test_specialists_answer_for_the_classes_that_they_know(read):
+def test_specialists_answer_for_the_classes_that_they_know(folders):
     chance = np.random.default_rng(0)
     four = stripes(count=96)
     bright = np.where(chance.random(96) < 0.5, 0, 1)
     x = np.clip(four.train.x.astype(int) // 2 + 60 * bright[:, None, None, None], 0, 255).astype(np.uint8)
     part = Split(x, (four.train.y + 2 * bright).astype(np.int64))
     splits = replace(four, train=part, validation=part, test=part, classes=("a", "b", "c", "d"))
-    splits.save(read["data"])
-    told = teacher.run(config({"specialists": 2, "epochs": 12}), read, read["teacher"])
-    parts = parts_of(read["teacher"])
+    splits.save(folders["data"])
+    metrics = teacher.run(config({"specialists": 2, "epochs": 12}), folders, folders["teacher"])
+    parts = parts_of(folders["teacher"])
     assert [part.kind for part in parts] == ["network", "specialist", "specialist"]
-    assert told["notes"] == ["specialists for {a, b}, {c, d}"] and told["score"] > 95
+    assert metrics["notes"] == ["specialists for {a, b}, {c, d}"] and metrics["score"] > 95
     batch = next(batches(splits.train, splits, 96))
-    found = load_teacher(read["teacher"], splits)(batch).logits
-    kept = torch.from_numpy(answers_on(read["teacher"], splits, "test"))
-    torch.testing.assert_close(found, kept, atol=1e-4, rtol=1e-4)
-    assert told["score"] == pytest.approx(100 * (kept.argmax(1).numpy() == part.y).mean())
+    logits = load_teacher(folders["teacher"], splits)(batch).logits
+    test_logits = torch.from_numpy(answers_on(folders["teacher"], splits, "test"))
+    torch.testing.assert_close(logits, test_logits, atol=1e-4, rtol=1e-4)
+    assert metrics["score"] == pytest.approx(100 * (test_logits.argmax(1).numpy() == part.y).mean())
 
 
-def test_a_loss_that_looks_inside_is_refused_before_any_training(read, tmp_path):
-    asked_for = config({"call": f"{HERE}:knowing", "input": "raw"}, distill={"losses": [{"name": "attention"}]})
-    teacher.run(asked_for, read, read["teacher"])
+def test_a_loss_that_looks_inside_is_refused_before_any_training(folders, tmp_path):
+    settings = config({"call": f"{HERE}:knowing", "input": "raw"}, distill={"losses": [{"name": "attention"}]})
+    teacher.run(settings, folders, folders["teacher"])
     with pytest.raises(ConfigError, match="'attention' needs the teacher's layers"):
-        distill.run(asked_for, read, tmp_path / "distill")
+        distill.run(settings, folders, tmp_path / "distill")
     assert not list((tmp_path / "distill").iterdir())
 
 
-def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(read, tmp_path):
+def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(folders, tmp_path):
     np.savez(tmp_path / "outputs.npz", logits=np.zeros((7, 2)))
     with pytest.raises(ModelError, match="7 answers"):
-        distill.precheck(config({"answers": str(tmp_path / "outputs.npz")}), read["data"])
+        distill.precheck(config({"answers": str(tmp_path / "outputs.npz")}), folders["data"])
     also = [{"call": f"{HERE}:knowing"}]
     with pytest.raises(ModelError, match="failed on inputs"):
-        distill.precheck(config({"also": also}), read["data"])
+        distill.precheck(config({"also": also}), folders["data"])
 
 
 @pytest.mark.parametrize(
-    ("settings", "told"),
+    ("settings", "message"),
     [
         ({"teacher.file": "a.onnx", "teacher.call": "a:b"}, "teacher has file and call"),
         ({"teacher.also": [{"checkpoint": "a.pt", "answers": "a.npz"}]}, r"also\[0\] has checkpoint and answers"),
@@ -175,9 +184,9 @@ def test_a_teacher_that_does_not_fit_is_refused_before_anything_trains(read, tmp
         ({"teacher.file": "nowhere.onnx"}, "there is no nowhere.onnx"),
     ],
 )
-def test_teachers_that_contradict_themselves_are_refused(settings, told, monkeypatch):
+def test_teachers_that_contradict_themselves_are_refused(settings, message, monkeypatch):
     monkeypatch.setattr(resolve, "check_parts", lambda *_: None)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         resolve.configure("rpi4", settings=settings)
 
 
@@ -194,37 +203,37 @@ def test_a_key_has_what_a_file_holds_and_not_where_it_lies(tmp_path):
     assert f"{HERE}:knowing" in fingerprints.teacher(config({"call": f"{HERE}:knowing"}))
 
 
-def test_pruning_and_quantising_learn_from_the_stored_answers_too(read, tmp_path, monkeypatch):
+def test_pruning_and_quantising_learn_from_the_stored_answers_too(folders, tmp_path, monkeypatch):
     recover = {"epochs": 2, "batch_size": 16}
-    asked_for = config(prune={"keep": 0.8, "steps": 1, **recover}, quantize={"baseline": False, **recover})
-    through(asked_for, read, tmp_path)
-    shutil.rmtree(read["teacher"])
-    read |= {"distill": tmp_path / "distill", "prune": tmp_path / "prune"}
-    assert not prune.run(asked_for, read, tmp_path / "prune")["skipped"]
-    assert quantize.run(asked_for, read, tmp_path / "quantize")["trained"]
+    settings = config(prune={"keep": 0.8, "steps": 1, **recover}, quantize={"baseline": False, **recover})
+    through(settings, folders, tmp_path)
+    shutil.rmtree(folders["teacher"])
+    folders |= {"distill": tmp_path / "distill", "prune": tmp_path / "prune"}
+    assert not prune.run(settings, folders, tmp_path / "prune")["skipped"]
+    assert quantize.run(settings, folders, tmp_path / "quantize")["trained"]
 
 
 @pytest.mark.parametrize("epochs_done", [1, 4])
-def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was_killed(read, tmp_path, epochs_done):
-    through(config(), read, tmp_path)
+def test_a_student_under_stored_views_ends_on_the_same_bits_however_often_it_was_killed(folders, tmp_path, epochs_done):
+    through(config(), folders, tmp_path)
     (tmp_path / "resumed").mkdir()
     with stop_after(epochs_done):
-        distill.run(config(), read, tmp_path / "resumed")
-    assert distill.run(config(), read, tmp_path / "resumed")["resumed_from"] == epochs_done
-    whole, resumed = (tmp_path / name / "model" / "weights.pt" for name in ("distill", "resumed"))
-    assert whole.read_bytes() == resumed.read_bytes()
+        distill.run(config(), folders, tmp_path / "resumed")
+    assert distill.run(config(), folders, tmp_path / "resumed")["resumed_from"] == epochs_done
+    uninterrupted, resumed = (tmp_path / name / "model" / "weights.pt" for name in ("distill", "resumed"))
+    assert uninterrupted.read_bytes() == resumed.read_bytes()
 
 
-def test_a_killed_ensemble_goes_on_with_the_member_that_it_was_at(read, tmp_path):
-    asked_for = config({"members": 2})
-    whole = teacher.run(asked_for, read, tmp_path / "whole")
+def test_a_killed_ensemble_goes_on_with_the_member_that_it_was_at(folders, tmp_path):
+    settings = config({"members": 2})
+    uninterrupted = teacher.run(settings, folders, tmp_path / "whole")
     with stop_after(3):
-        teacher.run(asked_for, read, read["teacher"])
-    resumed = teacher.run(asked_for, read, read["teacher"])
-    assert resumed.pop("resumed_from") == 3 and whole.pop("resumed_from") == 0
-    assert resumed == whole
+        teacher.run(settings, folders, folders["teacher"])
+    resumed = teacher.run(settings, folders, folders["teacher"])
+    assert resumed.pop("resumed_from") == 3 and uninterrupted.pop("resumed_from") == 0
+    assert resumed == uninterrupted
     for number in "01":
         one, other = (
-            place / "parts" / number / "model" / "weights.pt" for place in (tmp_path / "whole", read["teacher"])
+            place / "parts" / number / "model" / "weights.pt" for place in (tmp_path / "whole", folders["teacher"])
         )
         assert one.read_bytes() == other.read_bytes()
