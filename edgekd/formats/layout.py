@@ -1,7 +1,7 @@
-"""The layout of a tensor in memory: torch's axes are channels first, TFLite's kernels need channels last.
+"""Describe tensors in memory for the writers of formats: torch is channels first, TFLite's kernels channels last.
 
-A `Layout` says which stored axes make up each of torch's. A transpose then only renames axes and a reshape only splits
-and joins them: no byte moves before an operator reads an order in which the tensor is not stored.
+A `Layout` holds the stored axes that make up each of torch's axes. A transpose only permutes torch's axes and a reshape
+only splits and joins them: values are copied where an operator reads an axis order in which the tensor is not stored.
 """
 
 from collections.abc import Sequence
@@ -19,23 +19,23 @@ Order = tuple[int | None, ...]
 Shape = tuple[int, ...]
 
 IMAGE: Order = (1, 2, 0)
-"""The order of images, (C, H, W) in torch: height, width, channels."""
+"""The axis order of images, (C, H, W) in torch: height, width, channels."""
 
 SEQUENCE: Order = (None, 1, 0)
-"""The order of sequences, (C, T) in torch, for kernels for images alone: height 1, steps, channels."""
+"""The axis order of sequences, (C, T) in torch, for kernels that take images: height 1, steps, channels."""
 
 BROADCAST_AXES = 3
-"""The most axes beside the batch with which TFLite Micro's kernels broadcast; with more it ends the process."""
+"""The most axes, without the batch, that TFLite Micro's kernels broadcast; with more the process ends."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The order of a tensor's values in memory; the batch is not counted.
+    """The order of a tensor's values in memory, without the batch axis.
 
     Attributes:
-        sizes: the lengths of the stored axes, outermost first.
-        axes: for each of torch's axes the positions in `sizes` that make it up, outermost first. An axis of length 1
-            may have none; a stored axis of length 1 may belong to none.
+        sizes: lengths of the stored axes, outermost first.
+        axes: positions in `sizes` that make up each of torch's axes, outermost first. An axis of length 1 may have
+            none; a stored axis of length 1 may belong to none.
     """
 
     sizes: Shape
@@ -43,19 +43,19 @@ class Layout:
 
     @classmethod
     def of(cls, shape: Shape, order: Order | None = None) -> "Layout":
-        """The layout of a tensor whose axes are not split, in an order or in torch's."""
+        """Return the layout of a tensor whose axes are not split, in `order`, by default torch's."""
         order = tuple(range(len(shape))) if order is None else order
         sizes = tuple(1 if axis is None else shape[axis] for axis in order)
         return cls(sizes, tuple((order.index(axis),) if axis in order else () for axis in range(len(shape))))
 
     @property
     def shape(self) -> Shape:
-        """The tensor's shape in torch."""
+        """Return the tensor's shape in torch."""
         return tuple(prod(self.sizes[i] for i in places) for places in self.axes)
 
     @property
     def memory(self) -> tuple[tuple[int, int, int], ...]:
-        """Triples (axis, step along it, length), outermost first; layouts with the same bytes have the same triples."""
+        """Return triples (axis, step along it, length), outermost first, equal for layouts with equal bytes."""
         runs: list[tuple[int, int, int]] = []
         steps = self._steps()
         for place, length in enumerate(self.sizes):
@@ -69,7 +69,7 @@ class Layout:
         return tuple(runs)
 
     def _steps(self) -> dict[int, tuple[int, int]]:
-        """The (axis, step along the axis) of each stored axis, by its position."""
+        """Return the (axis, step along the axis) of each stored axis, by its position."""
         steps: dict[int, tuple[int, int]] = {}
         for axis, places in enumerate(self.axes):
             step = 1
@@ -79,30 +79,30 @@ class Layout:
         return steps
 
     def transpose(self, order: tuple[int, ...]) -> "Layout":
-        """The layout of the same bytes after a transpose: axis k is the former axis order[k]."""
+        """Return the layout of the same bytes after a transpose: axis k is the former axis order[k]."""
         return Layout(self.sizes, tuple(self.axes[axis] for axis in order))
 
     def reshape(self, shape: Shape) -> "Layout | None":
-        """The layout of the same bytes after a reshape in torch; None where they would have to move first."""
+        """Return the layout of the same bytes after a reshape in torch; None if they have to be reordered first."""
         pieces = self._pieces()
         lengths = [prod(self.sizes[place] for place in piece) for piece in pieces]
         cuts: list[list[int]] = [[] for _ in pieces]  # the lengths into which each piece is split, outermost first
         axes: list[list[tuple[int, int]]] = []  # (piece, cut)
-        at = 0
+        piece = 0
         for size in shape:
             axes.append([])
             while size > 1:
-                length = min(size, lengths[at])
-                if size % length or lengths[at] % length:
+                length = min(size, lengths[piece])
+                if size % length or lengths[piece] % length:
                     return None
-                axes[-1].append((at, len(cuts[at])))
-                cuts[at].append(length)
-                size, lengths[at] = size // length, lengths[at] // length
-                at += lengths[at] == 1
+                axes[-1].append((piece, len(cuts[piece])))
+                cuts[piece].append(length)
+                size, lengths[piece] = size // length, lengths[piece] // length
+                piece += lengths[piece] == 1
         return self._cut(pieces, cuts, axes)
 
     def _pieces(self) -> list[list[int]]:
-        """The longest runs of stored axes that are consecutive both in memory and in torch's order."""
+        """Return the longest runs of stored axes that are consecutive both in memory and in torch's order."""
         pieces: list[list[int]] = []
         last = -1
         for place in (place for places in self.axes for place in places if self.sizes[place] > 1):
@@ -114,6 +114,7 @@ class Layout:
         return pieces
 
     def _cut(self, pieces: list[list[int]], cuts: list[list[int]], axes: list[list[tuple[int, int]]]) -> "Layout":
+        """Return the layout after each piece is split at its cuts; `axes` are the (piece, cut) of each new axis."""
         first = {piece[0]: i for i, piece in enumerate(pieces)}
         piece_places = {place for piece in pieces for place in piece}
         sizes: list[int] = []
@@ -129,10 +130,10 @@ class Layout:
         return Layout(tuple(sizes), tuple(tuple(p for key in keys for p in places[key]) for keys in axes))
 
     def order(self) -> Order | None:
-        """The order in which the axes are stored; None where one of them is split.
+        """Return the order in which the axes are stored; None if one of them is split.
 
-        Axes of length 1 that are not stored take the positions that belong to no axis. The remaining ones go outermost,
-        but an image's channels go innermost.
+        Axes of length 1 that are not stored take the stored positions that belong to no axis. The others become the
+        outermost axes, except an image's channels, which become the innermost.
         """
         runs = [axis for axis, _, _ in self.memory]
         if len(set(runs)) != len(runs):
@@ -154,7 +155,7 @@ class Layout:
         return (*missing, *order)
 
     def rows(self) -> "tuple[Layout, Layout] | None":
-        """The layouts of the leading axes and of the last axis where that is stored innermost; else None."""
+        """Return the layouts of the leading axes and of the last axis; None if the last is not stored innermost."""
         inner = [place for place in self.axes[-1] if self.sizes[place] > 1]
         start = min(inner, default=len(self.sizes))
         if any(self.sizes[place] > 1 and place not in inner for place in range(start, len(self.sizes))):
@@ -166,11 +167,11 @@ class Layout:
 
     @property
     def row_shape(self) -> Shape:
-        """The stored shape for kernels that work on rows, in which more than four axes are joined to two."""
+        """Return the stored shape for kernels that work on rows; more than four axes are joined to two."""
         return self.sizes if len(self.sizes) <= 4 else (prod(self.sizes[:-1]), self.sizes[-1])
 
     def broadcast(self, shape: Shape) -> "Layout":
-        """The layout of a tensor of another shape that numpy would broadcast to this one."""
+        """Return the layout of a tensor of another shape that numpy would broadcast to this one."""
         leading = len(self.axes) - len(shape)
         axes = self.axes[leading:]
         full_places = {
@@ -179,9 +180,9 @@ class Layout:
         return Layout(tuple(n if place in full_places else 1 for place, n in enumerate(self.sizes)), axes)
 
     def broadcast_shapes(self, shapes: Sequence[Shape]) -> list[Shape]:
-        """The stored shapes of this tensor and of tensors of `shapes`, which numpy would broadcast to it.
+        """Return the stored shapes of this tensor and of tensors of `shapes`, which numpy would broadcast to it.
 
-        Neighbouring axes are joined where there would be more than TFLite Micro broadcasts.
+        Neighbouring axes are joined if there are more than TFLite Micro can broadcast.
         """
         columns = list(zip(self.sizes, *(self.broadcast(shape).sizes for shape in shapes), strict=True))
         if len(columns) > BROADCAST_AXES:
@@ -195,19 +196,19 @@ class Layout:
         return [tuple(row) for row in zip(*columns, strict=True)]
 
     def append_axis(self, length: int) -> "Layout":
-        """The layout with one more axis, which is innermost."""
+        """Return the layout with one more axis of `length`, which is innermost."""
         return Layout((*self.sizes, length), (*self.axes, (len(self.sizes),)))
 
     def arrange(self, values: Array) -> Array:
-        """Rearrange an array of torch's shape to its order in memory, with the shape `sizes`."""
+        """Return an array of torch's shape in its order in memory, with the shape `sizes`."""
         places = [place for axis in self.axes for place in axis]
-        free = [place for place in range(len(self.sizes)) if place not in places]
-        split = values.reshape([self.sizes[place] for place in places] + [1] * len(free))
-        return np.ascontiguousarray(split.transpose(np.argsort(places + free)))
+        extra = [place for place in range(len(self.sizes)) if place not in places]
+        split = values.reshape([self.sizes[place] for place in places] + [1] * len(extra))
+        return np.ascontiguousarray(split.transpose(np.argsort(places + extra)))
 
 
 def _split_lengths(cuts: list[int], lengths: list[int]) -> list[list[int]]:
-    """Split each cut of a piece at the borders of its stored axes, `lengths`; where they cross, leave it whole."""
+    """Split each cut of a piece at the borders of its stored axes, `lengths`, unless cuts and axes cross."""
     steps = sorted({int(prod(parts[i:])) for parts in (cuts, lengths) for i in range(len(parts) + 1)})
     if any(b % a for a, b in pairwise(steps)):
         return [[cut] for cut in cuts]
@@ -219,9 +220,9 @@ def _split_lengths(cuts: list[int], lengths: list[int]) -> list[list[int]]:
 
 
 def transposition(source: Layout, file_shape: Shape, target: Layout) -> tuple[Shape, tuple[int, ...], Shape] | None:
-    """The (shape before, permutation, shape after) of the transposition between two layouts of a tensor.
+    """Return the (shape before, permutation, shape after) of the transposition between two layouts of a tensor.
 
-    It is None where the two split an axis at positions that cross; then two transpositions by torch's order do it.
+    Return None if the two split an axis at positions that cross: transpose to torch's order first, then again.
     `file_shape` is the source's shape in the file, which may join axes that its layout splits.
     """
     splits: list[list[int]] = [[] for _ in source.axes]  # steps along each axis at which either layout splits it

@@ -1,4 +1,4 @@
-"""A graph's C file on an emulated core: its outputs are the reference's, and its figures say that they are emulated."""
+"""A C file on an emulated core gives the reference's outputs, and its figures have the origin "emulated"."""
 
 from pathlib import Path
 
@@ -33,9 +33,9 @@ def row(network: tuple[Graph, tuple[Array, ...]], folder: Path, core: str, **lim
 def test_no_output_differs_and_every_figure_is_emulated(
     network: tuple[Graph, tuple[Array, ...]], core: str, tmp_path: Path
 ) -> None:
-    found = row(network, tmp_path, core)
-    assert (found.differing, found.outputs, found.samples, found.over) == (0, 15, 3, "")
-    figures = (found.instructions, found.instructions_per_mac, found.flash, found.ram, found.stack)
+    result = row(network, tmp_path, core)
+    assert (result.differing, result.outputs, result.samples, result.over) == (0, 15, 3, "")
+    figures = (result.instructions, result.instructions_per_mac, result.flash, result.ram, result.stack)
     assert {figure.origin for figure in figures} == {"emulated"}
     assert all(core.removesuffix("+") in figure.source for figure in figures)
 
@@ -43,16 +43,16 @@ def test_no_output_differs_and_every_figure_is_emulated(
 def test_instructions_are_those_of_the_functions_and_more_than_one_a_mac(
     network: tuple[Graph, tuple[Array, ...]], tmp_path: Path
 ) -> None:
-    found = row(network, tmp_path, "Cortex-M4")
-    assert found.instructions.value == pytest.approx(sum(each.instructions.value or 0 for each in found.functions))
-    assert found.instructions_per_mac.value == pytest.approx((found.instructions.value or 0) / cost.macs(network[0]))
-    assert (found.instructions_per_mac.value or 0) > 1
+    result = row(network, tmp_path, "Cortex-M4")
+    assert result.instructions.value == pytest.approx(sum(each.instructions.value or 0 for each in result.functions))
+    assert result.instructions_per_mac.value == pytest.approx((result.instructions.value or 0) / cost.macs(network[0]))
+    assert (result.instructions_per_mac.value or 0) > 1
 
 
 def test_code_over_the_limits_has_its_figures_all_the_same_and_says_by_how_much(
     network: tuple[Graph, tuple[Array, ...]], tmp_path: Path
 ) -> None:
     fits = row(network, tmp_path, "Cortex-M4")
-    found = row(network, tmp_path, "Cortex-M4", flash_bytes=4096)
-    assert "overflows by" in found.over and "of 4,096 B" in found.over
-    assert found.flash == fits.flash
+    result = row(network, tmp_path, "Cortex-M4", flash_bytes=4096)
+    assert "overflows by" in result.over and "of 4,096 B" in result.over
+    assert result.flash == fits.flash

@@ -1,4 +1,4 @@
-"""Files are timed in fresh processes that take turns, and what went wrong in one of them is said."""
+"""Latency is measured in fresh processes that take turns, and the error of a process names its file."""
 
 import platform
 import subprocess
@@ -32,16 +32,16 @@ def test_files_take_turns_in_an_order_that_the_seed_decides(monkeypatch: pytest.
     files = [Path(f"{letter}.tflite") for letter in "abcd"]
 
     def turns(seed: int) -> list[str]:
-        seen: list[str] = []
+        stems: list[str] = []
 
         def once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
-            seen.append(file.stem)
-            return float(len(seen)), "kernels"
+            stems.append(file.stem)
+            return float(len(stems)), "kernels"
 
         monkeypatch.setattr(latency, "time_once", once)
-        found = measure(files, rounds=6, seconds=0.1, seed=seed)
-        assert [time.file for time in found] == files and {len(time.rounds_us) for time in found} == {6}
-        return seen
+        latencies = measure(files, rounds=6, seconds=0.1, seed=seed)
+        assert [time.file for time in latencies] == files and {len(time.rounds_us) for time in latencies} == {6}
+        return stems
 
     order = turns(0)
     rounds = [tuple(order[start : start + 4]) for start in range(0, 24, 4)]
@@ -51,8 +51,8 @@ def test_files_take_turns_in_an_order_that_the_seed_decides(monkeypatch: pytest.
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
 def test_a_worker_times_a_file(kind: str, tmp_path: Path) -> None:
-    (found,) = measure([write(linear(), tmp_path, kind)], rounds=1, seconds=0.01)
-    assert 0 < found.lowest_us < 1e5 and "1 thread" in found.kernels
+    (result,) = measure([write(linear(), tmp_path, kind)], rounds=1, seconds=0.01)
+    assert 0 < result.lowest_us < 1e5 and "1 thread" in result.kernels
 
 
 def test_a_worker_that_fails_names_the_file_and_says_why(tmp_path: Path) -> None:
@@ -82,16 +82,16 @@ def test_the_worker_imports_neither_torch_nor_pydantic() -> None:
         "print([m for m in ('torch', 'pydantic', 'rich') if m in sys.modules])"
     )
     command = [sys.executable, "-P", "-c", code]
-    done = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[]"
+    process = subprocess.run(command, env=child_environment(), capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.strip() == "[]"
 
 
 def test_the_machine_is_described_without_naming_it() -> None:
-    found = host.describe()
-    assert set(found) == {"cpu", "cores", "memory_bytes", "system", "architecture"}
-    assert found["cores"] >= 1 and found["cpu"]
-    assert platform.node() not in str(found.values())
+    description = host.describe()
+    assert set(description) == {"cpu", "cores", "memory_bytes", "system", "architecture"}
+    assert description["cores"] >= 1 and description["cpu"]
+    assert platform.node() not in str(description.values())
 
 
 def test_an_arm_machine_without_a_cpu_name_gives_its_architecture(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Layers that are kept in float stay so in the runtimes, and their size shows it."""
+"""Float layers of a mixed graph are float in the runtimes and in the size of the files."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ from edgekd.runtimes.parity import layers
 
 
 def network() -> nn.Module:
-    """Its channels are of very different strength, so that one int8 scale for all weights would be plain to see."""
+    """Return a network with very different channels, in which one int8 scale for all weights would be visible."""
     torch.manual_seed(0)
     model = nn.Sequential(
         nn.Conv2d(3, 8, 3, padding=1), nn.ReLU6(), nn.Conv2d(8, 4, 1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 64, 5)
@@ -28,8 +28,8 @@ def network() -> nn.Module:
     return model.eval()
 
 
-def quantized(kept: list[str], kernels: str) -> tuple[Graph, np.ndarray]:
-    simulation = Simulation(with_islands(capture(network(), (3, 8, 8)), kept), kernels)  # type: ignore[arg-type]
+def quantized(float_layers: list[str], kernels: str) -> tuple[Graph, np.ndarray]:
+    simulation = Simulation(with_islands(capture(network(), (3, 8, 8)), float_layers), kernels)  # type: ignore[arg-type]
     x = torch.randn(64, 3, 8, 8)
     simulation.calibrate([x])
     graph = simulation.quantized_graph()
@@ -37,12 +37,12 @@ def quantized(kept: list[str], kernels: str) -> tuple[Graph, np.ndarray]:
 
 
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
-@pytest.mark.parametrize("kept", [["0"], ["5"], ["0", "2", "5"]])
-def test_a_layer_in_float_is_computed_in_float(kept: list[str], runtime: str) -> None:
-    # Only the order of float sums is the runtime's own: now and then a value falls on the other side of a step.
-    found = RUNTIMES[runtime]
-    graph, codes = quantized(kept, found.kernels)
-    rows = layers(found, graph, (codes,))
+@pytest.mark.parametrize("float_layers", [["0"], ["5"], ["0", "2", "5"]])
+def test_a_layer_in_float_is_computed_in_float(float_layers: list[str], runtime: str) -> None:
+    # The runtimes add floats in an order of their own, so that a few values round to a neighbouring code.
+    spec = RUNTIMES[runtime]
+    graph, codes = quantized(float_layers, spec.kernels)
+    rows = layers(spec, graph, (codes,))
     assert any(row.layer.endswith("/codes") for row in rows)
     for row in rows:
         assert row.differing <= 0.001 * row.outputs, row
@@ -50,8 +50,8 @@ def test_a_layer_in_float_is_computed_in_float(kept: list[str], runtime: str) ->
 
 
 def test_weights_of_float_layers_are_float_in_the_files() -> None:
-    whole, mixed = (quantized(kept, "xnnpack")[0] for kept in ([], ["5"]))
+    int8, mixed = (quantized(names, "xnnpack")[0] for names in ([], ["5"]))
     weights = 4 * 64 * 5
     for writer in (tflite, onnx):
-        grown = len(writer.serialize(mixed)) - len(writer.serialize(whole))
-        assert 2.5 * weights < grown < 3 * weights + 1500
+        growth = len(writer.serialize(mixed)) - len(writer.serialize(int8))
+        assert 2.5 * weights < growth < 3 * weights + 1500

@@ -1,4 +1,4 @@
-"""The TFLite writer keeps bytes where they are: layouts describe them rightly, and files hold no stray TRANSPOSE."""
+"""Layouts describe tensors in memory correctly, and TFLite files have no unnecessary TRANSPOSE."""
 
 import json
 from collections.abc import Callable
@@ -24,7 +24,7 @@ LITERT = {"litert": RUNTIMES["litert"]}
 
 
 def operators(graph: Graph) -> list[str]:
-    """The file's, in order."""
+    """Return the names of the TFLite file's operators, in order."""
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.serialize(graph), 0))
     codes = [NAMES[code.builtinCode] for code in model.operatorCodes]
     return [codes[op.opcodeIndex] for op in model.subgraphs[0].operators]
@@ -36,39 +36,39 @@ def metadata(graph: Graph) -> dict[str, object]:
     return {name: json.loads(text) for name, text in texts.items() if name.endswith("_axes")}
 
 
-def factors(size: int, chance: np.random.Generator) -> tuple[int, ...]:
-    """A shape of so many elements."""
-    found = []
+def factors(size: int, random: np.random.Generator) -> tuple[int, ...]:
+    """Return a random shape with `size` elements."""
+    sizes = []
     while size > 1:
-        found.append(int(chance.choice([n for n in range(2, size + 1) if size % n == 0])))
-        size //= found[-1]
-        found += [1] * int(chance.random() < 0.3)
-    return tuple(found) or (1,)
+        sizes.append(int(random.choice([n for n in range(2, size + 1) if size % n == 0])))
+        size //= sizes[-1]
+        sizes += [1] * int(random.random() < 0.3)
+    return tuple(sizes) or (1,)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
 def test_a_layout_tells_where_each_value_stands_after_any_reshapes_and_transposes(seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    shape = tuple(int(n) for n in chance.choice([1, 2, 3, 4, 6], chance.integers(1, 5)))
-    order: list[int | None] = [int(axis) for axis in chance.permutation(len(shape))]
-    order += [None] * int(chance.integers(0, 2))
+    random = np.random.default_rng(seed)
+    shape = tuple(int(n) for n in random.choice([1, 2, 3, 4, 6], random.integers(1, 5)))
+    order: list[int | None] = [int(axis) for axis in random.permutation(len(shape))]
+    order += [None] * int(random.integers(0, 2))
     layout, values = Layout.of(shape, tuple(order)), np.arange(np.prod(shape)).reshape(shape)
     memory = layout.arrange(values).ravel()
     for _ in range(5):
-        axes = tuple(int(axis) for axis in chance.permutation(values.ndim))
+        axes = tuple(int(axis) for axis in random.permutation(values.ndim))
         layout, values = layout.transpose(axes), values.transpose(axes)
-        wanted = factors(values.size, chance)
-        if layout.reshape(wanted) is None:  # the bytes have to move first
+        new_shape = factors(values.size, random)
+        if layout.reshape(new_shape) is None:  # the values have to be reordered first
             layout = Layout.of(values.shape)
             memory = layout.arrange(values).ravel()
-        reshaped = layout.reshape(wanted)
+        reshaped = layout.reshape(new_shape)
         assert reshaped is not None
-        layout, values = reshaped, values.reshape(wanted)
+        layout, values = reshaped, values.reshape(new_shape)
         assert layout.shape == values.shape
         assert np.array_equal(layout.arrange(values).ravel(), memory)
-        if (whole := layout.order()) is not None:
-            assert np.array_equal(Layout.of(values.shape, whole).arrange(values).ravel(), memory)
+        if (axis_order := layout.order()) is not None:
+            assert np.array_equal(Layout.of(values.shape, axis_order).arrange(values).ravel(), memory)
         if (rows := layout.rows()) is not None:
             order_of_last = rows[1].arrange(np.arange(values.shape[-1])).ravel()
             first = values.reshape(-1, values.shape[-1])[0]
@@ -78,22 +78,22 @@ def test_a_layout_tells_where_each_value_stands_after_any_reshapes_and_transpose
 @settings(max_examples=300, deadline=None)
 @given(st.integers(0, 2**32))
 def test_one_transposition_leads_from_a_layout_to_any_order(seed: int) -> None:
-    chance = np.random.default_rng(seed)
-    shape = tuple(int(n) for n in chance.choice([1, 2, 3, 4], chance.integers(1, 5)))
-    source = Layout.of(shape, tuple(int(axis) for axis in chance.permutation(len(shape))))
-    reshaped = source.reshape(factors(int(np.prod(shape)), chance)) or source
-    target = Layout.of(reshaped.shape, tuple(int(axis) for axis in chance.permutation(len(reshaped.shape))))
+    random = np.random.default_rng(seed)
+    shape = tuple(int(n) for n in random.choice([1, 2, 3, 4], random.integers(1, 5)))
+    source = Layout.of(shape, tuple(int(axis) for axis in random.permutation(len(shape))))
+    reshaped = source.reshape(factors(int(np.prod(shape)), random)) or source
+    target = Layout.of(reshaped.shape, tuple(int(axis) for axis in random.permutation(len(reshaped.shape))))
     values = np.arange(np.prod(shape)).reshape(reshaped.shape)
-    way = transposition(reshaped, source.sizes, target)
-    assert way is not None
-    before, permutation, after = way
+    transpose = transposition(reshaped, source.sizes, target)
+    assert transpose is not None
+    before, permutation, after = transpose
     moved = reshaped.arrange(values).reshape(before).transpose(permutation)
     assert moved.shape == after
     assert np.array_equal(moved.ravel(), target.arrange(values).ravel())
 
 
 class Net(nn.Module):
-    """Two convolutions, a linear layer on all of an image, and what `forward` makes of them."""
+    """Two convolutions, and linear layers on images and on rows, which the function `run` combines."""
 
     def __init__(self, run: Callable[["Net", Tensor], Tensor]) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class Net(nn.Module):
         return self.run(self, x)
 
 
-FREE: dict[str, Callable[[Net, Tensor], Tensor]] = {
+WITHOUT_TRANSPOSE: dict[str, Callable[[Net, Tensor], Tensor]] = {
     "flattened before a linear layer": lambda net, x: net.flat(F.relu(net.conv(x).flatten(1)) + 1),
     "flattened channels last": lambda net, x: net.flat(net.conv(x).permute(0, 2, 3, 1).flatten(1)),
     "a row for each pixel": lambda net, x: net.rows(net.conv(x).flatten(2).transpose(1, 2)),
@@ -119,14 +119,14 @@ FREE: dict[str, Callable[[Net, Tensor], Tensor]] = {
 }
 
 
-@pytest.mark.parametrize("name", FREE)
+@pytest.mark.parametrize("name", WITHOUT_TRANSPOSE)
 def test_no_transpose_is_written_for_an_image(name: str) -> None:
-    graph = assert_exact(lived_in(Net(FREE[name]), (3, 6, 6)), (3, 6, 6), samples=2, runtimes=LITERT)
+    graph = assert_exact(lived_in(Net(WITHOUT_TRANSPOSE[name]), (3, 6, 6)), (3, 6, 6), samples=2, runtimes=LITERT)
     assert "TRANSPOSE" not in operators(graph)
 
 
 def test_a_mean_stays_an_image_for_the_convolution_that_reads_it() -> None:
-    graph = assert_exact(lived_in(Net(FREE["squeezed and excited"]), (3, 6, 6)), (3, 6, 6), samples=2)
+    graph = assert_exact(lived_in(Net(WITHOUT_TRANSPOSE["squeezed and excited"]), (3, 6, 6)), (3, 6, 6), samples=2)
     assert operators(graph) == ["CONV_2D", "MEAN", "CONV_2D", "LOGISTIC", "MUL"]
 
 
@@ -137,7 +137,7 @@ def test_channels_that_are_shuffled_cost_one_transpose() -> None:
 
 
 class OneAxis(nn.Module):
-    """Convolutions over time, then a row for each step."""
+    """A convolution over time, then a linear layer on each step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -161,7 +161,7 @@ def test_a_network_on_rows_takes_them_as_torch_does() -> None:
 
 
 class ChannelsLast(nn.Module):
-    """An image that the user's code already takes channels last."""
+    """A convolution whose input and output the user's code already has channels last."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ def test_an_image_that_comes_channels_last_is_left_so() -> None:
 
 
 class Views(nn.Module):
-    """Outputs that are the input, or one another, under another shape."""
+    """Outputs that are views of the input in other shapes."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         return x.flatten(1), x.permute(0, 2, 3, 1), x.transpose(2, 3)
@@ -189,5 +189,5 @@ def test_outputs_that_only_show_the_input_otherwise_have_tensors_of_their_own() 
 
 
 def test_an_image_is_stored_channels_last() -> None:
-    graph = capture(lived_in(Net(FREE["joined on channels"]), (3, 6, 6)), (3, 6, 6))
+    graph = capture(lived_in(Net(WITHOUT_TRANSPOSE["joined on channels"]), (3, 6, 6)), (3, 6, 6))
     assert metadata(graph)["input_axes"] == list(IMAGE)

@@ -1,4 +1,4 @@
-"""What files say of their inputs: the usage line runs, TFLite's own metadata can be read, uint8 is int8 shifted."""
+"""Files describe their inputs: the usage line runs, TFLite's own metadata is readable, uint8 is int8 shifted."""
 
 import io
 import json
@@ -29,9 +29,9 @@ from edgekd.runtimes.parity import Session
 TRAINED = Preprocessing(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 LABELS = ("cat", "dög", *map(str, range(8)))
 DECODING = "label = labels[answer.argmax()]"
-CHANCE = np.random.default_rng(0)
-COLORS = CHANCE.integers(0, 256, (32, 3, 1, 1))  # one for each image, so that answers differ
-RAW = (COLORS + CHANCE.integers(-40, 41, (32, 3, 16, 16))).clip(0, 255).astype(np.uint8)
+RANDOM = np.random.default_rng(0)
+COLORS = RANDOM.integers(0, 256, (32, 3, 1, 1))  # one for each image, so that answers differ
+RAW = (COLORS + RANDOM.integers(-40, 41, (32, 3, 16, 16))).clip(0, 255).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
@@ -41,10 +41,10 @@ def float_graph() -> Graph:
 
 @pytest.fixture(scope="module")
 def raw(float_graph: Graph) -> tuple[Graph, Preprocessing]:
-    """An int8 graph that takes pixels, and the preprocessing that its input stands for."""
-    how = Normalisation(TRAINED.scale, TRAINED.mean, TRAINED.std)
-    view = of_pixels(how)
-    simulation = Simulation(fold(float_graph, how, view).graph).eval()
+    """Return an int8 graph that takes pixels, and the preprocessing of its input."""
+    normalisation = Normalisation(TRAINED.scale, TRAINED.mean, TRAINED.std)
+    view = of_pixels(normalisation)
+    simulation = Simulation(fold(float_graph, normalisation, view).graph).eval()
     simulation.calibrate([torch.from_numpy(((RAW / 255 - view.mean) / view.std).astype(np.float32))])
     return simulation.quantized_graph(), Preprocessing(1 / 255, (view.mean,) * 3, (view.std,) * 3)
 
@@ -75,14 +75,14 @@ def test_the_usage_line_of_every_file_gives_the_label(
         mean, std = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (TRAINED.mean, TRAINED.std))
         in_float = [LABELS[i] for i in Simulation(float_graph)((x - mean) / std).argmax(dim=1)]
     assert len(set(expected[:4])) > 1 and len(set(in_float[:4])) > 1
-    for graph, inputs, wanted in ((int8, folded, expected), (float_graph, TRAINED, in_float)):
+    for graph, inputs, answers in ((int8, folded, expected), (float_graph, TRAINED, in_float)):
         for dtype in ("int8", "uint8"):
             file = tflite.write(graph, tmp_path / "m.tflite", LABELS, inputs, dtype, DECODING)  # type: ignore[arg-type]
             usage = entries(file.read_bytes())["usage"].decode()
-            assert [label_of(usage, file, x.transpose(1, 2, 0)) for x in RAW[:4]] == wanted[:4]
+            assert [label_of(usage, file, x.transpose(1, 2, 0)) for x in RAW[:4]] == answers[:4]
         file = onnx.write(graph, tmp_path / "m.onnx", LABELS, inputs, decoding=DECODING)
         usage = properties(file.read_bytes())["usage"]
-        assert [label_of(usage, file, x) for x in RAW[:4]] == wanted[:4]
+        assert [label_of(usage, file, x) for x in RAW[:4]] == answers[:4]
 
 
 @pytest.mark.parametrize("kind", ["tflite", "onnx"])
@@ -107,12 +107,12 @@ def test_the_usage_line_gives_an_answer_in_real_numbers_where_the_task_asks_for_
 
 def test_nothing_is_left_to_do_to_pixels(raw: tuple[Graph, Preprocessing]) -> None:
     graph, inputs = raw
-    told = [
+    preprocessings = [
         json.loads(entries(tflite.serialize(graph, LABELS, inputs))["preprocessing"]),
         json.loads(entries(tflite.serialize(graph, LABELS, inputs, "uint8"))["preprocessing"]),
         json.loads(properties(onnx.serialize(graph, LABELS, inputs))["preprocessing"]),
     ]
-    assert told == [{"step": 1.0, "shift": -128}, {"step": 1.0, "shift": 0}, {"step": 1.0, "shift": 0}]
+    assert preprocessings == [{"step": 1.0, "shift": -128}, {"step": 1.0, "shift": 0}, {"step": 1.0, "shift": 0}]
 
 
 def test_samples_are_divided_by_a_step() -> None:
@@ -143,7 +143,7 @@ def test_a_file_that_takes_uint8_answers_as_the_one_that_takes_int8(
 
 
 class Reader:
-    """Reads a table of a flatbuffer by slot, as a parser that has the schema does."""
+    """A reader of a flatbuffer table by slot, as in a parser that has the schema."""
 
     def __init__(self, data: bytes, position: int | None = None) -> None:
         start = flatbuffers.encode.Get(number_types.UOffsetTFlags.packer_type, data, 0)
@@ -166,8 +166,8 @@ class Reader:
         return Reader(bytes(self.table.Bytes), self.table.Indirect(at))
 
     def floats(self, slot: int) -> list[float]:
-        found: np.ndarray = self.table.GetVectorAsNumpy(number_types.Float32Flags, self._at(slot))
-        return found.tolist()
+        values: np.ndarray = self.table.GetVectorAsNumpy(number_types.Float32Flags, self._at(slot))
+        return values.tolist()
 
 
 def test_tflites_own_metadata_says_how_pixels_are_normalised_and_where_labels_are(
@@ -177,17 +177,17 @@ def test_tflites_own_metadata_says_how_pixels_are_normalised_and_where_labels_ar
     content = entries(file)[NAME]
     assert content[4:8] == IDENTIFIER
     subgraph = Reader(content).item(3)
-    taken, given = subgraph.item(2), subgraph.item(3)
-    assert (taken.text(0), given.text(0)) == ("input", "output")
-    assert (taken.sub(3).byte(0), taken.sub(3).sub(1).byte(0)) == (2, 1)  # an image, RGB
-    unit = taken.item(4)
+    input_table, output_table = subgraph.item(2), subgraph.item(3)
+    assert (input_table.text(0), output_table.text(0)) == ("input", "output")
+    assert (input_table.sub(3).byte(0), input_table.sub(3).sub(1).byte(0)) == (2, 1)  # an image, RGB
+    unit = input_table.item(4)
     assert (unit.byte(0), unit.sub(1).floats(0), unit.sub(1).floats(1)) == (1, [114.0], [64.0])
     q = raw[0].quantization("input")
     assert round((200 - 114.0) / 64.0 / q.scale) + q.zero_point == 200 - 128  # so the Task library gets pixel - 128
-    labels = given.item(6)
+    labels = output_table.item(6)
     assert (labels.text(0), labels.byte(2)) == ("labels.txt", 2)
-    with zipfile.ZipFile(io.BytesIO(file)) as packed:
-        assert packed.read("labels.txt").decode().splitlines() == list(LABELS)
+    with zipfile.ZipFile(io.BytesIO(file)) as archive:
+        assert archive.read("labels.txt").decode().splitlines() == list(LABELS)
 
 
 def test_a_file_without_labels_and_preprocessing_has_no_metadata_of_that_kind(float_graph: Graph) -> None:

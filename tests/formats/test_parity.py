@@ -1,4 +1,4 @@
-"""Written files compute what the graph computes: bit for bit in int8, to float32 rounding in float."""
+"""Files compute the same as their graph: bit for bit in int8, up to float32 rounding in float."""
 
 from pathlib import Path
 
@@ -36,9 +36,9 @@ INPUTS = {
     "gru_keyword": {"input_shape": (6, 5), "hidden": 8},
 }
 DEEP = ("resnet32", "resnet44", "resnet56")
-"""resnet20 with more blocks."""
+"""The models that are resnet20 with more blocks."""
 TOKENS = ("text_encoder",)
-"""Which have a test of their own, with tokens."""
+"""The models that take tokens, which other files test."""
 WITHOUT_CLASSES = {
     "autoencoder": (Autoencoder(48, 16, 4), (48,)),
     **{upsampling: (UNet(2, (1, 8, 8), 2, 2, upsampling), (1, 8, 8)) for upsampling in UPSAMPLINGS},
@@ -67,15 +67,15 @@ def test_networks_that_say_no_class_are_bit_exact_in_every_runtime(name: str) ->
 
 
 class TwoWays(nn.Module):
-    """Two inputs, two outputs."""
+    """A network with two inputs and two outputs."""
 
     def __init__(self) -> None:
         super().__init__()
         self.image, self.samples = nn.Conv2d(2, 4, 3, padding=1), nn.Linear(6, 4)
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        found = F.relu(self.image(x))
-        return found, found.mean((2, 3)) + self.samples(y)
+        features = F.relu(self.image(x))
+        return features, features.mean((2, 3)) + self.samples(y)
 
 
 def test_several_inputs_and_outputs_are_bit_exact(tmp_path: Path) -> None:
@@ -88,16 +88,16 @@ def test_float_files_compute_what_the_model_computes(model: nn.Module, shape: tu
     model = lived_in(model, shape)
     graph, x = capture(model, shape), torch.randn(8, *shape)
     expected = model(x).detach().numpy()
-    found = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(
+    outputs = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(
         np.ascontiguousarray(np.moveaxis(x.numpy(), 1, -1))
     )
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    found = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
+    outputs = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
+    np.testing.assert_allclose(outputs, expected, rtol=1e-3, atol=1e-4)
 
 
-class Apart(nn.Module):
-    """Activations that nothing before them can take in, and reshapes whose order shows: (C, H, W) is not (H, W, C)."""
+class LoneActivations(nn.Module):
+    """Activations that no operator can fuse, and reshapes that depend on the axis order: (C, H, W) or (H, W, C)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -112,11 +112,11 @@ class Apart(nn.Module):
 
 
 def test_lone_activations_and_reordering_reshapes_are_bit_exact(tmp_path: Path) -> None:
-    assert_exact(lived_in(Apart(), (2, 8, 8)), (2, 8, 8))
+    assert_exact(lived_in(LoneActivations(), (2, 8, 8)), (2, 8, 8))
 
 
 class Sum(nn.Module):
-    """Two branches on scales whose ratio is a multiple of 1/32, so that many sums lie half way between two codes."""
+    """Two branches on scales whose ratio is a multiple of 1/32, so that many sums lie halfway between two codes."""
 
     def __init__(self, up: float) -> None:
         super().__init__()
@@ -149,8 +149,8 @@ def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: fl
         assert_same([simulation.trace_codes(x)[graph.output].detach().numpy()], [expected], "simulation")
 
 
-class Drawn(nn.Module):
-    """A convolution drawn by chance, what may follow it, and a shortcut around it."""
+class RandomConvolution(nn.Module):
+    """A convolution with random parameters, an optional operator after it and a shortcut around it."""
 
     def __init__(self, channels: int, out: int, kernel: int, stride: int, padding: int, kind: str, after: str) -> None:
         super().__init__()
@@ -188,7 +188,7 @@ def test_drawn_networks_are_bit_exact_in_every_runtime(
     channels: int, out: int, kernel: int, stride: int, padding: int, size: int, kind: str, after: str,
     spread: float, seed: int,
 ) -> None:  # fmt: skip
-    model = Drawn(channels, out, kernel, stride, min(padding, kernel - 1), kind, after)
+    model = RandomConvolution(channels, out, kernel, stride, min(padding, kernel - 1), kind, after)
     model = lived_in(model, (channels, size, size), seed=seed)
     with torch.no_grad():
         model.conv.weight[0] *= spread  # one channel far from the others  # type: ignore[index, operator]

@@ -1,4 +1,4 @@
-"""What a written file holds beside the network, and what a writer refuses."""
+"""Files have metadata, scales and sizes as documented, and writers refuse operators that they don't support."""
 
 import json
 from pathlib import Path
@@ -53,8 +53,8 @@ def test_the_scales_in_the_file_are_the_trained_ones(graph: Graph) -> None:
 
 def test_the_zero_points_of_channels_stand_in_the_file_once(graph: Graph) -> None:
     read = schema.Model.GetRootAs(tflite.serialize(graph)).Subgraphs(0)
-    found = [read.Tensors(number).Quantization() for number in range(read.TensorsLength())]
-    codes = [each for each in found if each is not None and each.ZeroPointLength() > 1]
+    quantizations = [read.Tensors(number).Quantization() for number in range(read.TensorsLength())]
+    codes = [each for each in quantizations if each is not None and each.ZeroPointLength() > 1]
     field = 10  # of zero_point in the schema's table
     places = {(tuple(each.ZeroPointAsNumpy()), each._tab.Vector(each._tab.Offset(field))) for each in codes}
     assert len({zeros for zeros, _ in places}) == len(places)
@@ -63,14 +63,14 @@ def test_the_zero_points_of_channels_stand_in_the_file_once(graph: Graph) -> Non
 
 def test_labels_and_preprocessing_stand_in_the_metadata(graph: Graph) -> None:
     model = onnx_format.load_from_string(onnx.serialize(graph, ("cat", "dög"), INPUTS))
-    found = {entry.key: entry.value for entry in model.metadata_props}
-    assert json.loads(found["labels"]) == ["cat", "dög"]
-    assert json.loads(found["preprocessing"]) == {"scale": 1 / 255, "mean": [0.5], "std": [0.25]}
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    assert json.loads(properties["labels"]) == ["cat", "dög"]
+    assert json.loads(properties["preprocessing"]) == {"scale": 1 / 255, "mean": [0.5], "std": [0.25]}
     read = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite.serialize(graph, ("cat", "dög"), INPUTS)))
     buffers = {entry.name.decode(): bytes(read.buffers[entry.buffer].data) for entry in read.metadata}
     entries = {name: content.decode() for name, content in buffers.items() if name != "TFLITE_METADATA"}
-    assert entries["labels"] == found["labels"]
-    assert int(entries["input_zero_point"]) + 128 == int(found["input_zero_point"])
+    assert entries["labels"] == properties["labels"]
+    assert int(entries["input_zero_point"]) + 128 == int(properties["input_zero_point"])
 
 
 def test_an_int8_file_holds_no_float_tensor(graph: Graph) -> None:
@@ -92,19 +92,19 @@ def test_weights_start_on_16_bytes_as_the_schema_asks(graph: Graph) -> None:
 def test_the_forecast_is_the_size_of_the_file(tmp_path: Path) -> None:
     model = lived_in(Everything(), (3, 16, 16))
     _, graph, _ = quantized(model, (3, 16, 16))
-    found = forecast(model, (3, 16, 16), ("a", "b"))
+    estimate = forecast(model, (3, 16, 16), ("a", "b"))
     size = tflite.write(graph, tmp_path / "g.tflite", ("a", "b")).stat().st_size
-    assert abs(found.size_bytes - size) <= 64  # numbers in the metadata differ in length
-    assert found.macs > 0
-    assert isinstance(Simulation(found.graph), nn.Module)
+    assert abs(estimate.size_bytes - size) <= 64  # numbers in the metadata differ in length
+    assert estimate.macs > 0
+    assert isinstance(Simulation(estimate.graph), nn.Module)
 
 
 def test_an_unknown_operator_is_refused_by_every_writer() -> None:
     graph = capture(nn.Sequential(nn.Linear(2, 2)), (2,))
     for writer in (tflite, onnx):
-        known = writer.WRITERS.pop(type(graph.operators[0]))
+        writer_function = writer.WRITERS.pop(type(graph.operators[0]))
         try:
             with pytest.raises(UnsupportedOperatorError, match="layer 0"):
                 writer.serialize(graph)
         finally:
-            writer.WRITERS[type(graph.operators[0])] = known
+            writer.WRITERS[type(graph.operators[0])] = writer_function

@@ -1,7 +1,7 @@
-"""Writes a quantised graph as dependency-free C99: a header and a C file, with all memory planned at build time.
+"""Write a quantised graph for firmware as dependency-free C99: a header and a C file that allocate no memory.
 
-Kernels are in `kernels/`, as C; each family of operators has a file here, with its table. Constants in the calls, the
-layouts of tensors and the arena's offsets are decided here; nothing is left for the device to find out.
+The kernels are C files in `kernels/`, and each family of operators has a module with a table of writers. The constants
+of the calls, the tensors' layouts and the arena's offsets are computed here, at build time.
 """
 
 import re
@@ -40,7 +40,7 @@ KEYWORDS = (
     "auto break case char const continue default do double else enum extern float for goto if inline int long register "
     "restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"
 )
-"""Of C99."""
+"""The keywords of C99, which no function may have as its name."""
 
 
 def write(
@@ -52,20 +52,21 @@ def write(
     decoding: str = "",
     kernels: Mode = "tflm",
 ) -> Path:
-    """Write `graph` to `path` and its header beside it; their names begin with the file's.
+    """Write `graph` to `path` and its header beside it; the C names begin with the file's name.
 
     Args:
-        input_dtype: "uint8" lets a quantised graph take uint8 all the same.
-        decoding: Python that goes on from `answer`, which a C file has no use for.
-        kernels: whose rounding the student was trained to; XNNPACK's needs a core with an FPU, else TFLite Micro's.
+        input_dtype: the type of the input codes in the file; the graph's own are int8.
+        decoding: Python code for other formats' usage lines; a C file ignores it.
+        kernels: the kernels whose rounding the student was trained for. XNNPACK's needs a core with an FPU; any other
+            value gives TFLite Micro's.
 
     Raises:
-        UnsupportedOperatorError: naming the operator that has no C form.
-        ModelError: the file's name can't begin names in C.
+        UnsupportedOperatorError: an operator, which the message names, has no C kernel.
+        ModelError: the file's name is not an identifier in C.
     """
-    source, head = texts(graph, path.stem, labels, preprocessing, input_dtype, kernels)
+    source, header = texts(graph, path.stem, labels, preprocessing, input_dtype, kernels)
     path.write_text(source, encoding="ascii")
-    path.with_suffix(".h").write_text(head, encoding="ascii")
+    path.with_suffix(".h").write_text(header, encoding="ascii")
     return path
 
 
@@ -77,7 +78,7 @@ def serialize(
     decoding: str = "",
     kernels: Mode = "tflm",
 ) -> bytes:
-    """The bytes of `model.c`; the same graph gives the same bytes."""
+    """Return the bytes of `model.c`; the same graph gives the same bytes."""
     return texts(graph, NAME, labels, preprocessing, input_dtype, kernels)[0].encode("ascii")
 
 
@@ -89,25 +90,26 @@ def texts(
     input_dtype: DType = "int8",
     kernels: Mode = "tflm",
 ) -> tuple[str, str]:
-    """(C file, header)."""
-    _must_be_identifier(name)
-    source = _with_fewest_moves(graph, rounding_for(kernels))
+    """Return the texts of the C file and of its header."""
+    _require_identifier(name)
+    source = _minimize_moves(graph, rounding_for(kernels))
     inputs, outputs = ([view.buffer for view in views] for views in (source.inputs, source.outputs))
     plan = plan_arena(source.calls, inputs, outputs)
-    head = text.header(source, plan, name, labels, preprocessing, input_dtype)
-    return text.body(source, plan, name, input_dtype), head
+    header = text.header(source, plan, name, labels, preprocessing, input_dtype)
+    return text.body(source, plan, name, input_dtype), header
 
 
-def _must_be_identifier(name: str) -> None:
+def _require_identifier(name: str) -> None:
     if re.fullmatch(r"[A-Za-z_]\w*", name, re.ASCII) and name not in KEYWORDS.split():
         return
-    better = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_")
-    better = better if re.match(r"[A-Za-z]", better) and better not in KEYWORDS.split() else f"model_{better}"
-    raise ModelError(f"{name!r} can't begin the names of C functions", f"{better}.c")
+    suggestion = re.sub(r"\W", "_", name, flags=re.ASCII).strip("_")
+    if not re.match(r"[A-Za-z]", suggestion) or suggestion in KEYWORDS.split():
+        suggestion = f"model_{suggestion}"
+    raise ModelError(f"{name!r} can't begin the names of C functions", f"{suggestion}.c")
 
 
-def _with_fewest_moves(graph: Graph, rounding: Rounding) -> CSource:
-    """The source whose inputs stand in the order that its kernels read: (T, C) for a network of 1-D convolutions."""
+def _minimize_moves(graph: Graph, rounding: Rounding) -> CSource:
+    """Return the source with the input axis orders that move the fewest bytes: (T, C) for a net of 1-D convolutions."""
     orders: dict[str, Order] = {}
     best = _write_source(graph, rounding, orders)
     for name in graph.inputs:
@@ -125,13 +127,13 @@ def _write_source(graph: Graph, rounding: Rounding, orders: dict[str, Order]) ->
         raise UnsupportedOperatorError("C has integer kernels alone", 'export.formats = ["tflite"] for float networks')
     source = CSource(graph, rounding, orders)
     for op in graph.operators:
-        _must_have_a_kernel(graph, op)
+        _require_kernel(graph, op)
         source.write(op, WRITERS[type(op)])
-    source.give()
+    source.add_outputs()
     return source
 
 
-def _must_have_a_kernel(graph: Graph, op: Operator) -> None:
+def _require_kernel(graph: Graph, op: Operator) -> None:
     if type(op) not in WRITERS:
         raise UnsupportedOperatorError(
             f"layer {op.name} ({type(op).__name__}, {op.source}) has no C form", 'export.formats = ["tflite"]'

@@ -1,4 +1,4 @@
-"""Where activations lie in the caller's arena: offsets known at build time, inputs overwritten in place where safe."""
+"""Plan the arena of a C file: the offset of each buffer, and the calls that overwrite their inputs in place."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -9,10 +9,11 @@ from edgekd.graph.plan import Lifetime, place
 
 @dataclass(eq=False)
 class Buffer:
-    """Bytes in the arena, or constants in the file; each is itself and no other.
+    """A buffer in the arena or an array of constants in the file, compared by identity.
 
     Attributes:
-        constant: the name of the array of constants; "" for bytes in the arena.
+        size: length in bytes.
+        constant: name of the array of constants; "" for a buffer in the arena.
         word: bytes of an element.
     """
 
@@ -23,10 +24,11 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Region:
-    """Part of a buffer, as an argument of a call.
+    """A part of a buffer that is an argument of a call.
 
     Attributes:
-        type: of the pointer, where it is not `int8_t *`.
+        offset: start in the buffer, in elements.
+        type: type of the pointer; "" for `int8_t *`.
     """
 
     buffer: Buffer
@@ -36,7 +38,7 @@ class Region:
 
 @dataclass(frozen=True)
 class InPlace:
-    """What a call becomes where its output overwrites its input; a buffer of no other call is scratch for this one."""
+    """The kernel and arguments of a call whose output overwrites its input; a buffer of this call alone is scratch."""
 
     kernel: Kernel
     arguments: tuple[Region | str, ...]
@@ -47,10 +49,10 @@ class Call:
     """One call of a function.
 
     Attributes:
-        reads, writes: buffers of the arena, whatever the order of the arguments.
+        reads, writes: buffers of the arena, independent of the order of the arguments.
         overwrites: for each buffer that the output may overwrite, the call that does so.
-        layer: that it belongs to, in words.
-        checked: the function returns something else than 0 where the input is wrong.
+        layer: name and description of the layer, for a comment.
+        checked: whether the function returns a status, which is not 0 for an invalid input.
     """
 
     kernel: Kernel
@@ -64,9 +66,12 @@ class Call:
 
 @dataclass(frozen=True)
 class Plan:
-    """Attributes:
-    calls: in order, those that overwrite their input among them.
-    offsets: of every buffer, in bytes.
+    """The calls of one inference and the offsets of their buffers.
+
+    Attributes:
+        calls: calls in order, with the in-place form where the output overwrites an input.
+        offsets: offset of each buffer from the arena's start, in bytes.
+        arena_bytes: size of the arena.
     """
 
     calls: tuple[Call, ...]
@@ -74,59 +79,61 @@ class Plan:
     arena_bytes: int
 
     def offset(self, region: Region) -> int:
-        """Bytes from the arena's start."""
+        """Return a region's offset from the arena's start, in bytes."""
         return self.offsets[region.buffer] + region.offset * region.buffer.word
 
 
 def plan_arena(calls: Sequence[Call], inputs: Sequence[Buffer], outputs: Sequence[Buffer]) -> Plan:
-    """The smallest of a few plans: overwriting wherever it is safe, only where sizes are equal, or nowhere.
+    """Return the smallest of three plans: overwrite inputs wherever it is safe, only at equal sizes, or never.
 
     Args:
-        inputs, outputs: buffers that are there before the first call, and after the last.
+        inputs, outputs: buffers that are live before the first call, and after the last one.
     """
-    plans = [_plan(calls, inputs, outputs, shortest) for shortest in (0.0, 1.0, 2.0)]
+    plans = [_plan(calls, inputs, outputs, min_ratio) for min_ratio in (0.0, 1.0, 2.0)]
     return min(plans, key=lambda plan: plan.arena_bytes)
 
 
-def _plan(calls: Sequence[Call], inputs: Sequence[Buffer], outputs: Sequence[Buffer], shortest: float) -> Plan:
-    """A plan that overwrites an input where the output is at least `shortest` times as long."""
-    last = dict.fromkeys((*inputs, *(call.writes for call in calls)), -1)
+def _plan(calls: Sequence[Call], inputs: Sequence[Buffer], outputs: Sequence[Buffer], min_ratio: float) -> Plan:
+    """Return the plan that overwrites an input where the output is at least `min_ratio` times as long."""
+    last_use = dict.fromkeys((*inputs, *(call.writes for call in calls)), -1)
     for i, call in enumerate(calls):
-        last.update(dict.fromkeys(call.reads, i))
-    last.update(dict.fromkeys(outputs, len(calls)))
-    owner: dict[Buffer, Buffer] = {buffer: buffer for buffer in last}
+        last_use.update(dict.fromkeys(call.reads, i))
+    last_use.update(dict.fromkeys(outputs, len(calls)))
+    owner: dict[Buffer, Buffer] = {buffer: buffer for buffer in last_use}
     result = list[Call]()
     for i, call in enumerate(calls):
-        free = _overwritten(call, i, last, shortest)
-        if free is None:
+        target = _overwritable_input(call, i, last_use, min_ratio)
+        if target is None:
             result.append(call)
             continue
-        owner[call.writes], other = owner[free], call.overwrites[free]
-        result.append(replace(call, kernel=other.kernel, arguments=other.arguments))
-    lifetimes, keys = _lifetimes(result, owner, inputs, last)
+        owner[call.writes], in_place = owner[target], call.overwrites[target]
+        result.append(replace(call, kernel=in_place.kernel, arguments=in_place.arguments))
+    lifetimes, keys = _lifetimes(result, owner, inputs, last_use)
     placement = place(lifetimes)
     offsets = {buffer: placement.offsets[key] for buffer, key in keys.items()}
     return Plan(tuple(result), offsets, placement.arena_bytes)
 
 
-def _overwritten(call: Call, at: int, last: dict[Buffer, int], shortest: float) -> Buffer | None:
-    """The longest of the inputs that nobody reads any more and that the output may overwrite."""
-    free = [b for b in call.overwrites if last[b] == at and shortest * b.size <= call.writes.size <= b.size]
-    return max(free, key=lambda buffer: buffer.size, default=None)
+def _overwritable_input(call: Call, index: int, last_use: dict[Buffer, int], min_ratio: float) -> Buffer | None:
+    """Return the longest input that no later call reads and that the output may overwrite."""
+    candidates = [
+        b for b in call.overwrites if last_use[b] == index and min_ratio * b.size <= call.writes.size <= b.size
+    ]
+    return max(candidates, key=lambda buffer: buffer.size, default=None)
 
 
 def _lifetimes(
-    calls: Sequence[Call], owner: dict[Buffer, Buffer], inputs: Sequence[Buffer], last: dict[Buffer, int]
+    calls: Sequence[Call], owner: dict[Buffer, Buffer], inputs: Sequence[Buffer], last_use: dict[Buffer, int]
 ) -> tuple[list[Lifetime], dict[Buffer, str]]:
-    """Of every buffer with those that overwrite it, and its name there."""
-    first, until = dict.fromkeys(inputs, -1), dict[Buffer, int]()
+    """Return the lifetimes of the memory blocks, and each buffer's block by name; in-place buffers share a block."""
+    first, end = dict.fromkeys(inputs, -1), dict[Buffer, int]()
     for i, call in enumerate(calls):
         first.setdefault(owner[call.writes], i)
-    for buffer, whole in owner.items():
-        until[whole] = max(until.get(whole, -1), last[buffer], first[whole])
+    for buffer, base in owner.items():
+        end[base] = max(end.get(base, -1), last_use[buffer], first[base])
     names = {buffer: f"{i:06}" for i, buffer in enumerate(first)}
-    lifetimes = [Lifetime(name, buffer.size, first[buffer], until[buffer]) for buffer, name in names.items()]
-    keys = {buffer: names[whole] for buffer, whole in owner.items()}
+    lifetimes = [Lifetime(name, buffer.size, first[buffer], end[buffer]) for buffer, name in names.items()]
+    keys = {buffer: names[base] for buffer, base in owner.items()}
     for i, scratch in _scratch(calls, owner):
         keys[scratch] = f"scratch {len(keys)}"
         lifetimes.append(Lifetime(keys[scratch], scratch.size, i, i))
@@ -134,7 +141,7 @@ def _lifetimes(
 
 
 def _scratch(calls: Sequence[Call], owner: dict[Buffer, Buffer]) -> Iterator[tuple[int, Buffer]]:
-    """The buffers that a call alone uses."""
+    """Yield each scratch buffer with the index of the only call that uses it."""
     for i, call in enumerate(calls):
         for argument in call.arguments:
             if isinstance(argument, Region) and not argument.buffer.constant and argument.buffer not in owner:

@@ -1,11 +1,11 @@
-"""Products of activations, and softmax over the last axis."""
+"""Write matrix products of activations and softmax over the last axis as calls of C kernels."""
 
 from math import prod
 
 import numpy as np
 
 from edgekd.formats.c.functions import Constant, Kernel
-from edgekd.formats.c.loops import joined, steps
+from edgekd.formats.c.loops import contiguous_strides, merge_axes
 from edgekd.formats.c.source import CSource, Writer
 from edgekd.formats.layout import Layout
 from edgekd.graph.operators.arithmetic import f32, fixed_point
@@ -15,7 +15,7 @@ from edgekd.graph.ops import MatMul, Softmax
 from edgekd.graph.structure import QMAX, QMIN, Operator
 
 BATCH_LOOPS = 2
-"""That the kernel has over the axes before the last two."""
+"""The number of loops that the kernel has over the axes before the last two."""
 
 
 def _write_matmul(source: CSource, op: MatMul) -> None:
@@ -27,17 +27,19 @@ def _write_matmul(source: CSource, op: MatMul) -> None:
     shape = source.shape(op.output)
     operands = [source.read(name) for name in op.inputs]
     strides = [_strides(view.layout) for view in operands]
-    batches = joined(shape[:-2], *(_repeated(s[:-2], len(shape) - 2) for s in strides))
+    batches = merge_axes(shape[:-2], *(_broadcast_strides(s[:-2], len(shape) - 2) for s in strides))
     batches = [axis for axis in batches if axis[0] > 1]
     if len(batches) > BATCH_LOOPS:
         operands = [source.read(name, tuple(range(len(source.shape(name))))) for name in op.inputs]
         strides = [_strides(view.layout) for view in operands]
-        batches = joined(shape[:-2], *(_repeated(s[:-2], len(shape) - 2) for s in strides))
+        batches = merge_axes(shape[:-2], *(_broadcast_strides(s[:-2], len(shape) - 2) for s in strides))
         batches = [axis for axis in batches if axis[0] > 1]
     constants: dict[str, Constant] = {"ROWS": shape[-2], "COLUMNS": shape[-1]}
     for i, axis in enumerate([(1, 0, 0)] * (BATCH_LOOPS - len(batches)) + batches):
         constants |= {f"BATCH_{i}": axis[0], f"FIRST_{i}": axis[1], f"SECOND_{i}": axis[2]}
-    first, second = (step[-2:][:: -1 if t else 1] for step, t in zip(strides, _transposed(op), strict=True))
+    first, second = (
+        s[-2:][:: -1 if transpose else 1] for s, transpose in zip(strides, _transpose_flags(op), strict=True)
+    )
     inner = source.shape(op.inputs[0])[-2 if op.transpose_a else -1]
     constants |= {
         "FIRST_ROW": first[0], "FIRST_INNER": first[1], "SECOND_INNER": second[0], "SECOND_COLUMN": second[1],
@@ -46,18 +48,18 @@ def _write_matmul(source: CSource, op: MatMul) -> None:
     source.call(Kernel("matmul", constants, {"scale": scale}), operands, source.declare(op.output, Layout.of(shape)))
 
 
-def _transposed(op: MatMul) -> tuple[bool, bool]:
+def _transpose_flags(op: MatMul) -> tuple[bool, bool]:
     return op.transpose_a, op.transpose_b
 
 
 def _strides(layout: Layout) -> list[int]:
-    """How many elements one step along each of torch's axes is, of a layout where they stand whole; 0 if repeated."""
-    each = steps(layout.sizes)
-    return [each[places[-1]] if places and layout.sizes[places[-1]] > 1 else 0 for places in layout.axes]
+    """Return the stride of each of torch's axes, in elements, in a layout that splits none; 0 for a repeated axis."""
+    memory = contiguous_strides(layout.sizes)
+    return [memory[places[-1]] if places and layout.sizes[places[-1]] > 1 else 0 for places in layout.axes]
 
 
-def _repeated(strides: list[int], rank: int) -> list[int]:
-    """With the axes that a tensor of fewer lacks, along which it is repeated."""
+def _broadcast_strides(strides: list[int], rank: int) -> list[int]:
+    """Return strides for `rank` axes, with 0 for the leading axes along which the tensor is repeated."""
     return [0] * (rank - len(strides)) + strides
 
 

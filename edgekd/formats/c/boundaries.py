@@ -1,4 +1,4 @@
-"""The boundaries of float islands, which C has no kernels for: a device without an FPU is what it is written for."""
+"""Refuse Quantize and Dequantize, the boundaries of float layers, because the C kernels are for integers."""
 
 from typing import NoReturn
 

@@ -1,4 +1,4 @@
-"""Rows of a table, chosen by indices."""
+"""Write the lookup of a table's rows by indices as a call of a C kernel."""
 
 from edgekd.formats.c.functions import Kernel
 from edgekd.formats.c.source import CSource, Writer
@@ -7,7 +7,7 @@ from edgekd.graph.structure import Operator
 
 
 def _write_embedding(source: CSource, op: Embedding) -> None:
-    tokens = source.standing(op.inputs[0])
+    tokens = source.first_view(op.inputs[0])
     rows, width = op.weight.shape
     output = source.declare(op.output, tokens.layout.append_axis(width))
     constants = {"COUNT": output.buffer.size // width, "ROWS": rows, "WIDTH": width}

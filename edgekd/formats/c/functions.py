@@ -1,8 +1,8 @@
-"""The C functions that a model needs: kernels with a model's shapes as constants, and the arithmetic that they call.
+"""Make the C functions of a model: kernels with its shapes as constants, and the arithmetic that they call.
 
-The texts are C files in `kernels/`. Names in capitals are constants, which differ from layer to layer: a kernel is
-written once for each set of them, and layers that agree in all share it. A second file of a kernel for other cores
-belongs beside the first one, behind the macro of their compilers.
+The texts are C files in `kernels/`. Names in capitals are constants that differ from layer to layer: a kernel is
+written once for each set of values, and layers with equal values share it. A kernel's file for other cores belongs
+beside the first one, behind the macro of their compilers.
 """
 
 import re
@@ -15,19 +15,19 @@ import numpy as np
 
 KERNELS = Path(__file__).parent / "kernels"
 ARITHMETIC = ("arithmetic", "tflm", "xnnpack")
-"""Files of many small functions; the second and third have the same names, one for each rounding."""
+"""The files of small functions; the last two define the same names, each for one rounding."""
 
 Constant = int | float | np.floating
 
 
 @dataclass(frozen=True)
 class Kernel:
-    """A function that is asked for.
+    """A kernel and the values that make a function of it.
 
     Attributes:
-        name: of its file.
-        constants: for the words in capitals.
-        words: what to put in place of other words of its text: the name of a function that it calls, a type.
+        name: name of the kernel's file.
+        constants: values of the names in capitals.
+        words: replacements of other words of the text, such as a type or the name of a function that it calls.
     """
 
     name: str
@@ -39,10 +39,10 @@ WORD = re.compile(r"\b[A-Za-z_]\w*\b")
 
 
 class Functions:
-    """The functions of one file.
+    """The functions of one C file.
 
     Args:
-        rounding: the kernels whose rounding they follow, "tflm" or "xnnpack".
+        rounding: "tflm" or "xnnpack", the kernels whose rounding the functions follow.
     """
 
     def __init__(self, rounding: str) -> None:
@@ -51,8 +51,8 @@ class Functions:
         self._texts: list[str] = []
 
     def instance(self, kernel: Kernel) -> str:
-        """The name of a kernel's function for these constants, which is written if it is not there yet."""
-        text = _with_constants(template(kernel.name), kernel.constants)
+        """Add a kernel's function for its constants unless it is there and return its name."""
+        text = _insert_constants(template(kernel.name), kernel.constants)
         for word, replacement in kernel.words.items():
             text = re.sub(rf"\b{word}\b", replacement, text)
         if (kernel.name, text) not in self._names:
@@ -62,30 +62,30 @@ class Functions:
         return self._names[kernel.name, text]
 
     def texts(self, *declarations: str) -> Iterator[str]:
-        """The parts of the file: the arithmetic that functions and declarations use, and the functions themselves."""
+        """Yield the arithmetic that the functions and `declarations` use, then the functions."""
         used = set[str]()
-        waiting = {word for text in (*self._texts, *declarations) for word in WORD.findall(text)}
-        while waiting := (waiting & self.library.keys()) - used:
-            used |= waiting
-            waiting = {word for name in waiting for word in WORD.findall(self.library[name])}
+        pending = {word for text in (*self._texts, *declarations) for word in WORD.findall(text)}
+        while pending := (pending & self.library.keys()) - used:
+            used |= pending
+            pending = {word for name in pending for word in WORD.findall(self.library[name])}
         yield from (text for name, text in self.library.items() if name in used)
         yield from self._texts
 
 
 @cache
 def template(kernel: str) -> str:
-    """The text of a kernel."""
+    """Return the text of a kernel's file."""
     return (KERNELS / f"{kernel}.c").read_text(encoding="utf-8").strip()
 
 
 @cache
 def blocks(name: str) -> dict[str, str]:
-    """Function or type -> its text, with the comment before it, of a file of many."""
+    """Return the text of each function or type of a file, with the comment before it, by its name."""
     texts = template(name).split("\n\n")
-    return {_defines(text): text for text in texts}
+    return {_defined_name(text): text for text in texts}
 
 
-def _defines(text: str) -> str:
+def _defined_name(text: str) -> str:
     if match := re.search(r"^} (\w+);$", text, re.MULTILINE):
         return match[1]
     match = re.search(r"^static \w+ (\w+)\(", text, re.MULTILINE)
@@ -93,19 +93,19 @@ def _defines(text: str) -> str:
     return match[1]
 
 
-def _with_constants(text: str, constants: Mapping[str, Constant]) -> str:
-    """The constants as the function's first lines."""
+def _insert_constants(text: str, constants: Mapping[str, Constant]) -> str:
+    """Return a function's text with the constants that it uses as its first lines."""
     used = set(WORD.findall(text))
-    whole = [f"{name} = {value}" for name, value in constants.items() if isinstance(value, int) and name in used]
-    reals = {name: value for name, value in constants.items() if not isinstance(value, int) and name in used}
-    lines = ["    enum {", *(f"        {line}" for line in in_lines(whole)), "    };"] if whole else []
-    lines += [f"    const float {name} = {literal(value)};" for name, value in reals.items()]
+    integers = [f"{name} = {value}" for name, value in constants.items() if isinstance(value, int) and name in used]
+    floats = {name: value for name, value in constants.items() if not isinstance(value, int) and name in used}
+    lines = ["    enum {", *(f"        {line}" for line in wrap_words(integers)), "    };"] if integers else []
+    lines += [f"    const float {name} = {literal(value)};" for name, value in floats.items()]
     head, brace, body = text.partition("\n{\n")
     return "".join([head, brace, *(f"{line}\n" for line in lines), body])
 
 
-def in_lines(words: Sequence[str], width: int = 108) -> list[str]:
-    """Words, separated by commas, in lines."""
+def wrap_words(words: Sequence[str], width: int = 108) -> list[str]:
+    """Return the words, separated by commas, in lines of about `width` characters."""
     lines = [""]
     for i, word in enumerate(words):
         if len(lines[-1]) + len(word) > width:
@@ -115,5 +115,5 @@ def in_lines(words: Sequence[str], width: int = 108) -> list[str]:
 
 
 def literal(value: float | np.floating) -> str:
-    """A float32 as C99 has it, exact."""
+    """Return the exact hexadecimal C99 literal of a float32."""
     return f"{float(np.float32(value)).hex()}f"

@@ -1,4 +1,4 @@
-"""Layer norm and group norm from codes to codes, in float32 operation by operation as the integer reference has it."""
+"""Write layer norm and group norm on codes as calls of C kernels with the integer reference's float32 operations."""
 
 from math import prod
 
@@ -16,27 +16,27 @@ def _write_layer_norm(source: CSource, op: LayerNorm) -> None:
     view, leading, _ = source.rows(op.inputs[0])
     width = source.shape(op.inputs[0])[-1]
     output = source.declare(op.output, leading.append_axis(width))
-    constants = {"ROWS": prod(leading.sizes), "WIDTH": width} | _ends(source, op)
+    constants = {"ROWS": prod(leading.sizes), "WIDTH": width} | _quantization_constants(source, op)
     source.call(Kernel("layer_norm", constants), [view], output, _parameters(source, op), in_place=True)
 
 
 def _write_group_norm(source: CSource, op: GroupNorm) -> None:
     shape = source.shape(op.output)
-    places, width = prod(shape[1:]), shape[0] // op.groups
-    if places * width > LARGEST_GROUP:
+    positions, width = prod(shape[1:]), shape[0] // op.groups
+    if positions * width > LARGEST_GROUP:
         raise UnsupportedOperatorError(
-            f"layer {op.name} (group_norm, {op.source}): groups of {places * width} codes have no exact sums",
+            f"layer {op.name} (group_norm, {op.source}): groups of {positions * width} codes have no exact sums",
             "more groups",
         )
     order = (*range(1, len(shape)), 0)
     view = source.read(op.inputs[0], order)
     output = source.declare(op.output, Layout.of(shape, order))
-    constants = {"GROUPS": op.groups, "PLACES": places, "WIDTH": width} | _ends(source, op)
+    constants = {"GROUPS": op.groups, "PLACES": positions, "WIDTH": width} | _quantization_constants(source, op)
     constants |= {"POSITIVE": int(op.activation != "none"), "AT_MOST_SIX": int(op.activation == "relu6")}
     source.call(Kernel("group_norm", constants), [view], output, _parameters(source, op), in_place=True)
 
 
-def _ends(source: CSource, op: Normalisation) -> dict[str, Constant]:
+def _quantization_constants(source: CSource, op: Normalisation) -> dict[str, Constant]:
     before, after = (source.graph.quantization(name) for name in (op.inputs[0], op.output))
     return {"EPSILON": epsilon_in_codes(op, before), "SCALE": f32(after.scale), "ZERO_POINT": after.zero_point}
 

@@ -1,10 +1,10 @@
-"""Means and maxima over windows, over whole images and over any axes."""
+"""Write pooling over windows and means over any axes as calls of C kernels."""
 
 from collections.abc import Sequence
 from math import prod
 
 from edgekd.formats.c.functions import Constant, Kernel
-from edgekd.formats.c.loops import joined, steps
+from edgekd.formats.c.loops import contiguous_strides, merge_axes
 from edgekd.formats.c.source import CSource, View, Writer
 from edgekd.formats.layout import IMAGE, Layout
 from edgekd.graph.operators.pooling import tflm_mean, xnnpack_mean
@@ -12,7 +12,7 @@ from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, MaxPool2d, Mean
 from edgekd.graph.structure import QMAX, QMIN, Operator
 
 MEAN_LOOPS = 2
-"""That the kernel has over the axes that are kept, and over those that are not."""
+"""The number of loops that the kernel has over the remaining axes, and over the axes of the mean."""
 
 
 def _write_global_average_pool(source: CSource, op: GlobalAveragePool) -> None:
@@ -24,18 +24,18 @@ def _write_mean(source: CSource, op: Mean) -> None:
 
 
 def _mean(source: CSource, op: Operator, axes: Sequence[int]) -> None:
-    """Over some of torch's axes, in whatever layout the values stand."""
-    view = source.standing(op.inputs[0])
-    kept = [axis for axis in range(len(view.layout.axes)) if axis not in axes]
-    loops = [_loops(view, which) for which in (kept, axes)]
+    """Write a mean over some of torch's axes, in the input's layout where the kernel has enough loops."""
+    view = source.first_view(op.inputs[0])
+    remaining_axes = [axis for axis in range(len(view.layout.axes)) if axis not in axes]
+    loops = [_loops(view, group) for group in (remaining_axes, axes)]
     if max(map(len, loops)) > MEAN_LOOPS:
-        view = source.read(op.inputs[0], (*kept, *axes))
-        loops = [_loops(view, which) for which in (kept, axes)]
-    output = source.declare(op.output, _without(view.layout, kept))
+        view = source.read(op.inputs[0], (*remaining_axes, *axes))
+        loops = [_loops(view, group) for group in (remaining_axes, axes)]
+    output = source.declare(op.output, _select_axes(view.layout, remaining_axes))
     constants: dict[str, Constant] = {}
-    for name, which in zip(("KEPT", "REDUCED"), loops, strict=True):
-        for i, (length, step) in enumerate([(1, 0)] * (MEAN_LOOPS - len(which)) + which):
-            constants |= {f"{name}_{i}": length, f"{name}_STEP_{i}": step}
+    for name, group in zip(("KEPT", "REDUCED"), loops, strict=True):
+        for i, (length, stride) in enumerate([(1, 0)] * (MEAN_LOOPS - len(group)) + group):
+            constants |= {f"{name}_{i}": length, f"{name}_STEP_{i}": stride}
     count = prod(source.shape(op.inputs[0])[axis] for axis in axes)
     scale, offset = _scale(source, op, count)
     kernel = Kernel("mean", {**constants, "OFFSET": offset}, {"scale": scale})
@@ -43,22 +43,22 @@ def _mean(source: CSource, op: Operator, axes: Sequence[int]) -> None:
 
 
 def _loops(view: View, axes: Sequence[int]) -> list[tuple[int, int]]:
-    """(length, step) of the stored axes that make up some of torch's, outermost first, as few as there can be."""
+    """Return the (length, stride) of as few loops as possible over some of torch's axes, outermost first."""
     places = sorted(place for axis in axes for place in view.layout.axes[axis])
-    each = steps(view.layout.sizes)
-    merged = joined([view.layout.sizes[place] for place in places], [each[place] for place in places])
-    return [(length, step) for length, step in merged if length > 1]
+    strides = contiguous_strides(view.layout.sizes)
+    merged = merge_axes([view.layout.sizes[place] for place in places], [strides[place] for place in places])
+    return [(length, stride) for length, stride in merged if length > 1]
 
 
-def _without(layout: Layout, kept: Sequence[int]) -> Layout:
-    """The layout of what is left of some axes."""
-    places = sorted(place for axis in kept for place in layout.axes[axis])
+def _select_axes(layout: Layout, axes: Sequence[int]) -> Layout:
+    """Return the layout that has only the given axes of torch's, in their order in memory."""
+    places = sorted(place for axis in axes for place in layout.axes[axis])
     sizes = tuple(layout.sizes[place] for place in places)
-    return Layout(sizes, tuple(tuple(places.index(place) for place in layout.axes[axis]) for axis in kept))
+    return Layout(sizes, tuple(tuple(places.index(place) for place in layout.axes[axis]) for axis in axes))
 
 
 def _scale(source: CSource, op: Operator, count: int) -> tuple[str, int]:
-    """(the function that takes a sum of codes to the code of their mean, what is subtracted from the sum before)."""
+    """Return the name of the function from a sum of codes to their mean's code, and the offset to subtract first."""
     before, after = source.graph.quantization(op.inputs[0]), source.graph.quantization(op.output)
     if source.rounding.name == "tflm":
         return source.scale(tflm_mean(before, after, count), after, QMIN, QMAX), count * before.zero_point

@@ -1,4 +1,4 @@
-"""Bilinear resizing, by tables of positions and weights."""
+"""Write bilinear resizing as a call of a C kernel with tables of positions and weights."""
 
 import numpy as np
 
@@ -21,9 +21,9 @@ def _write_resize(source: CSource, op: Resize) -> None:
 
 
 def _taps(source: CSource, op: Resize, before: int, after: int) -> str:
-    """The name of the table of one axis."""
-    each = taps(before, after, op.align_corners, source.rounding.name)
-    rows = np.stack([each.low, each.high, each.low_weight, each.high_weight], 1).astype(np.int32)
+    """Return the name of the table of positions and weights of one axis."""
+    table = taps(before, after, op.align_corners, source.rounding.name)
+    rows = np.stack([table.low, table.high, table.low_weight, table.high_weight], 1).astype(np.int32)
     return source.constants.structures("tap_t", rows, [f"{{{', '.join(map(str, row))}}}" for row in rows.tolist()])
 
 

@@ -1,4 +1,4 @@
-"""The two roundings that the C kernels have, as constants: TFLite Micro's in fixed point, and XNNPACK's in float32."""
+"""Give the C kernels the constants of their rounding: TFLite Micro's in fixed point, or XNNPACK's in float32."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,9 +14,11 @@ from edgekd.graph.structure import Array, Mode, Quantization, Weighted
 
 @dataclass(frozen=True)
 class Channels:
-    """Attributes:
-    rows: (channels, fields) of 4 bytes each: the bias, and what takes a sum to a code.
-    words: each row as C has it.
+    """The constants of each output channel of an operator with weights.
+
+    Attributes:
+        rows: (channels, fields) of 4 bytes each: the bias, and the factor from a sum to a code.
+        words: C initialiser of each row.
     """
 
     rows: Array
@@ -25,14 +27,16 @@ class Channels:
 
 @dataclass(frozen=True)
 class Rounding:
-    """Attributes:
-    name: of the kernels, as the integer reference knows them, and of the file of C functions.
+    """A rounding of the C kernels.
+
+    Attributes:
+        name: name of the kernels in the integer reference, and of the file of C functions.
     """
 
     name: Literal["tflm", "xnnpack"]
 
     def channels(self, op: Weighted, source: Quantization, output: Quantization, bias: Array) -> Channels:
-        """For each output channel of an operator with weights."""
+        """Return the constants of each output channel of an operator with weights."""
         if self.name == "tflm":
             mantissa, exponent = fixed_point(ratio(op, source, output))
             rows = np.stack([bias, mantissa, exponent], 1).astype(np.int32)
@@ -43,5 +47,5 @@ class Rounding:
 
 
 def rounding_for(kernels: Mode) -> Rounding:
-    """The rounding that a student was trained to, as far as there are C kernels; else TFLite Micro's."""
+    """Return the rounding for which a student was trained, or TFLite Micro's where C has no kernels with it."""
     return Rounding("xnnpack" if kernels == "xnnpack" else "tflm")

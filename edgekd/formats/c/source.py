@@ -1,4 +1,4 @@
-"""What the writers of operators call: a C file in which the graph's tensors stand in one layout or several."""
+"""Collect the calls, constants and tensor views of a C file from the writers of operators."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ import numpy as np
 from edgekd.formats.c.arena import Buffer, Call, InPlace, Region
 from edgekd.formats.c.constants import Constants
 from edgekd.formats.c.functions import Constant, Functions, Kernel
-from edgekd.formats.c.loops import LOOPS, joined, steps
+from edgekd.formats.c.loops import LOOPS, contiguous_strides, merge_axes
 from edgekd.formats.c.rounding import Channels, Rounding
 from edgekd.formats.layout import IMAGE, Layout, Order, transposition
 from edgekd.graph import cost
@@ -21,10 +21,10 @@ Writer = Callable[["CSource", Any], None]
 
 @dataclass(frozen=True)
 class View:
-    """A tensor of the graph, or a part of it, as it stands in memory.
+    """A tensor of the graph, or a part of one, in a buffer with a layout.
 
     Attributes:
-        offset: in elements.
+        offset: start in the buffer, in elements.
     """
 
     buffer: Buffer
@@ -33,23 +33,25 @@ class View:
 
     @property
     def region(self) -> Region:
-        """As an argument of a call that reads it."""
+        """Return the region that a call which reads the tensor takes as its argument."""
         return Region(self.buffer, self.offset, "const int32_t *" if self.buffer.word == 4 else "")
 
     @property
-    def whole(self) -> bool:
-        """Is there nothing else in its buffer, which an operator may overwrite?"""
+    def fills_buffer(self) -> bool:
+        """Return whether the view is all of an arena buffer, so that an operator may overwrite it."""
         return not self.buffer.constant and prod(self.layout.sizes) * self.buffer.word == self.buffer.size
 
 
 class CSource:
-    """Collects constants, functions and calls of one file.
+    """The constants, functions and calls of one C file.
 
     Args:
-        orders: of inputs, where they shall not stand as they do by default: images channels last, others as in torch.
+        orders: axis order by input; by default images are channels last and other inputs have torch's order.
 
     Attributes:
-        moved_bytes: those that were brought into another layout on the way.
+        moved_bytes: number of bytes that calls copy into another layout.
+        views: views of each tensor in the arena, the first in the layout in which its operator writes it.
+        values: value of each constant tensor, in torch's order.
     """
 
     def __init__(self, graph: Graph, rounding: Rounding, orders: Mapping[str, Order] | None = None) -> None:
@@ -69,7 +71,7 @@ class CSource:
         self.outputs: list[View] = []
 
     def write(self, op: Operator, writer: Writer) -> None:
-        """Let an operator's writer write it."""
+        """Add an operator's calls with its writer."""
         self.layer = f"{op.name} ({cost.describe(op)})"
         writer(self, op)
 
@@ -78,36 +80,36 @@ class CSource:
         return self.graph.tensors[tensor].shape
 
     def declare(self, tensor: str, layout: Layout) -> View:
-        """A new tensor in the arena."""
-        view = self.room(layout, 4 if self.graph.tensors[tensor].kind == "index" else 1)
+        """Allocate a tensor of the graph in the arena and return its view."""
+        view = self.allocate(layout, 4 if self.graph.tensors[tensor].kind == "index" else 1)
         self.views[tensor] = [view]
         return view
 
-    def room(self, layout: Layout, word: int = 1) -> View:
-        """Room in the arena for what is no tensor of the graph."""
+    def allocate(self, layout: Layout, word: int = 1) -> View:
+        """Allocate a buffer in the arena that is no tensor of the graph and return its view."""
         return View(Buffer(prod(layout.sizes) * word, word=word), layout)
 
     def order(self, tensor: str) -> Order:
-        """The order in which a tensor's axes stand whole, or else torch's."""
-        whole = (view.layout.order() for view in self.views.get(tensor, []))
-        orders = (tuple(axis for axis in order if axis is not None) for order in whole if order is not None)
+        """Return the axis order of a tensor's first view that splits no axis, or torch's order if there is none."""
+        unsplit = (view.layout.order() for view in self.views.get(tensor, []))
+        orders = (tuple(axis for axis in order if axis is not None) for order in unsplit if order is not None)
         return next(orders, tuple(range(len(self.shape(tensor)))))
 
-    def standing(self, tensor: str) -> View:
-        """A tensor as it was made."""
+    def first_view(self, tensor: str) -> View:
+        """Return a tensor's view in the layout in which its operator writes it."""
         return self.views[tensor][0] if tensor in self.views else self.read(tensor)
 
     def common_order(self, tensors: Sequence[str]) -> Order:
-        """The order of the largest of some tensors that is not stored in the file."""
-        moving = [name for name in tensors if name not in self.values] or list(tensors)
-        return self.order(max(moving, key=lambda name: prod(self.shape(name))))
+        """Return the axis order of the largest of some tensors; constants count only if all of them are."""
+        activations = [name for name in tensors if name not in self.values] or list(tensors)
+        return self.order(max(activations, key=lambda name: prod(self.shape(name))))
 
     def read(self, tensor: str, order: Order | None = None) -> View:
-        """A tensor in an order of its axes, by default the one that it has."""
+        """Return a view of a tensor in an axis order, by default its own."""
         return self.read_as(tensor, Layout.of(self.shape(tensor), self.order(tensor) if order is None else order))
 
     def read_as(self, tensor: str, layout: Layout) -> View:
-        """A tensor in a layout; what stands otherwise is moved, once for all who ask for it."""
+        """Return a view of a tensor in a layout; copy the tensor if no view has it, once for all readers."""
         if tensor in self.values:
             codes = layout.arrange(self.values[tensor])
             return View(Buffer(codes.size, self.constants.array("int8_t", codes)), layout)
@@ -115,15 +117,15 @@ class CSource:
             if view.layout.memory == layout.memory:
                 return replace(view, layout=layout)
         source = self.views[tensor][0]
-        way = transposition(source.layout, source.layout.sizes, layout)
-        if way is None:  # their axes are split at places that don't fit each other
+        transpose = transposition(source.layout, source.layout.sizes, layout)
+        if transpose is None:  # the two layouts split an axis at positions that cross
             source = self.read_as(tensor, Layout.of(layout.shape))
-            way = transposition(source.layout, source.layout.sizes, layout)
-            assert way is not None
-        target = self.room(layout, source.buffer.word)
-        before, permutation, after = way
-        inner = steps(before)
-        self.copy(source, target, after, [inner[axis] for axis in permutation], steps(after))
+            transpose = transposition(source.layout, source.layout.sizes, layout)
+            assert transpose is not None
+        target = self.allocate(layout, source.buffer.word)
+        before, permutation, after = transpose
+        strides = contiguous_strides(before)
+        self.copy(source, target, after, [strides[axis] for axis in permutation], contiguous_strides(after))
         self.moved_bytes += target.buffer.size
         self.views[tensor].append(target)
         return target
@@ -133,19 +135,19 @@ class CSource:
         source: View,
         target: View,
         sizes: Sequence[int],
-        source_steps: Sequence[int],
-        target_steps: Sequence[int],
+        source_strides: Sequence[int],
+        target_strides: Sequence[int],
         source_offset: int = 0,
         target_offset: int = 0,
     ) -> None:
-        """A block of values from one place to another, with steps along each of its axes."""
-        axes = joined(sizes, source_steps, target_steps)
-        if len(axes) > LOOPS:  # the outermost axis is written out
+        """Add the calls that copy a block of values, with a stride for each axis in the source and in the target."""
+        axes = merge_axes(sizes, source_strides, target_strides)
+        if len(axes) > LOOPS:  # one call for each position of the outermost axis
             (length, *outer), rest = axes[0], axes[1:]
-            sizes, source_steps, target_steps = zip(*rest, strict=True)
+            sizes, source_strides, target_strides = zip(*rest, strict=True)
             for i in range(length):
                 starts = source_offset + i * outer[0], target_offset + i * outer[1]
-                self.copy(source, target, sizes, source_steps, target_steps, *starts)
+                self.copy(source, target, sizes, source_strides, target_strides, *starts)
             return
         constants = {
             f"{name}_{i}": axis[part] for i, axis in enumerate(axes) for part, name in enumerate(("SIZE", "FROM", "TO"))
@@ -157,13 +159,13 @@ class CSource:
         self.call(kernel, [start], target, output=to)
 
     def rows(self, tensor: str, any_order: bool = False) -> tuple[View, Layout, Array]:
-        """A tensor with its last axis innermost.
+        """Return a view of a tensor whose last axis is innermost.
 
         Args:
-            any_order: the last axis may stand in an order of its own, as that of a flattened image does.
+            any_order: whether the values along the last axis may be permuted, as those of a flattened image are.
 
         Returns:
-            the view; the layout of the leading axes; the order of the last one: position in memory -> torch's.
+            the view, the layout of the leading axes, and for each position of the last axis in memory torch's index.
         """
         for view in self.views.get(tensor, []):
             if (parts := view.layout.rows()) is not None:
@@ -177,7 +179,7 @@ class CSource:
         return view, parts[0], np.arange(self.shape(tensor)[last])
 
     def channels(self, channels: Channels) -> str:
-        """The name of the constants that take sums of each channel to codes."""
+        """Return the name of the array of constants from each channel's sums to codes."""
         return self.constants.structures("channel_t", channels.rows, channels.words)
 
     def call(
@@ -192,27 +194,28 @@ class CSource:
         overwriting: InPlace | None = None,
         checked: bool = False,
     ) -> None:
-        """Call `kernel(inputs..., output, constants...)`.
+        """Add the call `kernel(inputs..., output, constants...)`.
 
         Args:
-            output: where in the target it starts.
-            in_place: the output may overwrite any input of its size, value by value.
+            output: region that the call writes; by default it starts at the target's start.
+            in_place: whether the output may overwrite any input of its size, value by value.
             overwriting: the call that overwrites the first input.
+            checked: whether the function returns a status, which is not 0 for an invalid input.
         """
-        written = output or Region(target.buffer, target.offset)
-        arguments: tuple[Region | str, ...] = (*(view.region for view in inputs), written, *constants)
+        output_region = output or Region(target.buffer, target.offset)
+        arguments: tuple[Region | str, ...] = (*(view.region for view in inputs), output_region, *constants)
         overwrites: dict[Buffer, InPlace] = {}
         if in_place:
             buffers = [view.buffer for view in inputs]
-            same = [view for view in inputs if view.whole and view.buffer.size == target.buffer.size]
-            overwrites = {v.buffer: InPlace(kernel, arguments) for v in same if buffers.count(v.buffer) == 1}
-        if overwriting is not None and inputs[0].whole:
+            candidates = [view for view in inputs if view.fills_buffer and view.buffer.size == target.buffer.size]
+            overwrites = {v.buffer: InPlace(kernel, arguments) for v in candidates if buffers.count(v.buffer) == 1}
+        if overwriting is not None and inputs[0].fills_buffer:
             overwrites[inputs[0].buffer] = overwriting
         reads = tuple(view.buffer for view in inputs if not view.buffer.constant)
         self.calls.append(Call(kernel, arguments, reads, target.buffer, overwrites, self.layer, checked))
 
     def scale(self, ratio: Any, output: Quantization, low: int, high: int) -> str:
-        """The name of the function that takes a whole number to a code, by a ratio as the rounding has it."""
+        """Return the name of the function from an integer to a code: a float `ratio` or a (multiplier, exponent)."""
         constants: dict[str, Constant] = {"ZERO_POINT": output.zero_point, "LOWEST": low, "HIGHEST": high}
         if isinstance(ratio, np.floating):
             return self.functions.instance(Kernel("scale_once", {**constants, "FACTOR": ratio}))
@@ -220,14 +223,15 @@ class CSource:
         constants |= {"MULTIPLIER": int(multiplier), "EXPONENT": int(exponent)}
         return self.functions.instance(Kernel("scale_twice", constants))
 
-    def give(self) -> None:
-        """See to it that each output has bytes of its own, images channels last: the last thing to do."""
+    def add_outputs(self) -> None:
+        """Give each output a buffer of its own, images channels last; call this after all operators."""
         self.layer = "output"
         for name in self.graph.outputs:
             order = IMAGE if len(self.shape(name)) == 3 else self.order(name)
             view = self.read(name, order)
             others = {other.buffer for other in (*self.inputs, *self.outputs)}
-            if not view.whole or view.buffer in others:
-                source, view = view, self.room(view.layout)
-                self.copy(source, view, view.layout.sizes, steps(view.layout.sizes), steps(view.layout.sizes))
+            if not view.fills_buffer or view.buffer in others:
+                source, view = view, self.allocate(view.layout)
+                strides = contiguous_strides(view.layout.sizes)
+                self.copy(source, view, view.layout.sizes, strides, strides)
             self.outputs.append(view)

@@ -1,4 +1,4 @@
-"""The texts of a header and a C file, from what the writers collected and where the arena's plan put it."""
+"""Format the texts of the header and the C file from the collected calls and the arena's plan."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -14,7 +14,7 @@ from edgekd.graph.structure import Tensor
 
 ABOUT = "written by edgekd; the integer network of its TFLite file, in C99"
 ALIGNMENT = 4
-"""Bytes that the arena must be aligned to: those of a token, or of a register."""
+"""The arena's alignment in bytes: the size of a token, or of a register."""
 
 CODES: dict[DType, str] = {"int8": "int8_t", "uint8": "uint8_t"}
 FLOAT_RULES = """\
@@ -34,15 +34,15 @@ def header(
     preprocessing: Preprocessing | None,
     input_dtype: DType,
 ) -> str:
-    """The header: what the caller must know, as macros, and three functions."""
+    """Return the header: macros for the caller, and the declarations of three functions."""
     upper = name.upper()
     macros = {
         "ARENA_BYTES": f"{plan.arena_bytes}",
         "ARENA_ALIGNMENT": f"{ALIGNMENT}",
         "CONSTANT_BYTES": f"{source.constants.bytes}",
     }
-    macros |= _ends(source, "INPUT", source.graph.inputs, source.inputs, input_dtype)
-    macros |= _ends(source, "OUTPUT", source.graph.outputs, source.outputs, "int8")
+    macros |= _tensor_macros(source, "INPUT", source.graph.inputs, source.inputs, input_dtype)
+    macros |= _tensor_macros(source, "OUTPUT", source.graph.outputs, source.outputs, "int8")
     q = source.graph.tensors[source.graph.input].quantization
     codes = preprocessing.raw_codes(q) if preprocessing is not None and q is not None else None
     if codes is not None:
@@ -88,17 +88,17 @@ int {name}_invoke(void *arena);
 
 
 def body(source: CSource, plan: Plan, name: str, input_dtype: DType) -> str:
-    """The C file: arithmetic, kernels, constants, and the calls of one inference."""
+    """Return the C file: arithmetic, kernels, constants, and the calls of one inference."""
     calls = [*_from_uint8(source, plan)] if input_dtype == "uint8" else []
     for call in plan.calls:
         text = f"{source.functions.instance(call.kernel)}({', '.join(_argument(a, plan) for a in call.arguments)})"
         text = f"if ({text} != 0) {{\n        return 1;\n    }}" if call.checked else f"{text};"
         calls.append(f"    /* {_comment(call.layer)} */\n    {text}")
     functions = [*source.functions.texts()]
-    in_float = any(re.search(r"\bfloat\b", text) for text in functions)
+    uses_float = any(re.search(r"\bfloat\b", text) for text in functions)
     parts = [
         f'/* {name}.c: {ABOUT}. */\n#include "{name}.h"\n#include <stddef.h>',
-        *([FLOAT_RULES] if in_float else []),
+        *([FLOAT_RULES] if uses_float else []),
         *functions,
         *source.constants.texts(),
         _accessors(source, plan, name, input_dtype),
@@ -108,7 +108,7 @@ def body(source: CSource, plan: Plan, name: str, input_dtype: DType) -> str:
 
 
 def _from_uint8(source: CSource, plan: Plan) -> Iterator[str]:
-    """The calls that make int8 codes of uint8 ones, input by input."""
+    """Yield the call for each input that converts uint8 codes to int8."""
     for name, view in zip(source.graph.inputs, source.inputs, strict=True):
         if source.graph.tensors[name].kind == "real":
             function = source.functions.instance(Kernel("from_uint8", {"COUNT": view.buffer.size}))
@@ -117,26 +117,26 @@ def _from_uint8(source: CSource, plan: Plan) -> Iterator[str]:
 
 
 def _argument(argument: Region | str, plan: Plan) -> str:
-    """As it stands in a call; the arena is addressed by its bytes."""
+    """Return the C text of a call's argument; a region of the arena is a pointer into its bytes."""
     if isinstance(argument, str):
         return argument
     if argument.buffer.constant:
         return f"{argument.buffer.constant} + {argument.offset}" if argument.offset else argument.buffer.constant
-    place = f"bytes + {plan.offset(argument)}"
-    through = "const void *" if argument.type.startswith("const") else "void *"
-    return f"({argument.type})({through})({place})" if argument.type else place
+    address = f"bytes + {plan.offset(argument)}"
+    cast = "const void *" if argument.type.startswith("const") else "void *"
+    return f"({argument.type})({cast})({address})" if argument.type else address
 
 
 def _invoke(calls: Sequence[str], name: str) -> str:
-    used = "    int8_t *const bytes = arena;\n" if calls else ""
-    work = "\n".join(calls) + "\n" if calls else ""
+    declaration = "    int8_t *const bytes = arena;\n" if calls else ""
+    statements = "\n".join(calls) + "\n" if calls else ""
     return f"""\
 int {name}_invoke(void *arena)
 {{
-{used}    if (arena == NULL || (uintptr_t)arena % {ALIGNMENT}u != 0u) {{
+{declaration}    if (arena == NULL || (uintptr_t)arena % {ALIGNMENT}u != 0u) {{
         return 2;
     }}
-{work}    return 0;
+{statements}    return 0;
 }}"""
 
 
@@ -144,8 +144,8 @@ def _accessors(source: CSource, plan: Plan, name: str, input_dtype: DType) -> st
     kind = input_type(source, input_dtype)
     inputs = [plan.offset(Region(view.buffer, view.offset)) for view in source.inputs]
     outputs = [plan.offset(Region(view.buffer, view.offset)) for view in source.outputs]
-    place = "bytes + offsets[index]"
-    place = place if kind in ("int8_t", "void") else f"({kind} *)(void *)({place})"
+    address = "bytes + offsets[index]"
+    address = address if kind in ("int8_t", "void") else f"({kind} *)(void *)({address})"
     return f"""\
 {kind} *{name}_input(void *arena, int index)
 {{
@@ -154,7 +154,7 @@ def _accessors(source: CSource, plan: Plan, name: str, input_dtype: DType) -> st
     if (index < 0 || index >= {len(inputs)}) {{
         return NULL;
     }}
-    return {place};
+    return {address};
 }}
 
 const int8_t *{name}_output(const void *arena, int index)
@@ -169,7 +169,7 @@ const int8_t *{name}_output(const void *arena, int index)
 
 
 def input_type(source: CSource, input_dtype: DType) -> str:
-    """What the inputs point to: `void` where they differ."""
+    """Return the C type of the inputs' elements; `void` if the inputs differ."""
     kinds = {_type(source.graph.tensors[name], input_dtype) for name in source.graph.inputs}
     return kinds.pop() if len(kinds) == 1 else "void"
 
@@ -178,8 +178,10 @@ def _type(tensor: Tensor, codes: DType) -> str:
     return "int32_t" if tensor.kind == "index" else CODES[codes]
 
 
-def _ends(source: CSource, role: str, names: Sequence[str], views: Sequence[View], codes: DType) -> dict[str, str]:
-    """The macros of inputs or outputs."""
+def _tensor_macros(
+    source: CSource, role: str, names: Sequence[str], views: Sequence[View], codes: DType
+) -> dict[str, str]:
+    """Return the macros of the inputs or of the outputs, by name."""
     macros = {f"{role}S": str(len(names))}
     for i, (name, view) in enumerate(zip(names, views, strict=True)):
         tensor, order = source.graph.tensors[name], view.layout.order() or ()
@@ -197,22 +199,22 @@ def _ends(source: CSource, role: str, names: Sequence[str], views: Sequence[View
 
 
 def initialiser(values: Sequence[int]) -> str:
-    """An initialiser of an array; {1} for a number that has no axes."""
+    """Return the C initialiser of an array; {1} for a number that has no axes."""
     return f"{{{', '.join(map(str, values)) or '1'}}}"
 
 
 def real(value: float) -> str:
-    """A float32 as a short decimal literal."""
+    """Return the shortest decimal literal of a float32."""
     text = repr(float(str(np.float32(value))))
     return f"{text}f"
 
 
 def string_literal(text: str) -> str:
-    """A string literal; whatever is not plain ASCII stands as its UTF-8 bytes."""
+    """Return a C string literal, with octal escapes for the UTF-8 bytes that are not plain ASCII."""
     plain = (chr(b) if 32 <= b < 127 and chr(b) not in '"\\?' else f"\\{b:03o}" for b in text.encode())
     return f'"{"".join(plain)}"'
 
 
 def _comment(layer: str) -> str:
-    """A layer's name, which may be anything, inside a comment."""
+    """Return a layer's name, which may be any text, escaped for a C comment."""
     return layer.encode("ascii", "replace").decode().replace("*/", "* /").replace("/*", "/ *").replace("\n", " ")

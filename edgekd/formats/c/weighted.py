@@ -1,4 +1,4 @@
-"""Convolutions and linear layers."""
+"""Write convolutions and linear layers as calls of C kernels."""
 
 from math import prod
 
@@ -13,13 +13,13 @@ from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Array, Operator, Weighted, activation_range
 
 LARGEST_SUM = 2**31 - 1
-"""That an accumulator of 32 bits holds."""
+"""The largest sum in an accumulator of 32 bits."""
 
 
 def _write_conv2d(source: CSource, op: Conv2d) -> None:
     channels, height, width = source.shape(op.inputs[0])
-    plain = op.weight.shape[2:] == (1, 1) and op.stride == (1, 1) and not any(op.padding)
-    if plain and op.groups == 1:
+    pointwise = op.weight.shape[2:] == (1, 1) and op.stride == (1, 1) and not any(op.padding)
+    if pointwise and op.groups == 1:
         image = source.read(op.inputs[0], IMAGE)
         output = source.declare(op.output, Layout.of(source.shape(op.output), IMAGE))
         _write_rows(source, op, image, output, height * width, op.weight[:, :, 0, 0])
@@ -36,33 +36,33 @@ def _write_conv_transpose2d(source: CSource, op: ConvTranspose2d) -> None:
 def _write_windows(source: CSource, op: Conv2d | ConvTranspose2d, kernel: str) -> None:
     image = source.read(op.inputs[0], IMAGE)
     output = source.declare(op.output, Layout.of(source.shape(op.output), IMAGE))
-    constants = _geometry(source, op) | _ends(source, op)
+    constants = _geometry(source, op) | _output_range(source, op)
     constants |= {"GROUPS": op.groups, "GROUP_CHANNELS": op.weight.shape[1]}
     arrays = [source.constants.array("int8_t", op.weight.transpose(0, 2, 3, 1)), _channels(source, op, op.bias)]
     overwriting = None
-    if isinstance(op, Conv2d) and (kept := _kept_rows(op, source.shape(op.inputs[0]), source.shape(op.output))):
-        scratch = Region(Buffer(kept * prod(image.layout.sizes[1:])))
-        in_place = Kernel("conv2d_in_place", constants | {"KEPT_ROWS": kept})
+    if isinstance(op, Conv2d) and (rows := _scratch_rows(op, source.shape(op.inputs[0]), source.shape(op.output))):
+        scratch = Region(Buffer(rows * prod(image.layout.sizes[1:])))
+        in_place = Kernel("conv2d_in_place", constants | {"KEPT_ROWS": rows})
         overwriting = InPlace(in_place, (image.region, scratch, *arrays))
     source.call(Kernel(kernel, constants), [image], output, arrays, overwriting=overwriting)
 
 
-def _kept_rows(op: Conv2d, before: tuple[int, ...], after: tuple[int, ...]) -> int:
-    """How many rows of its input a convolution has to keep beside it while it overwrites it; 0 where it can't.
+def _scratch_rows(op: Conv2d, before: tuple[int, ...], after: tuple[int, ...]) -> int:
+    """Return the number of input rows to copy to scratch while a convolution overwrites its input; 0 if it can't.
 
-    Rows of the output must get no longer and no more, and stand where those of the input were: at a stride of 1.
+    The stride must be 1, and the output may have neither more rows nor longer rows than the input.
     """
     shorter = after[1] <= before[1] and after[2] * after[0] <= before[2] * before[0]
     return op.padding[0] + 1 if shorter and op.stride[0] == 1 else 0
 
 
 def _write_depthwise(source: CSource, op: Conv2d, channels: int) -> None:
-    """One that keeps the number of channels, on no more pixels than before, can overwrite its input."""
+    """Write a depthwise convolution; it can overwrite its input if it has as many channels and no more bytes."""
     image = source.read(op.inputs[0], IMAGE)
     shape = source.shape(op.output)
     output = source.declare(op.output, Layout.of(shape, IMAGE))
     constants = {
-        **_geometry(source, op), **_ends(source, op),
+        **_geometry(source, op), **_output_range(source, op),
         "MULTIPLIER": shape[0] // channels, "CHANNELS": channels,
     }  # fmt: skip
     arrays = [source.constants.array("int8_t", op.weight[:, 0].transpose(1, 2, 0)), _channels(source, op, op.bias)]
@@ -92,18 +92,18 @@ def _geometry(source: CSource, op: Conv2d | ConvTranspose2d) -> dict[str, Consta
 
 
 def _write_linear(source: CSource, op: Linear) -> None:
-    rows, leading, order = source.rows(op.inputs[0], any_order=True)  # a flattened image stands channels last
+    rows, leading, order = source.rows(op.inputs[0], any_order=True)  # a flattened image is channels last
     output = source.declare(op.output, leading.append_axis(len(op.weight)))
     count = output.buffer.size // len(op.weight)
     _write_rows(source, op, rows, output, count, op.weight[:, order])
 
 
 def _write_rows(source: CSource, op: Weighted, rows: View, output: View, count: int, weight: Array) -> None:
-    """Rows times (outputs, inputs); where they get no longer, they can be overwritten one by one."""
+    """Write the product of rows and an (outputs, inputs) matrix; in place, row by row, if rows get no longer."""
     outputs, inputs = weight.shape
     zero_point = source.graph.quantization(op.inputs[0]).zero_point
     bias = op.bias.astype(np.int64) - zero_point * weight.astype(np.int64).sum(1)
-    constants = {"ROWS": count, "INPUTS": inputs, "OUTPUTS": outputs, **_ends(source, op)}
+    constants = {"ROWS": count, "INPUTS": inputs, "OUTPUTS": outputs, **_output_range(source, op)}
     arrays = [source.constants.array("int8_t", weight), _channels(source, op, bias)]
     overwriting = None
     if outputs <= inputs:
@@ -111,17 +111,17 @@ def _write_rows(source: CSource, op: Weighted, rows: View, output: View, count: 
     source.call(Kernel("linear", constants), [rows], output, arrays, overwriting=overwriting)
 
 
-def _ends(source: CSource, op: Weighted) -> dict[str, Constant]:
-    """The output's zero point, and the ends that the activation leaves it."""
+def _output_range(source: CSource, op: Weighted) -> dict[str, Constant]:
+    """Return the output's zero point, and the range of codes after the activation."""
     output = source.graph.quantization(op.output)
     low, high = activation_range(op.activation, output, source.rounding.name)
     return {"ZERO_POINT": output.zero_point, "LOWEST": low, "HIGHEST": high}
 
 
 def _channels(source: CSource, op: Weighted, bias: Array) -> str:
-    """Refuse sums that 32 bits don't hold: no input of a sane network comes near, but a C kernel must not overflow."""
-    reach = np.abs(op.weight.astype(np.int64)).reshape(len(op.weight), -1).sum(1)
-    if (np.abs(bias.astype(np.int64)) + 255 * reach > LARGEST_SUM).any():
+    """Return the name of the array of the channels' constants, and refuse sums that could overflow 32 bits."""
+    weight_sum = np.abs(op.weight.astype(np.int64)).reshape(len(op.weight), -1).sum(1)
+    if (np.abs(bias.astype(np.int64)) + 255 * weight_sum > LARGEST_SUM).any():
         raise UnsupportedOperatorError(
             f"layer {op.name} ({type(op).__name__}, {op.source}) has sums of more than 32 bits, beyond C's kernels",
             'export.formats = ["tflite"]',

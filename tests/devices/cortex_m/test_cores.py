@@ -1,4 +1,4 @@
-"""Every microcontroller among the targets has a core that can be emulated, with the memory that the target allows."""
+"""Every microcontroller target has a core that can be emulated with the memory that the target allows."""
 
 import pytest
 

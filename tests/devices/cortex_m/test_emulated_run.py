@@ -1,4 +1,4 @@
-"""A model in C gives the same answers on every emulated core, and what it took is counted and measured exactly."""
+"""A C model gives the same answers on every emulated core, with exact instruction counts and memory figures."""
 
 from pathlib import Path
 
@@ -39,7 +39,7 @@ def test_every_core_gives_the_answers_of_the_reference(core: str, tools: Tools, 
     inputs = tiny_c.samples(20)
     [outputs] = run(tmp_path, inputs, core, tools).outputs
     assert outputs.tolist() == tiny_c.answers(inputs).tolist()
-    assert len(np.unique(outputs)) > 50  # so that the comparison above means something
+    assert len(np.unique(outputs)) > 50  # so that the comparison above is meaningful
 
 
 @EVERY_CORE

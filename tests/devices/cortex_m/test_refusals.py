@@ -1,4 +1,4 @@
-"""A model that does not fit, does not end or is no C, and a machine without the tools: each has its own error."""
+"""A model that doesn't fit, end or compile, and a machine without the tools each give an error of their own."""
 
 from pathlib import Path
 
@@ -114,7 +114,7 @@ def test_files_without_a_header_are_no_model(tmp_path: Path) -> None:
 
 @pytest.fixture
 def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine on which nothing is installed."""
+    """Simulate a machine on which no tool is installed."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(tools.importlib.util, "find_spec", lambda name: None)
 
@@ -125,11 +125,11 @@ def no_tools(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_machine_without_the_tools_says_what_to_install(
     core: str, emulators: str, no_tools: None, tmp_path: Path
 ) -> None:
-    lacks = f"a compiler (arm-none-eabi-gcc with newlib, or ziglang) and an emulator ({emulators})"
-    assert missing_tools(CORES[core]) == lacks
+    missing = f"a compiler (arm-none-eabi-gcc with newlib, or ziglang) and an emulator ({emulators})"
+    assert missing_tools(CORES[core]) == missing
     with pytest.raises(MissingExtraError) as refusal:
         run(tiny_c.write(tmp_path), core)
-    assert lacks in refusal.value.what
+    assert missing in refusal.value.what
     assert refusal.value.remedy == f"{tools.APT}, or without root {tools.PIP}"
 
 

@@ -1,4 +1,4 @@
-"""The arena's plan: what lives at once has bytes of its own; what is read for the last time may be overwritten."""
+"""The arena's plan gives buffers that are live at once separate bytes and overwrites inputs at their last use."""
 
 from edgekd.formats.c.arena import Buffer, Call, InPlace, Region, plan_arena
 from edgekd.formats.c.functions import Kernel
@@ -7,7 +7,7 @@ COPY, OVERWRITE = Kernel("copy", {}), Kernel("overwrite", {})
 
 
 def call(source: Buffer, target: Buffer, *scratch: Buffer) -> Call:
-    """One that may overwrite its input, with scratch beside."""
+    """Return a call that may overwrite its input, with scratch buffers."""
     overwriting = InPlace(OVERWRITE, (Region(source), *map(Region, scratch)))
     return Call(COPY, (Region(source), Region(target)), (source,), target, {source: overwriting})
 

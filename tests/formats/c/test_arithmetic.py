@@ -1,4 +1,4 @@
-"""The arithmetic that all kernels share, in C, against the integer reference: on edges and on many random numbers."""
+"""The C arithmetic of all kernels equals the integer reference on edge cases and on many random numbers."""
 
 import subprocess
 from pathlib import Path
@@ -27,8 +27,8 @@ int main(void)
 """
 
 
-def computed(folder: Path, names: list[str], values: np.ndarray, call: str) -> np.ndarray:
-    """What C makes of rows of int32 or float32 numbers."""
+def run_c(folder: Path, names: list[str], values: np.ndarray, call: str) -> np.ndarray:
+    """Return the results of a C call for rows of int32 or float32 numbers."""
     kind = "float" if values.dtype == np.float32 else "int32_t"
     library = blocks("arithmetic")
     text = MAIN.format(
@@ -36,19 +36,19 @@ def computed(folder: Path, names: list[str], values: np.ndarray, call: str) -> n
     )
     (folder / "main.c").write_text(text)
     compile_strictly([folder / "main.c"], folder / "main", SANITIZERS)
-    done = subprocess.run([folder / "main"], input=values.tobytes(), capture_output=True, check=True)
-    return np.frombuffer(done.stdout, values.dtype)
+    process = subprocess.run([folder / "main"], input=values.tobytes(), capture_output=True, check=True)
+    return np.frombuffer(process.stdout, values.dtype)
 
 
 def test_fixed_point_products_are_the_references(tmp_path: Path) -> None:
-    """Sums from end to end of 32 bits, every exponent; shifts to the left overflow as they do there."""
+    """Compare sums over all 32 bits and every exponent; shifts to the left overflow as in the reference."""
     random = np.random.default_rng(0)
     edges = np.array([0, 1, -1, 2**30, -(2**30), 2**31 - 1, -(2**31)])
     sums = np.concatenate([edges, random.integers(-(2**31), 2**31, 200), random.integers(-2000, 2000, 200)])
     factors = np.array([0, 2**30, 2**30 + 1, 2**31 - 1, *random.integers(2**30, 2**31, 4)])
     rows = np.stack([part.ravel() for part in np.meshgrid(sums, factors, np.arange(-31, 31))], 1)
     names = ["shift_right", "wrapped", "high_product", "rounding_shift", "round_twice"]
-    results = computed(tmp_path, names, rows.astype(np.int32), "round_twice(in[0], in[1], in[2])")
+    results = run_c(tmp_path, names, rows.astype(np.int32), "round_twice(in[0], in[1], in[2])")
     assert np.array_equal(results, round_twice(*rows.T))
 
 
@@ -58,12 +58,12 @@ def test_square_roots_are_correctly_rounded(tmp_path: Path) -> None:
     values = bits.astype(np.int32).view(np.float32)
     near_squares = np.nextafter(np.arange(1, 5000, dtype=np.float32) ** 2, np.float32(0))
     values = np.concatenate([values, near_squares])[:, None]
-    assert np.array_equal(computed(tmp_path, ["square_root"], values, "square_root(in[0])"), np.sqrt(values[:, 0]))
+    assert np.array_equal(run_c(tmp_path, ["square_root"], values, "square_root(in[0])"), np.sqrt(values[:, 0]))
 
 
 def test_real_numbers_round_half_to_even(tmp_path: Path) -> None:
     halves = np.arange(-600, 600, dtype=np.float32) / 2
     values = np.concatenate([halves, np.nextafter(halves, np.float32(1e9)), np.nextafter(halves, np.float32(-1e9))])
     names = ["round_half_even"]
-    results = computed(tmp_path, names, values[:, None].astype(np.float32), "(float)round_half_even(in[0])")
+    results = run_c(tmp_path, names, values[:, None].astype(np.float32), "(float)round_half_even(in[0])")
     assert np.array_equal(results, np.rint(values))

@@ -1,4 +1,4 @@
-"""A build that exports C beside TFLite: verified layer by layer, timed, reported; never what limits are held to."""
+"""A build that also exports C verifies each layer, times and reports it; limits apply to the TFLite file."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Graphs that nobody thought of, in C: in both roundings, every layer, under sanitizers, without a finding."""
+"""Random graphs in C equal the reference in every layer and both roundings, without errors of the sanitizers."""
 
 import tempfile
 from collections import Counter
@@ -20,13 +20,13 @@ from edgekd.runtimes.parity import codes_of_operators
 QUICK = settings(
     max_examples=4, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
-"""Of each of the themes, of which there are seven."""
+"""Settings for each of the themes in the quick run."""
 LONG = settings(QUICK, max_examples=75, derandomize=False, print_blob=True)
 
 
-def compare(drawn: Drawn, kernels: Kernels, counts: Counter[str]) -> None:
-    """The graph's outputs, and every layer of it, against the reference."""
-    _, graph, codes = drawn_int8(drawn, kernels)
+def compare(random_graph: Drawn, kernels: Kernels, counts: Counter[str]) -> None:
+    """Compare a graph's outputs and each of its layers with the reference, and count the result."""
+    _, graph, codes = drawn_int8(random_graph, kernels)
     layers = codes_of_operators(graph)
     assume(layers)
     expected = dict(reference.trace(graph, *codes, kernels=kernels))
@@ -46,18 +46,18 @@ def compare(drawn: Drawn, kernels: Kernels, counts: Counter[str]) -> None:
     counts["varying"] += varies
 
 
-def draw_and_compare(theme: str, how: settings) -> None:
-    """As many graphs as asked for; most of them say different things of different inputs, and few are refused."""
+def draw_and_compare(theme: str, example_settings: settings) -> None:
+    """Compare random graphs of a theme; most outputs must depend on the input, and few graphs may be refused."""
     counts: Counter[str] = Counter()
 
-    @how
+    @example_settings
     @given(graphs(theme))
-    def each(drawn: Drawn) -> None:
+    def compare_one(random_graph: Drawn) -> None:
         for kernels in ROUNDINGS:
-            compare(drawn, kernels, counts)
+            compare(random_graph, kernels, counts)
 
-    each()
-    assert counts["compared"] >= 2 * how.max_examples
+    compare_one()
+    assert counts["compared"] >= 2 * example_settings.max_examples
     assert counts["varying"] >= 0.5 * counts["compared"], "constant networks pass any parity test"
     assert counts["refused"] < 0.2 * counts["compared"]
 

@@ -1,4 +1,4 @@
-"""What a C file and its header promise to firmware: names, memory, inputs, refusals, and no state of their own."""
+"""A C file and its header keep their contract with firmware: names, memory, inputs, errors, and no static state."""
 
 import ctypes
 import re
@@ -21,12 +21,12 @@ from edgekd.graph.structure import Array, Graph, Tensor
 from edgekd.runtimes.c import CRunner, compiler, read_macros
 
 GUARD = 64
-"""Bytes on either side of an arena that must stay as they are."""
+"""The number of bytes on either side of an arena that must not change."""
 
 
 @pytest.fixture(scope="module")
 def perceptron() -> tuple[Graph, Array]:
-    """(int8 graph, codes of 32 samples)."""
+    """Return an int8 graph and the codes of 32 samples."""
     _, graph, (codes,) = quantized(lived_in(Perceptron(), (3, 4, 4)), (3, 4, 4), kernels="tflm")
     return graph, codes
 
@@ -38,12 +38,12 @@ def test_a_name_that_c_does_not_take_is_refused_with_one_that_it_takes(
     with pytest.raises(ModelError) as refusal:
         c.write(perceptron[0], tmp_path / f"{name}.c")
     assert repr(name) in refusal.value.what
-    better = str(refusal.value.remedy)
-    assert c.write(perceptron[0], tmp_path / better).is_file()
+    suggestion = str(refusal.value.remedy)
+    assert c.write(perceptron[0], tmp_path / suggestion).is_file()
 
 
 def test_two_models_link_into_one_program(perceptron: tuple[Graph, Array], tmp_path: Path) -> None:
-    """All that is not named after the model is static."""
+    """Link two models: all that is not named after the model is static."""
     files = [c.write(perceptron[0], tmp_path / f"{name}.c") for name in ("first", "second")]
     main = tmp_path / "main.c"
     main.write_text(
@@ -71,12 +71,12 @@ def test_the_example_of_the_docs_compiles_and_classifies(perceptron: tuple[Graph
 
 @pytest.mark.skipif(not shutil.which("nm"), reason="nm lists what an object file needs")
 def test_no_function_of_any_library_is_needed(perceptron: tuple[Graph, Array], tmp_path: Path) -> None:
-    """But the two that a compiler makes of loops, which every C compiler for bare metal brings along."""
+    """Allow only the two functions that compilers emit for loops; every bare-metal C compiler provides them."""
     for kernels in ("tflm", "xnnpack"):
         file = c.write(perceptron[0], tmp_path / "net.c", kernels=kernels)
         subprocess.run([*compiler(), "-O2", "-c", str(file), "-o", str(tmp_path / "net.o")], check=True)
-        listed = subprocess.run(["nm", "-u", tmp_path / "net.o"], capture_output=True, text=True, check=True).stdout
-        assert {line.split()[-1] for line in listed.splitlines()} <= {"memcpy", "memset", "_GLOBAL_OFFSET_TABLE_"}
+        symbols = subprocess.run(["nm", "-u", tmp_path / "net.o"], capture_output=True, text=True, check=True).stdout
+        assert {line.split()[-1] for line in symbols.splitlines()} <= {"memcpy", "memset", "_GLOBAL_OFFSET_TABLE_"}
 
 
 def test_the_header_says_what_a_caller_must_know(perceptron: tuple[Graph, Array], tmp_path: Path) -> None:
@@ -113,15 +113,15 @@ def test_a_token_that_is_in_no_table_is_refused_and_nothing_is_read(tmp_path: Pa
     _, int8, (tokens,) = quantized(graph, *shapes(graph), kernels="tflm")
     runner = CRunner(c.write(int8, tmp_path / "net.c"))
     assert runner.run(tokens).shape[0] == len(tokens)
-    for wrong in (-1, int(tokens.max()) + 1000):
+    for token in (-1, int(tokens.max()) + 1000):
         other = tokens[:1].copy()
-        other[0, -1] = wrong
+        other[0, -1] = token
         with pytest.raises(ModelError, match="refuses its input with 1"):
             runner.run(other)
 
 
 class Library:
-    """A compiled C file, called as firmware calls it."""
+    """A compiled C file that tests call as firmware does."""
 
     def __init__(self, file: Path) -> None:
         compile_strictly([file], file.with_suffix(".so"), ["-O2", "-shared", "-fPIC"])
@@ -133,10 +133,10 @@ class Library:
         self.bytes = int(self.macros["ARENA_BYTES"])
 
     def arena(self) -> np.ndarray:
-        """Aligned, with a guard on either side, all of it 0xA5."""
-        room = np.full(self.bytes + 2 * GUARD + 16, 0xA5, np.uint8)
-        start = -room.ctypes.data % 16
-        return room[start : start + self.bytes + 2 * GUARD]
+        """Return an aligned arena with a guard on either side, filled with 0xA5."""
+        memory = np.full(self.bytes + 2 * GUARD + 16, 0xA5, np.uint8)
+        start = -memory.ctypes.data % 16
+        return memory[start : start + self.bytes + 2 * GUARD]
 
     def write(self, arena: np.ndarray, sample: np.ndarray) -> None:
         ctypes.memmove(self.functions.net_input(arena.ctypes.data + GUARD, 0), sample.tobytes(), sample.nbytes)
@@ -162,7 +162,7 @@ def test_nothing_outside_the_arena_is_written(library: Library, perceptron: tupl
 
 
 def test_arenas_are_independent_of_one_another(library: Library, perceptron: tuple[Graph, Array]) -> None:
-    """Two inferences at once, step by step in turn and in threads: nothing is kept outside the arena."""
+    """Run an inference in each arena in parallel threads: no state is outside the arena."""
     graph, codes = perceptron
     expected = reference.run(graph, codes, kernels="tflm")
     arenas = [library.arena() for _ in codes]

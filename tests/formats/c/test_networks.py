@@ -1,4 +1,4 @@
-"""C files of whole networks compute what the reference computes, in both roundings, under sanitizers."""
+"""C files of complete networks equal the reference in both roundings, under sanitizers."""
 
 from pathlib import Path
 
@@ -37,7 +37,7 @@ def test_the_arena_is_no_larger_than_the_memory_plan(name: str, tmp_path: Path) 
 
 
 def test_a_residual_block_needs_two_images_and_a_few_rows(tmp_path: Path) -> None:
-    """The second convolution overwrites its input row by row, the sum one of its operands."""
+    """Check the arena: the second convolution overwrites its input row by row, and the sum one of its operands."""
     graph, _ = network("resnet8", "tflm")
     image, row = 8 * 16 * 16, 8 * 16
     assert int(read_macros(c.write(graph, tmp_path / "net.c"))["ARENA_BYTES"]) == 2 * image + 2 * row

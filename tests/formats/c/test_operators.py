@@ -1,4 +1,4 @@
-"""Every operator's C kernel gives the reference's codes in both roundings, under sanitizers; others are refused."""
+"""Every operator's C kernel equals the reference in both roundings, under sanitizers; other layers are refused."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from edgekd.graph.structure import Graph, Kernels, Operator
 from edgekd.quantization.int16 import with_int16_layers
 
 WITH_KERNELS = [kind for kind in EXAMPLES if not kind.boundary]
-FURTHER: dict[str, Graph] = {
+VARIANTS: dict[str, Graph] = {
     "a depthwise convolution with a multiplier": single(
         ops.Conv2d, (3, 5, 5), to=(6, 5, 5), **with_weights(6, 1, 3, 3), groups=3, padding=(1, 1, 1, 1)
     ),
@@ -44,9 +44,9 @@ FURTHER: dict[str, Graph] = {
 
 
 @pytest.mark.parametrize("kernels", ["tflm", "xnnpack"])
-@pytest.mark.parametrize("what", [*WITH_KERNELS, *FURTHER], ids=lambda what: getattr(what, "__name__", what))
-def test_a_kernel_gives_the_references_codes(what: type[Operator] | str, kernels: Kernels, tmp_path: Path) -> None:
-    graph = FURTHER[what] if isinstance(what, str) else EXAMPLES[what]
+@pytest.mark.parametrize("case", [*WITH_KERNELS, *VARIANTS], ids=lambda case: getattr(case, "__name__", case))
+def test_a_kernel_gives_the_references_codes(case: type[Operator] | str, kernels: Kernels, tmp_path: Path) -> None:
+    graph = VARIANTS[case] if isinstance(case, str) else EXAMPLES[case]
     _, int8, codes = quantized(graph, *shapes(graph), kernels=kernels)
     expected = reference.run_all(int8, *codes, kernels=kernels)
     assert expected[0].std() > 0, "a constant passes any comparison"
