@@ -1,4 +1,4 @@
-"""What is searched: read from the command line or chosen from the losses, put into a config and written out again."""
+"""Search dimensions are parsed or derived from the losses, applied to a config, and written to a file."""
 
 import tomllib
 from pathlib import Path
@@ -64,12 +64,12 @@ def test_the_usual_space_is_the_learning_rate_and_what_the_losses_take() -> None
 
 def test_weights_are_searched_relative_to_the_first_losss() -> None:
     config = with_losses({"name": "logits"}, {"name": "attention", "weight": 1000}, {"name": "attention", "weight": 0})
-    found = {
+    ranges = {
         dimension.key: dimension.among for dimension in space.default_dimensions(config, {1: [["a:b", "c:d"], ["c:d"]]})
     }
-    assert "distill.losses.logits.weight" not in found
-    assert found["distill.losses.attention.weight"] == Range(100, 10_000, log=True)
-    assert found["distill.losses.attention.layers"] == (["a:b", "c:d"], ["c:d"])
+    assert "distill.losses.logits.weight" not in ranges
+    assert ranges["distill.losses.attention.weight"] == Range(100, 10_000, log=True)
+    assert ranges["distill.losses.attention.layers"] == (["a:b", "c:d"], ["c:d"])
 
 
 def test_two_losses_of_one_name_are_told_apart_by_their_place() -> None:
