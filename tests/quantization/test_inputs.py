@@ -136,12 +136,12 @@ def test_a_vector_is_normalised_in_front_too() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.layer(x) + x
 
-    how = Normalisation(1 / 255, (0.2, 0.4, 0.6, 0.8), (0.1, 0.2, 0.3, 0.4))
-    graph, view = capture(Gated().eval(), (4,)), of_pixels(how)
-    folded = fold(graph, how, view)
+    normalisation = Normalisation(1 / 255, (0.2, 0.4, 0.6, 0.8), (0.1, 0.2, 0.3, 0.4))
+    graph, view = capture(Gated().eval(), (4,)), of_pixels(normalisation)
+    folded = fold(graph, normalisation, view)
     assert [type(op).__name__ for op in folded.graph.operators[:3]] == ["Reshape", "Conv2d", "Reshape"]
     raw = np.random.default_rng(0).integers(0, 256, (8, 4)).astype(np.uint8)
-    assert difference(graph, how, view, raw) < 1e-5
+    assert difference(graph, normalisation, view, raw) < 1e-5
 
 
 def test_shared_parameters_absorb_only_if_all_that_use_them_agree() -> None:
@@ -161,14 +161,14 @@ def test_shared_parameters_absorb_only_if_all_that_use_them_agree() -> None:
     assert not fold(graph, same, of_pixels(same)).in_front
     assert fold(graph, other, of_pixels(other)).in_front
     raw = np.random.default_rng(0).integers(0, 256, (8, 2, 3)).astype(np.uint8)
-    for how in (same, other):
-        assert difference(graph, how, of_pixels(how), raw) < 1e-5
+    for normalisation in (same, other):
+        assert difference(graph, normalisation, of_pixels(normalisation), raw) < 1e-5
 
 
 @given(st.floats(-1000, 1000), st.floats(0.01, 100), st.floats(-3, 3))
 def test_samples_are_covered_on_a_grid_of_whole_steps(low: float, width: float, mean: float) -> None:
-    how = Normalisation(1.0, (low + width * (mean + 3) / 6,), (width / 4,))
-    view = of_samples(how, low, low + width)
+    normalisation = Normalisation(1.0, (low + width * (mean + 3) / 6,), (width / 4,))
+    view = of_samples(normalisation, low, low + width)
     q = view.quantization
     assert q.scale == np.float32(q.scale)
     assert view.step == pytest.approx(width / 255, rel=1e-5)
@@ -181,11 +181,11 @@ def test_samples_are_covered_on_a_grid_of_whole_steps(low: float, width: float, 
 def test_samples_of_like_channels_are_folded_and_of_unlike_ones_not() -> None:
     rng = np.random.default_rng(0)
     raw = rng.normal(2.0, 1.5, (8, 3, 8, 8)).astype(np.float32)
-    how = Normalisation(1.0, (2.0, 2.1, 1.9), (1.5, 1.4, 1.6))
+    normalisation = Normalisation(1.0, (2.0, 2.1, 1.9), (1.5, 1.4, 1.6))
     graph = capture(Net(padding=0).eval(), (3, 8, 8))
-    view = of_samples(how, float(raw.min()), float(raw.max()))
-    assert resolves(view, how, -4.0, 4.0)
-    assert difference(graph, how, view, raw) < 1e-5
+    view = of_samples(normalisation, float(raw.min()), float(raw.max()))
+    assert resolves(view, normalisation, -4.0, 4.0)
+    assert difference(graph, normalisation, view, raw) < 1e-5
     pressure = Normalisation(1.0, (101_300.0, 0.0, 0.0), (300.0, 1.0, 1.0))
     assert not resolves(of_samples(pressure, -3, 102_000), pressure, -4.0, 4.0)
 

@@ -84,7 +84,7 @@ def test_notes_name_their_stage_and_training_its_processes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("argv", "expected"),
+    ("typed", "expected"),
     [
         (["/usr/bin/edgekd", "build", "--target", "rpi4"], "edgekd build --target rpi4"),
         (
@@ -94,8 +94,8 @@ def test_notes_name_their_stage_and_training_its_processes(tmp_path: Path) -> No
         (["/usr/bin/pytest", "-q"], "edgekd.build('rpi4')"),
     ],
 )
-def test_the_command_is_shown_without_the_folders_of_the_machine(argv: list[str], expected: str) -> None:
-    assert command_line(argv, "rpi4") == expected
+def test_the_command_is_shown_without_the_folders_of_the_machine(typed: list[str], expected: str) -> None:
+    assert command_line(typed, "rpi4") == expected
 
 
 def test_the_stage_reads_its_inputs_and_writes_three_pages(tmp_path: Path) -> None:

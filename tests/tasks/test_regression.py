@@ -66,8 +66,8 @@ def report(log: list[str], tmp_path_factory: pytest.TempPathFactory) -> Report:
         patch.chdir(folder)
         for name, entry in ROW.items():
             patch.setitem(catalog.TASKS, name, entry)
-        built = make(config(), folder / "out", folder / "store", log=log.append)
-    return built.model_copy(update={"data": {**built.data, "folder": str(folder)}})
+        result = make(config(), folder / "out", folder / "store", log=log.append)
+    return result.model_copy(update={"data": {**result.data, "folder": str(folder)}})
 
 
 def folder_of(report: Report) -> Path:
