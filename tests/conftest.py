@@ -1,4 +1,4 @@
-"""Each test runs in a folder of its own, without what the tester's shell says about processes and settings."""
+"""Each test runs in its own folder, without the shell's environment variables for processes and settings."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(autouse=True)
 def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory of a test: empty, so that no edgekd.toml, store or build of another one is seen."""
+    """Run each test in an empty directory, so that it finds no edgekd.toml, store or build of another test."""
     monkeypatch.chdir(tmp_path)
     for name in ("TORCHELASTIC_RUN_ID", "RANK", "WORLD_SIZE", "LOCAL_RANK", "FAKE_LOG", "FAKE_STALL", "FAKE_VERDICT"):
         monkeypatch.delenv(name, raising=False)
@@ -22,6 +22,6 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file in which the stages of `fakes` count their runs."""
+    """Return the file in which the stages of `fakes` record their runs."""
     monkeypatch.setenv("FAKE_LOG", str(tmp_path / "runs.txt"))
     return tmp_path / "runs.txt"

@@ -22,14 +22,14 @@ ROOT = Path(edgekd.__file__).parent.parent
 
 
 def run(typed: str) -> int:
-    with pytest.raises(SystemExit) as left:
+    with pytest.raises(SystemExit) as exit_info:
         cli.main(shlex.split(typed))
-    return int(left.value.code or 0)
+    return int(exit_info.value.code or 0)
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with edgekd.toml, store and files of a finished build."""
+    """Return a folder with edgekd.toml, store and files of a finished build."""
     place = tmp_path_factory.mktemp("finished")
     before = Path.cwd()
     os.chdir(place)
@@ -43,7 +43,7 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The working folder: a copy of the finished build. Modules that lie in it are forgotten afterwards."""
+    """Copy the finished build into the working folder, and unload modules of that folder after the test."""
     shutil.copytree(finished, tmp_path, dirs_exist_ok=True)
     monkeypatch.setattr(sys, "path", [*sys.path])
     yield tmp_path
@@ -54,8 +54,8 @@ def here(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         del sys.modules["PIL"]
 
 
-def kept(place: Path) -> dict[str, str]:
-    """What a failure may not touch: finished work in the store, and that there are files of the build."""
+def finished_work(place: Path) -> dict[str, str]:
+    """Return what a failure must leave intact: hashes of the finished artifacts, and the names of the build's files."""
     work = {
         str(path): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in place.glob(".edgekd/*/*/**/*")
@@ -66,20 +66,20 @@ def kept(place: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row.title.replace(" ", "-"))
 def test_a_bad_input_gets_one_line_and_a_remedy(row: Bad, here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    row.given()
-    before = kept(here)
+    row.prepare()
+    before = finished_work(here)
     capfd.readouterr()
     code = run(row.typed)
-    told = capfd.readouterr().err
-    assert row.says in told, told
-    assert code == row.code, told
-    *_, error, remedy = told.splitlines()
+    output = capfd.readouterr().err
+    assert row.says in output, output
+    assert code == row.code, output
+    *_, error, remedy = output.splitlines()
     assert error.startswith("error: ")
     assert re.fullmatch(r"  try: \S.*", remedy)
-    assert told.count("error: ") == 1
-    assert "Traceback" not in told
-    assert "bug in edgekd" not in told
-    after = kept(here)
+    assert output.count("error: ") == 1
+    assert "Traceback" not in output
+    assert "bug in edgekd" not in output
+    after = finished_work(here)
     assert before.items() <= after.items(), before.keys() - after.keys()
     assert not Path("SPRUNG").exists(), "code from a checkpoint ran"
     assert not list(Path().glob(".edgekd/work/*.lock"))
@@ -94,7 +94,7 @@ for row in table.MISTYPED:
     os.chdir(tempfile.mkdtemp())
     pathlib.Path("build").mkdir()
     pathlib.Path("edgekd.toml").touch()
-    row.given()
+    row.prepare()
     try:
         cli.main(shlex.split(row.typed))
     except SystemExit as left:
@@ -110,8 +110,8 @@ def test_what_is_mistyped_is_answered_without_torch(tmp_path: Path) -> None:
     path = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
     environment = {**os.environ, "PYTHONPATH": path, "TMPDIR": str(tmp_path)}
     command = [sys.executable, "-c", WITHOUT_TORCH]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.stdout == f"{len(MISTYPED)} rows\n", done.stderr
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=PATIENCE)
+    assert process.stdout == f"{len(MISTYPED)} rows\n", process.stderr
 
 
 def test_there_are_more_than_thirty() -> None:

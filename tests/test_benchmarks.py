@@ -1,4 +1,4 @@
-"""The tables of the READMEs are what the CSVs say, and the configs of the benchmarks are right."""
+"""The tables of the READMEs match the CSVs, and the configs of the benchmarks are valid."""
 
 import ast
 import csv
@@ -17,10 +17,10 @@ ROOT = Path(__file__).parent.parent
 
 
 def test_the_tables_are_up_to_date_with_their_csvs() -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "benchmarks.boards", "--check"], cwd=ROOT, capture_output=True, text=True
     )
-    assert done.returncode == 0, done.stderr
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize("rows", sorted((ROOT / "benchmarks" / "results").glob("*.csv")), ids=lambda path: path.stem)
@@ -41,12 +41,12 @@ CLAIMS = sorted(path.stem for path in (ROOT / "benchmarks" / "claims").glob("*.p
 def test_a_claims_script_answers_help_in_place_of_running(
     claim: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Some take hours, and all write a row."""
+    """The scripts must not run here, because some take hours and all write a row."""
     script = importlib.import_module(f"benchmarks.claims.{claim}")
     monkeypatch.setattr(sys, "argv", [f"{claim}.py", "--help"])
-    with pytest.raises(SystemExit) as ended:
+    with pytest.raises(SystemExit) as exit_info:
         script.main()
-    assert ended.value.code == 0
+    assert exit_info.value.code == 0
     assert f"python -m benchmarks.claims.{claim}" in capsys.readouterr().out
 
 

@@ -89,8 +89,8 @@ def test_a_file_with_other_bytes_is_a_row_that_says_so_and_exit_code_1(
     monkeypatch.setattr(commits, "short_name", lambda revision: revision)
     monkeypatch.setattr(commits, "name_of_working_tree", lambda: "later")
     monkeypatch.setattr(commits, "checkout", lambda revision: nullcontext(tmp_path))
-    written = {tmp_path: "0" * 64, house.REPOSITORY: "0" * 15 + "1" * 49}
-    monkeypatch.setattr(same_bytes, "build", lambda code, *_: {"model.tflite": "a" * 64, "model.onnx": written[code]})
+    hashes = {tmp_path: "0" * 64, house.REPOSITORY: "0" * 15 + "1" * 49}
+    monkeypatch.setattr(same_bytes, "build", lambda code, *_: {"model.tflite": "a" * 64, "model.onnx": hashes[code]})
     monkeypatch.setattr(sys, "argv", ["same_bytes.py", "--before", "earlier", "--networks", "digits", "--seeds", "0"])
     with pytest.raises(SystemExit, match="1 files differ"):
         same_bytes.main()

@@ -1,4 +1,4 @@
-"""What can be known of the comparison with other tools without any of them: its rows and its own small parts."""
+"""The parts of the comparison with other tools that can be tested without them: its rows and its helpers."""
 
 import ast
 import csv
@@ -31,7 +31,7 @@ ASKED = (
 
 @pytest.fixture
 def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[dict[str, Any]]:
-    """Of a student whose conversions are played: ours takes 10 us, others 12, NNCF is not installed."""
+    """Return the rows of faked conversions: ours takes 10 us, others take 12 us, and NNCF is not installed."""
 
     def convert(run: Any, settings: dict[str, Any], again: bool) -> dict[str, Any]:
         if run.name == "nncf":
@@ -113,13 +113,13 @@ def test_outputs_are_compared_in_steps() -> None:
 
 def test_a_file_takes_codes_in_its_own_order_and_saturates() -> None:
     x = np.arange(12, dtype=np.float32).reshape(1, 3, 2, 2)
-    taken = End((2, 2, 3), np.dtype(np.int8), 0.05, -128)
-    codes = taken.encode(x)
+    end = End((2, 2, 3), np.dtype(np.int8), 0.05, -128)
+    codes = end.encode(x)
     assert codes.shape == (1, 2, 2, 3)
     assert codes[0, 0, 0].tolist() == [-128, -48, 32]  # the three channels of the first pixel: 0, 4 and 8
     assert codes.max() == 92
-    assert taken.encode(x + 100).max() == 127
-    np.testing.assert_allclose(taken.decode(codes)[0, 0, 0], [0.0, 4.0, 8.0], rtol=1e-6)
+    assert end.encode(x + 100).max() == 127
+    np.testing.assert_allclose(end.decode(codes)[0, 0, 0], [0.0, 4.0, 8.0], rtol=1e-6)
     assert End((3, 2, 2), np.dtype(np.float32), None, 0).encode(x) is x
 
 
@@ -128,10 +128,10 @@ def test_folding_leaves_no_batch_norm_and_computes_the_same() -> None:
     x = torch.randn(8, 1, 8, 8)
     with torch.no_grad():
         model.train()(x)  # running statistics that are not those of a fresh layer
-        wanted = model.eval()(x)
-        found = fold(model)(x)
+        expected = model.eval()(x)
+        logits = fold(model)(x)
     assert not [layer for layer in model.modules() if isinstance(layer, torch.nn.BatchNorm2d)]
-    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_no_voice_is_heard_in_two_parts(tmp_path: Path) -> None:

@@ -28,44 +28,44 @@ TYPED = re.compile(r"`(edgekd [^`]+)`")
 OPTION = re.compile(r"--[a-z][\w-]*")
 
 
-def written(page: Path) -> str:
-    """A page without its generated parts."""
+def without_generated(page: Path) -> str:
+    """Return a page without its generated parts."""
     return GENERATED.sub("", page.read_text(encoding="utf-8"))
 
 
 def blocks(page: Path, language: str) -> list[str]:
-    """The code blocks of a page in a language; "" for those without one."""
-    return [code for name, code in FENCE.findall(written(page)) if name == language]
+    """Return the code blocks of a page in a language; "" selects those without one."""
+    return [code for name, code in FENCE.findall(without_generated(page)) if name == language]
 
 
 def prose(page: Path) -> str:
-    """A page without its code blocks and generated parts."""
-    return FENCE.sub("", written(page))
+    """Return a page without its code blocks and generated parts."""
+    return FENCE.sub("", without_generated(page))
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link can point to within a page: its headings, as GitHub spells them."""
+    """Return the anchors of a page: its headings, as GitHub spells them in links."""
     headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def commands(page: Path) -> list[str]:
-    """The edgekd commands that a page shows, without "edgekd" and comments, from code blocks and from sentences."""
+    """Return the edgekd commands in the code and sentences of a page, without "edgekd" and comments."""
     lines = [line.partition(" #")[0] for code in blocks(page, "") for line in code.splitlines()]
-    shown = [match[1] for line in lines if (match := re.search(r"(?:^edgekd |\bedgekd (?=[a-z]))(.+)", line))]
-    return [*shown, *(typed.removeprefix("edgekd ") for typed in TYPED.findall(prose(page)))]
+    typed_lines = [match[1] for line in lines if (match := re.search(r"(?:^edgekd |\bedgekd (?=[a-z]))(.+)", line))]
+    return [*typed_lines, *(typed.removeprefix("edgekd ") for typed in TYPED.findall(prose(page)))]
 
 
 @functools.cache
 def help_of(*command: str) -> str:
-    """What `edgekd COMMAND --help` prints; "" where there is no such command."""
+    """Return what `edgekd COMMAND --help` prints, or "" if there is no such command."""
     call = [sys.executable, "-m", "edgekd", *command, "--help"]
-    done = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
-    return done.stdout + done.stderr if done.returncode == 0 else ""
+    process = subprocess.run(call, capture_output=True, text=True, cwd=ROOT)
+    return process.stdout + process.stderr if process.returncode == 0 else ""
 
 
 def table_rows(page: Path, part: str) -> Iterator[list[str]]:
-    """The cells of each row of a generated table, without its heading."""
+    """Yield the cells of each row of a generated table, without its heading."""
     block = re.search(
         rf"<!-- generated: {part} -->\n(.*?)<!-- /generated -->", page.read_text(encoding="utf-8"), re.DOTALL
     )
@@ -75,8 +75,8 @@ def table_rows(page: Path, part: str) -> Iterator[list[str]]:
 
 
 def test_the_generated_tables_are_up_to_date_with_the_source() -> None:
-    done = subprocess.run([sys.executable, ROOT / "docs" / "tables", "--check"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run([sys.executable, ROOT / "docs" / "tables", "--check"], capture_output=True, text=True)
+    assert process.returncode == 0, process.stderr
 
 
 @pytest.mark.parametrize(
@@ -102,15 +102,15 @@ def test_the_readme_is_short() -> None:
 
 @pytest.mark.parametrize("page", LINKED, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_point_to_files_and_headings_that_exist(page: Path) -> None:
-    broken = []
+    broken_links = []
     for link in LINK.findall(prose(page)):
         if "://" in link:
             continue
         path, _, anchor = link.partition("#")
         target = (page.parent / path).resolve() if path else page
         if not target.exists() or (anchor and anchor not in anchors(target)):
-            broken.append(link)
-    assert broken == []
+            broken_links.append(link)
+    assert broken_links == []
 
 
 @EACH_PAGE
@@ -149,8 +149,8 @@ def test_python_that_a_page_shows_can_be_read_and_its_imports_exist(page: Path) 
 
 @EACH_PAGE
 def test_modules_that_a_page_names_exist(page: Path) -> None:
-    named = {name.replace("/", ".").removesuffix(".py").rstrip(".") for name in MODULE.findall(prose(page))}
-    assert [name for name in sorted(named) if not defined(name)] == []
+    modules = {name.replace("/", ".").removesuffix(".py").rstrip(".") for name in MODULE.findall(prose(page))}
+    assert [name for name in sorted(modules) if not defined(name)] == []
 
 
 def test_the_source_tree_of_the_docs_names_every_room_and_no_other() -> None:
@@ -160,7 +160,7 @@ def test_the_source_tree_of_the_docs_names_every_room_and_no_other() -> None:
 
 
 def defined(name: str) -> bool:
-    """Whether a dotted name is a module or package of edgekd, or something that one of them defines or imports."""
+    """Return whether a dotted name is a module of edgekd or something that one of its modules contains."""
     path = ROOT / name.replace(".", "/")
     if path.is_dir() or path.with_suffix(".py").is_file():
         return True

@@ -1,4 +1,4 @@
-"""The house rules that a machine can check: what may import what, what stays light, how a file opens."""
+"""The house rules that a machine can check: allowed imports, light modules, and the docstring of each file."""
 
 import ast
 import re
@@ -53,21 +53,21 @@ for form in (tflite, onnx):
 """
 
 
-def after(code: str, *arguments: str) -> set[str]:
-    """The top-level modules that are loaded after some code has run in a fresh process."""
+def modules_after(code: str, *arguments: str) -> set[str]:
+    """Return the top-level modules that are loaded after some code has run in a fresh process."""
     script = f"import sys\n{code}\nprint('modules:', *sorted({{name.partition('.')[0] for name in sys.modules}}))"
-    done = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True, cwd=PACKAGE.parent
     )
-    return set(done.stdout.rpartition("modules:")[2].split())
+    return set(process.stdout.rpartition("modules:")[2].split())
 
 
 def test_the_light_floors_import_nothing_heavy() -> None:
-    assert not after(f"import {', '.join(LIGHT)}") & set(HEAVY)
+    assert not modules_after(f"import {', '.join(LIGHT)}") & set(HEAVY)
 
 
 def test_importing_edgekd_imports_next_to_nothing() -> None:
-    assert not after("import edgekd") & {*HEAVY, "pydantic", "typer"}
+    assert not modules_after("import edgekd") & {*HEAVY, "pydantic", "typer"}
 
 
 def test_holding_running_counting_and_writing_graphs_imports_no_torch() -> None:
@@ -78,7 +78,7 @@ def test_holding_running_counting_and_writing_graphs_imports_no_torch() -> None:
     light = [file.relative_to(PACKAGE.parent) for file in sources if not file.as_posix().endswith(TRAINS)]
     assert len(light) > 50
     modules = {".".join(file.with_suffix("").parts).removesuffix(".__init__") for file in light}
-    assert "torch" not in after(f"import {', '.join(sorted(modules))}")
+    assert "torch" not in modules_after(f"import {', '.join(sorted(modules))}")
 
 
 def test_a_saved_graph_is_run_counted_and_written_without_torch(tmp_path: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_saved_graph_is_run_counted_and_written_without_torch(tmp_path: Path) 
     _, graph, (codes,) = quantized(lived_in(nn.Sequential(*layers, *head), (3, 8, 8)), (3, 8, 8))
     files.save(graph, tmp_path / "graph")
     np.save(tmp_path / "codes.npy", codes)
-    assert "torch" not in after(READ_RUN_AND_WRITE, str(tmp_path))
+    assert "torch" not in modules_after(READ_RUN_AND_WRITE, str(tmp_path))
 
 
 def test_the_public_functions_are_those_that_are_named() -> None:

@@ -1,4 +1,4 @@
-"""Bad inputs, a table: what is typed, what the one line of error says, and the exit code."""
+"""A table of bad inputs with the command, the text of its one-line error, and its exit code."""
 
 from bad_inputs.data import DATA
 from bad_inputs.limits import LIMITS

@@ -1,4 +1,4 @@
-"""Data sets: files, arrays, labels, factories of the user's own."""
+"""Bad data sets: files, arrays, labels and user-defined factories."""
 
 import numpy as np
 from support import faults

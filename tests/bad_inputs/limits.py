@@ -1,4 +1,4 @@
-"""Limits that can't be met."""
+"""Bad inputs whose limits can't be met."""
 
 from support.faults import file
 

@@ -1,4 +1,4 @@
-"""What is typed: settings, targets, names, options."""
+"""Mistyped settings, targets, names and options."""
 
 from support.faults import both, file, module
 

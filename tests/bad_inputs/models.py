@@ -1,4 +1,4 @@
-"""Checkpoints and models, losses and criteria of the user's own."""
+"""Bad checkpoints, and faulty user-defined models, losses and criteria."""
 
 from support import faults
 from support.faults import TINY, both, file, module, net, weights

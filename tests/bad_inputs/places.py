@@ -1,4 +1,4 @@
-"""Disks, folders, the store, and the files of a finished build."""
+"""Faults of disks, folders, the store, and the files of a finished build."""
 
 from pathlib import Path
 

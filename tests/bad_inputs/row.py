@@ -1,4 +1,4 @@
-"""A row of the table, and what many rows have in common."""
+"""The row type of the table, and helpers that many rows share."""
 
 from dataclasses import dataclass
 
@@ -9,23 +9,24 @@ BUILD, CHECK = "build --target rpi4", "check --target rpi4"
 
 @dataclass(frozen=True)
 class Bad:
-    """One row.
+    """One row of the table.
 
     Attributes:
-        typed: after `edgekd`.
-        says: in the line of the error; `code` is the command's.
-        given: what is done to the folder of a finished build before.
+        typed: what is typed after `edgekd`.
+        says: text that the error line contains.
+        code: the exit code of the command.
+        prepare: changes the folder of a finished build before the command runs.
     """
 
     title: str
     typed: str
     says: str
     code: int
-    given: Fault = nothing
+    prepare: Fault = nothing
 
 
-def bad(title: str, typed: str, says: str, code: int = 1, given: Fault = nothing) -> Bad:
-    return Bad(title, typed, says, code, given)
+def bad(title: str, typed: str, says: str, code: int = 1, prepare: Fault = nothing) -> Bad:
+    return Bad(title, typed, says, code, prepare)
 
 
 def config(text: str) -> Fault:
@@ -33,5 +34,5 @@ def config(text: str) -> Fault:
 
 
 def student(text: str) -> Fault:
-    """TINY with a student of the user's own."""
+    """Return a fault that gives the config TINY a user-defined student."""
     return config(TINY.replace('student = { model = "mlp", hidden = [16] }', f"student = {{ {text} }}"))

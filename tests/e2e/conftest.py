@@ -1,4 +1,4 @@
-"""One finished build, shared by the tests that only look at it or copy it."""
+"""The fixture of one finished build, shared by the tests that only read or copy it."""
 
 from pathlib import Path
 
@@ -8,11 +8,11 @@ from support import commands
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with edgekd.toml, store and files of an uninterrupted build; what it said lies in `stdout`, `stderr`."""
+    """Return the folder of an uninterrupted build; its output is in the files `stdout` and `stderr`."""
     folder = tmp_path_factory.mktemp("finished")
     (folder / "edgekd.toml").write_text(commands.TINY)
-    done = commands.run(folder, *commands.BUILD)
-    assert done.returncode == 0, done.stderr
-    (folder / "stdout").write_text(done.stdout)
-    (folder / "stderr").write_text(done.stderr)
+    process = commands.run(folder, *commands.BUILD)
+    assert process.returncode == 0, process.stderr
+    (folder / "stdout").write_text(process.stdout)
+    (folder / "stderr").write_text(process.stderr)
     return folder

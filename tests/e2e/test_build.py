@@ -1,4 +1,4 @@
-"""A whole build: what it leaves, what it reuses, and that it is the same each time."""
+"""A complete build writes the expected files, reuses earlier work, and is reproducible."""
 
 import json
 import shutil
@@ -21,13 +21,13 @@ def report(folder: Path, target: str = "rpi4") -> Report:
 def test_a_build_leaves_its_files_and_a_proof_that_they_are_right(finished: Path) -> None:
     names = {path.name for path in (finished / "build" / "rpi4").iterdir()}
     assert names == {*commands.MODELS, "report.json", "report.md", "report.html"}
-    found = report(finished)
-    assert found.parity
-    assert found.missed == ()
-    proof = {row.name: row.differing for row in found.boundaries if row.exact}
+    built = report(finished)
+    assert built.parity
+    assert built.missed == ()
+    proof = {row.name: row.differing for row in built.boundaries if row.exact}
     assert proof["litert"] == proof["onnxruntime"] == 0
-    assert {row.path for row in found.files} == set(commands.MODELS)
-    assert [row.stage for row in found.stages] == ["teacher", "distilled", "pruned", "int8"]
+    assert {row.path for row in built.files} == set(commands.MODELS)
+    assert [row.stage for row in built.stages] == ["teacher", "distilled", "pruned", "int8"]
     assert "int8" in (finished / "stdout").read_text()
     assert "<svg" in (finished / "build" / "rpi4" / "report.html").read_text(encoding="utf-8")
 
@@ -39,60 +39,60 @@ def test_nothing_is_left_lying_about_by_a_build(finished: Path) -> None:
 
 def test_the_same_build_in_another_store_gives_the_same_bytes(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
-    done = commands.run(tmp_path, *commands.BUILD, "--store", "another store")
-    assert done.returncode == 0, done.stderr
+    process = commands.run(tmp_path, *commands.BUILD, "--store", "another store")
+    assert process.returncode == 0, process.stderr
     assert commands.files(tmp_path) == commands.files(finished)
 
 
 def test_two_targets_share_teacher_and_student(finished: Path, tmp_path: Path) -> None:
     shutil.copytree(finished / ".edgekd", tmp_path / ".edgekd")
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
-    done = commands.run(tmp_path, "build", "--target", "cortex-m4")
-    assert done.returncode == 0, done.stderr
+    process = commands.run(tmp_path, "build", "--target", "cortex-m4")
+    assert process.returncode == 0, process.stderr
     for stage in ("data", "teacher", "distill"):
-        assert f"{stage:9} reused" in done.stderr
+        assert f"{stage:9} reused" in process.stderr
         assert len(list((tmp_path / ".edgekd" / stage).iterdir())) == 1
-    assert "quantize  ran" in done.stderr
+    assert "quantize  ran" in process.stderr
     assert report(tmp_path, "cortex-m4").missed == ()
 
 
 def test_the_python_call_gives_the_report(finished: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
-    found = edgekd.build("rpi4", settings={"profile.seconds": 0.01}, out=tmp_path / "out")
-    assert isinstance(found, Report)
-    assert found.boundaries == report(finished).boundaries
+    built = edgekd.build("rpi4", settings={"profile.seconds": 0.01}, out=tmp_path / "out")
+    assert isinstance(built, Report)
+    assert built.boundaries == report(finished).boundaries
     assert json.loads((tmp_path / "out" / "report.json").read_text())["target"]["name"] == "rpi4"
     rows = edgekd.verify("rpi4", settings={"profile.seconds": 0.01}, out=tmp_path / "out")
-    assert rows == found.boundaries
+    assert rows == built.boundaries
 
 
 def test_verify_and_report_read_a_finished_build(finished: Path) -> None:
-    done = commands.run(finished, "verify", "--target", "rpi4")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("passed  0 of 3,600 outputs differ from reference") == 3
-    done = commands.run(finished, "report", "--target", "rpi4")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "pruned" in done.stdout
+    process = commands.run(finished, "verify", "--target", "rpi4")
+    assert process.returncode == 0, process.stderr
+    assert process.stdout.count("passed  0 of 3,600 outputs differ from reference") == 3
+    process = commands.run(finished, "report", "--target", "rpi4")
+    assert (process.returncode, process.stderr) == (0, "")
+    assert "pruned" in process.stdout
 
 
 def test_explain_reuses_what_a_build_has_made_and_names_what_a_setting_changes(finished: Path) -> None:
-    done = commands.run(finished, "explain", "--target", "rpi4")
-    assert (done.returncode, done.stderr) == (0, "")
-    reused = [line.split()[0] for line in done.stdout.splitlines() if line.split()[1] == "reused"]
+    process = commands.run(finished, "explain", "--target", "rpi4")
+    assert (process.returncode, process.stderr) == (0, "")
+    reused = [line.split()[0] for line in process.stdout.splitlines() if line.split()[1] == "reused"]
     assert reused == list(commands.CACHED)
-    done = commands.run(finished, "explain", "--target", "rpi4", "--set", "quantize.epochs=3")
-    assert "\nquantize  would run because quantize.epochs was 2, is 3\n" in done.stdout
-    assert "\nexport    would run because quantize is another: it runs again\n" in done.stdout
+    process = commands.run(finished, "explain", "--target", "rpi4", "--set", "quantize.epochs=3")
+    assert "\nquantize  would run because quantize.epochs was 2, is 3\n" in process.stdout
+    assert "\nexport    would run because quantize is another: it runs again\n" in process.stdout
 
 
 def test_two_processes_train_together_and_the_report_says_so(tmp_path: Path) -> None:
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    done = commands.run(tmp_path, *commands.BUILD, launcher=torchrun, OMP_NUM_THREADS="1")
-    assert done.returncode == 0, done.stderr
-    found = report(tmp_path)
-    assert found.training["distill"]["processes"] == 2
-    assert found.parity
+    process = commands.run(tmp_path, *commands.BUILD, launcher=torchrun, OMP_NUM_THREADS="1")
+    assert process.returncode == 0, process.stderr
+    built = report(tmp_path)
+    assert built.training["distill"]["processes"] == 2
+    assert built.parity
     assert "2 processes" in (tmp_path / "build" / "rpi4" / "report.md").read_text(encoding="utf-8")
 
 
@@ -161,11 +161,11 @@ def test_a_users_own_data_model_and_loss_are_named_in_a_short_config(tmp_path: P
         (place / "mypkg" / f"{name}.py").write_text(source)
     (place / "edgekd.toml").write_text(OWN)
     assert OWN.count("\n") < 20
-    done = commands.run(place, *commands.BUILD)
-    assert done.returncode == 0, done.stderr
-    found = report(place)
-    assert found.parity
-    assert found.data["classes"] == ["upright", "lying"]
-    assert found.stages[-1].score.value > 75
+    process = commands.run(place, *commands.BUILD)
+    assert process.returncode == 0, process.stderr
+    built = report(place)
+    assert built.parity
+    assert built.data["classes"] == ["upright", "lying"]
+    assert built.stages[-1].score.value > 75
     assert b"upright" in (place / "build" / "rpi4" / "model.tflite").read_bytes()
     assert sys.executable not in (place / "build" / "rpi4" / "report.json").read_text(encoding="utf-8")

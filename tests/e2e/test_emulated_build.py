@@ -25,19 +25,19 @@ SETTINGS = {
 }
 
 
-def built(store: Path, **limits: int) -> Report:
+def build(store: Path, **limits: int) -> Report:
     settings = {**SETTINGS, **{f"limits.{name}": value for name, value in limits.items()}}
     return make(configure("cortex-m4", settings=settings), "out", store, log=lambda line: None)
 
 
 def test_the_c_code_has_run_and_its_memory_is_held_to_the_limits(tmp_path: Path) -> None:
-    fits = built(tmp_path / "store")
+    fits = build(tmp_path / "store")
     assert fits.emulated is not None and fits.emulated.differing == 0 and fits.emulated.outputs == 80
     reached = {row.limit: row.reached for row in fits.limits}
     assert reached["flash"] == fits.emulated.flash and reached["peak RAM"] == fits.emulated.ram
     assert "instructions (emulated)" in terminal.summary(fits)
 
-    over = built(tmp_path / "store", flash_bytes=1000)
+    over = build(tmp_path / "store", flash_bytes=1000)
     assert over.emulated is not None and "overflows by" in over.emulated.over
     assert [row.limit for row in over.missed] == ["flash"]
     assert "Over budget" in markdown.markdown(over)

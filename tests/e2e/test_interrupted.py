@@ -1,4 +1,4 @@
-"""Builds that are killed, interrupted or doubled: nothing is lost, and the files are those of a build left in peace."""
+"""Builds that are killed, interrupted or run twice lose nothing, and write the files of an undisturbed build."""
 
 import json
 import signal
@@ -18,12 +18,12 @@ def under_way(folder: Path, stage: str) -> list[Path]:
 
 
 def kill_in(folder: Path, stage: str) -> None:
-    """SIGKILL while the stage is at work: its scratch folder stays behind."""
+    """Kill a build with SIGKILL while the stage runs, so that its scratch folder stays behind."""
     for _ in range(TRIES):
         process = commands.start(folder, *commands.BUILD)
-        seen = commands.wait_for(process, lambda: under_way(folder, stage) != [])
-        told = commands.kill(process)
-        assert seen, told
+        started = commands.wait_for(process, lambda: under_way(folder, stage) != [])
+        output = commands.kill(process)
+        assert started, output
         if under_way(folder, stage) and process.returncode == -signal.SIGKILL:
             return
         for finished in (folder / ".edgekd" / stage).glob("*"):
@@ -35,16 +35,16 @@ def test_a_build_killed_in_every_stage_ends_in_the_same_files(finished: Path, tm
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
     for stage in STAGES:
         kill_in(tmp_path, stage)
-    done = commands.run(tmp_path, *commands.BUILD)
-    assert done.returncode == 0, done.stderr
+    process = commands.run(tmp_path, *commands.BUILD)
+    assert process.returncode == 0, process.stderr
     for stage in commands.CACHED:
-        assert f"{stage:9} reused" in done.stderr
+        assert f"{stage:9} reused" in process.stderr
     assert commands.files(tmp_path) == commands.files(finished)
     assert list((tmp_path / ".edgekd" / "work").iterdir()) == []
 
 
 def stop_in_training(folder: Path, with_signal: signal.Signals, epochs: int) -> tuple[int, str]:
-    """End a build when its teacher has trained some more epochs; (exit code, what it said) comes back."""
+    """End a build when its teacher has trained some more epochs, and return its exit code and its output."""
     states: set[int] = set()
 
     def trained() -> bool:
@@ -54,35 +54,35 @@ def stop_in_training(folder: Path, with_signal: signal.Signals, epochs: int) -> 
 
     process = commands.start(folder, *commands.BUILD)
     assert commands.wait_for(process, trained)
-    told = commands.kill(process, with_signal)
-    return process.returncode, told
+    output = commands.kill(process, with_signal)
+    return process.returncode, output
 
 
 def test_an_interrupted_training_goes_on_from_its_last_epoch(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
-    code, told = stop_in_training(tmp_path, signal.SIGINT, epochs=3)
+    code, output = stop_in_training(tmp_path, signal.SIGINT, epochs=3)
     assert code == 130
-    assert told.splitlines()[-1] == "interrupted; the same command goes on from here"
-    assert "Traceback" not in told
-    explained = commands.run(tmp_path, "explain", "--target", "rpi4")
-    assert "\nteacher   would go on from unfinished work\n" in explained.stdout
-    code, told = stop_in_training(tmp_path, signal.SIGKILL, epochs=3)
+    assert output.splitlines()[-1] == "interrupted; the same command goes on from here"
+    assert "Traceback" not in output
+    explanation = commands.run(tmp_path, "explain", "--target", "rpi4")
+    assert "\nteacher   would go on from unfinished work\n" in explanation.stdout
+    code, output = stop_in_training(tmp_path, signal.SIGKILL, epochs=3)
     assert code == -signal.SIGKILL
-    done = commands.run(tmp_path, *commands.BUILD)
-    assert done.returncode == 0, done.stderr
-    (metrics,) = tmp_path.glob(".edgekd/teacher/*/metrics.json")
-    found = json.loads(metrics.read_text())
-    assert 6 <= found["resumed_from"] < len(found["losses"]) == 60
+    process = commands.run(tmp_path, *commands.BUILD)
+    assert process.returncode == 0, process.stderr
+    (path,) = tmp_path.glob(".edgekd/teacher/*/metrics.json")
+    metrics = json.loads(path.read_text())
+    assert 6 <= metrics["resumed_from"] < len(metrics["losses"]) == 60
     assert commands.files(tmp_path) == commands.files(finished)
 
 
 def test_two_builds_at_once_share_the_work(finished: Path, tmp_path: Path) -> None:
     (tmp_path / "edgekd.toml").write_text(commands.TINY)
-    both = [commands.start(tmp_path, *commands.BUILD, "--out", f"build/{name}") for name in ("rpi4", "second")]
-    said = [process.communicate(timeout=commands.PATIENCE)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
+    processes = [commands.start(tmp_path, *commands.BUILD, "--out", f"build/{name}") for name in ("rpi4", "second")]
+    outputs = [process.communicate(timeout=commands.PATIENCE)[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], outputs
     for stage in commands.CACHED:
-        assert sum(text.count(f"{stage:9} ran") for text in said) == 1, f"{stage} was made twice"
-        assert sum(text.count(f"{stage:9} reused") for text in said) == 1
+        assert sum(text.count(f"{stage:9} ran") for text in outputs) == 1, f"{stage} was made twice"
+        assert sum(text.count(f"{stage:9} reused") for text in outputs) == 1
     assert commands.files(tmp_path) == commands.files(finished)
     assert (tmp_path / "build/second/model.tflite").read_bytes() == commands.files(finished)["model.tflite"]

@@ -1,4 +1,4 @@
-"""Channel groups and their cut: what hangs together is cut together, and the price was known before."""
+"""Channels that depend on one another are cut together, and the cost of the result is predicted correctly."""
 
 import pytest
 import torch
@@ -31,7 +31,7 @@ def network(name: str) -> nn.Module:
 
 
 class Branches(nn.Module):
-    """Two convolutions, put side by side: each keeps its own group, though one batch norm spans both."""
+    """Two concatenated convolutions with a group each, although one batch norm spans both."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -43,7 +43,7 @@ class Branches(nn.Module):
 
 
 class FixedShape(nn.Module):
-    """Its forward spells out how many channels there are, so they can't be fewer."""
+    """A network whose forward hard-codes its number of channels, so that they can't be cut."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,20 +79,20 @@ def test_macs_are_those_of_the_captured_graph(name):
 
 @pytest.mark.parametrize("name", ["resnet32", "mobilenetv2"])
 def test_channels_that_weigh_nothing_can_go_without_changing_an_output(name):
-    """The proof that the right channels go: dead ones are cut, and every logit stays as it was."""
+    """Cutting channels whose weights are zero leaves every logit unchanged, so the right channels were cut."""
     model = network(name)
     groups = find(model, SHAPE).groups
-    stays = [range(0, width(group), 2) for group in groups]
+    remaining_by_group = [range(0, width(group), 2) for group in groups]
     with torch.no_grad():
-        for group, left in zip(groups, stays, strict=True):
-            dead = [channel for channel in range(width(group)) if channel not in left]
+        for group, remaining in zip(groups, remaining_by_group, strict=True):
+            dead = [channel for channel in range(width(group)) if channel not in remaining]
             for item in group:
                 layer = item.dep.target.module
                 if isinstance(layer, nn.BatchNorm2d):
                     layer.weight[dead], layer.bias[dead] = 0.0, 0.0
     x = torch.rand(4, *SHAPE)
     before = model(x)
-    cut(groups, stays)
+    cut(groups, remaining_by_group)
     torch.testing.assert_close(model(x), before)
 
 
@@ -102,11 +102,11 @@ def test_the_class_logits_are_never_cut():
 
 
 def test_padded_shortcuts_keep_the_residual_stream_and_say_so():
-    found = find(network("resnet20"), SHAPE)
-    assert {name_of(group).split(".")[-1] for group in found.groups} == {"conv1"}
-    assert len(found.groups) == 9
-    assert len(found.notes) == 1
-    assert "padded" in found.notes[0]
+    search = find(network("resnet20"), SHAPE)
+    assert {name_of(group).split(".")[-1] for group in search.groups} == {"conv1"}
+    assert len(search.groups) == 9
+    assert len(search.notes) == 1
+    assert "padded" in search.notes[0]
 
 
 def test_branches_that_are_put_side_by_side_are_cut_apart():
@@ -119,9 +119,9 @@ def test_branches_that_are_put_side_by_side_are_cut_apart():
 
 
 def test_a_layer_whose_width_is_spelt_out_in_the_forward_is_left_alone():
-    found = find(FixedShape(), SHAPE)
-    assert [name_of(group) for group in found.groups] == ["free"]
-    assert "fixed" in found.notes[0]
+    search = find(FixedShape(), SHAPE)
+    assert [name_of(group) for group in search.groups] == ["free"]
+    assert "fixed" in search.notes[0]
 
 
 def test_a_network_that_can_t_be_followed_names_the_way_out():

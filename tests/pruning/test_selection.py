@@ -1,4 +1,4 @@
-"""The narrowest form of a network, which `edgekd check` holds against the limits; and what a cut gives back."""
+"""The narrowest form of a network, which `edgekd check` compares with the limits, and channels a cut restores."""
 
 import torch
 from torch import nn
@@ -10,11 +10,11 @@ from edgekd.pruning.widths import restored_channels
 
 def test_every_layer_of_the_narrowest_form_has_one_multiple_of_channels() -> None:
     model = ResNet8(classes=3, input_shape=(1, 16, 16), width=16)
-    found = narrowest(model, (1, 16, 16), channel_multiple=4)
-    widths = {layer.out_channels for layer in found.modules() if isinstance(layer, nn.Conv2d)}
+    narrow = narrowest(model, (1, 16, 16), channel_multiple=4)
+    widths = {layer.out_channels for layer in narrow.modules() if isinstance(layer, nn.Conv2d)}
     assert widths == {4}
-    assert found.eval()(torch.zeros(2, 1, 16, 16)).shape == (2, 3)
-    assert sum(p.numel() for p in model.parameters()) > 20 * sum(p.numel() for p in found.parameters())
+    assert narrow.eval()(torch.zeros(2, 1, 16, 16)).shape == (2, 3)
+    assert sum(p.numel() for p in model.parameters()) > 20 * sum(p.numel() for p in narrow.parameters())
 
 
 def test_what_rounding_took_too_much_is_given_back():

@@ -1,4 +1,4 @@
-"""Bias correction: the mean error of each channel goes, and nothing else changes."""
+"""Bias correction removes the mean error of each channel and changes nothing else."""
 
 from dataclasses import replace
 
@@ -39,10 +39,10 @@ def test_the_mean_error_of_the_answers_shrinks_whatever_the_batches() -> None:
     x = torch.randn(96, 3, 16, 16).abs()
     simulation = calibrated(graph, x)
     with torch.no_grad():
-        wanted = Simulation(graph)(x)
-        before = (simulation(x) - wanted).mean(0)
+        expected_logits = Simulation(graph)(x)
+        before = (simulation(x) - expected_logits).mean(0)
         corrected = correct_biases(simulation, [x[:64], x[64:]])
-        after = (simulation(x) - wanted).mean(0)
+        after = (simulation(x) - expected_logits).mean(0)
     assert float(after.abs().mean()) < 0.5 * float(before.abs().mean())
     assert set(corrected) == {op.name for op in graph.weighted()}
     assert all(0 <= share < 0.2 for share in corrected.values())
@@ -54,8 +54,8 @@ def test_ranges_and_weights_stay() -> None:
     simulation = calibrated(graph, x)
     before = {name: value.clone() for name, value in simulation.state_dict().items()}
     correct_biases(simulation, [x])
-    changed = {name for name, value in simulation.state_dict().items() if not torch.equal(value, before[name])}
-    assert changed == {"trained.1", "trained.3"}
+    changed_names = {name for name, value in simulation.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed_names == {"trained.1", "trained.3"}
 
 
 def test_layers_in_float_and_layers_with_shared_parameters_are_left_alone() -> None:

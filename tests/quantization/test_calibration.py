@@ -1,4 +1,4 @@
-"""Ranges from batches: by their ends, by a percentile, and by the least error."""
+"""Calibration takes ranges from batches by their extremes, by a percentile, or by the least error."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -15,7 +15,7 @@ from edgekd.quantization.scales import from_range
 from edgekd.quantization.simulate import Simulation
 
 
-def seen(*batches: tuple[str, Tensor]) -> Callable[[], Iterable[tuple[str, Tensor]]]:
+def observed(*batches: tuple[str, Tensor]) -> Callable[[], Iterable[tuple[str, Tensor]]]:
     return lambda: batches
 
 
@@ -26,17 +26,17 @@ def error(x: np.ndarray, low: float, high: float) -> float:
 
 
 def test_minmax_is_the_lowest_and_the_highest_of_all_batches() -> None:
-    batches = seen(("a", torch.tensor([1.0, -2.0])), ("b", torch.tensor([5.0])), ("a", torch.tensor([[3.0, 0.5]])))
+    batches = observed(("a", torch.tensor([1.0, -2.0])), ("b", torch.tensor([5.0])), ("a", torch.tensor([[3.0, 0.5]])))
     assert ranges(batches) == {"a": (-2.0, 3.0), "b": (5.0, 5.0)}
 
 
 def test_a_percentile_leaves_out_its_share_at_each_end() -> None:
     values = torch.arange(0.0, 1001.0)  # 10 of 1001 are 1 %
-    low, high = ranges(seen(("a", values)), "percentile", percentile=99.0)["a"]
+    low, high = ranges(observed(("a", values)), "percentile", percentile=99.0)["a"]
     bin_width = 1000 / BINS
     assert 10 - 1 <= low <= 10 + bin_width
     assert 990 - bin_width <= high <= 990 + 1
-    assert ranges(seen(("a", values)), "percentile", percentile=100)["a"] == (0.0, 1000.0)
+    assert ranges(observed(("a", values)), "percentile", percentile=100)["a"] == (0.0, 1000.0)
 
 
 def test_a_percentile_by_hand() -> None:
@@ -48,7 +48,7 @@ def test_a_percentile_by_hand() -> None:
 def test_the_least_error_gives_up_an_outlier_for_finer_steps() -> None:
     body = np.random.default_rng(0).normal(0, 1, 100_000).astype(np.float32)
     values = np.append(body, np.float32(40.0))
-    low, high = ranges(seen(("a", torch.from_numpy(values))), "mse")["a"]
+    low, high = ranges(observed(("a", torch.from_numpy(values))), "mse")["a"]
     ends = [(low_end, high_end) for low_end in np.linspace(-5, -2, 10) for high_end in np.linspace(4, 40, 40)]
     assert high < 36
     assert error(values, low, high) < 0.9 * error(values, float(values.min()), 40.0)
@@ -57,19 +57,19 @@ def test_the_least_error_gives_up_an_outlier_for_finer_steps() -> None:
 
 def test_the_least_error_keeps_the_ends_of_even_values() -> None:
     values = torch.linspace(-3, 5, 100_000)
-    low, high = ranges(seen(("a", values)), "mse")["a"]
+    low, high = ranges(observed(("a", values)), "mse")["a"]
     assert low == pytest.approx(-3, abs=0.1)
     assert high == pytest.approx(5, abs=0.1)
 
 
 def test_the_ends_of_a_networks_outputs_are_kept() -> None:
     values = torch.cat([torch.randn(10_000), torch.tensor([50.0])])
-    assert ranges(seen(("logits", values)), "mse", unclipped={"logits"})["logits"][1] == 50.0
+    assert ranges(observed(("logits", values)), "mse", unclipped={"logits"})["logits"][1] == 50.0
 
 
 def test_a_constant_is_its_own_range_by_every_method() -> None:
     for method in ("minmax", "percentile", "mse"):
-        assert ranges(seen(("a", torch.full((8,), 2.5))), method)["a"] == (2.5, 2.5)  # type: ignore[arg-type]
+        assert ranges(observed(("a", torch.full((8,), 2.5))), method)["a"] == (2.5, 2.5)  # type: ignore[arg-type]
 
 
 @settings(max_examples=30, deadline=None)

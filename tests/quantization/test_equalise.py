@@ -1,4 +1,4 @@
-"""Equalisation: the same function, channels of like strength."""
+"""Equalisation gives channels similar ranges without changing what the network computes."""
 
 from dataclasses import replace
 
@@ -37,7 +37,7 @@ class Chain(nn.Module):
 
 
 def skewed(model: nn.Module, seed: int = 0) -> nn.Module:
-    """Channels a thousand times stronger than others."""
+    """Scale a model's channels until some are a thousand times stronger than others."""
     torch.manual_seed(seed)
     for parameter in model.parameters():
         parameter.data *= torch.logspace(-1.5, 1.5, len(parameter)).reshape(-1, *[1] * (parameter.dim() - 1))
@@ -87,10 +87,10 @@ def test_skewed_channels_survive_int8_better() -> None:
     for candidate in (graph, equalised(graph)):
         simulation = Simulation(candidate).eval()
         with torch.no_grad():
-            wanted = simulation(x)
+            float_logits = simulation(x)
             simulation.calibrate([x])
             simulation.fake_quantized = True
-            noise.append(float((simulation(x) - wanted).square().mean()))
+            noise.append(float((simulation(x) - float_logits).square().mean()))
     assert noise[1] < 0.4 * noise[0]
 
 
@@ -113,6 +113,6 @@ def test_a_dead_channel_stays_as_it_is() -> None:
     first = graph.operators[0]
     assert isinstance(first, Linear)
     dead = replace(first, weight=np.array([[4.0], [0.0]], np.float32))
-    found = equalised(replace(graph, operators=(dead, graph.operators[1])))
-    assert all(np.isfinite(op.weight).all() for op in found.weighted())
-    assert list(found.weighted())[1].weight[0, 1] == pytest.approx(1.0)
+    result = equalised(replace(graph, operators=(dead, graph.operators[1])))
+    assert all(np.isfinite(op.weight).all() for op in result.weighted())
+    assert list(result.weighted())[1].weight[0, 1] == pytest.approx(1.0)

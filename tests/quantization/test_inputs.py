@@ -1,4 +1,4 @@
-"""Input as the sensor gives it: the same function of raw values, and codes that are the raw values."""
+"""Networks that take raw sensor values compute the same function, and their input codes are the raw values."""
 
 from dataclasses import replace
 
@@ -23,36 +23,36 @@ RGB = Normalisation(1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 PIXELS = np.random.default_rng(0).integers(0, 256, (8, 3, 8, 8)).astype(np.uint8)
 
 
-def normalised(raw: np.ndarray, how: Normalisation | View) -> Tensor:
-    """As nn.batches.normalise does it, in float32."""
+def normalised(raw: np.ndarray, statistics: Normalisation | View) -> Tensor:
+    """Normalise raw values in float32, as nn.batches.normalise does."""
     x = torch.from_numpy(raw).float()
     shape = (1, -1) + (1,) * (x.ndim - 2)
-    mean, std = (torch.tensor(v, dtype=torch.float32).reshape(shape) for v in (how.mean, how.std))
-    return (x * how.scale - mean) / std
+    mean, std = (torch.tensor(v, dtype=torch.float32).reshape(shape) for v in (statistics.mean, statistics.std))
+    return (x * statistics.scale - mean) / std
 
 
-def difference(graph: Graph, how: Normalisation, view: View, raw: np.ndarray) -> float:
-    """Between the graph on normalised inputs and the folded one on inputs as the view has them."""
+def difference(graph: Graph, normalisation: Normalisation, view: View, raw: np.ndarray) -> float:
+    """Return the relative difference between the graph on normalised inputs and the folded graph on the view's."""
     with torch.no_grad():
-        wanted = Simulation(graph)(normalised(raw, how))
-        found = Simulation(fold(graph, how, view).graph)(normalised(raw, view))
-    return float((found - wanted).abs().max() / wanted.abs().max())
+        expected = Simulation(graph)(normalised(raw, normalisation))
+        folded = Simulation(fold(graph, normalisation, view).graph)(normalised(raw, view))
+    return float((folded - expected).abs().max() / expected.abs().max())
 
 
 def test_codes_of_pixels_are_the_pixels() -> None:
     view = of_pixels(RGB)
     assert view.step == 1.0
-    every = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=1)
-    codes = quantize(normalised(every, view).numpy(), view.quantization)
-    np.testing.assert_array_equal(codes, every.astype(int) - 128)
+    pixels = np.arange(256, dtype=np.uint8).reshape(-1, 1, 1, 1).repeat(3, axis=1)
+    codes = quantize(normalised(pixels, view).numpy(), view.quantization)
+    np.testing.assert_array_equal(codes, pixels.astype(int) - 128)
 
 
 @given(st.floats(0, 1), st.floats(1e-3, 2), st.sampled_from([1, 3]))
 def test_pixels_stay_pixels_under_any_normalisation(mean: float, std: float, channels: int) -> None:
     view = of_pixels(Normalisation(1 / 255, (mean,) * channels, (std,) * channels))
-    every = np.arange(256, dtype=np.uint8).reshape(-1, 1)
-    codes = quantize(normalised(every, view).numpy(), view.quantization)
-    np.testing.assert_array_equal(codes, every.astype(int) - 128)
+    pixels = np.arange(256, dtype=np.uint8).reshape(-1, 1)
+    codes = quantize(normalised(pixels, view).numpy(), view.quantization)
+    np.testing.assert_array_equal(codes, pixels.astype(int) - 128)
 
 
 def test_a_layer_by_hand() -> None:
@@ -60,14 +60,14 @@ def test_a_layer_by_hand() -> None:
     # 63.75, so real values are in units of 64 pixels: x = (64 u + 128) / 63.75 - 2 for u = (raw - 128) / 64
     layer = Linear("y", ("x",), "y", np.array([[3.0]], np.float32), np.array([1.0], np.float32))
     graph = Graph(("x",), ("y",), {"x": GraphTensor("x", (1,)), "y": GraphTensor("y", (1,))}, (layer,))
-    how = Normalisation(1 / 255, (0.5,), (0.25,))
-    view = of_pixels(how)
+    normalisation = Normalisation(1 / 255, (0.5,), (0.25,))
+    view = of_pixels(normalisation)
     assert (view.quantization.scale, view.quantization.zero_point) == (1 / 64, 0)
-    found = fold(graph, how, view).graph
-    [folded] = found.weighted()
+    result = fold(graph, normalisation, view).graph
+    [folded] = result.weighted()
     assert folded.weight[0, 0] == pytest.approx(3 * 64 / 63.75)
     assert folded.bias[0] == pytest.approx(1 + 3 * (128 / 63.75 - 2))
-    assert found.tensors["x"].fixed == view.quantization
+    assert result.tensors["x"].fixed == view.quantization
 
 
 class Net(nn.Module):
@@ -80,7 +80,7 @@ class Net(nn.Module):
 
 
 class TwoBranches(nn.Module):
-    """Strided slices and pools of the input, into a grouped convolution and a linear layer."""
+    """A network that feeds strided slices and pools of its input into a grouped convolution and a linear layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,12 +136,12 @@ def test_a_vector_is_normalised_in_front_too() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.layer(x) + x
 
-    how = Normalisation(1 / 255, (0.2, 0.4, 0.6, 0.8), (0.1, 0.2, 0.3, 0.4))
-    graph, view = capture(Gated().eval(), (4,)), of_pixels(how)
-    folded = fold(graph, how, view)
+    normalisation = Normalisation(1 / 255, (0.2, 0.4, 0.6, 0.8), (0.1, 0.2, 0.3, 0.4))
+    graph, view = capture(Gated().eval(), (4,)), of_pixels(normalisation)
+    folded = fold(graph, normalisation, view)
     assert [type(op).__name__ for op in folded.graph.operators[:3]] == ["Reshape", "Conv2d", "Reshape"]
     raw = np.random.default_rng(0).integers(0, 256, (8, 4)).astype(np.uint8)
-    assert difference(graph, how, view, raw) < 1e-5
+    assert difference(graph, normalisation, view, raw) < 1e-5
 
 
 def test_shared_parameters_absorb_only_if_all_that_use_them_agree() -> None:
@@ -161,14 +161,14 @@ def test_shared_parameters_absorb_only_if_all_that_use_them_agree() -> None:
     assert not fold(graph, same, of_pixels(same)).in_front
     assert fold(graph, other, of_pixels(other)).in_front
     raw = np.random.default_rng(0).integers(0, 256, (8, 2, 3)).astype(np.uint8)
-    for how in (same, other):
-        assert difference(graph, how, of_pixels(how), raw) < 1e-5
+    for normalisation in (same, other):
+        assert difference(graph, normalisation, of_pixels(normalisation), raw) < 1e-5
 
 
 @given(st.floats(-1000, 1000), st.floats(0.01, 100), st.floats(-3, 3))
 def test_samples_are_covered_on_a_grid_of_whole_steps(low: float, width: float, mean: float) -> None:
-    how = Normalisation(1.0, (low + width * (mean + 3) / 6,), (width / 4,))
-    view = of_samples(how, low, low + width)
+    normalisation = Normalisation(1.0, (low + width * (mean + 3) / 6,), (width / 4,))
+    view = of_samples(normalisation, low, low + width)
     q = view.quantization
     assert q.scale == np.float32(q.scale)
     assert view.step == pytest.approx(width / 255, rel=1e-5)
@@ -181,11 +181,11 @@ def test_samples_are_covered_on_a_grid_of_whole_steps(low: float, width: float, 
 def test_samples_of_like_channels_are_folded_and_of_unlike_ones_not() -> None:
     rng = np.random.default_rng(0)
     raw = rng.normal(2.0, 1.5, (8, 3, 8, 8)).astype(np.float32)
-    how = Normalisation(1.0, (2.0, 2.1, 1.9), (1.5, 1.4, 1.6))
+    normalisation = Normalisation(1.0, (2.0, 2.1, 1.9), (1.5, 1.4, 1.6))
     graph = capture(Net(padding=0).eval(), (3, 8, 8))
-    view = of_samples(how, float(raw.min()), float(raw.max()))
-    assert resolves(view, how, -4.0, 4.0)
-    assert difference(graph, how, view, raw) < 1e-5
+    view = of_samples(normalisation, float(raw.min()), float(raw.max()))
+    assert resolves(view, normalisation, -4.0, 4.0)
+    assert difference(graph, normalisation, view, raw) < 1e-5
     pressure = Normalisation(1.0, (101_300.0, 0.0, 0.0), (300.0, 1.0, 1.0))
     assert not resolves(of_samples(pressure, -3, 102_000), pressure, -4.0, 4.0)
 

@@ -1,4 +1,4 @@
-"""What is done to a graph before quantisation, and how layers to keep in float are named."""
+"""Preparation of a graph for quantisation, and selection by name of the layers that stay in float."""
 
 import numpy as np
 import pytest

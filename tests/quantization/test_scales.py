@@ -1,4 +1,4 @@
-"""Tensors that no operator can rescale share a scale; a Requantize stands where a fixed scale would be in the way."""
+"""Tensors that no operator can rescale share a scale; a Requantize is inserted where fixed scales conflict."""
 
 import numpy as np
 import torch

@@ -1,4 +1,4 @@
-"""Sensitivity: the layer whose rounding hurts most stands out."""
+"""Sensitivity analysis identifies the layer whose rounding hurts most."""
 
 import pytest
 import torch

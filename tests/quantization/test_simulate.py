@@ -1,4 +1,4 @@
-"""The simulation: its codes are the integer reference's, and it can be trained."""
+"""The simulation computes the same codes as the integer reference and can be trained."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ from edgekd.quantization.simulate import Simulation, from_range, scale_owners
 def test_the_trained_codes_are_the_integer_references(model: nn.Module, shape: tuple[int, ...], kernels: str) -> None:
     simulation, graph, (codes,) = quantized(lived_in(model, shape), shape, kernels=kernels)
     x = torch.from_numpy(dequantize(codes, graph.quantization(graph.input)))
-    found = simulation.trace_codes(x)
+    codes_by_tensor = simulation.trace_codes(x)
     for name, expected in reference.trace(graph, codes, kernels=kernels):
         assert expected.std() > 0
-        assert np.array_equal(found[name].detach().numpy(), expected), name
+        assert np.array_equal(codes_by_tensor[name].detach().numpy(), expected), name
 
 
 def test_in_float_it_is_the_model() -> None:

@@ -1,4 +1,4 @@
-"""What an emulated core said stands on every page, with its origin; an output that differs fails the build's parity."""
+"""Every page shows the results of an emulated core with their origin; a differing output fails the build's parity."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Limits and latencies: met, missed, or not known, and from which machine."""
+"""The report says whether limits are met, missed or unknown, and on which machine latencies were measured."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from edgekd.tasks.classification import WORDS
 
 def test_every_latency_of_this_host_is_labelled(tmp_path: Path) -> None:
     report = builds.report(tmp_path)
-    figures = [found.latency for found in report.latencies] + [found.latency_ratio for found in report.stages]
+    figures = [row.latency for row in report.latencies] + [row.latency_ratio for row in report.stages]
     assert {figure.origin for figure in figures if figure.value is not None} == {"measured-host"}
     assert (
         "measured-host" in summary(report) and "measured-host" in markdown(report) and "measured-host" in html(report)
@@ -23,7 +23,7 @@ def test_every_latency_of_this_host_is_labelled(tmp_path: Path) -> None:
 
 def test_a_limit_on_an_unmeasured_latency_is_neither_met_nor_missed(tmp_path: Path) -> None:
     report = builds.report(tmp_path)
-    latency = next(found for found in report.limits if found.limit == "latency")
+    latency = next(row for row in report.limits if row.limit == "latency")
     assert latency.met is None and latency.reached.remedy
     assert report.missed == ()
 
@@ -40,7 +40,7 @@ def test_a_missed_limit_says_by_how_much(tmp_path: Path) -> None:
         latency=size,
         score_drop=drop,
     )
-    assert [found.miss for found in rows] == [
+    assert [row.miss for row in rows] == [
         "size 9.8 kB is 1.8 kB over the 8 kB allowed",
         "accuracy drop 1.25 points is 0.25 points over the 1 point allowed",
     ]
@@ -49,7 +49,7 @@ def test_a_missed_limit_says_by_how_much(tmp_path: Path) -> None:
 def test_a_limit_that_is_reached_exactly_is_met() -> None:
     drop = Quantity(value=99.2 - 98.2, unit="points", origin="measured-host")  # 1.0000000000000142
     empty = Quantity(unit="B", remedy="none")
-    found = limits.rows(
+    rows = limits.rows(
         builds.config(size_bytes=None, peak_ram_bytes=None, latency_ms=None).limits,
         WORDS,
         size=empty,
@@ -58,11 +58,11 @@ def test_a_limit_that_is_reached_exactly_is_met() -> None:
         latency=empty,
         score_drop=drop,
     )
-    assert found[0].met is True
+    assert rows[0].met is True
 
 
 def test_limits_that_are_not_set_have_no_row(tmp_path: Path) -> None:
-    assert "flash" not in [found.limit for found in builds.report(tmp_path).limits]
+    assert "flash" not in [row.limit for row in builds.report(tmp_path).limits]
 
 
 def test_the_end_of_a_build_says_that_the_device_was_not_measured_and_how_to(tmp_path: Path) -> None:

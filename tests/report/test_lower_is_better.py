@@ -1,4 +1,4 @@
-"""A report of a task whose score is an error: what is lower is better, in verdicts, limits, plots and words."""
+"""If a task's score is an error, lower is better in the verdicts, limits, plots and words of its report."""
 
 import re
 from pathlib import Path
@@ -18,17 +18,17 @@ ERRORS = {"teacher": 0.40, "distill": 0.45, "prune": 0.60, "quantize": 0.61}
 
 
 def score(value: float, error: float = 0.02) -> Quantity:
-    """A mean absolute error."""
+    """Return a mean absolute error as a quantity."""
     return Quantity(value=value, unit=UNIT, origin="measured-host", source="a test", error=error)
 
 
 def spread(*values: float) -> Spread:
-    """Of as many seeds."""
+    """Return the spread of one score per seed."""
     return Spread(mean=score(sum(values) / len(values)), each=values)
 
 
 def build(folder: Path, **errors: float) -> Report:
-    """A build whose stages end with these errors; without its teacher the student's is 0.5, of one seed."""
+    """Return the report of a build with these errors; without its teacher the student's error is 0.5, of one seed."""
     metrics: dict[str, Any] = builds.metrics()
     for stage, value in {**ERRORS, **errors}.items():
         metrics[stage] |= {"score": value, "score_error": 0.02}
@@ -51,10 +51,10 @@ def test_a_student_with_a_smaller_error_than_alone_paid(tmp_path: Path) -> None:
 
 
 def test_over_several_seeds_fewer_errors_are_better() -> None:
-    each, alone = (0.40, 0.41, 0.42), (0.50, 0.52, 0.51)
-    paid, because = verdicts.distilled(WORDS, score(0.4), score(0.5), 360, each=each, each_alone=alone)
+    distilled, undistilled = (0.40, 0.41, 0.42), (0.50, 0.52, 0.51)
+    paid, because = verdicts.distilled(WORDS, score(0.4), score(0.5), 360, each=distilled, each_alone=undistilled)
     assert paid == "yes" and because.startswith("-0.1 hundreds") and "better in 3 of them" in because
-    paid, because = verdicts.distilled(WORDS, score(0.5), score(0.4), 360, each=alone, each_alone=each)
+    paid, because = verdicts.distilled(WORDS, score(0.5), score(0.4), 360, each=undistilled, each_alone=distilled)
     assert paid == "no" and "worse in 3 of them" in because
 
 

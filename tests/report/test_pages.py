@@ -1,4 +1,4 @@
-"""The terminal table, the pages and report.json: what stands on them, and how figures are written."""
+"""The contents of the terminal table, the pages and report.json, and the format of their figures."""
 
 import json
 import re
@@ -33,8 +33,8 @@ def test_parity_counts_the_outputs_that_differ(tmp_path: Path) -> None:
 
 def test_failed_parity_names_the_file_the_count_and_the_first_layer(tmp_path: Path) -> None:
     layer = LayerDifference(layer="blocks.1", operator="add", differing=5, outputs=512, largest_steps=1)
-    broken = builds.boundaries(differing=12, largest_steps=2, passed=False, first_difference=layer)
-    report = builds.report(tmp_path, boundaries=broken)
+    boundaries = builds.boundaries(differing=12, largest_steps=2, passed=False, first_difference=layer)
+    report = builds.report(tmp_path, boundaries=boundaries)
     assert not report.parity
     words = " ".join(summary(report).split())
     assert "FAILED: onnxruntime differs from reference as onnxruntime in 12 of 3,600 outputs, by up to 2 steps" in words
@@ -84,7 +84,7 @@ def test_notes_name_their_stage_and_training_its_processes(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("typed", "shown"),
+    ("typed", "expected"),
     [
         (["/usr/bin/edgekd", "build", "--target", "rpi4"], "edgekd build --target rpi4"),
         (
@@ -94,25 +94,25 @@ def test_notes_name_their_stage_and_training_its_processes(tmp_path: Path) -> No
         (["/usr/bin/pytest", "-q"], "edgekd.build('rpi4')"),
     ],
 )
-def test_the_command_is_shown_without_the_folders_of_the_machine(typed: list[str], shown: str) -> None:
-    assert command_line(typed, "rpi4") == shown
+def test_the_command_is_shown_without_the_folders_of_the_machine(typed: list[str], expected: str) -> None:
+    assert command_line(typed, "rpi4") == expected
 
 
 def test_the_stage_reads_its_inputs_and_writes_three_pages(tmp_path: Path) -> None:
-    read = {}
+    artifacts = {}
     for stage, metrics in builds.metrics().items():
-        read[stage] = tmp_path / stage
-        read[stage].mkdir()
-        (read[stage] / "metrics.json").write_text(json.dumps(metrics))
-    builds.export_folder(read["export"])
-    (read["verify"] / "boundaries.json").write_text(
+        artifacts[stage] = tmp_path / stage
+        artifacts[stage].mkdir()
+        (artifacts[stage] / "metrics.json").write_text(json.dumps(metrics))
+    builds.export_folder(artifacts["export"])
+    (artifacts["verify"] / "boundaries.json").write_text(
         json.dumps([b.model_dump(mode="json") for b in builds.boundaries()])
     )
-    read["profile"], out = tmp_path / "profile", tmp_path / "out"
-    read["profile"].mkdir()
+    artifacts["profile"], out = tmp_path / "profile", tmp_path / "out"
+    artifacts["profile"].mkdir()
     out.mkdir()
-    (read["profile"] / "profile.json").write_text(builds.measurements().model_dump_json())
-    assert run(builds.config(size_bytes=8_000), read, out) == {
+    (artifacts["profile"] / "profile.json").write_text(builds.measurements().model_dump_json())
+    assert run(builds.config(size_bytes=8_000), artifacts, out) == {
         "missed": ["size 9.8 kB is 1.8 kB over the 8 kB allowed"],
         "parity": True,
     }
@@ -128,7 +128,7 @@ def test_the_stage_reads_its_inputs_and_writes_three_pages(tmp_path: Path) -> No
 
 
 @pytest.mark.parametrize(
-    ("value", "unit", "shown"),
+    ("value", "unit", "expected"),
     [
         (9_800, "B", "9.8 kB"),
         (4e6, "B", "4 MB"),
@@ -141,8 +141,8 @@ def test_the_stage_reads_its_inputs_and_writes_three_pages(tmp_path: Path) -> No
         (0.6, "points", "0.6 points"),
     ],
 )
-def test_figures_are_written_as_people_read_them(value: float, unit: str, shown: str) -> None:
-    assert units.amount(value, unit) == shown
+def test_figures_are_written_as_people_read_them(value: float, unit: str, expected: str) -> None:
+    assert units.amount(value, unit) == expected
 
 
 def test_a_change_of_nothing_has_no_sign() -> None:

@@ -1,4 +1,4 @@
-"""The ledger: what each stage did, and whether it paid."""
+"""The ledger says what each stage did and whether it paid."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from edgekd.tasks.classification.scoring import standard_error
 
 
 def score(value: float, samples: int = 360) -> Quantity:
-    """An accuracy on so many samples."""
+    """Return an accuracy with its standard error on this number of samples."""
     error = standard_error(value, samples)
     return Quantity(value=value, unit="%", origin="measured-host", source="a test", error=error)
 
@@ -23,7 +23,7 @@ def row(report: Report, stage: str):
 
 def test_a_good_build_pays_at_every_stage(tmp_path: Path) -> None:
     report = builds.report(tmp_path)
-    assert [found.paid for found in report.stages] == [None, "yes", "yes", "yes"]
+    assert [stage.paid for stage in report.stages] == [None, "yes", "yes", "yes"]
     assert row(report, "distilled").because == (
         "+2.0 against the same student alone (mean of 3 seeds, standard error 0.23, better in 3 of them)"
     )
@@ -31,12 +31,12 @@ def test_a_good_build_pays_at_every_stage(tmp_path: Path) -> None:
 
 def test_changes_are_points_against_the_row_before(tmp_path: Path) -> None:
     report = builds.report(tmp_path)
-    assert [found.change and round(found.change.value, 1) for found in report.stages] == [None, -0.3, -0.2, -0.1]
+    assert [stage.change and round(stage.change.value, 1) for stage in report.stages] == [None, -0.3, -0.2, -0.1]
 
 
 def test_sizes_are_those_of_the_files(tmp_path: Path) -> None:
     report = builds.report(tmp_path)
-    assert [found.size.value for found in report.stages] == [412_000, 61_200, 33_000, 9_800]
+    assert [stage.size.value for stage in report.stages] == [412_000, 61_200, 33_000, 9_800]
     assert row(report, "teacher").size.source == "stages/teacher.tflite"
 
 
@@ -75,9 +75,11 @@ def test_a_gain_within_one_standard_error_is_noise() -> None:
     ],
 )
 def test_over_several_seeds_the_pairs_decide(gains: tuple[float, ...], paid: str, words: str) -> None:
-    alone = [90.0] * len(gains)
-    each = [90.0 + gain for gain in gains]
-    verdict = verdicts.distilled(WORDS, score(each[0]), score(90.0), samples=360, each=each, each_alone=alone)
+    undistilled = [90.0] * len(gains)
+    distilled = [90.0 + gain for gain in gains]
+    verdict = verdicts.distilled(
+        WORDS, score(distilled[0]), score(90.0), samples=360, each=distilled, each_alone=undistilled
+    )
     assert verdict.paid == paid and words in verdict.because
 
 
@@ -116,14 +118,14 @@ def test_a_loss_beyond_noise_is_named_as_the_price() -> None:
 def test_pruning_that_was_skipped_says_so(tmp_path: Path) -> None:
     metrics = builds.metrics()
     metrics["prune"]["skipped"] = True
-    found = row(builds.report(tmp_path, metrics=metrics), "pruned")
-    assert found.paid == "skipped" and "nothing was cut" in found.because
+    pruned = row(builds.report(tmp_path, metrics=metrics), "pruned")
+    assert pruned.paid == "skipped" and "nothing was cut" in pruned.because
 
 
 def test_int8_that_is_slower_than_float_says_so(tmp_path: Path) -> None:
-    found = row(builds.report(tmp_path, measurements=builds.measurements(int8=builds.host(1.21))), "int8")
-    assert found.paid == "partly"
-    assert "size yes, speed no: 3.4x smaller, slower than float here, 1.21x of float's time" in found.because
+    int8 = row(builds.report(tmp_path, measurements=builds.measurements(int8=builds.host(1.21))), "int8")
+    assert int8.paid == "partly"
+    assert "size yes, speed no: 3.4x smaller, slower than float here, 1.21x of float's time" in int8.because
 
 
 def test_int8_that_is_neither_smaller_nor_faster_did_not_pay() -> None:
@@ -140,10 +142,15 @@ def test_a_second_format_that_is_slower_in_int8_is_not_hidden_by_the_first() -> 
 
 def test_the_int8_row_says_what_training_was_worth() -> None:
     verdict = verdicts.int8(WORDS, size_ratio=0.25, gain=-0.1, samples_error=0.5, latency=builds.host(0.6))
-    told = [
+    remarks = [
         verdicts.by_training(
             WORDS, verdict, ptq=ptq and score(ptq, 10_000), qat=qat and score(qat, 10_000)
         ).because.removeprefix(verdict.because)
         for ptq, qat in ((90.0, 91.2), (91.1, 91.2), (None, 91.2), (90.0, None))
     ]
-    assert told == ["; QAT +1.2 over PTQ", "; QAT +0.1 over PTQ, within noise", "", "; calibrated, not trained (PTQ)"]
+    assert remarks == [
+        "; QAT +1.2 over PTQ",
+        "; QAT +0.1 over PTQ, within noise",
+        "",
+        "; calibrated, not trained (PTQ)",
+    ]

@@ -1,4 +1,4 @@
-"""The section on distillation, in all three forms of the report."""
+"""The section on distillation in the terminal, Markdown and HTML forms of the report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ from edgekd.tasks.task import Score
 
 
 def of_window(accuracy: float) -> Quantity:
-    """On 50 samples."""
+    """Return the accuracy in a window of 50 samples."""
     return CLASSIFICATION.quantity(Score(accuracy, standard_error(accuracy, 50)), "a window")
 
 
 def distilled(folder: Path, each: Sequence[float] = (), **changes: Any) -> Report:
-    """A report whose distillation differs so from that of a good build."""
+    """Return the report of a good build with these changes to its distillation."""
     metrics = builds.metrics()
     metrics["distill"]["transfer"] = builds.transfer(**changes)
     if each:
@@ -31,12 +31,12 @@ def distilled(folder: Path, each: Sequence[float] = (), **changes: Any) -> Repor
 
 
 def test_the_section_on_distillation_opens_with_whether_it_paid(tmp_path: Path) -> None:
-    told = markdown(distilled(tmp_path / "yes"))
-    assert "\n\nDistillation paid: +2.0 against the same student alone (mean of 3 seeds" in told
-    assert "Both were trained for 40 epochs from each of the seeds 0, 1, 2; the teacher's own training is not" in told
+    page = markdown(distilled(tmp_path / "yes"))
+    assert "\n\nDistillation paid: +2.0 against the same student alone (mean of 3 seeds" in page
+    assert "Both were trained for 40 epochs from each of the seeds 0, 1, 2; the teacher's own training is not" in page
     assert "Distillation did not pay: -6" in markdown(distilled(tmp_path / "no", [90.0, 91.0, 91.5]))
-    unsure = markdown(distilled(tmp_path / "unsure", [96.0, 97.0, 97.4]))
-    assert "Whether distillation paid is not known: 0.0 against the same student alone" in unsure
+    undecided = markdown(distilled(tmp_path / "unsure", [96.0, 97.0, 97.4]))
+    assert "Whether distillation paid is not known: 0.0 against the same student alone" in undecided
 
 
 def test_one_seed_says_that_it_is_one(tmp_path: Path) -> None:
@@ -51,11 +51,11 @@ def test_unequal_lengths_of_training_are_said(tmp_path: Path) -> None:
 
 def test_a_biased_teacher_is_named_in_all_three_forms(tmp_path: Path) -> None:
     report = distilled(tmp_path)
-    told = "Class 9 inherits its teacher's mistakes: of 12, mostly taken for 3, the student repeats 75.0 %"
-    assert told in markdown(report) and told.replace("'", "&#39;") in html(report)
-    short = " ".join(summary(report).split())
-    assert "teacher same answer as the teacher 98.1 % (alone 96.1 %); calibration error 1.1 %" in short
-    assert "mistakes inherited in class 9" in short
+    sentence = "Class 9 inherits its teacher's mistakes: of 12, mostly taken for 3, the student repeats 75.0 %"
+    assert sentence in markdown(report) and sentence.replace("'", "&#39;") in html(report)
+    terminal = " ".join(summary(report).split())
+    assert "teacher same answer as the teacher 98.1 % (alone 96.1 %); calibration error 1.1 %" in terminal
+    assert "mistakes inherited in class 9" in terminal
 
 
 @pytest.mark.parametrize("of_teacher", [70.0, None])
@@ -78,13 +78,13 @@ def test_a_teacher_that_could_not_be_asked_is_no_secret(tmp_path: Path) -> None:
 
 
 def test_of_many_classes_the_pages_show_those_that_agree_least(tmp_path: Path) -> None:
-    one = builds.transfer()["classes"][1]
-    many = [
-        {**one, "name": f"class{i:03}", "inherited": False, "agreement": builds.percent(50 + i / 2)} for i in range(100)
+    row = builds.transfer()["classes"][1]
+    classes = [
+        {**row, "name": f"class{i:03}", "inherited": False, "agreement": builds.percent(50 + i / 2)} for i in range(100)
     ]
-    report = distilled(tmp_path, classes=many)
-    told = markdown(report)
-    assert "| class019 |" in told and "| class020 |" not in told and "80 more are in report.json" in told
+    report = distilled(tmp_path, classes=classes)
+    page = markdown(report)
+    assert "| class019 |" in page and "| class020 |" not in page and "80 more are in report.json" in page
     assert len(report.distillation.classes) == 100
 
 

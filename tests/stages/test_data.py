@@ -1,4 +1,4 @@
-"""The data stage: what it makes of a data set, and each problem by name before anything trains."""
+"""The data stage prepares a data set, and names each problem with it before anything is trained."""
 
 import json
 
@@ -18,7 +18,7 @@ TEST = (255 - X[:8], Y[:8])
 
 
 def config(monkeypatch, answer, seed=0, **data) -> Config:
-    """A build on a user's factory that gives `answer`."""
+    """A config whose data set is a user's factory that returns `answer`."""
     monkeypatch.setitem(globals(), "factory", lambda: answer)
     return Config(data={"name": f"{__name__}:factory", **data}, seed=seed)
 
@@ -52,10 +52,10 @@ def test_validation_is_set_aside_from_train_by_class_and_seed(monkeypatch):
     assert np.bincount(first.validation.y).tolist() == [2, 2, 2, 2]
     rows = {row.tobytes() for row in first.train.x} | {row.tobytes() for row in first.validation.x}
     assert rows == {row.tobytes() for row in X}
-    again = prepared(monkeypatch, answer, validation=0.2)
-    np.testing.assert_array_equal(first.validation.x, again.validation.x)
-    other = prepared(monkeypatch, answer, validation=0.2, seed=1)
-    assert not np.array_equal(first.validation.x, other.validation.x)
+    repeated = prepared(monkeypatch, answer, validation=0.2)
+    np.testing.assert_array_equal(first.validation.x, repeated.validation.x)
+    other_seed = prepared(monkeypatch, answer, validation=0.2, seed=1)
+    assert not np.array_equal(first.validation.x, other_seed.validation.x)
 
 
 def test_a_validation_part_of_its_own_is_kept(monkeypatch):
@@ -128,10 +128,12 @@ def test_tensors_datasets_lists_and_finished_splits_are_all_taken(monkeypatch):
 
 
 def test_other_numbers_become_float32_and_whole_ones_are_noted(monkeypatch):
-    for kind in (np.float64, np.float16):
-        assert prepared(monkeypatch, {"train": (X.astype(kind), Y), "test": (TEST[0].astype(kind), Y[:8])}).scale == 1.0
-    whole = {"train": (X.astype(np.int64), Y), "test": (TEST[0].astype(np.int64), Y[:8])}
-    examined = stage.examine(config(monkeypatch, whole))
+    for dtype in (np.float64, np.float16):
+        assert (
+            prepared(monkeypatch, {"train": (X.astype(dtype), Y), "test": (TEST[0].astype(dtype), Y[:8])}).scale == 1.0
+        )
+    integers = {"train": (X.astype(np.int64), Y), "test": (TEST[0].astype(np.int64), Y[:8])}
+    examined = stage.examine(config(monkeypatch, integers))
     assert examined.splits.train.x.dtype == np.float32
     assert any("int64" in note and "uint8" in note for note in examined.notes)
 
@@ -152,15 +154,15 @@ def test_augmentation_of_what_is_no_image_is_said_to_be_off(monkeypatch):
 
 
 def test_the_root_goes_to_factories_that_take_it(monkeypatch, tmp_path):
-    seen = []
+    arguments = []
 
-    def taking(root=None, size=1):
-        seen.append((root, size))
+    def factory_with_root(root=None, size=1):
+        arguments.append((root, size))
         return {"train": (X, Y), "test": TEST}
 
-    monkeypatch.setitem(globals(), "factory", taking)
+    monkeypatch.setitem(globals(), "factory", factory_with_root)
     stage.examine(Config(data={"name": f"{__name__}:factory", "root": tmp_path, "size": 3}))
-    assert seen == [(tmp_path, 3)]
+    assert arguments == [(tmp_path, 3)]
     examined = stage.examine(config(monkeypatch, {"train": (X, Y), "test": TEST}, root=tmp_path))
     assert any("takes no root" in note for note in examined.notes)
 
@@ -180,7 +182,7 @@ def test_a_factory_that_fails_is_named_with_its_error(monkeypatch):
         stage.examine(Config(data={"name": f"{__name__}:factory"}))
 
 
-def changed(array: np.ndarray, position, value, dtype=None) -> np.ndarray:
+def with_value(array: np.ndarray, position, value, dtype=None) -> np.ndarray:
     copy = array.astype(dtype or array.dtype)
     copy[position] = value
     return copy
@@ -200,14 +202,14 @@ PROBLEMS = {
     "all samples are of one class": {"train": (X, Y * 0), "test": (X[:8], Y[:8] * 0)},
     "one-hot": {"train": (X, np.eye(4)[Y]), "test": TEST},
     "fractions": {"train": (X, Y.astype(float)), "test": TEST},
-    "label -1": {"train": (X, changed(Y, 3, -1)), "test": TEST},
-    "no sample has label 4": {"train": (X, changed(Y, 3, 9)), "test": TEST},
-    "label 9, and 4 classes are named": {"train": (X, changed(Y, 3, 9)), "test": TEST, "classes": list("abcd")},
+    "label -1": {"train": (X, with_value(Y, 3, -1)), "test": TEST},
+    "no sample has label 4": {"train": (X, with_value(Y, 3, 9)), "test": TEST},
+    "label 9, and 4 classes are named": {"train": (X, with_value(Y, 3, 9)), "test": TEST, "classes": list("abcd")},
     "no sample of class 'e'": {"train": (X, Y), "test": TEST, "classes": list("abcde")},
     "no sample of class '3'": {"train": (X[Y < 3], Y[Y < 3]), "test": TEST},
     "two classes are named 'a'": {"train": (X, Y), "test": TEST, "classes": list("abca")},
-    "train: input 5 holds NaN": {"train": (changed(FLOATS, (5, 1, 2, 3), np.nan), Y), "test": FLOAT_TEST},
-    "train: input 7 holds an infinity": {"train": (changed(FLOATS, 7, 1e39, np.float64), Y), "test": FLOAT_TEST},
+    "train: input 5 holds NaN": {"train": (with_value(FLOATS, (5, 1, 2, 3), np.nan), Y), "test": FLOAT_TEST},
+    "train: input 7 holds an infinity": {"train": (with_value(FLOATS, 7, 1e39, np.float64), Y), "test": FLOAT_TEST},
     "test has inputs of shape": {"train": (X, Y), "test": (X[:8, :1], Y[:8])},
     "test has inputs of float32, and train of uint8": {"train": (X, Y), "test": FLOAT_TEST},
     "Python objects": {"train": (np.array([None] * 40), Y), "test": TEST},
@@ -220,9 +222,9 @@ PROBLEMS = {
 }
 
 
-@pytest.mark.parametrize(("said", "answer"), PROBLEMS.items(), ids=PROBLEMS)
-def test_each_problem_is_said_by_name_with_a_remedy(monkeypatch, said, answer):
-    with pytest.raises(DataError, match=said) as caught:
+@pytest.mark.parametrize(("message", "answer"), PROBLEMS.items(), ids=PROBLEMS)
+def test_each_problem_is_said_by_name_with_a_remedy(monkeypatch, message, answer):
+    with pytest.raises(DataError, match=message) as error:
         prepared(monkeypatch, answer)
-    assert caught.value.remedy
-    assert caught.value.exit_code == 1
+    assert error.value.remedy
+    assert error.value.exit_code == 1

@@ -1,4 +1,4 @@
-"""From the pruned student to proven files: quantize, export and verify, one after the other on a small network."""
+"""Quantize, export and verify run one after the other on a small network, from pruned student to verified files."""
 
 import json
 from collections.abc import Mapping
@@ -40,26 +40,28 @@ STUDENT = Blueprint("resnet8", {"classes": 2, "input_shape": [1, 8, 8], "width":
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
-    """The artifacts of a build, by stage: the networks are untrained, the stages under test have run."""
+def build(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Path]:
+    """Return the artifact folders of a build by stage; its networks are untrained, and the tested stages have run."""
     folder = tmp_path_factory.mktemp("store")
-    read = {name: folder / name for name in ("data", "teacher", "distill", "prune", "quantize", "export", "verify")}
-    for path in read.values():
+    artifacts = {
+        name: folder / name for name in ("data", "teacher", "distill", "prune", "quantize", "export", "verify")
+    }
+    for path in artifacts.values():
         path.mkdir()
-    stripes().save(read["data"])
+    stripes().save(artifacts["data"])
     for name in ("teacher", "distill", "prune"):
         model = blueprint.build(STUDENT, seed=1)
         model.train()(torch.randn(32, 1, 8, 8))
-        blueprint.save(model, STUDENT, read[name] / "model")
+        blueprint.save(model, STUDENT, artifacts[name] / "model")
     for stage in (quantize, export, verify):
-        metrics = stage.run(CONFIG, read, read[stage.__name__.rpartition(".")[2]])
-        (read[stage.__name__.rpartition(".")[2]] / "metrics.json").write_text(json.dumps(metrics))
-    return read
+        metrics = stage.run(CONFIG, artifacts, artifacts[stage.__name__.rpartition(".")[2]])
+        (artifacts[stage.__name__.rpartition(".")[2]] / "metrics.json").write_text(json.dumps(metrics))
+    return artifacts
 
 
 def metrics(folder: Path) -> dict[str, object]:
-    found: dict[str, object] = json.loads((folder / "metrics.json").read_text())
-    return found
+    values: dict[str, object] = json.loads((folder / "metrics.json").read_text())
+    return values
 
 
 def boundaries(folder: Path) -> dict[str, Boundary]:
@@ -71,8 +73,8 @@ def teacher(batch) -> Outputs:
     return Outputs(nn.functional.one_hot(batch.y, 2).float() * 4)
 
 
-def test_every_boundary_is_compared_and_every_gate_holds(made):
-    rows = boundaries(made["verify"])
+def test_every_boundary_is_compared_and_every_gate_holds(build):
+    rows = boundaries(build["verify"])
     assert list(rows) == [
         "teacher", "distilled", "pruned", "simulation", "reference (xnnpack)", "reference (onnxruntime)",
         "litert", "onnxruntime",
@@ -82,26 +84,26 @@ def test_every_boundary_is_compared_and_every_gate_holds(made):
         assert (rows[name].differing, rows[name].outputs, rows[name].passed) == (0, 64, True)
     assert rows["simulation"].passed
     assert rows["reference (onnxruntime)"].passed is None  # the two runtimes add differently; neither is wrong
-    assert metrics(made["verify"]) == {"passed": True}
+    assert metrics(build["verify"]) == {"passed": True}
 
 
-def test_the_graph_that_ships_is_the_simulation_that_was_trained(made):
-    simulation = verify._simulation(made["quantize"], "xnnpack")
-    found, kept = simulation.quantized_graph(), files.load(made["quantize"] / "graph")
-    assert found.tensors == kept.tensors
-    for a, b in zip(found.weighted(), kept.weighted(), strict=True):
-        np.testing.assert_array_equal(a.weight, b.weight)
+def test_the_graph_that_ships_is_the_simulation_that_was_trained(build):
+    simulation = verify._simulation(build["quantize"], "xnnpack")
+    simulated, shipped = simulation.quantized_graph(), files.load(build["quantize"] / "graph")
+    assert simulated.tensors == shipped.tensors
+    for simulated_op, shipped_op in zip(simulated.weighted(), shipped.weighted(), strict=True):
+        np.testing.assert_array_equal(simulated_op.weight, shipped_op.weight)
 
 
-def test_quantize_leaves_no_checkpoint_behind(made):
-    assert sorted(path.name for path in made["quantize"].iterdir()) == [
+def test_quantize_leaves_no_checkpoint_behind(build):
+    assert sorted(path.name for path in build["quantize"].iterdir()) == [
         "float",
         "graph",
         "metrics.json",
         "simulation.pt",
         "units.json",
     ]
-    assert metrics(made["quantize"])["kernels"] == "xnnpack"
+    assert metrics(build["quantize"])["kernels"] == "xnnpack"
 
 
 def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
@@ -109,20 +111,20 @@ def test_training_in_the_deployed_arithmetic_makes_the_int8_network_better():
     model.train()(torch.randn(32, 1, 8, 8))
     graph = train.captured(model, splits)
 
-    def right(learning_rate: float) -> float:
+    def accuracy(learning_rate: float) -> float:
         settings = Quantize(epochs=4, batch_size=16, calibration=64, learning_rate=learning_rate)
-        found = train.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
-        int8 = found.simulation.quantized_graph()
+        result = train.quantize(graph, splits, teacher, SoftTargets(), settings, seed=0, compute=Compute())
+        int8 = result.simulation.quantized_graph()
         x = next(verify._inputs(splits))
         codes = reference.run(int8, arithmetic.quantize(x, int8.quantization(int8.input)))
         return float((codes.argmax(axis=1) == splits.test.y[: len(x)]).mean())
 
-    assert right(3e-3) > 0.9 > right(1e-9)
+    assert accuracy(3e-3) > 0.9 > accuracy(1e-9)
 
 
 def test_a_graph_that_is_not_the_model_is_noticed():
     class Moody(nn.Module):
-        """Depends on the size of the batch, so no captured graph can be right."""
+        """A network whose output depends on the size of the batch, so that no captured graph can be right."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -136,45 +138,45 @@ def test_a_graph_that_is_not_the_model_is_noticed():
         train.captured(Moody(), stripes())
 
 
-def test_all_files_are_written_and_weighed(made):
-    found = metrics(made["export"])
-    assert set(found["files"]) == {
+def test_all_files_are_written_and_weighed(build):
+    exported = metrics(build["export"])
+    assert set(exported["files"]) == {
         f"{name}.{kind}"
         for name in ("model", "model_float", "stages/teacher", "stages/distill")
         for kind in ("tflite", "onnx")
     }
-    for name, size in found["files"].items():
-        assert (made["export"] / name).stat().st_size == size
-    assert found["macs"]["int8"] == found["macs"]["pruned"] > 0
-    assert found["peak_ram_bytes"]["pruned"] == pytest.approx(4 * found["peak_ram_bytes"]["int8"], rel=0.05)
+    for name, size in exported["files"].items():
+        assert (build["export"] / name).stat().st_size == size
+    assert exported["macs"]["int8"] == exported["macs"]["pruned"] > 0
+    assert exported["peak_ram_bytes"]["pruned"] == pytest.approx(4 * exported["peak_ram_bytes"]["int8"], rel=0.05)
 
 
-def test_a_teacher_that_can_not_be_captured_is_a_note(made, tmp_path):
+def test_a_teacher_that_can_not_be_captured_is_a_note(build, tmp_path):
     odd = Blueprint("support.networks:Perceptron", {})
-    read = {**made, "teacher": tmp_path / "teacher"}
-    blueprint.save(blueprint.build(odd), odd, read["teacher"] / "model")  # takes 48 inputs where the data has 64
+    artifacts = {**build, "teacher": tmp_path / "teacher"}
+    blueprint.save(blueprint.build(odd), odd, artifacts["teacher"] / "model")  # takes 48 inputs where the data has 64
     (tmp_path / "out").mkdir()
-    found = export.run(CONFIG, read, tmp_path / "out")
-    assert "the teacher's float file is missing" in found["notes"][0]
-    assert found["macs"]["teacher"] is None
+    exported = export.run(CONFIG, artifacts, tmp_path / "out")
+    assert "the teacher's float file is missing" in exported["notes"][0]
+    assert exported["macs"]["teacher"] is None
     assert (tmp_path / "out" / "model.tflite").is_file()
 
 
-def test_a_pruned_student_goes_on_in_another_build_with_its_sizes(made, tmp_path):
+def test_a_pruned_student_goes_on_in_another_build_with_its_sizes(build, tmp_path):
     splits = stripes()
     small = blueprint.build(STUDENT, seed=1).eval()
     groups = find(small, splits.example).groups
     cut(groups, [range(width(group) - 1) for group in groups])
-    read = {**made, "prune": tmp_path / "prune"}
-    blueprint.save(small, STUDENT, read["prune"] / "model")
+    artifacts = {**build, "prune": tmp_path / "prune"}
+    blueprint.save(small, STUDENT, artifacts["prune"] / "model")
     (tmp_path / "out").mkdir()
-    export.run(CONFIG, read, tmp_path / "out")
+    export.run(CONFIG, artifacts, tmp_path / "out")
 
-    whole = {"model": "resnet8", "width": 4}
+    unpruned = {"model": "resnet8", "width": 4}
     sizes = []
-    for student in (whole, {**whole, "checkpoint": tmp_path / "out" / "student.pt"}):
-        found = export.forecast(Config.model_validate({"student": student}), splits)
-        sizes.append(found["size_bytes"])
+    for student in (unpruned, {**unpruned, "checkpoint": tmp_path / "out" / "student.pt"}):
+        costs = export.forecast(Config.model_validate({"student": student}), splits)
+        sizes.append(costs["size_bytes"])
     decoding = splits.task.answers.decoding
     assert sizes == [
         forecast(blueprint.build(STUDENT), splits.example, splits.classes, decoding=decoding).size_bytes,
@@ -183,18 +185,18 @@ def test_a_pruned_student_goes_on_in_another_build_with_its_sizes(made, tmp_path
     assert sizes[1] < sizes[0]
 
 
-def test_only_the_formats_that_are_asked_for_are_written(made, tmp_path):
+def test_only_the_formats_that_are_asked_for_are_written(build, tmp_path):
     config = CONFIG.model_copy(update={"export": CONFIG.export.model_copy(update={"formats": ("onnx",)})})
-    found = export.run(config, made, tmp_path)
-    assert all(name.endswith(".onnx") for name in found["files"])
+    exported = export.run(config, build, tmp_path)
+    assert all(name.endswith(".onnx") for name in exported["files"])
 
 
-def test_a_tampered_weight_fails_the_gate_and_names_its_layer(made, tmp_path):
+def test_a_tampered_weight_fails_the_gate_and_names_its_layer(build, tmp_path):
     candidate = tmp_path / "export"
     candidate.mkdir()
     for kind in ("tflite", "onnx"):
-        (candidate / f"model.{kind}").write_bytes((made["export"] / f"model.{kind}").read_bytes())
-    graph = files.load(made["quantize"] / "graph")
+        (candidate / f"model.{kind}").write_bytes((build["export"] / f"model.{kind}").read_bytes())
+    graph = files.load(build["quantize"] / "graph")
     last = list(graph.weighted())[-1]
     data = (candidate / "model.tflite").read_bytes()
     model = schema.Model.GetRootAs(bytearray(data))
@@ -206,16 +208,16 @@ def test_a_tampered_weight_fails_the_gate_and_names_its_layer(made, tmp_path):
     for i in range(len(values)):
         tampered[offset + i] ^= 0x40
     (candidate / "model.tflite").write_bytes(tampered)
-    found = verify.run(CONFIG, {**made, "export": candidate}, tmp_path)
+    verified = verify.run(CONFIG, {**build, "export": candidate}, tmp_path)
     rows = boundaries(tmp_path)
-    assert found == {"passed": False}
+    assert verified == {"passed": False}
     assert rows["litert"].passed is False
     assert rows["litert"].differing > 0
     assert rows["onnxruntime"].passed
 
 
-def test_the_first_diverging_layer_is_named(made):
-    graph = files.load(made["quantize"] / "graph")
+def test_the_first_diverging_layer_is_named(build):
+    graph = files.load(build["quantize"] / "graph")
     codes = np.random.default_rng(0).integers(-128, 128, (8, 1, 8, 8)).astype(np.int8)
     values = dict(reference.trace(graph, codes))
     wrong = {op.output: values[op.output] for op in graph.operators[:3]}
@@ -227,8 +229,8 @@ def test_the_first_diverging_layer_is_named(made):
     assert 0 < first.differing <= first.outputs and first.largest_steps > 0
 
 
-def test_a_constant_network_fails_although_all_agree(made):
-    row = Boundary(name="reference (xnnpack)", score=boundaries(made["verify"])["litert"].score)
+def test_a_constant_network_fails_although_all_agree(build):
+    row = Boundary(name="reference (xnnpack)", score=boundaries(build["verify"])["litert"].score)
     assert verify._check_variation(row, np.full((4, 2), 7, np.int8)).passed is False
     assert verify._check_variation(row, np.array([[1, 2], [2, 1]], np.int8)).passed is True
 
@@ -250,14 +252,14 @@ def test_the_simulation_may_differ_by_as_little_as_the_settings_say():
     assert verify.compare(one_off, splits, reference).passed is None
 
 
-def test_the_files_run_by_themselves_on_codes_made_from_their_metadata(made):
-    """What a user does on the device: read scale and zero point from the file, quantise, run."""
-    splits = stripes().in_units_of(made["quantize"])
+def test_the_files_run_by_themselves_on_codes_made_from_their_metadata(build):
+    """A user does the same on a device: read scale and zero point from the file, quantise the input and run it."""
+    splits = stripes().in_units_of(build["quantize"])
     x = next(verify._inputs(splits))
-    litert = LiteRTRunner(made["export"] / "model.tflite")
+    litert = LiteRTRunner(build["export"] / "model.tflite")
     codes = np.clip(np.rint(x / np.float32(litert.input.scale)) + litert.input.zero_point, -128, 127).astype(np.int8)
     by_tflite = litert.run(np.ascontiguousarray(np.moveaxis(codes, 1, -1))).argmax(axis=1)
-    ort = OnnxRuntimeRunner(made["export"] / "model.onnx")
+    ort = OnnxRuntimeRunner(build["export"] / "model.onnx")
     codes = np.clip(np.rint(x / np.float32(ort.input.scale)) + ort.input.zero_point, 0, 255).astype(np.uint8)
     assert (ort.run(codes).argmax(axis=1) == by_tflite).mean() > 0.95
-    assert capture(blueprint.load(made["prune"] / "model")[0], (1, 8, 8)).operators
+    assert capture(blueprint.load(build["prune"] / "model")[0], (1, 8, 8)).operators

@@ -70,7 +70,7 @@ def test_a_time_of_this_host_is_the_lowest_round_with_its_cpu_named(tmp_path: Pa
 def test_the_devices_own_time_is_empty_and_says_how_to_take_it(
     runtime: str, missing: str, words: str, tmp_path: Path
 ) -> None:
-    """Where the format of the device's runtime was not exported, another runtime's file stands in the row."""
+    """The row names another runtime's file if the format of the device's runtime was not exported."""
     builds.export_folder(tmp_path)
     if missing:
         (tmp_path / missing).unlink()

@@ -1,4 +1,4 @@
-"""A task is one module and one row: a regression that no catalog has goes through all stages of a real build."""
+"""A task needs one module and one catalog row: an unlisted regression goes through all stages of a real build."""
 
 import io
 import re
@@ -40,34 +40,34 @@ SETTINGS: dict[str, Any] = {
 
 
 def config(**settings: Any) -> Config:
-    """A build for rpi4; `teacher__members` is the setting teacher.members."""
+    """Return the config of a build for rpi4; `teacher__members` is the setting teacher.members."""
     changes = {name.replace("__", "."): value for name, value in settings.items()}
     return configure("rpi4", settings={**SETTINGS, **changes})
 
 
 @pytest.fixture(autouse=True)
 def row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The one line that the task needs outside of its module."""
+    """Add the one catalog row that the task needs outside of its module."""
     for name, entry in ROW.items():
         monkeypatch.setitem(catalog.TASKS, name, entry)
 
 
 @pytest.fixture(scope="module")
 def log() -> list[str]:
-    """What the build said on its way."""
+    """Return the list that collects the log lines of the build."""
     return []
 
 
 @pytest.fixture(scope="module")
 def report(log: list[str], tmp_path_factory: pytest.TempPathFactory) -> Report:
-    """Of a build through all stages; its files lie in `out`, its work in `store`."""
+    """Return the report of a build through all stages; its files are in `out`, and its artifacts in `store`."""
     folder = tmp_path_factory.mktemp("regression")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         for name, entry in ROW.items():
             patch.setitem(catalog.TASKS, name, entry)
-        found = make(config(), folder / "out", folder / "store", log=log.append)
-    return found.model_copy(update={"data": {**found.data, "folder": str(folder)}})
+        result = make(config(), folder / "out", folder / "store", log=log.append)
+    return result.model_copy(update={"data": {**result.data, "folder": str(folder)}})
 
 
 def folder_of(report: Report) -> Path:
@@ -75,7 +75,7 @@ def folder_of(report: Report) -> Path:
 
 
 def stored(report: Report, stage: str) -> Path:
-    """The one piece of work of a stage."""
+    """Return the folder of a stage's only artifact."""
     (folder,) = (folder_of(report) / "store" / stage).iterdir()
     return folder
 
@@ -161,22 +161,22 @@ def test_the_usage_line_of_the_file_gives_the_value(report: Report) -> None:
 def test_a_search_looks_for_the_smallest_error(tmp_path: Path) -> None:
     pytest.importorskip("optuna")
     settings = {**SETTINGS, "distill.epochs": 3}
-    found, folder = tune(
+    study, folder = tune(
         "rpi4", None, settings, tmp_path / "out", tmp_path / "store", trials=4,
         searches=["distill.learning_rate=0.0001:0.1:log"], log=lambda line: None,
     )  # fmt: skip
-    values = [trial.value for trial in found.trials if trial.state == "complete"]
-    assert found.best is not None and found.best.value == min(values) < max(values)
-    assert re.search(rf"best +[\d.]+ {UNIT} on 53 validation samples", summed_up(found, folder))
+    values = [trial.value for trial in study.trials if trial.state == "complete"]
+    assert study.best is not None and study.best.value == min(values) < max(values)
+    assert re.search(rf"best +[\d.]+ {UNIT} on 53 validation samples", summed_up(study, folder))
     assert (folder / "tuned.csv").read_text().startswith("trial,state,validation_mean_absolute_error,")
     words = " ".join((folder / "tuned.html").read_text().split())
     assert "Validation mean absolute error of each trial" in words and "accurac" not in words
 
 
 def test_check_says_what_is_learnt() -> None:
-    found = check.examine(config())
-    assert found.classes == 0
-    assert any(finding.says == "299 train, 53 validation, 90 test; 1 number of (10,)" for finding in found.findings)
+    examined = check.examine(config())
+    assert examined.classes == 0
+    assert any(finding.says == "299 train, 53 validation, 90 test; 1 number of (10,)" for finding in examined.findings)
 
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
@@ -248,7 +248,7 @@ CHANGES: dict[str, dict[str, Any]] = {}
 
 
 def changed() -> dict[str, Any]:
-    """The diabetes data with some parts replaced."""
+    """Return the diabetes data with the parts in CHANGES replaced."""
     return {**diabetes(), **CHANGES["data"]}
 
 

@@ -1,4 +1,4 @@
-"""Tasks as values: opened by name, and light enough for what never trains."""
+"""Tasks are opened by name, and importing them is cheap enough for code that never trains."""
 
 import subprocess
 import sys

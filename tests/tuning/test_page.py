@@ -1,4 +1,4 @@
-"""The page of a search: every trial is on it, nothing leaves its frame, and it needs nothing but itself."""
+"""The page of a search shows every trial, keeps its plots within their frames, and is self-contained."""
 
 import re
 from typing import Any

@@ -1,4 +1,4 @@
-"""What is searched: read from the command line or chosen from the losses, put into a config and written out again."""
+"""Search dimensions are parsed or derived from the losses, applied to a config, and written to a file."""
 
 import tomllib
 from pathlib import Path
@@ -54,22 +54,22 @@ def test_what_is_no_search_is_refused(text: str, says: str) -> None:
 
 
 def test_the_usual_space_is_the_learning_rate_and_what_the_losses_take() -> None:
-    found = space.default_dimensions(with_losses({"name": "logits"}, learning_rate=0.1), {})
-    assert [dimension.key for dimension in found] == [
+    dimensions = space.default_dimensions(with_losses({"name": "logits"}, learning_rate=0.1), {})
+    assert [dimension.key for dimension in dimensions] == [
         "distill.learning_rate", "distill.losses.logits.temperature", "distill.losses.logits.hard",
     ]  # fmt: skip
-    assert found[0].among == Range(0.01, pytest.approx(0.3), log=True)
-    assert found[1].among == Range(1, 20, log=True) and found[2].among == Range(0, 0.9)
+    assert dimensions[0].among == Range(0.01, pytest.approx(0.3), log=True)
+    assert dimensions[1].among == Range(1, 20, log=True) and dimensions[2].among == Range(0, 0.9)
 
 
 def test_weights_are_searched_relative_to_the_first_losss() -> None:
     config = with_losses({"name": "logits"}, {"name": "attention", "weight": 1000}, {"name": "attention", "weight": 0})
-    found = {
+    ranges = {
         dimension.key: dimension.among for dimension in space.default_dimensions(config, {1: [["a:b", "c:d"], ["c:d"]]})
     }
-    assert "distill.losses.logits.weight" not in found
-    assert found["distill.losses.attention.weight"] == Range(100, 10_000, log=True)
-    assert found["distill.losses.attention.layers"] == (["a:b", "c:d"], ["c:d"])
+    assert "distill.losses.logits.weight" not in ranges
+    assert ranges["distill.losses.attention.weight"] == Range(100, 10_000, log=True)
+    assert ranges["distill.losses.attention.layers"] == (["a:b", "c:d"], ["c:d"])
 
 
 def test_two_losses_of_one_name_are_told_apart_by_their_place() -> None:
@@ -101,9 +101,9 @@ def test_what_is_printed_can_be_typed(tmp_path: Path) -> None:
     values = {"distill.losses.attention.layers": ["a:b"], "distill.losses.logits.hard": 0.25, "distill.epochs": 7}
     base = configure("rpi4", settings=['distill.losses=[{name="logits"}, {name="attention", weight=1000}]'])
     settings = space.overrides(base, values)
-    typed = configure("rpi4", settings=space.assignments(settings))
-    assert typed.distill.epochs == 7
-    assert [loss.entry_options() for loss in typed.distill.losses] == [{"hard": 0.25}, {"layers": ["a:b"]}]
+    config = configure("rpi4", settings=space.assignments(settings))
+    assert config.distill.epochs == 7
+    assert [loss.entry_options() for loss in config.distill.losses] == [{"hard": 0.25}, {"layers": ["a:b"]}]
 
 
 def test_the_file_holds_all_in_which_a_config_differs_from_its_target(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What the criteria say about networks whose weights are known."""
+"""The pruning criteria give the expected scores for networks with known weights."""
 
 import pytest
 import torch
@@ -52,8 +52,8 @@ def test_bn_scale_takes_the_mean_where_a_residual_stream_has_two_batch_norms():
     model = Residual()
     nn.init.constant_(model.stem_norm.weight, 1.0)
     nn.init.constant_(model.out_norm.weight, -3.0)
-    found = bn_scale(group_of(model, "inner_out", (1, 8, 8)), None)
-    assert found.tolist() == [2.0] * 8
+    scores = bn_scale(group_of(model, "inner_out", (1, 8, 8)), None)
+    assert scores.tolist() == [2.0] * 8
 
 
 def test_bn_scale_without_a_batch_norm_names_the_layer_and_another_criterion():
@@ -64,7 +64,7 @@ def test_bn_scale_without_a_batch_norm_names_the_layer_and_another_criterion():
 
 
 def test_taylor_is_the_absolute_sum_of_weight_times_gradient():
-    """A scale on channel c multiplies filter c; the loss's derivative by it, at 1, is the sum of weight x gradient."""
+    """The loss's derivative by a scale on channel c, taken at 1, is the sum of weight x gradient over filter c."""
     model = Chain().eval()
     batch = saliency_data(model)
     scale = torch.ones(3, requires_grad=True)
@@ -89,11 +89,11 @@ def test_taylor_looks_at_training_batches_alone_and_leaves_the_statistics_of_bat
 def test_random_depends_on_the_seed_and_the_group_alone():
     model = Residual()
     inner = group_of(model, "inner", (1, 8, 8))
-    first, again, other = (random(inner, saliency_data(model, (1, 8, 8), seed)) for seed in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
+    scores, same_seed, other_seed = (random(inner, saliency_data(model, (1, 8, 8), seed)) for seed in (3, 3, 4))
+    assert torch.equal(scores, same_seed)
+    assert not torch.equal(scores, other_seed)
     tied = group_of(model, "inner_out", (1, 8, 8))
-    assert not torch.equal(random(tied, saliency_data(model, (1, 8, 8), 3))[: width(inner)], first)
+    assert not torch.equal(random(tied, saliency_data(model, (1, 8, 8), 3))[: width(inner)], scores)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Outputs of other makers as logits."""
+"""Outputs of foreign models are converted into logits and probabilities of all classes."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ def test_logits_that_look_like_probabilities_are_noticed():
 
 
 def test_the_rest_of_the_mass_is_spread_evenly_over_the_other_classes():
-    found = of_all_classes(np.array([[3, 1]]), np.array([[0.5, 0.2]]), 5, "it")
-    np.testing.assert_allclose(found, [[0.1, 0.2, 0.1, 0.5, 0.1]])
-    whole = of_all_classes(np.array([[1, 0]]), np.array([[0.6, 0.4]]), 2, "it")
-    np.testing.assert_allclose(whole, [[0.4, 0.6]])
+    probabilities = of_all_classes(np.array([[3, 1]]), np.array([[0.5, 0.2]]), 5, "it")
+    np.testing.assert_allclose(probabilities, [[0.1, 0.2, 0.1, 0.5, 0.1]])
+    complete = of_all_classes(np.array([[1, 0]]), np.array([[0.6, 0.4]]), 2, "it")
+    np.testing.assert_allclose(complete, [[0.4, 0.6]])

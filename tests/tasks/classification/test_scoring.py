@@ -1,4 +1,4 @@
-"""Accuracy with its standard error, and agreement."""
+"""Accuracy is scored with its standard error, and agreement as the share of equal classes."""
 
 import math
 
@@ -11,8 +11,8 @@ LOGITS = np.array([[2.0, 1], [0, 1], [0, 1], [3, 1]])
 
 
 def test_accuracy_is_the_share_of_right_answers_in_percent():
-    found = ACCURACY.score(LOGITS, np.array([0, 1, 0, 0]))
-    assert found.value == 75.0 and found.error == pytest.approx(math.sqrt(75 * 25 / 4))
+    score = ACCURACY.score(LOGITS, np.array([0, 1, 0, 0]))
+    assert score.value == 75.0 and score.error == pytest.approx(math.sqrt(75 * 25 / 4))
     assert math.isnan(ACCURACY.score(LOGITS[:0], np.array([], int)).value)
 
 

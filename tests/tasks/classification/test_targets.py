@@ -1,4 +1,4 @@
-"""Labels as a data set has them, one by one and all together."""
+"""Labels of a data set are checked and converted, one by one and all together."""
 
 import numpy as np
 import pytest
@@ -9,8 +9,8 @@ from edgekd.tasks.classification.targets import LABELS
 
 @pytest.mark.parametrize("given", [2, np.int8(2), [2], np.array([2], np.uint8)])
 def test_one_label_is_a_whole_number_alone_or_in_a_list_of_one(given):
-    found = LABELS.one(np.asarray(given))
-    assert found == 2 and found.dtype == np.int64 and found.shape == ()
+    label = LABELS.one(np.asarray(given))
+    assert label == 2 and label.dtype == np.int64 and label.shape == ()
 
 
 @pytest.mark.parametrize("given", [2.0, [2, 3], "2", [[2]]])
