@@ -3,6 +3,7 @@
 from support.faults import both, file, module
 
 from bad_inputs.row import BUILD, CHECK, bad, config
+from edgekd.config.targets import names
 
 SETS = f"{CHECK} --set data.name=mine:waves"
 OWN = "--set student.model=mine:Net --set student.hidden="
@@ -26,7 +27,7 @@ MISTYPED = (
     bad("no formats", f"{BUILD} --set export.formats=[]", "export.formats should not be empty", 2),
     bad("--set without a value", f"{BUILD} --set seed", "--set 'seed' is not key=value", 2),
     bad("--set without a key", f"{BUILD} --set =3", "--set '=3' is not key=value", 2),
-    bad("no target", "build", "--target is missing; edgekd has android, cortex-m4, rpi4", 2),
+    bad("no target", "build", f"--target is missing; edgekd has {', '.join(names())}", 2),
     bad("an unknown target", "build --target rpi5", "there is no target named 'rpi5'", 2),
     bad(
         "a target's file that is not there", "check --target ./my.toml",
