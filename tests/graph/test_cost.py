@@ -1,4 +1,4 @@
-"""Costs against sums done by hand."""
+"""Tests a graph's costs against sums computed by hand."""
 
 from support.networks import Everything, lived_in, quantized
 from torch import nn
@@ -9,7 +9,7 @@ from edgekd.graph.capture import capture
 
 def test_macs_of_each_kind_by_hand() -> None:
     model = nn.Sequential(
-        nn.Conv2d(3, 8, 3, stride=2, padding=1),  # 8 * 3 * 9 weights at 8 x 8 places
+        nn.Conv2d(3, 8, 3, stride=2, padding=1),  # 8 * 3 * 9 weights at 8 x 8 positions
         nn.Conv2d(8, 8, 3, padding=1, groups=8),  # 8 * 9 at 8 x 8
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),

@@ -1,4 +1,4 @@
-"""A graph survives the way to disk and back; what is damaged is said."""
+"""Tests that a saved graph is loaded unchanged, and that a damaged file is an error."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ from edgekd.graph.capture import capture
 def test_a_graph_comes_back_with_the_same_answers(tmp_path: Path) -> None:
     _, graph, (codes,) = quantized(lived_in(Everything(), (3, 16, 16)), (3, 16, 16), samples=8)
     files.save(graph, tmp_path / "graph")
-    found = files.load(tmp_path / "graph")
-    assert found.tensors == graph.tensors
-    assert np.array_equal(reference.run(found, codes), reference.run(graph, codes))
+    loaded = files.load(tmp_path / "graph")
+    assert loaded.tensors == graph.tensors
+    assert np.array_equal(reference.run(loaded, codes), reference.run(graph, codes))
 
 
 def test_the_same_graph_gives_the_same_files(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The memory plan against a plan done by hand, and the property that makes it a plan."""
+"""Tests the memory plan against a plan computed by hand, and that buffers that live at once never overlap."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""The integer reference against sums done by hand."""
+"""Tests the integer reference against sums computed by hand."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Files in a process of their own: the same answers as in this one, and an error for whatever a runtime does."""
+"""Tests that a file in a separate process gives the outputs of this process, and an error if the runtime misbehaves."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -32,9 +32,9 @@ def test_a_file_answers_as_it_does_in_this_process(name: str, tmp_path: Path) ->
     runner = IsolatedRunner(runtime, path)
     (info,) = runner.inputs
     here = Session(runtime, path)
-    (found,) = runner.run_all(to_file_codes(codes, info))
+    (actual,) = runner.run_all(to_file_codes(codes, info))
     expected = here.run(codes)[0]
-    assert np.array_equal(found.astype(np.int16) - (128 if found.dtype == np.uint8 else 0), expected)
+    assert np.array_equal(actual.astype(np.int16) - (128 if actual.dtype == np.uint8 else 0), expected)
     assert runner.kernels == here.kernels
 
 

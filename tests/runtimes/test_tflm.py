@@ -1,4 +1,4 @@
-"""TFLite Micro's runner, and LiteRT's reference kernels: the same arithmetic from two runtimes."""
+"""Tests that TFLite Micro's runner and LiteRT's reference kernels compute with the same arithmetic."""
 
 import sys
 from pathlib import Path
@@ -22,10 +22,10 @@ def test_a_float_batch_gives_the_answers_computed_by_hand(tmp_path: Path) -> Non
 
 
 def test_integer_codes_round_half_up_and_then_away_from_zero(tmp_path: Path) -> None:
-    """(x0 + x1) / 2 + 3: the product's half goes up, 0.5 -> 1, 1.5 -> 2, -1.5 -> -1; there is no second rounding."""
+    """Compute (x0 + x1) / 2 + 3: a half is rounded up once, so 0.5 -> 1, 1.5 -> 2 and -1.5 -> -1."""
     runner = TFLMRunner(write(codes(), tmp_path, "tflite"))
-    found = runner.run(np.array([[1, 0], [1, 2], [2, 2], [-3, 0]], np.int8))
-    assert found[:, 0].tolist() == [4, 5, 5, 2]
+    actual = runner.run(np.array([[1, 0], [1, 2], [2, 2], [-3, 0]], np.int8))
+    assert actual[:, 0].tolist() == [4, 5, 5, 2]
 
 
 def test_tensors_are_described_as_litert_describes_them(tmp_path: Path) -> None:

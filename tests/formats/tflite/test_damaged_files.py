@@ -1,4 +1,4 @@
-"""Damaged files, read in a process of its own within 10 s each and 1 GiB: each is an error in one line, or a graph."""
+"""Tests that a damaged file, read in another process within 10 s and 1 GiB, gives a graph or an error in one line."""
 
 import subprocess
 import sys
@@ -15,32 +15,34 @@ NETWORK = ("reshape with an open batch", "split and add", "embedding", "pad befo
 QUICK, LONG = 200, 1000
 
 
-def outcomes(network: str, first: int, count: int, folder: Path) -> list[str]:
-    """What became of the mutations of a network; fails where the process ended otherwise than by itself."""
+def mutation_outcomes(network: str, first: int, count: int, folder: Path) -> list[str]:
+    """Return the outcome of reading each mutation of a network; fail if the process did not exit normally."""
     file = ForeignFile()
     path = folder / "source.tflite"
     path.write_bytes(file.bytes(*NETWORKS[network](file)))
     child = (sys.executable, damaged_tflite.__file__, str(path), str(first), str(count))
-    done = subprocess.run(child, env=child_environment(), capture_output=True, text=True, check=False)
-    lines = done.stdout.splitlines()
-    assert done.returncode == 0, f"mutation {first + len(lines)} of {network}: {done.returncode} {done.stderr[-300:]}"
+    process = subprocess.run(child, env=child_environment(), capture_output=True, text=True, check=False)
+    lines = process.stdout.splitlines()
+    assert process.returncode == 0, (
+        f"mutation {first + len(lines)} of {network}: {process.returncode} {process.stderr[-300:]}"
+    )
     assert len(lines) == count
     return [line.partition(" ")[2] for line in lines]
 
 
-def judge(found: list[str]) -> None:
-    """Many errors, some graphs, and no error that is empty."""
-    assert all(found)
-    assert found.count("graph") < len(found) / 2
-    assert len(set(found)) > len(found) / 10
+def check_outcomes(outcomes: list[str]) -> None:
+    """Check that most outcomes are errors, that these differ, and that none is empty."""
+    assert all(outcomes)
+    assert outcomes.count("graph") < len(outcomes) / 2
+    assert len(set(outcomes)) > len(outcomes) / 10
 
 
 @pytest.mark.parametrize("network", NETWORK)
 def test_damaged_files_are_errors_or_graphs(network: str, tmp_path: Path) -> None:
-    judge(outcomes(network, 0, QUICK // len(NETWORK), tmp_path))
+    check_outcomes(mutation_outcomes(network, 0, QUICK // len(NETWORK), tmp_path))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("network", NETWORK)
 def test_a_thousand_damaged_files_are_errors_or_graphs(network: str, tmp_path: Path) -> None:
-    judge(outcomes(network, QUICK, LONG, tmp_path))
+    check_outcomes(mutation_outcomes(network, QUICK, LONG, tmp_path))

@@ -1,6 +1,6 @@
-"""MLPerf Tiny's reference models in int8: the graph computes what they do, and so do its files.
+"""Tests that the graphs of MLPerf Tiny's int8 reference models and their written files give the same codes.
 
-They lie beside the repository, in ../shared; benchmarks/claims/foreign_files.py runs all samples in every runtime.
+The models are in ../shared beside the repository; benchmarks/claims/foreign_files.py runs all samples everywhere.
 """
 
 from pathlib import Path
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.skipif(
 
 
 def codes_of(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Samples that MLPerf Tiny's runner scores boards on, channels first."""
+    """Return samples that MLPerf Tiny's runner scores boards on, channels first."""
     with np.load(SAMPLES / name) as arrays:
         stored = arrays["x"][:COUNT].reshape(-1, *shape[1:], shape[0]).transpose(0, 3, 1, 2)
     return (stored.astype(np.int16) - (128 if stored.dtype == np.uint8 else 0)).astype(np.int8)
@@ -37,9 +37,9 @@ def test_a_published_model_is_computed_code_for_code(model: str, samples: str, r
     graph, row = read(path), RUNTIMES[runtime]
     codes = codes_of(f"{samples}.npz", graph.tensors[graph.input].shape)
     runner = open_file(row.opens, path)
-    found = runner.run(to_file_codes(codes, runner.input))
-    assert len(np.unique(found.argmax(-1))) >= 9
-    assert int((found != reference.run(graph, codes, kernels=row.kernels)).sum()) == 0
+    actual = runner.run(to_file_codes(codes, runner.input))
+    assert len(np.unique(actual.argmax(-1))) >= 9
+    assert int((actual != reference.run(graph, codes, kernels=row.kernels)).sum()) == 0
 
 
 @pytest.mark.parametrize(

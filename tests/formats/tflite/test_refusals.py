@@ -1,4 +1,4 @@
-"""Files that edgekd does not read: each is refused in one line, by operator or tensor, with what to do."""
+"""Tests that a file that edgekd does not read is refused in one line that names an operator or tensor and a remedy."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -18,24 +18,24 @@ TANH = schema.ActivationFunctionType.TANH
 
 
 def float_network(f: ForeignFile) -> tuple[int, ...]:
-    made = f.tensor((1, 4), 0, dtype=np.float32)
-    f.operator(Code.RELU, [f.input((1, 4), 0, dtype=np.float32)], made)
-    return (made,)
+    output = f.tensor((1, 4), 0, dtype=np.float32)
+    f.operator(Code.RELU, [f.input((1, 4), 0, dtype=np.float32)], output)
+    return (output,)
 
 
 def weights_alone(f: ForeignFile) -> tuple[int, ...]:
-    """Beside an int8 layer one whose weights alone are int8."""
+    """Add an int8 layer, and a layer of which only the weights are int8."""
     x, y = stack(lambda f, x: conv(f, x, (1, 6, 6, 4)))(f)[0], f.tensor((1, 6, 6, 4), 0, dtype=np.float32)
     f.operator(Code.DEQUANTIZE, [x], y)
-    made = f.tensor((1, 7), 0, dtype=np.float32)
-    f.operator(Code.FULLY_CONNECTED, [y, f.weights((7, 144))], made, options(schema.FullyConnectedOptionsT))
-    return (made,)
+    output = f.tensor((1, 7), 0, dtype=np.float32)
+    f.operator(Code.FULLY_CONNECTED, [y, f.weights((7, 144))], output, options(schema.FullyConnectedOptionsT))
+    return (output,)
 
 
 def unsigned(f: ForeignFile) -> tuple[int, ...]:
-    made = f.tensor((1, 4), 0.05, 128, np.uint8)
-    f.operator(Code.RELU, [f.input((1, 4), 0.05, 128, np.uint8)], made)
-    return (made,)
+    output = f.tensor((1, 4), 0.05, 128, np.uint8)
+    f.operator(Code.RELU, [f.input((1, 4), 0.05, 128, np.uint8)], output)
+    return (output,)
 
 
 def state(f: ForeignFile) -> tuple[int, ...]:
@@ -57,10 +57,10 @@ def rescaling_pool(f: ForeignFile) -> tuple[int, ...]:
 
 
 def computed_weights(f: ForeignFile) -> tuple[int, ...]:
-    made = f.tensor((1, 6, 6, 2), 0.04, 1)
+    output = f.tensor((1, 6, 6, 2), 0.04, 1)
     inputs = [f.input((1, 6, 6, 3)), f.input((1, 1, 1, 3))]
-    f.operator(Code.CONV_2D, inputs, made, options(schema.Conv2DOptionsT, strideH=1, strideW=1, padding=SAME))
-    return (made,)
+    f.operator(Code.CONV_2D, inputs, output, options(schema.Conv2DOptionsT, strideH=1, strideW=1, padding=SAME))
+    return (output,)
 
 
 def custom(f: ForeignFile) -> tuple[int, ...]:
@@ -91,18 +91,18 @@ REFUSED: dict[str, tuple[Change, str]] = {
 }  # fmt: skip
 
 
-def written(change: Change, path: Path, **how: Any) -> Path:
+def write_file(change: Change, path: Path, **file_options: Any) -> Path:
     file = ForeignFile()
-    path.write_bytes(file.bytes(*change(file), **how))
+    path.write_bytes(file.bytes(*change(file), **file_options))
     return path
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_has_no_form_is_refused_by_name(case: str, tmp_path: Path) -> None:
-    change, says = REFUSED[case]
+    change, message = REFUSED[case]
     with pytest.raises(ModelError) as refusal:
-        read(written(change, tmp_path / "net.tflite"))
-    assert says in refusal.value.what and refusal.value.what.startswith("net.tflite: ")
+        read(write_file(change, tmp_path / "net.tflite"))
+    assert message in refusal.value.what and refusal.value.what.startswith("net.tflite: ")
     assert refusal.value.remedy and "\n" not in refusal.value.what and "damaged" not in refusal.value.what
 
 

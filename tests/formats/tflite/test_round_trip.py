@@ -1,4 +1,4 @@
-"""What edgekd writes as TFLite it reads again: the same codes, in each rounding."""
+"""Tests that a TFLite file that edgekd writes is read as a graph with the same codes, in each rounding."""
 
 import numpy as np
 import pytest
@@ -30,13 +30,13 @@ ROUNDINGS: tuple[Kernels, ...] = ("xnnpack", "tflm")
 
 
 def assert_same_codes(graph: Graph, codes: tuple[Array, ...], kernels: Kernels) -> Graph:
-    """The graph that is read of the file of another."""
-    again = deserialize(serialize(graph))
-    assert [again.tensors[n].shape for n in again.inputs] == [graph.tensors[n].shape for n in graph.inputs]
-    expected, found = (reference.run_all(g, *codes, kernels=kernels) for g in (graph, again))
-    assert [a.shape for a in found] == [b.shape for b in expected]
-    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
-    return again
+    """Write a graph as a file, check that the file's graph computes the same codes, and return that graph."""
+    reread = deserialize(serialize(graph))
+    assert [reread.tensors[n].shape for n in reread.inputs] == [graph.tensors[n].shape for n in graph.inputs]
+    expected, actual = (reference.run_all(g, *codes, kernels=kernels) for g in (graph, reread))
+    assert [a.shape for a in actual] == [b.shape for b in expected]
+    assert all(np.array_equal(a, b) for a, b in zip(actual, expected, strict=True))
+    return reread
 
 
 def round_trip(theme: str, how: settings) -> None:
@@ -91,10 +91,10 @@ def test_a_model_of_the_catalog_comes_back_with_its_costs(model: str) -> None:
     network = catalog.load("model", model)(classes=5, input_shape=list(shape)).eval()
     example = torch.full(shape, 999) if model == "text_encoder" else shape
     _, graph, codes = quantized(network, example, samples=4)
-    again = assert_same_codes(graph, codes, "xnnpack")
-    assert cost.macs(again) == cost.macs(graph)
-    # Equal constants stand in a file once.
-    assert 0.9999 * cost.parameters(graph) < cost.parameters(again) <= cost.parameters(graph)
+    reread = assert_same_codes(graph, codes, "xnnpack")
+    assert cost.macs(reread) == cost.macs(graph)
+    # A file stores equal constants only once.
+    assert 0.9999 * cost.parameters(graph) < cost.parameters(reread) <= cost.parameters(graph)
 
 
 def test_a_network_of_many_operators_comes_back() -> None:
@@ -103,7 +103,7 @@ def test_a_network_of_many_operators_comes_back() -> None:
 
 
 class Mixed(nn.Module):
-    """Layers of which some are kept in float, or get 16-bit activations."""
+    """A network of three layers, some of which the tests keep in float or give 16-bit activations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -122,5 +122,7 @@ def test_float_and_16_bit_layers_come_back(wide: bool) -> None:
     simulation = Simulation(graph, "xnnpack").eval()
     x = torch.randn(16, 3, 8, 8)
     simulation.calibrate([x])
-    whole = simulation.quantized_graph()
-    assert_same_codes(whole, (quantize(x.numpy(), whole.quantization(whole.input)),), "xnnpack")
+    quantized_graph = simulation.quantized_graph()
+    assert_same_codes(
+        quantized_graph, (quantize(x.numpy(), quantized_graph.quantization(quantized_graph.input)),), "xnnpack"
+    )

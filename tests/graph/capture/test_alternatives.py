@@ -1,4 +1,4 @@
-"""A refusal names layer, operator and line, and says what to write instead: something that is captured."""
+"""Tests that a refusal names the layer, the operator and the line, and proposes code that can be captured."""
 
 import re
 
@@ -15,7 +15,7 @@ from edgekd.graph.capture.reader import Refusal
 
 
 class Awkward(nn.Module):
-    """A bit of all that has no form."""
+    """A module with several operators that the graph has no form for."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -45,16 +45,16 @@ class Awkward(nn.Module):
 
 def test_every_refusal_names_its_line_and_has_a_remedy_of_its_own() -> None:
     _, refused = attempt(Awkward(), (4, 8, 8))
-    kinds = {found.operator for found in refused}
+    kinds = {refusal.operator for refusal in refused}
     assert kinds >= {
         "conv3d", "instance_norm", "rms_norm", "adaptive_avg_pool2d", "adaptive_max_pool2d", "selu",
         "upsample_bicubic2d", "einsum", "grid_sampler", "linalg_vector_norm", "exp", "where", "fft_rfft", "reshape",
     }  # fmt: skip
-    assert all(re.fullmatch(r"test_alternatives\.py:\d+", found.source) for found in refused)
-    assert {"space", "instances", "odd"} <= {found.layer for found in refused}
-    for found in refused:
-        if found.operator in INSTEAD or found.operator in WITHIN:
-            assert ANYTHING not in instead([found]), found
+    assert all(re.fullmatch(r"test_alternatives\.py:\d+", refusal.source) for refusal in refused)
+    assert {"space", "instances", "odd"} <= {refusal.layer for refusal in refused}
+    for refusal in refused:
+        if refusal.operator in INSTEAD or refusal.operator in WITHIN:
+            assert ANYTHING not in instead([refusal]), refusal
 
 
 def test_the_error_says_for_each_kind_what_to_write() -> None:
@@ -85,7 +85,7 @@ def test_the_tables_keep_step_with_what_is_captured() -> None:
 
 
 class Proposed(nn.Module):
-    """What the tables propose, where it is an expression."""
+    """A module of the expressions that the tables of alternatives propose."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Capture: the graph computes what the model computes, and says which layer stands in the way where it can't."""
+"""Tests that a captured graph computes what the model computes, and that an error names a layer that can't be."""
 
 import pytest
 import torch
@@ -21,9 +21,9 @@ def kinds(graph: Graph) -> list[str]:
 def test_the_captured_graph_computes_what_the_model_computes(model: nn.Module, shape: tuple[int, ...]) -> None:
     model = lived_in(model, shape)
     x = torch.randn(8, *shape)
-    found = Simulation(capture(model, shape))(x)
-    assert found.std() > 0.1
-    torch.testing.assert_close(found, model(x), rtol=1e-4, atol=1e-5)
+    actual = Simulation(capture(model, shape))(x)
+    assert actual.std() > 0.1
+    torch.testing.assert_close(actual, model(x), rtol=1e-4, atol=1e-5)
 
 
 def test_batch_norm_and_activations_leave_no_operator_of_their_own() -> None:
@@ -98,7 +98,7 @@ def test_an_operator_without_a_form_is_refused_by_layer_operator_and_line() -> N
     with pytest.raises(UnsupportedOperatorError) as caught:
         capture(Odd(), (1, 8, 8))
     assert "layer act (hardshrink, test_capture.py:" in caught.value.what
-    assert "fft" in caught.value.what  # what comes behind it is found in the same go
+    assert "fft" in caught.value.what  # the same error names the operators after it
     assert caught.value.remedy
 
 

@@ -1,4 +1,4 @@
-"""Products of activations, softmax, attention and embeddings: exact in every runtime."""
+"""Tests that products of activations, softmax, attention and embeddings are exact in every runtime."""
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ from edgekd.quantization.simulate import Simulation
 
 
 class Products(nn.Module):
-    """All four ways of turning the operands."""
+    """Products with each combination of transposed operands."""
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, ...]:
         square = x.transpose(1, 2) @ y
@@ -34,7 +34,7 @@ def test_products_of_activations_are_exact_however_their_operands_are_turned():
 
 
 class ByActivations(nn.Module):
-    """The second operand has zero point 0, for which XNNPACK has kernels, and another, for which it has none."""
+    """Products whose second operand has the zero point 0, which XNNPACK has kernels for, or another one."""
 
     def forward(self, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
         return x @ y.mT, x @ torch.sigmoid(y).mT
@@ -58,24 +58,24 @@ def test_softmax_is_exact():
 def test_softmax_rounds_the_shares_of_a_whole():
     codes = np.array([[-128, -128, 127, -128], [5, 5, 5, 5]], np.int8)
     scale = np.float32(0.1)
-    for found in (
+    for actual in (
         softmax.by_table(codes, scale),
         softmax.by_scaled_table(codes, scale),
         softmax.in_fixed_point(codes, float(scale)),
     ):
-        np.testing.assert_array_equal(found, [[-128, -128, 127, -128], [-64, -64, -64, -64]])
+        np.testing.assert_array_equal(actual, [[-128, -128, 127, -128], [-64, -64, -64, -64]])
 
 
 def test_the_exponential_is_the_c_librarys():
     x = -np.exp(np.random.default_rng(0).uniform(-10, 4, 10000)).astype(np.float32)
     exact = np.exp(x.astype(np.float64))
-    found = softmax.expf(x)
-    assert (np.abs(found - exact) <= 0.502 * np.spacing(exact.astype(np.float32))).all()
-    assert (found != exact.astype(np.float32)).any(), "it is not the correctly rounded one"
+    actual = softmax.expf(x)
+    assert (np.abs(actual - exact) <= 0.502 * np.spacing(exact.astype(np.float32))).all()
+    assert (actual != exact.astype(np.float32)).any(), "it is not the correctly rounded one"
 
 
 class Attending(nn.Module):
-    """torch's own attention, and one that is spelt out."""
+    """torch's own attention, and an attention of single operators."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ def test_a_product_with_a_stored_matrix_is_a_linear_layer():
 @pytest.mark.parametrize("kernels", ["xnnpack", "tflm", "onnxruntime"])
 @pytest.mark.parametrize("layer", [nn.Softmax(-1), nn.LayerNorm(9), nn.GroupNorm(1, 5), nn.GroupNorm(5, 5)])
 def test_gradients_of_codes_are_those_of_the_real_values(layer, kernels):
-    """But for rounding: steps are fine here, and weights that only the float form has are large."""
+    """Compare the gradients with and without fake quantization, which differ only by rounding to fine steps."""
     torch.manual_seed(0)
     simulation = Simulation(capture(layer, (5, 9)), kernels).eval()
     x = torch.randn(64, 5, 9)
@@ -193,17 +193,17 @@ def test_gradients_of_codes_are_those_of_the_real_values(layer, kernels):
     towards = torch.randn(64, 5, 9)
     gradients = []
     for simulation.fake_quantized in (False, True):
-        given = x.clone().requires_grad_()
+        leaf = x.clone().requires_grad_()
         simulation.zero_grad()
-        (simulation(given) * towards).sum().backward()
-        gradients.append([given.grad, *(p.grad for p in simulation.parameters())])
+        (simulation(leaf) * towards).sum().backward()
+        gradients.append([leaf.grad, *(p.grad for p in simulation.parameters())])
     for real, coded in zip(*gradients, strict=True):
         assert torch.nn.functional.cosine_similarity(real.flatten(), coded.flatten(), dim=0) > 0.995
         torch.testing.assert_close(coded.norm(), real.norm(), rtol=0.03, atol=0)
 
 
 class Scaled(nn.Module):
-    """A factor after the product, and one that somebody else reads too."""
+    """A product followed by a factor, once with a second reader of the product."""
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         scores = x @ x.mT / 3

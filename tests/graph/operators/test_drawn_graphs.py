@@ -1,6 +1,6 @@
-"""Graphs that nobody thought of: each tensor of each is the same in every runtime, and in the simulation.
+"""Tests that each tensor of randomly drawn graphs is the same in every runtime and in the simulation.
 
-`make long` draws thousands more, and others each time.
+`make long` draws thousands more, which differ in each run.
 """
 
 import pytest
@@ -25,15 +25,15 @@ QUICK = settings(
 LONG = settings(QUICK, max_examples=300, derandomize=False, print_blob=True)
 
 
-class Seen:
-    """How many graphs were drawn that say different things of different inputs, and how many files were run."""
+class Counts:
+    """The number of drawn graphs whose outputs vary with the inputs, and of files that were run or refused."""
 
     def __init__(self) -> None:
         self.graphs = self.files = self.refused = 0
 
 
-def compare(drawn: Drawn, seen: Seen) -> None:
-    """Layer by layer: the simulation with the reference in its mode, and each runtime with the reference in its own."""
+def compare(drawn: Drawn, counts: Counts) -> None:
+    """Compare the simulation, and each runtime, with the reference in the same mode layer by layer."""
     for kernels in ("xnnpack", "onnxruntime", "tflm"):
         runtimes = {name: runtime for name, runtime in RUNTIMES.items() if _trained_to(runtime) == kernels}
         if not runtimes:
@@ -48,16 +48,16 @@ def compare(drawn: Drawn, seen: Seen) -> None:
                 outputs = parity.executed(runtime, graph, codes)
                 rows = parity.layers(runtime, graph, codes)
             except UnsupportedOperatorError:
-                seen.refused += 1
+                counts.refused += 1
                 continue
-            seen.files += 1
+            counts.files += 1
             expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
             assert_none_differ(name, graph, expected, dict(zip(graph.outputs, outputs, strict=True)))
             off = [row for row in rows if row.differing]
             assert not off, f"{name}: {off}"
     # A graph whose ranges cut its answers off was compared like any other, but another one is drawn in its place.
     assume(any((values[name] != values[name][:1]).any() for name in graph.outputs))
-    seen.graphs += 1
+    counts.graphs += 1
 
 
 def _has_elu(graph: Graph) -> bool:
@@ -74,18 +74,18 @@ def _simulated(simulation: Simulation, graph: Graph, codes: tuple[Array, ...]) -
         for c, name in zip(codes, graph.inputs, strict=True)
     )
     with torch.no_grad():
-        found = simulation.trace_codes(*inputs)
-    return {layer: found[layer].numpy() for layer in parity.codes_of_operators(graph)}
+        actual = simulation.trace_codes(*inputs)
+    return {layer: actual[layer].numpy() for layer in parity.codes_of_operators(graph)}
 
 
-def assert_none_differ(who: str, graph: Graph, expected: dict[str, Array], found: dict[str, Array]) -> None:
-    rows = [row for row in parity.differences(graph, expected, found) if row.differing]
+def assert_none_differ(who: str, graph: Graph, expected: dict[str, Array], actual: dict[str, Array]) -> None:
+    rows = [row for row in parity.differences(graph, expected, actual) if row.differing]
     assert not rows, f"{who}: {rows}"
 
 
 def draw_and_compare(theme: str, how: settings) -> None:
-    """Draws graphs of a theme: as many as asked for that are no constant networks, and most of them taken by all."""
-    seen = Seen()
+    """Compare drawn graphs of a theme; check that enough are no constant networks, and that runtimes refuse few."""
+    seen = Counts()
 
     @how
     @given(graphs(theme))

@@ -1,4 +1,4 @@
-"""Sums, differences, products and scalings: over all pairs of codes, and as ordinary torch code writes them."""
+"""Tests sums, differences, products and scalings over all pairs of codes, and as ordinary torch code writes them."""
 
 from pathlib import Path
 
@@ -24,9 +24,9 @@ KINDS = (Add, Sub, Mul)
 
 
 def drawn(kind: type[Operator], seed: int, count: int = 6) -> Graph:
-    """Operators on scales as networks have them, ties and fused activations among them."""
+    """Return a graph of operators on scales as networks have them, some with ties or fused activations."""
     chance = np.random.default_rng(seed)
-    made = []
+    operators_with_scales = []
     for _ in range(count):
         a = quantization(chance, -3, 0)
         if kind is Mul:
@@ -36,8 +36,8 @@ def drawn(kind: type[Operator], seed: int, count: int = 6) -> Graph:
             b = quantization(chance, -1, 1, a.scale)
             output = quantization(chance, -0.5, 1, max(a.scale, b.scale))
         activation = str(chance.choice(["none", "none", "relu", "relu6"]))
-        made.append((kind("", (), "", activation=activation), (a, b), output))  # type: ignore[call-arg]
-    return combined_graph(made, PAIRS.shape[-1])
+        operators_with_scales.append((kind("", (), "", activation=activation), (a, b), output))  # type: ignore[call-arg]
+    return combined_graph(operators_with_scales, PAIRS.shape[-1])
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES)
@@ -82,7 +82,7 @@ def test_a_product_rounds_a_half_as_the_named_kernels_do(kernels: str, expected:
 
 
 class Written(nn.Module):
-    """A forward of one's own between two layers."""
+    """A module that calls a forward function between two layers."""
 
     def __init__(self, forward, channels: int = 6) -> None:  # type: ignore[no-untyped-def]
         super().__init__()
@@ -95,18 +95,18 @@ class Written(nn.Module):
 
 
 def squeezed(net: Written, a: Tensor, b: Tensor) -> Tensor:
-    """Broadcasts on either side."""
+    """Compute with broadcasts of either operand."""
     mean = a.mean((2, 3), keepdim=True)
     return (b * torch.sigmoid(mean) + mean) * (mean - a) + (b - mean).square()
 
 
 def by_numbers(net: Written, a: Tensor, b: Tensor) -> Tensor:
-    """Numbers that fold into a convolution, and those that can't."""
+    """Compute with numbers, some of which fold into a convolution."""
     return (2 * a + 1) / 3 + F.relu6(1 - b) + (b - 0.5).clamp(-1, 2) + torch.sub(a, b, alpha=0.5)
 
 
 def by_parameters(net: Written, a: Tensor, b: Tensor) -> Tensor:
-    """Parameters along the channels, along another axis, and along all."""
+    """Compute with parameters along the channels, along another axis, and along all axes."""
     return (a + net.image) * net.vector + b * net.row + (net.vector - b * b) + torch.rsub(a, net.row)
 
 
@@ -123,14 +123,14 @@ def test_ordinary_arithmetic_in_float(forward, tmp_path: Path) -> None:  # type:
     model, x = lived_in(Written(forward), (3, 7, 5)), torch.randn(4, 3, 7, 5)
     graph, expected = capture(model, (3, 7, 5)), model(x).detach().numpy()
     np.testing.assert_allclose(Simulation(graph)(x).detach().numpy(), expected, rtol=1e-3, atol=1e-4)
-    found = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(np.moveaxis(x.numpy(), 1, -1).copy())
-    np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, rtol=1e-3, atol=1e-4)
-    found = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    actual = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(np.moveaxis(x.numpy(), 1, -1).copy())
+    np.testing.assert_allclose(np.moveaxis(actual, -1, 1), expected, rtol=1e-3, atol=1e-4)
+    actual = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
 
 
 class Vectors(nn.Module):
-    """Batch norm on vectors that no layer made, and between layers that another reads too."""
+    """Batch norms on vectors that no layer computes, and on a tensor that another layer reads too."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What drawn graphs have found: each mismatch, made small and given a name."""
+"""Tests each mismatch that drawn graphs revealed, reduced to a small graph."""
 
 from typing import Any
 
@@ -20,20 +20,20 @@ CODES = np.arange(-128, 128).astype(np.int8)
 
 
 def on_codes(op: Operator, source: Quantization, output: Quantization, shape: tuple[int, ...]) -> Graph:
-    """A graph of one operator on one tensor."""
+    """Return a graph of one operator on one tensor."""
     tensors = {name: Tensor(name, shape, q) for name, q in (("x", source), ("y", output))}
     return Graph(("x",), ("y",), tensors, (op,))
 
 
 def assert_same(graph: Graph, *codes: Array) -> None:
-    """Every layer in every runtime, by its own mode."""
+    """Check every layer in every runtime against the reference in that runtime's mode."""
     for name, runtime in RUNTIMES.items():
         off = [row for row in parity.layers(runtime, graph, codes) if row.differing]
         assert not off, f"{name}: {off}"
 
 
 def test_litert_divides_the_scales_of_a_prelu_in_float32() -> None:
-    """The quotient of these is 2.5 in float32, and a little less in float64: 21 steps become 53 or 52."""
+    """Use scales whose quotient is 2.5 in float32 and a little less in float64, so that 21 steps become 53 or 52."""
     op = Prelu("y", ("x",), "y", np.zeros(1, np.int8), slope_scale=0.01)
     source, output = Quantization(0.0007102249655872583, -128), Quantization(0.0002840899978764355, -128)
     graph = on_codes(op, source, output, (1, 16, 16))
@@ -44,7 +44,7 @@ def test_litert_divides_the_scales_of_a_prelu_in_float32() -> None:
 
 
 def test_xnnpack_takes_a_tensor_times_itself_for_a_square() -> None:
-    """51 * 51 steps are 25.499998 of the output's as a product, and 25.5 as a square with the zero point added."""
+    """Use scales by which 51 * 51 steps are 25.499998 output steps as a product, and 25.5 as a square plus offset."""
     source, output = Quantization(0.00027325935661792755, -128), Quantization(7.616409220645437e-06, -128)
     graph = on_codes(Mul("y", ("x", "x"), "y"), source, output, (256,))
     assert reference.run(graph, CODES[None])[0, 51] == -102
@@ -60,12 +60,12 @@ def test_a_square_is_simulated_as_it_is_computed(kernels: Any) -> None:
     )
     simulation = Simulation(graph, kernels).eval()
     simulation.fake_quantized = True
-    found = simulation.trace_codes(torch.from_numpy(dequantize(CODES[None], source)))["y"]
-    assert (found.numpy() == reference.run(simulation.quantized_graph(), CODES[None], kernels=kernels)).all()
+    actual = simulation.trace_codes(torch.from_numpy(dequantize(CODES[None], source)))["y"]
+    assert (actual.numpy() == reference.run(simulation.quantized_graph(), CODES[None], kernels=kernels)).all()
 
 
 class Still(nn.Module):
-    """Tensors that never stir, before every kind of operator that rescales."""
+    """Constant tensors before every kind of operator that rescales."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -90,12 +90,12 @@ class Still(nn.Module):
 
 
 def test_what_never_stirs_keeps_scales_that_kernels_take() -> None:
-    """Ranges of nothing gave scales that LiteRT refuses, that onnxruntime fails on, and that end TFLite Micro."""
+    """Check empty ranges, whose scales LiteRT refused, onnxruntime failed on, and TFLite Micro aborted on."""
     assert_exact(Still(), (2, 5, 5), samples=4, varies=False)
 
 
 def test_softmaxes_that_share_an_input_each_get_the_steps_they_need() -> None:
-    """The gentler one asks for coarser steps; those of the last one were taken, and TFLite Micro ends there."""
+    """Check two softmaxes of one input: the smaller beta needs coarser steps, without which TFLite Micro aborts."""
     operators = tuple(Softmax(f"y{beta}", ("x",), f"y{beta}", beta=beta) for beta in (0.1, 1.0))
     names = ("x", *(op.output for op in operators))
     tensors = {name: Tensor(name, (8,)) for name in names}
@@ -109,6 +109,6 @@ def test_softmaxes_that_share_an_input_each_get_the_steps_they_need() -> None:
 
 def test_a_layer_norm_narrower_than_a_vector_register_is_simulated() -> None:
     simulation, graph, codes = quantized(nn.LayerNorm(6), (3, 6), kernels="onnxruntime")
-    found = simulation(torch.from_numpy(dequantize(codes[0], graph.quantization(graph.input))))
+    actual = simulation(torch.from_numpy(dequantize(codes[0], graph.quantization(graph.input))))
     expected = reference.run(graph, *codes, kernels="onnxruntime")
-    torch.testing.assert_close(found, torch.from_numpy(dequantize(expected, graph.quantization(graph.output))))
+    torch.testing.assert_close(actual, torch.from_numpy(dequantize(expected, graph.quantization(graph.output))))

@@ -1,4 +1,4 @@
-"""Layers with 16-bit activations: exact in every runtime that has kernels for them, and finer than 8 bits."""
+"""Tests that layers with 16-bit activations are exact in every runtime with kernels for them, and finer than 8 bits."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ TFLITE = {name: runtime for name, runtime in RUNTIMES.items() if runtime.format 
 
 
 class Everything(nn.Module):
-    """Every operator with kernels for 16-bit activations."""
+    """A network of every operator with kernels for 16-bit activations."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,8 +73,8 @@ def test_layers_of_16_bits_are_exact_among_layers_of_8(captured, name, every):
     values = dict(reference.trace(graph, codes, kernels=kernels))
     layers = parity.codes_of_operators(graph)
     with torch.no_grad():
-        found = simulation.trace_codes(torch.from_numpy(dequantize(codes, graph.quantization(graph.input))))
-    assert_same([found[n].numpy() for n in layers], [values[n] for n in layers], "simulation", layers)
+        actual = simulation.trace_codes(torch.from_numpy(dequantize(codes, graph.quantization(graph.input))))
+    assert_same([actual[n].numpy() for n in layers], [values[n] for n in layers], "simulation", layers)
 
 
 def test_16_bits_follow_the_float_network_closer_than_8(captured):

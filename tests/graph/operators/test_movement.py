@@ -1,4 +1,4 @@
-"""Operators that move values: joined, cut, turned and taken as torch does it, and bit for bit in every runtime."""
+"""Tests that operators that move values do what torch does, and are exact in every runtime."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ Moves = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
 
 class Moved(nn.Module):
-    """What `moves` makes of two convolutions' outputs, (4, 6, 5) each."""
+    """A module that applies `moves` to the outputs of two convolutions, of shape (4, 6, 5) each."""
 
     def __init__(self, moves: Moves) -> None:
         super().__init__()
@@ -87,16 +87,16 @@ def test_moved_values_are_exact_in_every_runtime(kind: str) -> None:
 @pytest.mark.parametrize("kind", MOVES)
 def test_values_move_as_torch_moves_them(kind: str) -> None:
     model, x = lived_in(Moved(MOVES[kind]), (3, 6, 5)), torch.randn(3, 3, 6, 5)
-    for found, expected in zip(Simulation(capture(model, (3, 6, 5)))(x), model(x), strict=True):
-        torch.testing.assert_close(found, expected)
+    for actual, expected in zip(Simulation(capture(model, (3, 6, 5)))(x), model(x), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 @pytest.mark.parametrize("kind", MOVES)
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
 def test_values_move_in_float_files_too(kind: str, runtime: str) -> None:
     model, x = lived_in(Moved(MOVES[kind]), (3, 6, 5)), torch.randn(2, 3, 6, 5)
-    found = executed(RUNTIMES[runtime], capture(model, (3, 6, 5)), (x.numpy(),))
-    for one, other in zip(found, model(x), strict=True):
+    actual = executed(RUNTIMES[runtime], capture(model, (3, 6, 5)), (x.numpy(),))
+    for one, other in zip(actual, model(x), strict=True):
         np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-5)
 
 
@@ -105,12 +105,12 @@ def test_moves_survive_a_graphs_files(kind: str, tmp_path: Path) -> None:
     graph = capture(lived_in(Moved(MOVES[kind]), (3, 6, 5)), (3, 6, 5))
     files.save(graph, tmp_path)
     x = torch.randn(2, 3, 6, 5)
-    for found, expected in zip(Simulation(files.load(tmp_path))(x), Simulation(graph)(x), strict=True):
-        assert torch.equal(found, expected)
+    for actual, expected in zip(Simulation(files.load(tmp_path))(x), Simulation(graph)(x), strict=True):
+        assert torch.equal(actual, expected)
 
 
 class WithToken(nn.Module):
-    """A learnt row before the rows of each sample."""
+    """A module that puts a learnt row before the rows of each sample."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -126,13 +126,15 @@ def test_a_stored_row_is_joined_to_every_sample() -> None:
 
 
 def rescalings(count: int) -> Graph:
-    """From and to any scale, those too that XNNPACK leaves to LiteRT's own kernel."""
+    """Return a graph of Requantize operators between many scales, some of which XNNPACK leaves to LiteRT's kernel."""
     chance = np.random.default_rng(3)
-    made = []
+    operators_with_scales = []
     for _ in range(count):
         source = quantization(chance, -3, 1)
-        made.append((Requantize("", (), ""), [source], quantization(chance, -2.5, 2.6, near=source.scale)))
-    return combined_graph(made, len(CODES))
+        operators_with_scales.append(
+            (Requantize("", (), ""), [source], quantization(chance, -2.5, 2.6, near=source.scale))
+        )
+    return combined_graph(operators_with_scales, len(CODES))
 
 
 @pytest.mark.parametrize("runtime", RUNTIMES.values(), ids=RUNTIMES)

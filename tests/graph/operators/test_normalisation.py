@@ -1,4 +1,4 @@
-"""Layer norm and group norm: exact in every runtime, or refused by name."""
+"""Tests that layer norm and group norm are exact in every runtime, or refused by name."""
 
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def test_layer_norm_is_exact_over_any_width(width):
 
 
 def test_the_root_in_a_trained_layer_norm_is_that_of_ieee():
-    """torch.sqrt may give the number below or above, by which a few codes came out wrong."""
+    """Check the root's rounding: torch.sqrt may return the float32 number below or above, which changes a few codes."""
     values = np.linspace(1e-6, 2**14, 2**18, dtype=np.float32)
     assert np.array_equal(root(torch.from_numpy(values)).numpy(), np.sqrt(values))
 
@@ -54,7 +54,7 @@ def test_a_layer_norm_that_can_not_be_exact_is_refused_by_name():
 
 
 class Grouped(nn.Module):
-    """As networks have it: a convolution, its norm, and a ReLU, of whatever rank."""
+    """A convolution, its group norm and an activation, for inputs of any rank."""
 
     def __init__(self, *size: int, groups: int, activation: nn.Module | None = None) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ def test_group_norm_is_exact_over_vectors_frames_and_images(size: tuple[int, ...
 
 @pytest.mark.parametrize("side", [16, 37, 67], ids="{0} x {0}".format)
 def test_group_norm_is_exact_over_groups_whose_squares_sum_up_beyond_float32(side: int) -> None:
-    """1,024 values, and 5,476 and 17,956, which fall into 37 and 67 parts."""
+    """Check groups of 1,024 values, and of 5,476 and 17,956, which are summed in 37 and 67 parts."""
     assert_exact(lived_in(Grouped(3, side, side, groups=2), (3, side, side)), (3, side, side), samples=4)
 
 
@@ -96,7 +96,7 @@ def test_a_captured_group_norm_computes_what_torch_computes(affine: bool) -> Non
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_group_norm_is_exact_over_the_largest_group_of_the_largest_codes(name: str) -> None:
-    """Where codes stand at their ends, sums reach the last whole number that float32 holds."""
+    """Check codes at the ends of their range, whose sums reach the last integer that float32 holds exactly."""
     runtime, shape = RUNTIMES[name], (2, 256, 256)
     assert np.prod(shape) == LARGEST_GROUP
     kernels = "tflm" if runtime.kernels == "litert-reference" else runtime.kernels
@@ -113,7 +113,7 @@ def test_group_norm_is_exact_over_the_largest_group_of_the_largest_codes(name: s
 @pytest.mark.parametrize("name", RUNTIMES)
 @pytest.mark.parametrize("side", [11, 64, 67])
 def test_group_norm_is_exact_where_the_last_bit_of_a_sum_decides_about_a_code(name: str, side: int) -> None:
-    """A bias for each channel puts one of its values, as exact sums have it, in the middle of two codes."""
+    """Check biases that place one exact value of each channel in the middle between two codes."""
     runtime, channels = RUNTIMES[name], 24
     source, output = Quantization(0.05, 3), Quantization(2**-5, 0)
     codes = np.random.default_rng(side).integers(-128, 128, (1, channels, side, side)).astype(np.int8)

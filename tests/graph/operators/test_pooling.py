@@ -1,4 +1,4 @@
-"""Means and maxima over windows, images and any axes: exact in every runtime."""
+"""Tests that means and maxima over windows, images and any axes are exact in every runtime."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from edgekd.runtimes.parity import executed
 
 
 class Pooled(nn.Module):
-    """A convolution, and what `pools` make of it."""
+    """A convolution followed by each of `pools`."""
 
     def __init__(self, *pools: nn.Module) -> None:
         super().__init__()
@@ -58,8 +58,8 @@ def test_pools_are_exact_with_any_padding(model):
 @pytest.mark.parametrize("model", [AVERAGES, MAXIMA], ids=["averages", "maxima"])
 def test_pools_compute_what_torch_computes(model):
     x = torch.randn(3, 2, 9, 8)
-    for found, expected in zip(Simulation(capture(model, (2, 9, 8)))(x), model(x), strict=True):
-        torch.testing.assert_close(found, expected)
+    for actual, expected in zip(Simulation(capture(model, (2, 9, 8)))(x), model(x), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 class OverFrames(nn.Module):
@@ -74,8 +74,8 @@ class OverFrames(nn.Module):
 
 def test_pools_over_one_axis_are_exact():
     model, x = OverFrames(), torch.randn(3, 4, 20)
-    for found, expected in zip(Simulation(capture(model, (4, 20)))(x), model(x), strict=True):
-        torch.testing.assert_close(found, expected)
+    for actual, expected in zip(Simulation(capture(model, (4, 20)))(x), model(x), strict=True):
+        torch.testing.assert_close(actual, expected)
     assert_exact(model, (4, 20), samples=8)
 
 
@@ -105,16 +105,16 @@ def test_means_half_way_between_two_codes_round_as_the_kernels_do(name):
         graph = of_one(GlobalAveragePool("mean", ("x",), "y"), (64, height, width), (64,), scales, zeros)
         codes = chance.integers(-128, 128, (2, 64, height, width)).astype(np.int8)
         expected = reference.run(graph, codes, kernels=RUNTIMES[name].kernels)
-        (found,) = executed(RUNTIMES[name], graph, (codes,))
-        assert np.array_equal(found, expected), (height, width, scales, zeros)
+        (actual,) = executed(RUNTIMES[name], graph, (codes,))
+        assert np.array_equal(actual, expected), (height, width, scales, zeros)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
 def test_one_window_over_everything_is_exact_too(name):
     graph = of_one(AveragePool2d("pool", ("x",), "y", (4, 5), (1, 1)), (64, 4, 5), (64, 1, 1), (0.35, 0.35), (81, 81))
     codes = np.random.default_rng(0).integers(-128, 128, (16, 64, 4, 5)).astype(np.int8)
-    (found,) = executed(RUNTIMES[name], graph, (codes,))
-    assert np.array_equal(found, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
+    (actual,) = executed(RUNTIMES[name], graph, (codes,))
+    assert np.array_equal(actual, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
 
 
 def test_an_average_over_what_padding_leaves_by_hand():

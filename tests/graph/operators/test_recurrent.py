@@ -1,4 +1,4 @@
-"""GRU, LSTM and RNN, unrolled: what torch computes, in shared int8 layers, exact in every runtime."""
+"""Tests that unrolled GRU, LSTM and RNN compute what torch does, in shared int8 layers, exactly in every runtime."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ CELLS = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class Recurrent(nn.Module):
-    """The last state, or with `all_states` every one."""
+    """A recurrent network that returns the last state, or every state with `all_states`."""
 
     def __init__(self, cell: str, layers: int = 1, all_states: bool = False, **options: object) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Resized images and sequences: torch's values, and bit for bit what each runtime makes of codes."""
+"""Tests that resized images and sequences have torch's values, and are exact in every runtime."""
 
 import numpy as np
 import pytest
@@ -21,7 +21,7 @@ from edgekd.runtimes.parity import executed
 
 
 class Resized(nn.Module):
-    """Every kind, of a convolution's output, and one that a convolution reads."""
+    """Every kind of resize of a convolution's output, one of which another convolution reads."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,12 +48,12 @@ def test_every_kind_of_resizing_is_exact_in_every_runtime() -> None:
 
 def test_every_kind_of_resizing_computes_what_torch_computes() -> None:
     model, x = lived_in(Resized(), (3, 6, 4)), torch.randn(3, 3, 6, 4)
-    for found, expected in zip(Simulation(capture(model, (3, 6, 4)))(x), model(x), strict=True):
-        torch.testing.assert_close(found, expected)
+    for actual, expected in zip(Simulation(capture(model, (3, 6, 4)))(x), model(x), strict=True):
+        torch.testing.assert_close(actual, expected)
 
 
 def resizings() -> tuple[Graph, list[Array]]:
-    """Between any sizes, both ways, with codes at the ends."""
+    """Check resizes up and down between many sizes, with codes at the ends of their range."""
     chance = np.random.default_rng(5)
     tensors: dict[str, GraphTensor] = {}
     operators, codes = [], []
@@ -72,8 +72,8 @@ def resizings() -> tuple[Graph, list[Array]]:
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
 def test_values_are_resized_in_float_files_too(runtime: str) -> None:
     model, x = lived_in(Resized(), (3, 6, 4)), torch.randn(2, 3, 6, 4)
-    found = executed(RUNTIMES[runtime], capture(model, (3, 6, 4)), (x.numpy(),))
-    for one, other in zip(found, model(x), strict=True):
+    actual = executed(RUNTIMES[runtime], capture(model, (3, 6, 4)), (x.numpy(),))
+    for one, other in zip(actual, model(x), strict=True):
         np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-4)
 
 
@@ -102,7 +102,7 @@ def test_every_size_is_reached_by_a_float32_scale_that_is_cut_off() -> None:
 
 
 class Turned(nn.Module):
-    """Transposes around, which onnxruntime likes to move through a resizing."""
+    """A resize between transposes, which onnxruntime may move through it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -114,7 +114,7 @@ class Turned(nn.Module):
 
 
 class Widened(nn.Module):
-    """Between convolutions, which onnxruntime executes channels last, where it would take rows for channels."""
+    """A resize between convolutions, which onnxruntime runs channels last, so it could confuse rows and channels."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Functions of one value: every table is that of the runtime's kernel, code by code."""
+"""Tests that every table of a function of one value equals that of the runtime's kernel, code by code."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,16 +27,16 @@ TABLES = 24
 
 
 def drawn(function: str, kernels: Kernels, seed: int) -> Graph:
-    """Many tables of a function, on scales that fit it and on others."""
+    """Return a graph of many tables of a function, on suitable scales and on others."""
     chance = np.random.default_rng(seed)
-    made = []
+    operators_with_scales = []
     for _ in range(TABLES):
         source = quantization(chance, -3, 0.6)
         output = SATURATING.get(function) or quantization(chance, -0.8, 0.6, source.scale)
         alpha = float(np.float32(chance.choice([0.01, 0.1, 0.3, 1.2, -0.2])))
         op = Unary("", (), "", function=function, alpha={"leaky_relu": alpha, "elu": 1.0}.get(function, 0.0))
-        made.append((shipped(op, source, output, kernels), (source,), output))
-    return combined_graph(made, len(CODES))
+        operators_with_scales.append((shipped(op, source, output, kernels), (source,), output))
+    return combined_graph(operators_with_scales, len(CODES))
 
 
 @pytest.mark.parametrize("function", sorted({*FUNCTIONS, *unary_training.FUNCTIONS}))
@@ -102,24 +102,24 @@ def test_scales_that_once_told_two_roundings_apart(
 
 
 def test_the_middle_of_a_sigmoid_is_one_half() -> None:
-    found = table(Unary("", (), "", function="sigmoid"), Quantization(0.1, 0), SATURATING["sigmoid"], "xnnpack")
-    assert (found[0], found[128], found[255]) == (-128, 0, 127)
-    assert (np.diff(found.astype(int)) >= 0).all()
+    actual = table(Unary("", (), "", function="sigmoid"), Quantization(0.1, 0), SATURATING["sigmoid"], "xnnpack")
+    assert (actual[0], actual[128], actual[255]) == (-128, 0, 127)
+    assert (np.diff(actual.astype(int)) >= 0).all()
 
 
 def test_leaky_relu_has_eight_bits_after_the_point_in_xnnpack() -> None:
     op, one = Unary("", (), "", function="leaky_relu", alpha=0.1), Quantization(1.0, 0)
     tables = [table(op, one, one, kernels) for kernels in ("xnnpack", "tflm", "onnxruntime")]
     # 0.1 becomes 26 / 256: -35 goes to -3.55, not -3.5, which is -4 away from zero, and the even -4 too.
-    assert [int(found[-35 + 128]) for found in tables] == [-4, -4, -4]
+    assert [int(actual[-35 + 128]) for actual in tables] == [-4, -4, -4]
     # -45 goes to -4.57, not -4.5: that is -5 away from zero and -4 to even.
-    assert [int(found[-45 + 128]) for found in tables] == [-5, -5, -4]
+    assert [int(actual[-45 + 128]) for actual in tables] == [-5, -5, -4]
     # -74 goes to -7.52, not -7.4.
-    assert [int(found[-74 + 128]) for found in tables] == [-8, -7, -7]
+    assert [int(actual[-74 + 128]) for actual in tables] == [-8, -7, -7]
 
 
 class Activated(nn.Module):
-    """Functions side by side, and their sum."""
+    """A module that returns several functions of its input and their sum."""
 
     def __init__(self, *functions: nn.Module) -> None:
         super().__init__()
@@ -143,10 +143,10 @@ def test_a_network_of_them_is_exact(functions: tuple[nn.Module, ...]) -> None:
 def test_float_files_compute_them_too(functions: tuple[nn.Module, ...], tmp_path: Path) -> None:
     model, x = lived_in(Activated(*functions), (3, 7, 5)), torch.randn(4, 3, 7, 5)
     graph, expected = capture(model, (3, 7, 5)), model(x).detach().numpy()
-    found = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(np.moveaxis(x.numpy(), 1, -1).copy())
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
-    found = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
-    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    actual = LiteRTRunner(tflite.write(graph, tmp_path / "f.tflite")).run(np.moveaxis(x.numpy(), 1, -1).copy())
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
+    actual = OnnxRuntimeRunner(onnx.write(graph, tmp_path / "f.onnx")).run(x.numpy())
+    np.testing.assert_allclose(actual, expected, rtol=1e-3, atol=1e-4)
 
 
 def test_silu_is_its_input_times_a_sigmoid_on_the_scale_that_tflite_demands() -> None:

@@ -1,4 +1,4 @@
-"""Convolutions of every kind and linear layers: exact in every runtime."""
+"""Tests that convolutions of every kind and linear layers are exact in every runtime."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from edgekd.runtimes.parity import executed
 
 
 class Parallel(nn.Module):
-    """Layers that all read the input; each gives an output."""
+    """A network of layers that all read the input, each with an output of its own."""
 
     def __init__(self, **layers: nn.Module) -> None:
         super().__init__()
@@ -64,7 +64,7 @@ def test_a_transposed_convolution_takes_batch_norm_and_relu_in():
 
 
 class OverFrames(nn.Module):
-    """A residual net of one-axis layers."""
+    """A residual network of 1D layers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -93,8 +93,8 @@ def test_one_axis_nets_are_exact_and_hold_images_from_end_to_end():
 def test_one_axis_layers_compute_what_torch_computes():
     model = lived_in(OverFrames(), (3, 31))
     x = torch.randn(4, 3, 31)
-    found = Simulation(capture(model, (3, 31)))(x)
-    torch.testing.assert_close(found, model(x), rtol=1e-4, atol=1e-5)
+    actual = Simulation(capture(model, (3, 31)))(x)
+    torch.testing.assert_close(actual, model(x), rtol=1e-4, atol=1e-5)
 
 
 class OfSequences(nn.Module):
@@ -114,7 +114,7 @@ def test_linear_layers_work_on_the_last_of_several_axes():
 
 
 def near_ties(kind: type, seed: int) -> tuple[Graph, np.ndarray]:
-    """A layer of zero weights whose biases lie next to the middle between two codes."""
+    """Check a layer of zero weights whose biases lie next to the middle between two codes."""
     chance = np.random.default_rng(seed)
     outputs = 256
     source = Quantization(float(np.float32(2.0 ** chance.uniform(-9, 3))), int(chance.integers(-128, 128)))
@@ -141,15 +141,15 @@ def test_accumulators_half_way_between_two_codes_round_as_the_kernels_do(kind, n
     for seed in range(6):
         graph, codes = near_ties(kind, seed)
         expected = reference.run(graph, codes, kernels=RUNTIMES[name].kernels)
-        (found,) = executed(RUNTIMES[name], graph, (codes,))
-        assert np.array_equal(found, expected), seed
+        (actual,) = executed(RUNTIMES[name], graph, (codes,))
+        assert np.array_equal(actual, expected), seed
 
 
 def test_the_modes_differ_where_accumulators_lie_half_way():
     graph, codes = near_ties(Linear, 3)
     modes = ("xnnpack", "tflm", "litert-reference")
-    found = [reference.run(graph, codes, kernels=mode).tobytes() for mode in modes]
-    assert len(set(found)) == len(modes)
+    actual = [reference.run(graph, codes, kernels=mode).tobytes() for mode in modes]
+    assert len(set(actual)) == len(modes)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -161,14 +161,15 @@ def test_relu6_ends_where_the_kernels_say_when_six_lies_between_two_codes(name, 
     fields = {"bias": np.array([2**20], np.int32), "weight_scale": np.float32([0.01]), "activation": "relu6"}
     layer = Linear("layer", ("x",), "y", weight=np.zeros((1, 1), np.int8), **fields)
     graph, codes = Graph(("x",), ("y",), tensors, (layer,)), np.zeros((1, 1), np.int8)
-    (found,) = executed(RUNTIMES[name], graph, (codes,))
-    assert np.array_equal(found, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
+    (actual,) = executed(RUNTIMES[name], graph, (codes,))
+    assert np.array_equal(actual, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
 
 
 def test_gemmlowp_rounds_twice_by_hand():
-    """1023 * 2^-2 = 255.75; a mantissa of 2^30 and exponent -1: 1023 / 2 = 511.5 up to 512, then 512 / 2 = 256.
+    """Check products with 2^-2, which has the mantissa 2^30 and the exponent -1.
 
-    -1023 * 2^-2: -511.5 up to -511, then -511 / 2 = -255.5 away from zero to -256. 2 / 4: 1, then 0.5 up to 1.
+    For 1023 the first rounding takes 511.5 up to 512, and 512 / 2 = 256. For -1023 it takes -511.5 up to -511, and the
+    second takes -255.5 away from zero to -256. For 2 it gives 1, and the second takes 0.5 up to 1.
     """
     mantissa, exponent = fixed_point(np.asarray(0.25))
     assert (int(mantissa), int(exponent)) == (2**30, -1)
@@ -183,7 +184,7 @@ def test_the_top_code_of_relu6_by_hand():
 
 
 class Dead(nn.Module):
-    """A layer whose output is nothing but zero: its range gives no scale."""
+    """A network with a layer whose output is always zero, so that its range gives no scale."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -214,7 +215,7 @@ def test_the_simulation_rounds_twice_in_any_order_of_memory(layout):
     values = torch.from_numpy(acc.astype(np.float32)).to(memory_format=layout)
     twice = FixedPoint.of(mantissa, exponent, (1, -1, 1, 1), values.device)
     product = values * torch.from_numpy(ratio.astype(np.float32)).reshape(1, -1, 1, 1)
-    found = twice.round(values, product)
-    assert found.is_contiguous(memory_format=layout)
-    assert np.array_equal(found.numpy(), expected)
+    actual = twice.round(values, product)
+    assert actual.is_contiguous(memory_format=layout)
+    assert np.array_equal(actual.numpy(), expected)
     assert not np.array_equal(np.rint(acc * ratio.reshape(-1, 1, 1)), expected)

@@ -1,7 +1,7 @@
-"""Reads an int8 TFLite file made by anyone as a quantised graph: its very scales, zero points, weights and biases.
+"""Gives the pipeline the quantised graph of an int8 TFLite file, with the file's scales, zero points and weights.
 
-The file's main subgraph is followed operator by operator; each family has a file here, with its table. What the graph
-has no form for is refused by operator, and every damage is a ModelError.
+The main subgraph is read operator by operator; each family of operators has a file here with a table of its readers. An
+operator that the graph has no form for raises an UnsupportedOperatorError, and a damaged file raises a ModelError.
 """
 
 from pathlib import Path
@@ -25,14 +25,15 @@ from edgekd.formats.tflite.reading.content import (
     CODE_NAMES,
     Content,
     StoredOperator,
-    damaged,
+    damage_error,
     only_model_errors,
     parse,
 )
-from edgekd.formats.tflite.reading.ends import finish, take_inputs
+from edgekd.formats.tflite.reading.ends import declare_inputs, output_graph
+from edgekd.formats.tflite.reading.file_tensors import FULL_INTEGER
 from edgekd.formats.tflite.reading.folding import fold
-from edgekd.formats.tflite.reading.network import FULL_INTEGER, Network, Reader
-from edgekd.formats.tflite.reading.padding import with_folded_padding
+from edgekd.formats.tflite.reading.network import Network, Reader
+from edgekd.formats.tflite.reading.padding import fold_padding
 from edgekd.graph.structure import Graph
 from edgekd.runtimes.axes import stored_axes
 
@@ -41,11 +42,11 @@ FAMILIES = (weighted, elementwise, unary, pooling, movement, joining, boundaries
 READERS: dict[int, Reader] = {code: read for family in FAMILIES for code, read in family.READERS.items()}
 
 LARGEST_FILE = 2**30
-"""Bytes; a network for an edge device takes a thousandth of it."""
+"""The largest file in bytes; a network for an edge device takes about a thousandth of it."""
 
 
 def read(path: Path) -> Graph:
-    """The quantised graph of an int8 TFLite file, channels first.
+    """Return the quantised graph of an int8 TFLite file, with images channels first.
 
     Raises:
         ModelError: the file is missing, damaged, or computes on real values.
@@ -63,12 +64,12 @@ def read(path: Path) -> Graph:
 
 
 def deserialize(content: bytes) -> Graph:
-    """The graph of a file's bytes; raises what `read` does."""
+    """Return the graph of a file's bytes; raises what `read` does."""
     return follow(content)[0]
 
 
 def follow(content: bytes) -> tuple[Graph, Network]:
-    """The graph of a file's bytes, and which of the file's tensors its tensors hold."""
+    """Return the graph of a file's bytes, and the network that maps the file's tensors to the graph's."""
     with only_model_errors():
         file = parse(content)
         _check_codes(file)
@@ -78,23 +79,23 @@ def follow(content: bytes) -> tuple[Graph, Network]:
             for role, tensors in zip(("input", "output"), ends, strict=True)
         )
         net = Network(file)
-        take_inputs(net, inputs)
+        declare_inputs(net, inputs)
         for op in file.operators:
-            if op.index not in net.skipped:
+            if op.index not in net.operators_to_skip:
                 _read_operator(net, op)
-        return with_folded_padding(finish(net, outputs)), net
+        return fold_padding(output_graph(net, outputs)), net
 
 
 def _read_operator(net: Network, op: StoredOperator) -> None:
     for tensor in op.inputs:
         if tensor >= 0 and tensor not in net.shapes:
-            raise damaged(f"{op} reads {net.name(tensor)}, which no operator before it makes")
+            raise damage_error(f"{op} reads {net.name(tensor)}, which no operator before it makes")
     if any(tensor in net.shapes for tensor in op.outputs) or len(set(op.outputs)) < len(op.outputs):
-        raise damaged(f"{op} makes a tensor that is there already")
+        raise damage_error(f"{op} makes a tensor that is there already")
     if fold(net, op):
         return
     if op.code not in READERS:
-        raise op.refused(
+        raise op.refusal(
             "has no form in edgekd's graph",
             f"a network of {', '.join(sorted(CODE_NAMES[code] for code in READERS))}",
         )
@@ -103,7 +104,7 @@ def _read_operator(net: Network, op: StoredOperator) -> None:
 
 
 def _check_codes(file: Content) -> None:
-    """Refuse a file that has no int8 activations."""
+    """Refuse a file that has neither int8 nor int16 activations."""
     dtypes = {file.tensors[tensor].dtype for op in file.operators for tensor in op.outputs}
     if dtypes & {np.dtype(np.int8), np.dtype(np.int16)}:
         return

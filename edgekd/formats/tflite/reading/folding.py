@@ -1,4 +1,7 @@
-"""Values that follow from constants and shapes alone, as converters leave them of a reshape with an open batch."""
+"""Gives the reader of files the values that operators compute from constants and shapes alone.
+
+Converters write such operators for a reshape with an open batch.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,34 +9,35 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.formats.tflite.reading.content import StoredOperator, damaged
-from edgekd.formats.tflite.reading.network import Code, Network
+from edgekd.formats.tflite.reading.content import StoredOperator, damage_error
+from edgekd.formats.tflite.reading.file_tensors import Code
+from edgekd.formats.tflite.reading.network import Network
 from edgekd.formats.tflite.reading.ranges import slice_ranges, strided_ranges
 from edgekd.graph.operators.arithmetic import dequantize
 from edgekd.graph.structure import Array
 
-MOST = 2**16
-"""Values of a constant that is computed here, but for one that is only reshaped or made real."""
+MOST_COMPUTED_VALUES = 2**16
+"""The largest number of values that an operator may compute here, apart from RESHAPE and DEQUANTIZE."""
 
 
 def fold(net: Network, op: StoredOperator) -> bool:
-    """Compute an operator whose inputs are all known; False where they are not, or it has no rule here."""
+    """Compute an operator whose inputs are all constant; return False if one is not, or if there is no rule for it."""
     if op.code == Code.SHAPE:
         source = net.input(op, 0)
         if source not in net.shapes:
             return False
-        _keep(net, op, np.array(net.shapes[source], np.int32))
+        _store_values(net, op, np.array(net.shapes[source], np.int32))
         return True
     operands = [net.values.get(tensor) for tensor in op.inputs]
     if op.code not in RULES or not operands or any(values is None for values in operands):
         return False
-    _keep(net, op, RULES[op.code](net, op, operands))
+    _store_values(net, op, RULES[op.code](net, op, operands))
     return True
 
 
-def _keep(net: Network, op: StoredOperator, values: Array) -> None:
-    if values.size > MOST and op.code not in (Code.DEQUANTIZE, Code.RESHAPE):
-        raise damaged(f"{op} computes {values.size:,} values of constants")
+def _store_values(net: Network, op: StoredOperator, values: Array) -> None:
+    if values.size > MOST_COMPUTED_VALUES and op.code not in (Code.DEQUANTIZE, Code.RESHAPE):
+        raise damage_error(f"{op} computes {values.size:,} values of constants")
     net.values[op.outputs[0]], net.shapes[op.outputs[0]] = values, values.shape
 
 
@@ -46,8 +50,8 @@ def _strided_slice(net: Network, op: StoredOperator, operands: list[Any]) -> Arr
 
 
 def _slice(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
-    cut: Array = operands[0][tuple(slice(*r) for r in slice_ranges(op, operands[0].shape, *operands[1:]))]
-    return cut
+    part: Array = operands[0][tuple(slice(*r) for r in slice_ranges(op, operands[0].shape, *operands[1:]))]
+    return part
 
 
 def _cast(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
@@ -56,12 +60,12 @@ def _cast(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
 
 
 def _reshape(net: Network, op: StoredOperator, operands: list[Any]) -> Array:
-    values: Array = operands[0].reshape(operands[1] if len(operands) > 1 else _declared(net, op))
+    values: Array = operands[0].reshape(operands[1] if len(operands) > 1 else _stored_shape(net, op))
     return values
 
 
-def _declared(net: Network, op: StoredOperator) -> tuple[int, ...]:
-    """The output's shape as the file describes it."""
+def _stored_shape(net: Network, op: StoredOperator) -> tuple[int, ...]:
+    """Return the output's shape as the file describes it."""
     return net.content.tensors[op.outputs[0]].shape
 
 
@@ -81,18 +85,18 @@ RULES: dict[int, Callable[[Network, StoredOperator, list[Any]], Array]] = {
     Code.GATHER: lambda net, op, operands: operands[0].take(operands[1], op.options(schema.GatherOptionsT).axis),
     Code.RESHAPE: _reshape,
     Code.TRANSPOSE: lambda net, op, operands: operands[0].transpose(operands[1].ravel()),
-    Code.SQUEEZE: lambda net, op, operands: operands[0].reshape(_declared(net, op)),
+    Code.SQUEEZE: lambda net, op, operands: operands[0].reshape(_stored_shape(net, op)),
     Code.EXPAND_DIMS: lambda net, op, operands: np.expand_dims(operands[0], int(operands[1].ravel()[0])),
     Code.REDUCE_PROD: lambda net, op, operands: operands[0].prod(
         tuple(operands[1].ravel()), keepdims=op.options(schema.ReducerOptionsT).keepDims
     ),
-    Code.ADD: lambda net, op, operands: _whole(op, operands)[0] + operands[1],
-    Code.SUB: lambda net, op, operands: _whole(op, operands)[0] - operands[1],
-    Code.MUL: lambda net, op, operands: _whole(op, operands)[0] * operands[1],
+    Code.ADD: lambda net, op, operands: _integers(op, operands)[0] + operands[1],
+    Code.SUB: lambda net, op, operands: _integers(op, operands)[0] - operands[1],
+    Code.MUL: lambda net, op, operands: _integers(op, operands)[0] * operands[1],
 }  # fmt: skip
 
 
-def _whole(op: StoredOperator, operands: list[Any]) -> list[Any]:
+def _integers(op: StoredOperator, operands: list[Any]) -> list[Any]:
     if any(values.dtype not in (np.dtype(np.int32), np.dtype(np.int64)) for values in operands):
-        raise op.refused("computes with constants alone", "let the converter fold its constants")
+        raise op.refusal("computes with constants alone", "let the converter fold its constants")
     return operands

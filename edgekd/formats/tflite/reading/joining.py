@@ -1,15 +1,16 @@
-"""Tensors that are taken apart along an axis, or laid side by side."""
+"""Gives the reader of files the readers of operators that split a tensor along an axis, or join several."""
 
 from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.formats.tflite.reading.content import StoredOperator, damaged
-from edgekd.formats.tflite.reading.movement import axis_of, cut, having
-from edgekd.formats.tflite.reading.network import Axes, Code, Network, Reader
+from edgekd.formats.tflite.reading.content import StoredOperator, damage_error
+from edgekd.formats.tflite.reading.file_tensors import Axes, Code
+from edgekd.formats.tflite.reading.movement import axes_including, axis_of, emit_slice
+from edgekd.formats.tflite.reading.network import Network, Reader
 from edgekd.graph.ops import Concat
 
 
 def _read_split(net: Network, op: StoredOperator) -> None:
-    """SPLIT has the axis first, SPLIT_V the sizes and then the axis."""
+    """Read SPLIT, whose first input is the axis, and SPLIT_V, whose last inputs are the sizes and the axis."""
     by_sizes = op.code == Code.SPLIT_V
     source = net.input(op, 0 if by_sizes else 1)
     shape = net.shapes[source]
@@ -21,11 +22,11 @@ def _read_split(net: Network, op: StoredOperator) -> None:
     else:
         lengths = [shape[axis] // len(op.outputs)] * len(op.outputs)
     if len(lengths) != len(op.outputs) or min(lengths) < 1 or sum(lengths) != shape[axis]:
-        raise damaged(f"{op} splits {shape[axis]} into {lengths}")
+        raise damage_error(f"{op} splits {shape[axis]} into {lengths}")
     begin = 0
     for place, length in enumerate(lengths):
         ranges = [(begin, begin + length, 1) if a == axis else (0, n, 1) for a, n in enumerate(shape)]
-        cut(net, op, source, ranges, [], place)
+        emit_slice(net, op, source, ranges, [], place)
         begin += length
 
 
@@ -34,22 +35,22 @@ def _read_unpack(net: Network, op: StoredOperator) -> None:
     shape = net.shapes[source]
     axis = axis_of(op, op.options(schema.UnpackOptionsT).axis, len(shape))
     if len(op.outputs) != shape[axis]:
-        raise damaged(f"{op} unpacks {shape[axis]} into {len(op.outputs)}")
+        raise damage_error(f"{op} unpacks {shape[axis]} into {len(op.outputs)}")
     for place in range(shape[axis]):
         ranges = [(place, place + 1, 1) if a == axis else (0, n, 1) for a, n in enumerate(shape)]
-        cut(net, op, source, ranges, [axis], place)
+        emit_slice(net, op, source, ranges, [axis], place)
 
 
 def _read_pack(net: Network, op: StoredOperator) -> None:
     shape = net.shapes[net.input(op, 0)]
     axis = axis_of(op, op.options(schema.PackOptionsT).axis, len(shape) + 1)
     if any(net.shapes[tensor] != shape for tensor in op.inputs):
-        raise damaged(f"{op} packs tensors of different shapes")
+        raise damage_error(f"{op} packs tensors of different shapes")
     out = net.output_shape(op, (*shape[:axis], len(op.inputs), *shape[axis:]))
     net.check_same_scale(op, *op.inputs, op.outputs[0])
     axes: Axes = tuple(range(0 if axis == 0 or out[0] > 1 else 1, len(out)))
-    within = tuple(None if a == axis else a - (a > axis) for a in axes if a is not None)
-    names, place = tuple(net.read(tensor, within) for tensor in op.inputs), axes.index(axis)
+    operand_axes = tuple(None if a == axis else a - (a > axis) for a in axes if a is not None)
+    names, place = tuple(net.read(tensor, operand_axes) for tensor in op.inputs), axes.index(axis)
     net.emit(op, lambda n, o: Concat(n, names, o, place), axes)
 
 
@@ -57,13 +58,13 @@ def _read_concat(net: Network, op: StoredOperator) -> None:
     options = op.options(schema.ConcatenationOptionsT)
     shapes = [net.shapes[net.input(op, place)] for place in range(len(op.inputs))]
     if not shapes:
-        raise damaged(f"{op} joins nothing")
+        raise damage_error(f"{op} joins nothing")
     axis = axis_of(op, options.axis, len(shapes[0]))
     if any((s[:axis], s[axis + 1 :]) != (shapes[0][:axis], shapes[0][axis + 1 :]) for s in shapes):
-        raise damaged(f"{op} joins tensors of {shapes}")
+        raise damage_error(f"{op} joins tensors of {shapes}")
     net.output_shape(op, [sum(s[axis] for s in shapes) if a == axis else n for a, n in enumerate(shapes[0])])
     net.check_same_scale(op, *op.inputs, op.outputs[0])
-    axes = having(net, next((t for t in op.inputs if t not in net.values), op.inputs[0]), [axis])
+    axes = axes_including(net, next((t for t in op.inputs if t not in net.values), op.inputs[0]), [axis])
     names, place = tuple(net.read(tensor, axes) for tensor in op.inputs), axes.index(axis)
     activation = net.activation(op, options.fusedActivationFunction)
     net.emit(op, lambda n, o: Concat(n, names, o, place), axes, activation)

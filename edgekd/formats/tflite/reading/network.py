@@ -1,7 +1,8 @@
-"""What the readers of operators call: a graph that grows, and in which order of axes it holds each tensor of the file.
+"""Gives the readers of operators the graph to add to, and the file's tensors in the axis order that they need.
 
-A tensor of the file may stand in the graph in several forms: TFLite's images are channels last, the graph's first. A
-transpose, or a reshape that only adds or drops axes of length 1, makes no operator: it renames the axes of the forms.
+A tensor of the file may have several forms in the graph: TFLite's images are channels last, the graph's are channels
+first. A transpose, or a reshape that only adds or drops axes of length 1, adds no operator: it renames the axes of the
+forms.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,33 +10,21 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
-from edgekd.formats.tflite.reading.content import Content, StoredOperator, damaged
+from edgekd.formats.tflite.reading.content import Content, StoredOperator
+from edgekd.formats.tflite.reading.file_tensors import Axes, FileTensors, Shape
 from edgekd.graph.ops import Constant, Relu, Reshape, Transpose
-from edgekd.graph.structure import Activation, Array, Operator, Quantization, Tensor, Weighted
+from edgekd.graph.structure import Activation, Operator, Tensor, Weighted
 
-Axes = tuple[int | None, ...]
-"""For each axis of a tensor of the graph the file's axis that it is; None for one of length 1 that the file lacks."""
-
-Shape = tuple[int, ...]
-Code = schema.BuiltinOperator
-ACTIVATIONS: dict[int, Activation] = {
-    schema.ActivationFunctionType.NONE: "none",
-    schema.ActivationFunctionType.RELU: "relu",
-    schema.ActivationFunctionType.RELU6: "relu6",
-}
-ACTIVATION_NAMES = {code: name for name, code in vars(schema.ActivationFunctionType).items() if isinstance(code, int)}
 IMAGE: Axes = (3, 1, 2)
-"""(N, H, W, C) as the graph has it: (C, H, W)."""
-OUTER = (np.dtype(np.uint8), np.dtype(np.float32))
-"""Of inputs that a QUANTIZE makes int8 codes of."""
-FULL_INTEGER = "convert it anew with full-integer quantization: int8 weights and activations"
+"""The axis order of an image in the graph, (C, H, W), as axes of the file's (N, H, W, C)."""
+DTYPES_BEFORE_QUANTIZE = (np.dtype(np.uint8), np.dtype(np.float32))
+"""The dtypes of inputs that a QUANTIZE operator converts to int8 codes."""
 
 
 @dataclass(frozen=True)
 class Form:
-    """A tensor of the graph that holds a tensor of the file."""
+    """A tensor of the graph that holds a tensor of the file, and the order of its axes."""
 
     name: str
     axes: Axes
@@ -43,202 +32,122 @@ class Form:
 
 @dataclass(frozen=True)
 class Rows:
-    """Indices that the file makes of codes, to look them up in a table: `code + shift`."""
+    """Indices of a table's rows that the file computes from the codes of the tensor `source`, as `code + shift`."""
 
     source: int
     shift: int
 
 
-class Network:
-    """Collects the graph of one file.
+class Network(FileTensors):
+    """The graph of one file while its operators are read.
 
     Attributes:
-        shapes: of the file's tensors, by index; with the batch.
-        values: constants, those of the file and those that follow from shapes alone.
-        rows: indices that are made of codes.
-        flattened: tensor -> the one that it is a plain reshape of, as long as nobody needed it in the graph.
-        dequantized: tensor of real values, or of uint8 codes, -> the tensor of codes that it was made of.
-        makers: tensor of the graph -> its operator.
-        places: input -> which of torch's axes each of its axes is.
-        input_codes: input that is no int8 -> the tensor that holds its codes.
-        skipped: operators, by index, that another reader has read with its own.
-        first_of: parameters in the file -> the first operator that has them.
+        forms: the graph's tensors that hold a tensor of the file, by that tensor's index.
+        rows: the indices of a table's rows that are computed from codes, by the tensor's index.
+        pending_reshapes: for the output of a reshape that is not in the graph yet, the tensor that it reshapes.
+        code_sources: for a tensor of real values or of uint8 codes, the tensor of codes that it is computed from.
+        tensors: the graph's tensors by name.
+        operators: the graph's operators in their order.
+        producers: the operator that computes a tensor of the graph, by the tensor's name.
+        input_axes: for each input of the file, which of torch's axes each of its axes is, without the batch.
+        input_codes: for each input of the file, the tensor that holds its codes.
+        operators_to_skip: the indices of operators that were read together with an earlier one.
+        first_by_parameters: the name of the first operator that has certain parameters of the file.
     """
 
     def __init__(self, content: Content) -> None:
-        self.content = content
-        self.shapes: dict[int, Shape] = {}
-        self.values = {i: t.values for i, t in enumerate(content.tensors) if t.values is not None}
-        self.shapes |= {i: content.tensors[i].shape for i in self.values}
+        super().__init__(content)
         self.forms: dict[int, list[Form]] = {}
         self.rows: dict[int, Rows] = {}
-        self.flattened: dict[int, int] = {}
-        self.dequantized: dict[int, int] = {}
+        self.pending_reshapes: dict[int, int] = {}
+        self.code_sources: dict[int, int] = {}
         self.tensors: dict[str, Tensor] = {}
         self.operators: list[Operator] = []
-        self.makers: dict[str, Operator] = {}
-        self.places: dict[int, tuple[int, ...]] = {}
+        self.producers: dict[str, Operator] = {}
+        self.input_axes: dict[int, tuple[int, ...]] = {}
         self.input_codes: dict[int, int] = {}
-        self.skipped: set[int] = set()
-        self.first_of: dict[Any, str] = {}
+        self.operators_to_skip: set[int] = set()
+        self.first_by_parameters: dict[Any, str] = {}
 
-    # What a tensor of the file is.
+    # Methods that read a tensor in an axis order.
 
-    def name(self, tensor: int) -> str:
-        """Return the name that the file gives the tensor."""
-        return self.content.tensors[tensor].name
+    def read_file_order(self, tensor: int) -> str:
+        """Return the graph's tensor that holds a tensor of the file in the file's axis order."""
+        return self.read(tensor, self.file_axes(tensor))
 
-    def dtype(self, tensor: int) -> Any:
-        """Return the NumPy dtype of the tensor."""
-        return self.content.tensors[tensor].dtype
-
-    def quantization(self, tensor: int) -> Quantization | None:
-        """Scale and zero point of codes; None for real values and indices."""
-        stored = self.content.tensors[tensor]
-        if stored.dtype in (np.dtype(np.float32), np.dtype(np.int32)):
-            return None
-        if stored.dtype not in (np.dtype(np.int8), np.dtype(np.int16)) or len(stored.scales) != 1:
-            raise damaged(f"tensor {stored.name} is {stored.type_name} with {len(stored.scales)} scales")
-        codes = Quantization(float(stored.scales[0]), int(stored.zero_points[0]), 8 if stored.dtype == np.int8 else 16)
-        if not codes.lowest <= codes.zero_point <= codes.highest or (codes.bits == 16 and codes.zero_point):
-            raise damaged(f"tensor {stored.name} has the zero point {codes.zero_point}")
-        return codes
-
-    def codes(self, op: StoredOperator, tensor: int) -> Quantization:
-        """The same of an operator that has a form for codes alone."""
-        codes = self.quantization(tensor)
-        if codes is None:
-            raise op.refused(f"works on {self.content.tensors[tensor].type_name} values", FULL_INTEGER)
-        return codes
-
-    def check_types(self, op: StoredOperator) -> None:
-        """Refuse what no operator of the graph works on: uint8 codes, float16, strings."""
-        for tensor in (i for i in (*op.inputs, *op.outputs) if i >= 0):
-            stored = self.content.tensors[tensor]
-            if stored.dtype is None or (stored.dtype == np.uint8 and op.code != Code.QUANTIZE):
-                raise op.refused(f"works on {stored.name}, which is {stored.type_name}", FULL_INTEGER)
-
-    def check_same_scale(self, op: StoredOperator, *tensors: int) -> None:
-        """Of an operator that moves codes and does not rescale them."""
-        if len({self.quantization(tensor) for tensor in tensors}) > 1:
-            raise op.refused(
-                "has an output on another scale than its input", "convert it anew: the 8-bit specification forbids that"
-            )
-
-    def constant(self, op: StoredOperator, place: int, what: str) -> Array:
-        """The values of an input that has to be a constant."""
-        tensor = self.input(op, place)
-        if tensor not in self.values:
-            raise op.refused(f"has {what} that another operator computes", f"store {what} as a constant")
-        return self.values[tensor]
-
-    def input(self, op: StoredOperator, place: int) -> int:
-        """An input that has to be there."""
-        if place >= len(op.inputs) or op.inputs[place] < 0:
-            raise damaged(f"{op} has no input {place}")
-        return op.inputs[place]
-
-    def activation(self, op: StoredOperator, code: int) -> Activation:
-        """A fused activation, as the graph calls it."""
-        if code not in ACTIVATIONS:
-            name = ACTIVATION_NAMES.get(code, str(code))
-            raise op.refused(f"has the fused activation {name}", "RELU or RELU6 in its place")
-        return ACTIVATIONS[code]
-
-    def output_shape(self, op: StoredOperator, shape: Sequence[int], place: int = 0) -> Shape:
-        """Note the shape that an operator's output has; refuse a file that says otherwise."""
-        tensor, shape = op.outputs[place], tuple(int(n) for n in shape)
-        stored = self.content.tensors[tensor]
-        pairs = zip(shape, stored.shape, strict=False)
-        differs = any(n != m for axis, (n, m) in enumerate(pairs) if axis not in stored.open_axes)
-        if len(shape) != len(stored.shape) or differs or any(n < 1 for n in shape):
-            raise damaged(f"{op} has an output of {shape}; the file says {stored.shape}")
-        self.shapes[tensor] = shape
-        return shape
-
-    # Reading tensors in an order of axes.
-
-    def plain_axes(self, tensor: int) -> Axes:
-        """All axes as the file has them, but for a batch of 1."""
-        shape = self.shapes[tensor]
-        return tuple(range(1 if len(shape) > 1 and shape[0] == 1 else 0, len(shape)))
-
-    def plain(self, tensor: int) -> str:
-        """The graph's tensor that holds one of the file as the file has it."""
-        return self.read(tensor, self.plain_axes(tensor))
-
-    def image(self, op: StoredOperator, tensor: int) -> str:
-        """The graph's tensor (C, H, W) that holds an image of the file."""
+    def read_image(self, op: StoredOperator, tensor: int) -> str:
+        """Return the graph's tensor (C, H, W) that holds an image of the file."""
         shape = self.shapes[tensor]
         if len(shape) != 4 or shape[0] != 1:
-            raise op.refused(f"works on a tensor of {shape}, a batch of {shape[0] if shape else 0}", "a batch of 1")
+            raise op.refusal(f"works on a tensor of {shape}, a batch of {shape[0] if shape else 0}", "a batch of 1")
         return self.read(tensor, IMAGE)
 
     def axes(self, tensor: int) -> Axes:
-        """Those of the first form that a tensor has in the graph."""
-        self.materialise(tensor)
-        return self.forms[tensor][0].axes if tensor in self.forms else self.plain_axes(tensor)
+        """Return the axes of the first form that a tensor of the file has in the graph."""
+        self.add_pending_reshape(tensor)
+        return self.forms[tensor][0].axes if tensor in self.forms else self.file_axes(tensor)
 
-    def read(self, tensor: int, want: Axes) -> str:
-        """The graph's tensor that holds one of the file with its axes in an order; moved there if it has to be."""
+    def read(self, tensor: int, axes: Axes) -> str:
+        """Return the graph's tensor that holds a tensor of the file in an axis order; transpose it where needed."""
         if tensor in self.values:
-            return self._stored(tensor, want)
-        self.materialise(tensor)
+            return self._read_constant(tensor, axes)
+        self.add_pending_reshape(tensor)
         for form in self.forms[tensor]:
-            if form.axes == want:
+            if form.axes == axes:
                 return form.name
         form, shape = self.forms[tensor][0], self.shapes[tensor]
-        have = [axis for axis in form.axes if axis is not None and shape[axis] > 1]
-        long = [axis for axis in want if axis is not None and shape[axis] > 1]
+        form_long_axes, long_axes = (
+            [axis for axis in order if axis is not None and shape[axis] > 1] for order in (form.axes, axes)
+        )
         name = form.name
-        if have != long:
+        if form_long_axes != long_axes:
             ones = [place for place, axis in enumerate(form.axes) if axis is None or shape[axis] == 1]
             places = {axis: place for place, axis in enumerate(form.axes)}
-            order = [places[axis] for axis in long]
-            if len(want) == len(form.axes):
-                order = [places[axis] if axis in long else ones.pop(0) for axis in want]
+            order = [places[axis] for axis in long_axes]
+            if len(axes) == len(form.axes):
+                order = [places[axis] if axis in long_axes else ones.pop(0) for axis in axes]
             else:
                 order = [*ones, *order]
-            name = self._moved(name, tuple(order))
-        target = tuple(1 if axis is None else shape[axis] for axis in want)
-        name = self.reshaped(name, f"{self.name(tensor)}/reshaped", target, tensor)
-        self.forms[tensor].append(Form(name, want))
+            name = self._transpose(name, tuple(order))
+        target = tuple(1 if axis is None else shape[axis] for axis in axes)
+        name = self.reshape(name, f"{self.name(tensor)}/reshaped", target, tensor)
+        self.forms[tensor].append(Form(name, axes))
         return name
 
-    def _moved(self, name: str, order: tuple[int, ...]) -> str:
+    def _transpose(self, name: str, order: tuple[int, ...]) -> str:
         tensor = self.tensors[name]
-        output = self.unique(f"{name}/transposed")
+        output = self.unique_name(f"{name}/transposed")
         self.tensors[output] = replace(tensor, name=output, shape=tuple(tensor.shape[axis] for axis in order))
         self._append(Transpose(output, (name,), output, order))
         return output
 
-    def _stored(self, tensor: int, want: Axes) -> str:
-        """A constant as an operand."""
+    def _read_constant(self, tensor: int, axes: Axes) -> str:
+        """Return the graph's tensor that holds a constant of the file in an axis order."""
         for form in self.forms.get(tensor, []):
-            if form.axes == want:
+            if form.axes == axes:
                 return form.name
         values = self.values[tensor]
-        own_axes = [axis for axis in want if axis is not None]
+        own_axes = [axis for axis in axes if axis is not None]
         rest = [axis for axis in range(values.ndim) if axis not in own_axes]
-        shape = tuple(1 if axis is None else values.shape[axis] for axis in want)
+        shape = tuple(1 if axis is None else values.shape[axis] for axis in axes)
         operand = np.ascontiguousarray(values.transpose(*rest, *own_axes).reshape(shape))
         name = self.add(lambda n, out: Constant(n, (), out, operand), self.name(tensor), shape, tensor)
-        self.forms.setdefault(tensor, []).append(Form(name, want))
+        self.forms.setdefault(tensor, []).append(Form(name, axes))
         return name
 
-    def materialise(self, tensor: int) -> None:
-        """Let a plain reshape, that was put off, stand in the graph."""
-        source = self.flattened.pop(tensor, None)
+    def add_pending_reshape(self, tensor: int) -> None:
+        """Add the reshape that computes a tensor to the graph, if it is not there yet."""
+        source = self.pending_reshapes.pop(tensor, None)
         if source is None:
             return
-        name, want = self.plain(source), self.plain_axes(tensor)
-        shape = tuple(self.shapes[tensor][axis] for axis in want if axis is not None)
+        name, axes = self.read_file_order(source), self.file_axes(tensor)
+        shape = tuple(self.shapes[tensor][axis] for axis in axes if axis is not None)
         output = self.add(lambda n, out: Reshape(n, (name,), out), self.name(tensor), shape, tensor)
-        self.forms[tensor] = [Form(output, want)]
+        self.forms[tensor] = [Form(output, axes)]
 
-    def rename(self, op: StoredOperator, source: int, axes: dict[int, int | None], shape: Sequence[int]) -> None:
-        """An output that holds the same values in the same order: `axes` says what each axis of the source becomes."""
-        self.materialise(source)
+    def rename_axes(self, op: StoredOperator, source: int, axes: dict[int, int | None], shape: Sequence[int]) -> None:
+        """Give an operator's output the forms of its source under other axes; `axes` maps the source's axes to them."""
+        self.add_pending_reshape(source)
         self.check_same_scale(op, source, op.outputs[0])
         self.output_shape(op, shape)
         self.forms[op.outputs[0]] = [
@@ -246,10 +155,10 @@ class Network:
             for form in self.forms[source]
         ]
 
-    # Adding to the graph.
+    # Methods that add to the graph.
 
-    def unique(self, name: str) -> str:
-        """A name that no tensor of the graph has yet."""
+    def unique_name(self, name: str) -> str:
+        """Return a name that no tensor of the graph has yet."""
         candidate, count = name, 1
         while candidate in self.tensors:
             count += 1
@@ -257,25 +166,25 @@ class Network:
         return candidate
 
     def declare(self, name: str, shape: Shape, tensor: int) -> str:
-        """A new tensor of the graph, on the scale of one of the file."""
-        name = self.unique(name)
+        """Add a tensor to the graph with the type and scale of a tensor of the file; return its name."""
+        name = self.unique_name(name)
         codes = self.quantization(tensor)
         kind: Any = "index" if self.dtype(tensor) == np.int32 else "real"
         self.tensors[name] = Tensor(name, shape, codes, kind, bits=codes.bits if codes else 8)
         return name
 
     def add(self, make: Callable[[str, str], Operator], name: str, shape: Shape, tensor: int) -> str:
-        """Add the operator that `make(name, output)` gives; the output's name."""
+        """Add the operator that `make(name, output)` returns to the graph; return the name of its output."""
         output = self.declare(name, shape, tensor)
         self._append(make(output, output))
         return output
 
     def _append(self, op: Operator) -> None:
         self.operators.append(op)
-        self.makers[op.output] = op
+        self.producers[op.output] = op
 
-    def reshaped(self, name: str, to: str, shape: Shape, tensor: int) -> str:
-        """A tensor of the graph under another shape, called `to`; as it is, where it has that shape."""
+    def reshape(self, name: str, to: str, shape: Shape, tensor: int) -> str:
+        """Return a tensor of the graph in another shape; add a reshape with the name `to` where the shape differs."""
         if self.tensors[name].shape == shape:
             return name
         return self.add(lambda n, out: Reshape(n, (name,), out), to, shape, tensor)
@@ -288,10 +197,14 @@ class Network:
         activation: Activation = "none",
         place: int = 0,
     ) -> None:
-        """Add an operator of the file, whose output (its shape is known) stands in the graph in an order of axes.
+        """Add an operator of the file to the graph, after `output_shape` has recorded its output's shape.
 
         Args:
-            activation: that the graph has no place for in this operator: a Relu follows.
+            op: the operator in the file.
+            make: the function that returns the graph's operator for a name and the name of an output.
+            axes: the axis order of the output in the graph.
+            activation: an activation that this operator of the graph can't fuse; it becomes a Relu after it.
+            place: the place of the output among the operator's outputs.
         """
         tensor = op.outputs[place]
         shape = tuple(1 if axis is None else self.shapes[tensor][axis] for axis in axes)
@@ -304,28 +217,28 @@ class Network:
         self.forms[tensor] = [Form(output, axes)]
 
     def emit_weighted(self, op: StoredOperator, weighted: Weighted, axes: Axes, key: Any) -> None:
-        """Add an operator with weights; `key` stands for its parameters, which another may share."""
+        """Add an operator with weights; operators with the same `key` share their parameters."""
 
         def make(name: str, output: str) -> Operator:
-            first = self.first_of.setdefault(key, name)
+            first = self.first_by_parameters.setdefault(key, name)
             return replace(weighted, name=name, output=output, shares="" if first == name else first)
 
         self.emit(op, make, axes)
 
-    def maker(self, tensor: int) -> Operator | None:
-        """The operator of the graph that made a tensor."""
-        return self.makers.get(self.forms[tensor][0].name)
+    def producer(self, tensor: int) -> Operator | None:
+        """Return the operator of the graph that computes a tensor of the file, or None for an input."""
+        return self.producers.get(self.forms[tensor][0].name)
 
-    def outer(self, tensor: int) -> bool:
-        """Is it an input of uint8 codes or real values, which becomes int8 codes by a QUANTIZE?"""
-        return tensor in self.places and self.dtype(tensor) in OUTER
+    def is_input_before_quantize(self, tensor: int) -> bool:
+        """Return whether a tensor is an input of uint8 codes or real values, which a QUANTIZE makes int8 codes of."""
+        return tensor in self.input_axes and self.dtype(tensor) in DTYPES_BEFORE_QUANTIZE
 
-    def take(self, tensor: int, codes: int) -> None:
-        """Declare an input, by the tensor that holds its codes."""
-        want = tuple(int(place) + 1 for place in np.argsort(self.places[tensor]))
+    def declare_input(self, tensor: int, codes: int) -> None:
+        """Add an input of the file to the graph; `codes` is the tensor of the file that holds its codes."""
+        axes = tuple(int(place) + 1 for place in np.argsort(self.input_axes[tensor]))
         shape = self.shapes[tensor]
-        name = self.declare(self.name(tensor), tuple(shape[axis] for axis in want), codes)
-        self.forms[codes] = [Form(name, want)]
+        name = self.declare(self.name(tensor), tuple(shape[axis] for axis in axes), codes)
+        self.forms[codes] = [Form(name, axes)]
         self.input_codes[tensor] = codes
 
 

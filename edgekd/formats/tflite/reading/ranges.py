@@ -1,35 +1,35 @@
-"""What the begins, sizes, ends, strides and masks of slices come to: (begin, end, step) for each axis."""
+"""Gives the readers of slices the (begin, end, step) of each axis from the begins, sizes, ends, strides and masks."""
 
 from collections.abc import Sequence
 from typing import Any
 
-from edgekd.formats.tflite.reading.content import StoredOperator, damaged
+from edgekd.formats.tflite.reading.content import StoredOperator, damage_error
 from edgekd.graph.structure import Array
 
 Range = tuple[int, int, int]
 
 
 def slice_ranges(op: StoredOperator, shape: Sequence[int], begin: Array, size: Array) -> list[Range]:
-    """Of SLICE, whose size -1 means all that is left."""
+    """Return the ranges of a SLICE, in which the size -1 stands for all positions from the begin on."""
     begins, lengths = ([int(n) for n in v.ravel()] for v in (begin, size))
     if len(begins) != len(shape) or len(lengths) != len(shape):
-        raise damaged(f"{op} slices {len(shape)} axes by {len(begins)}")
+        raise damage_error(f"{op} slices {len(shape)} axes by {len(begins)}")
     ranges = [(b, n if length == -1 else b + length, 1) for b, length, n in zip(begins, lengths, shape, strict=True)]
     if any(not 0 <= b < e <= n for (b, e, _), n in zip(ranges, shape, strict=True)):
-        raise damaged(f"{op} slices {tuple(shape)} from {begins} by {lengths}")
+        raise damage_error(f"{op} slices {tuple(shape)} from {begins} by {lengths}")
     return ranges
 
 
 def strided_ranges(
     op: StoredOperator, shape: Sequence[int], arrays: Sequence[Array], options: Any
 ) -> tuple[list[Range], list[int]]:
-    """Of STRIDED_SLICE, by its begins, ends and strides: the ranges, and the axes that leave the shape."""
+    """Return the ranges of a STRIDED_SLICE from its begins, ends and strides, and the axes that its output lacks."""
     bounds = [[int(n) for n in v.ravel()] for v in arrays]
     if options.ellipsisMask or options.newAxisMask or getattr(options, "offset", False):
-        raise op.refused("uses an ellipsis, a new axis or offsets", "write out all axes")
+        raise op.refusal("uses an ellipsis, a new axis or offsets", "write out all axes")
     count = len(bounds[0])
     if count > len(shape) or any(len(b) != count for b in bounds) or 0 in bounds[2]:
-        raise damaged(f"{op} slices {len(shape)} axes by {count}")
+        raise damage_error(f"{op} slices {len(shape)} axes by {count}")
     ranges: list[Range] = [(0, n, 1) for n in shape]
     dropped_axes: list[int] = []
     for axis, (b, e, s) in enumerate(zip(*bounds, strict=True)):
@@ -38,18 +38,18 @@ def strided_ranges(
             b = b + length if b < 0 else b
             ranges[axis], dropped_axes = (b, b + 1, 1), [*dropped_axes, axis]
             if not 0 <= b < length:
-                raise damaged(f"{op} takes position {b} of {length}")
+                raise damage_error(f"{op} takes position {b} of {length}")
             continue
         first = None if options.beginMask & bit else b
         last = None if options.endMask & bit else e
         ranges[axis] = slice(first, last, s).indices(length)
     if any(not len(range(*r)) for r in ranges):
-        raise damaged(f"{op} slices nothing out of {tuple(shape)}")
-    return [_tight(range(*r)) for r in ranges], dropped_axes
+        raise damage_error(f"{op} slices nothing out of {tuple(shape)}")
+    return [_tight_range(range(*r)) for r in ranges], dropped_axes
 
 
-def _tight(positions: range) -> Range:
-    """Forwards, the end is the one behind the last position."""
+def _tight_range(positions: range) -> Range:
+    """Return the range as (begin, end, step), with the end right after the last position if the step is positive."""
     if positions.step < 0:
         return positions.start, positions.stop, positions.step
     return positions.start, positions[-1] + 1, positions.step
