@@ -1,12 +1,13 @@
-"""Every network of the catalog as C on this host: how many codes differ from the reference, and from TFLite Micro.
+"""Counts for every network of the catalog the codes in which its C differs from the reference and TFLite Micro.
 
 python -m benchmarks.claims.c_exactness [--models NAME ...] [--inputs N] [--quick]
 
-Every network is quantised by the ranges of its inputs in either rounding, written as C and TFLite, compiled by the
-system's compiler and run on at least 1,000 varied inputs; each layer's codes and the outputs are compared with the
-reference, and those in TFLite Micro's rounding with what TFLite Micro itself gives. Weights are random, with batch
-norms that have seen inputs. The arena stands beside the memory plan's figure, the constants beside the TFLite file's
-size. Writes results/c_exactness.csv, a row for each network and rounding; exits with 1 on a mismatch.
+Every network is quantised by the ranges of its inputs in both roundings, written as C and TFLite, compiled by this
+machine's C compiler and run on at least 1,000 varied inputs. Each layer's codes and the outputs are compared with the
+reference. The outputs in TFLite Micro's rounding are also compared with TFLite Micro. Weights are random, and batch
+norms have the statistics of random inputs. The script compares the arena with the memory plan, and records the size of
+the constants and of the TFLite file. It writes results/c_exactness.csv, a row for each network and rounding, and exits
+with 1 on a mismatch.
 """
 
 import argparse
@@ -39,11 +40,11 @@ WRITE_LIMIT_S = 2.0
 
 
 def show(name: str, network: Network, count: int, folder: Path, keep: bool) -> list[str]:
-    """A row for each rounding; what misses its mark is said."""
-    model, missed = network.lived_in(), list[str]()
+    """Append a row for each rounding, and return a line for each mark that is missed."""
+    model, misses = network.lived_in(), list[str]()
     calibration, inputs = network.inputs(min(CALIBRATION, count), seed=1), network.inputs(count, seed=2)
     for kernels in ROUNDINGS:
-        simulation, graph = _quantized(model, calibration, kernels)
+        simulation, graph = _quantize(model, calibration, kernels)
         path, write_s = seconds(partial(c.write, graph, folder / "model.c", kernels=kernels))
         _, compile_s = seconds(partial(CRunner, path))
         comparison = compare(require("c").trained_to(kernels), simulation, graph, inputs, folder)
@@ -69,11 +70,11 @@ def show(name: str, network: Network, count: int, folder: Path, keep: bool) -> l
             "compiler": CRunner(path).kernels,
         }
         append("c_exactness", row, keep=keep)
-        missed += [f"{name}, {kernels}: {what}" for what in failures(row)]
-    return missed
+        misses += [f"{name}, {kernels}: {what}" for what in failures(row)]
+    return misses
 
 
-def _quantized(model: nn.Module, calibration: Tensor, kernels: Kernels) -> tuple[Simulation, Graph]:
+def _quantize(model: nn.Module, calibration: Tensor, kernels: Kernels) -> tuple[Simulation, Graph]:
     example: Any = tuple(calibration.shape[1:]) if calibration.is_floating_point() else calibration[0]
     simulation = Simulation(capture(model, example), kernels).eval()
     simulation.calibrate(list(calibration.split(BATCH)))
@@ -82,18 +83,18 @@ def _quantized(model: nn.Module, calibration: Tensor, kernels: Kernels) -> tuple
 
 
 def _against_tflm(graph: Graph, inputs: Tensor, folder: Path) -> int | None:
-    """Outputs in which the C file and TFLite Micro differ; None where it is not installed."""
+    """Count the outputs in which the C file and TFLite Micro differ; None if TFLite Micro is not installed."""
     runtime = RUNTIMES["tflite-micro"]
     if importlib.util.find_spec(runtime.package) is None:
         return None
     codes = reference.input_codes(graph, graph.input, inputs.numpy())
     session = Session(runtime, tflite.write(graph, folder / "model.tflite"))
-    ours = Session(RUNTIMES["c"], folder / "model.c")
-    return sum(int((a != b).sum()) for a, b in zip(session.run(codes), ours.run(codes), strict=True))
+    c_session = Session(RUNTIMES["c"], folder / "model.c")
+    return sum(int((a != b).sum()) for a, b in zip(session.run(codes), c_session.run(codes), strict=True))
 
 
 def failures(row: dict[str, Any]) -> list[str]:
-    """The marks that a row misses."""
+    """Return a line for each mark that a row misses."""
     marks = {
         f"{row['layer_codes_differing']} codes of layers differ": row["layer_codes_differing"],
         f"{row['outputs_differing']} outputs differ": row["outputs_differing"],
@@ -102,11 +103,11 @@ def failures(row: dict[str, Any]) -> list[str]:
         f"the arena of {row['arena_bytes']} B is larger than planned": row["arena_bytes"] > row["plan_bytes"],
         f"written in {row['write_s']} s": row["write_s"] > WRITE_LIMIT_S,
     }
-    return [mark for mark, missed in marks.items() if missed]
+    return [mark for mark, is_missed in marks.items() if is_missed]
 
 
 def main() -> None:
-    """A row for each network and rounding; the exit code says whether all marks were kept."""
+    """Measure each network in each rounding; exit with 1 if a mark is missed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", nargs="+", choices=SUBJECTS, default=list(SUBJECTS), metavar="NAME")
     parser.add_argument("--inputs", type=int, default=1024)
@@ -115,13 +116,13 @@ def main() -> None:
     count = min(settings.inputs, QUICK_INPUTS) if settings.quick else settings.inputs
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        missed = [
+        misses = [
             mark
             for name in settings.models
             for mark in show(name, SUBJECTS[name], count, Path(folder), keep=not settings.quick)
         ]
-    if missed:
-        sys.exit("\n".join(missed))
+    if misses:
+        sys.exit("\n".join(misses))
 
 
 if __name__ == "__main__":

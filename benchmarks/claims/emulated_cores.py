@@ -1,9 +1,11 @@
-"""A fully connected layer in C on every emulated Cortex-M: python -m benchmarks.claims.emulated_cores
+"""Counts the instructions of a fully connected layer in C on every emulated Cortex-M, and checks its outputs.
 
-Builds the layer of benchmarks/support/tiny_c.py for each core, runs it on 16 samples, compares its answers with the
-reference in NumPy, and counts what it takes. Writes results/emulated_cores.csv, a row for each core. The counts are of
-an emulator: they repeat to the instruction, and are no cycles. Takes GCC and QEMU where they are installed, and else
-what `pip install 'edgekd[mcu]'` installs.
+python -m benchmarks.claims.emulated_cores [--core NAME]
+
+The script builds the layer of benchmarks/support/tiny_c.py for each core, runs it on 16 samples, compares its outputs
+with the reference in NumPy, and counts its instructions. It writes results/emulated_cores.csv, a row for each core.
+An emulator counts instructions, not cycles, and every run gives the same count. The script uses GCC and QEMU if they
+are installed, and otherwise the packages of `pip install 'edgekd[mcu]'`.
 """
 
 import argparse
@@ -18,7 +20,7 @@ SAMPLES = 16
 
 
 def main() -> None:
-    """Every core, and a row for each."""
+    """Parse the command line and measure each core."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--core", choices=sorted(CORES), help="this one alone")
     arguments = parser.parse_args()
@@ -27,18 +29,18 @@ def main() -> None:
 
 
 def measure(core: str) -> None:
-    """One core's row."""
+    """Run the layer on one core and append its row."""
     inputs = tiny_c.samples(SAMPLES)
     with tempfile.TemporaryDirectory() as folder:
         files = tiny_c.write(Path(folder))
         run = emulate(files, core, Budget(), [inputs], [tiny_c.OUTPUTS])
     with CortexM(core, Budget()) as device:
-        described = device.describe()
+        versions = device.describe()
     assert run.counts is not None
     append(
         "emulated_cores",
         {
-            "core": described["core"],
+            "core": versions["core"],
             "model": f"fully connected {tiny_c.INPUTS}x{tiny_c.OUTPUTS}, int8",
             "samples": SAMPLES,
             "outputs_that_differ": int((run.outputs[0] != tiny_c.answers(inputs)).sum()),
@@ -47,8 +49,8 @@ def measure(core: str) -> None:
             "flash_bytes": run.flash_bytes,
             "ram_bytes": run.ram_bytes,
             "stack_bytes": run.stack_bytes,
-            "compiler": described["compiler"],
-            "emulator": described["emulator"],
+            "compiler": versions["compiler"],
+            "emulator": versions["emulator"],
             "counted_by": run.counts.method,
         },
     )

@@ -1,6 +1,6 @@
-"""A fully connected layer as hand-written C, in the form that edgekd's C has, and what it must answer.
+"""Gives benchmarks and tests a fully connected layer as hand-written C in the form of edgekd's C, and its outputs.
 
-`write` puts other C into it where a test asks for that: beside the layer, or at the start of an inference.
+`write` can insert other C code: beside the layer, or at the start of an inference.
 """
 
 from pathlib import Path
@@ -58,7 +58,14 @@ int tiny_invoke(void *arena)
 
 
 def write(folder: Path, *, beside: str = "", first: str = "", arena: int = INPUTS + OUTPUTS) -> list[Path]:
-    """`tiny.h` and `tiny.c` in a folder."""
+    """Write `tiny.h` and `tiny.c` to a folder, and return their paths.
+
+    Args:
+        folder: the folder for the files.
+        beside: C code at the level of the file, before the functions.
+        first: C code at the start of an inference.
+        arena: the size of the arena in bytes.
+    """
     header, source = folder / "tiny.h", folder / "tiny.c"
     header.write_text(HEADER.format(arena=arena))
     weights = ",".join(map(str, WEIGHTS.ravel()))
@@ -68,11 +75,11 @@ def write(folder: Path, *, beside: str = "", first: str = "", arena: int = INPUT
 
 
 def samples(count: int) -> np.ndarray:
-    """`(N, 32)` int8, over all of its range."""
+    """Return random inputs, `(N, 32)` int8, over the whole range of int8."""
     return np.random.default_rng(1).integers(-128, 128, (count, INPUTS)).astype(np.int8)
 
 
 def answers(inputs: np.ndarray) -> np.ndarray:
-    """What the layer makes of them, `(N, 10)` int8."""
+    """Return the layer's outputs for these inputs, `(N, 10)` int8."""
     sums = MULTIPLIER * (inputs.astype(np.int64) @ WEIGHTS.T)
     return np.clip((sums + (1 << SHIFT - 1)) >> SHIFT, -128, 127).astype(np.int8)

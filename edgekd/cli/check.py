@@ -36,11 +36,11 @@ def check(
 
 
 def _print_fits(config: Path | None, settings: Sequence[str]) -> None:
-    """The student's size and memory, and a row for each target: what it allows, and whether the student fits."""
+    """Print a row for each target with its limits and the student's size and memory, and whether the student fits."""
     from edgekd.pipeline.boards import FITS, fits
     from edgekd.pipeline.check import readable_bytes
 
-    def of(reached: int, allowed: int | None) -> str:
+    def share(reached: int, allowed: int | None) -> str:
         return "no limit" if allowed is None else f"{readable_bytes(reached)} of {readable_bytes(allowed)}"
 
     rows = fits(config, settings)
@@ -49,9 +49,9 @@ def _print_fits(config: Path | None, settings: Sequence[str]) -> None:
     for row in rows:
         limits, student = row.limits, row.student
         cells = (
-            of(student.size_bytes, limits.size_bytes),
-            of(student.size_bytes, limits.flash_bytes),
-            of(student.peak_ram_bytes, limits.peak_ram_bytes),
+            share(student.size_bytes, limits.size_bytes),
+            share(student.size_bytes, limits.flash_bytes),
+            share(student.peak_ram_bytes, limits.peak_ram_bytes),
         )
         misses = f": {', '.join(row.misses)}" if row.misses else ""
         print(f"{row.target:20} {' '.join(f'{cell:20}' for cell in cells)} {FITS[row.verdict]}{misses}")

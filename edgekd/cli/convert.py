@@ -1,4 +1,4 @@
-"""`edgekd convert`: an int8 file that others made, written again in other formats."""
+"""`edgekd convert`: it writes an int8 file of another converter in other formats."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -38,7 +38,7 @@ def convert(
 
 
 def lines(result: "Conversion") -> Iterator[str]:
-    """What was read, what was written, and how it compares."""
+    """Yield the printed lines: the network, the files, the comparisons and the notes."""
     kinds = Counter(row.operator.partition(" + ")[0] for row in result.operators)
     listed = ", ".join(f"{count} {kind}" if count > 1 else kind for kind, count in kinds.items())
     rows = {
@@ -47,8 +47,8 @@ def lines(result: "Conversion") -> Iterator[str]:
         "MACs": f"{result.macs:,}",
         "arena": f"{result.peak_ram_bytes:,} B of activations, by the memory plan",
     }
-    for what, says in rows.items():
-        yield f"{what:11} {says}"
+    for title, text in rows.items():
+        yield f"{title:11} {text}"
     yield f"{'source':11} {result.source}, {result.source.stat().st_size:,} B"
     for kind, paths in result.files.items():
         for path in paths:

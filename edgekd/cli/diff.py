@@ -1,4 +1,4 @@
-"""`edgekd diff`: two files on the same inputs."""
+"""`edgekd diff`: it runs two files on the same inputs and says whether they are identical."""
 
 from pathlib import Path
 from typing import Annotated

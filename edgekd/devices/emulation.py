@@ -1,4 +1,4 @@
-"""The int8 network's C file on an emulated core of the target, as figures of the report."""
+"""Runs the int8 network's C files on an emulated core of the target and gives the report the figures."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,20 +18,21 @@ from edgekd.runtimes.codes import from_file_codes, to_file_codes
 def emulated_row(
     files: Sequence[Path], core: str, limits: Limits, graph: Graph, codes: Sequence[Array], kernels: Mode
 ) -> EmulatedRow:
-    """Run the C files of a graph on a core, and hold their outputs against the integer reference.
+    """Run the C files of a graph on a core and compare their outputs with the integer reference.
 
-    Files that are over the limits run without them, so that the report has their figures; `over` says what the linker
-    said.
+    If the files exceed the limits, they run without limits, so that the report still has their figures. The row's
+    `over` then holds the message of the error.
 
     Args:
         files: the `.c` file and its header.
-        core: as `device.core` has it.
-        codes: (N, *shape) of every input.
-        kernels: the rounding that the files have.
+        core: the core's name, as in the target's `device.core`.
+        limits: the limits of the target on flash and RAM.
+        codes: the int8 codes of every input, (N, *shape).
+        kernels: the rounding with which the files were written.
 
     Raises:
-        MissingExtraError: compiler or emulator are not installed.
-        ModelError: the files don't compile, or their code faults.
+        MissingExtraError: the compiler or the emulator is not installed.
+        ModelError: the files do not compile, or their code faults.
     """
     [source] = [file for file in files if file.suffix == ".c"]
     macros = read_macros(source)
@@ -46,9 +47,9 @@ def emulated_row(
         run = emulate(files, core, Budget(), feeds, sizes)
     expected = reference.run_all(graph, *codes, kernels=kernels)
     differing = 0
-    for raw, info, want in zip(run.outputs, outputs, expected, strict=True):
-        answer = from_file_codes(raw.view(info.dtype).reshape(-1, *info.shape), info)
-        differing += int((answer != want).sum())
+    for raw, info, reference_codes in zip(run.outputs, outputs, expected, strict=True):
+        file_codes = from_file_codes(raw.view(info.dtype).reshape(-1, *info.shape), info)
+        differing += int((file_codes != reference_codes).sum())
     return EmulatedRow(
         file=source.name,
         samples=run.samples,
@@ -63,7 +64,7 @@ def emulated_row(
 
 
 def _instructions(run: EmulatedRun, macs: int) -> dict[str, Quantity | tuple[FunctionRow, ...]]:
-    """The row's figures of instructions; empty ones where an inference outran the clock that counts them."""
+    """Return the row's instruction counts, which are empty if an inference overflowed the counting timer."""
     if run.counts is None or run.instructions is None:
         empty = Quantity(unit="instructions", remedy="a C compiler on this host, which builds QEMU's counting plugin")
         return {"instructions": empty, "instructions_per_mac": empty.model_copy(update={"unit": "instructions/MAC"})}

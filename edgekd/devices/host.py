@@ -1,4 +1,4 @@
-"""Describes the machine of the host figures, without names of persons or hosts."""
+"""Describes for the report the machine that ran the host measurements, without names of persons or hosts."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def describe() -> dict[str, str | int]:
-    """The "cpu", "cores", "memory_bytes", "system" and "architecture" of this machine."""
+    """Return the "cpu", "cores", "memory_bytes", "system" and "architecture" of this machine."""
     return {
         "cpu": _cpu(Path("/proc/cpuinfo")),
         "cores": os.cpu_count() or 1,
@@ -17,7 +17,7 @@ def describe() -> dict[str, str | int]:
 
 
 def _cpu(cpuinfo: Path) -> str:
-    """The name of the CPU, or the architecture where cpuinfo has none, as on Arm."""
+    """Return the name of the CPU, or the architecture if cpuinfo has no name, as on Arm."""
     if cpuinfo.is_file():
         for line in cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines():
             key, _, value = line.partition(":")

@@ -1,7 +1,7 @@
-"""Measures and compares the latency of files on this machine, in fresh processes that take turns.
+"""Measures and compares for the profile stage the latency of files on this machine, in alternating processes.
 
-One process may be a third slower than the next for no visible reason, so no single process is trusted: each file is
-timed in several, which alternate with those of the other files in an order that changes from round to round.
+One process may be a third slower than the next for no visible reason. Each file is therefore timed in several
+processes, which alternate with those of the other files in an order that changes from round to round.
 """
 
 import json
@@ -25,8 +25,9 @@ class Latency:
     """The time of one inference of one file.
 
     Attributes:
+        file: the path of the file.
         kernels: the runtime's name, version, kernel set and threads.
-        rounds_us: the median of each round's process, in the order of the rounds.
+        rounds_us: the median of each round's process in microseconds, in the order of the rounds.
     """
 
     file: Path
@@ -35,12 +36,12 @@ class Latency:
 
     @property
     def lowest_us(self) -> float:
-        """The figure to report, since disturbances only add to a measurement."""
+        """Return the lowest round, which is reported, since disturbances only add to a measurement."""
         return min(self.rounds_us)
 
     @property
     def spread_us(self) -> float:
-        """The difference of the highest and the lowest round."""
+        """Return the difference of the highest and the lowest round in microseconds."""
         return max(self.rounds_us) - min(self.rounds_us)
 
 
@@ -51,13 +52,17 @@ def measure(
     threads: int = 1,
     *,
     seed: int = 0,
-    advance: Callable[[int, str], object] = lambda done, detail: None,
+    advance: Callable[[int, str], object] = lambda count, detail: None,
 ) -> list[Latency]:
     """Time each file in `rounds` fresh processes of `seconds` each.
 
     Args:
-        seed: of the random order within the rounds.
-        advance: is called with (1, the file's name) after each process, for a progress bar.
+        files: the paths of the files.
+        rounds: the number of processes for each file.
+        seconds: the time of measurement in each process.
+        threads: the number of threads of each runtime.
+        seed: the seed of the random order within the rounds.
+        advance: a function for a progress bar, called with (1, the file's name) after each process.
     """
     shuffle = random.Random(seed).shuffle
     medians: dict[Path, list[float]] = {file: [] for file in files}
@@ -73,9 +78,9 @@ def measure(
 
 
 def ratio(one: Latency, other: Latency) -> tuple[float, float]:
-    """The (ratio, error) of one's time to the other's: the median over the rounds, and the largest distance from it.
+    """Return the (ratio, error) of one's time to the other's: the median over the rounds and the largest deviation.
 
-    Where ratio plus or minus error does not include 1, all rounds agree on which of the two is faster.
+    If ratio plus or minus error does not include 1, all rounds agree on which of the two is faster.
     """
     ratios = [a / b for a, b in zip(one.rounds_us, other.rounds_us, strict=True)]
     median = statistics.median(ratios)
@@ -83,7 +88,7 @@ def ratio(one: Latency, other: Latency) -> tuple[float, float]:
 
 
 def time_once(file: Path, threads: int, seconds: float) -> tuple[float, str]:
-    """Time a file in one fresh process; return the (median of an inference in microseconds, name of the kernels)."""
+    """Time a file in one fresh process; return (median of an inference in microseconds, name of the kernels)."""
     worker = (sys.executable, "-P", "-m", "edgekd.devices.worker")
     opens = host_runtime(file.suffix.removeprefix(".")).opens
     command = (*worker, str(file), opens, f"--threads={threads}", f"--seconds={seconds}")

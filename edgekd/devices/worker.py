@@ -1,7 +1,8 @@
-"""The process that `edgekd.devices.latency` starts: times one file, inference by inference, and prints the median.
+"""Times one file, inference by inference, as the process that `edgekd.devices.latency` starts.
 
 Run as `python -m edgekd.devices.worker FILE OPENS --threads 1 --seconds 0.2`, where OPENS is the "module:callable" of a
-runtime's row. It imports neither torch nor pydantic, so that it starts fast.
+runtime's row. It prints one line of JSON with the median. It imports neither torch nor pydantic, so that it starts
+fast.
 """
 
 import argparse
@@ -31,7 +32,7 @@ def time_file(path: Path, opens: str, threads: int, seconds: float) -> dict[str,
 
 
 def _times(infer: Callable[[], object], seconds: float) -> list[int]:
-    """The time of each inference in nanoseconds."""
+    """Return the time of each inference in nanoseconds."""
     times: list[int] = []
     end = time.perf_counter() + seconds
     while len(times) < FEWEST_RUNS or time.perf_counter() < end:
@@ -45,7 +46,7 @@ def _sample(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
     random = np.random.default_rng(0)
     if dtype.kind == "f":
         return random.standard_normal(shape).astype(dtype)
-    if dtype == np.int32:  # index 0 is in every table
+    if dtype == np.int32:  # every table of embeddings has a row 0
         return np.zeros(shape, dtype)
     limits = np.iinfo(dtype)
     return random.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)

@@ -23,7 +23,9 @@ class Fit:
     """The fit of a student on one target.
 
     Attributes:
-        student: its costs in int8, before pruning.
+        target: the name of the target.
+        limits: the limits of the target.
+        student: the costs of the student in int8, before pruning.
         findings: the comparisons of size, flash and peak RAM with the limits.
     """
 
@@ -34,20 +36,20 @@ class Fit:
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of the findings."""
+        """Return the worst verdict of the findings."""
         return max((finding.verdict for finding in self.findings), key=list(FITS).index)
 
     @property
     def misses(self) -> tuple[str, ...]:
-        """The limits that the student exceeds before pruning."""
+        """Return the names of the limits that the student exceeds before pruning."""
         return tuple(finding.what for finding in self.findings if finding.verdict != "ok")
 
 
 def fits(config: Path | str | None = None, settings: SettingsLike = ()) -> tuple[Fit, ...]:
-    """Compare the config's student with the limits of every target of edgekd. The arguments are those of `build`.
+    """Compare the config's student with the limits of every target of edgekd; the arguments are those of `build`.
 
     Raises:
-        UnsupportedOperatorError: an operator of the student can't be exported.
+        UnsupportedOperatorError: an operator of the student cannot be exported.
     """
     configs = {name: configure(name, config, settings) for name in targets.names()}
     splits = importlib.import_module("edgekd.stages.data").examine(next(iter(configs.values()))).splits

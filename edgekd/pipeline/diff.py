@@ -1,4 +1,4 @@
-"""Two files on the same inputs: whether they are identical, and where they part."""
+"""`edgekd diff`: it runs two files on the same inputs and finds the first layer that differs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,7 +12,7 @@ from edgekd.errors import ConfigError, ModelError, ParityError
 from edgekd.graph import cost, reference
 from edgekd.graph.structure import Array, Graph, Quantization
 from edgekd.pipeline import foreign
-from edgekd.pipeline.foreign import Parity, compared
+from edgekd.pipeline.foreign import Parity, compare_codes
 from edgekd.runtimes.codes import SHIFT, from_file_codes, to_file_codes
 from edgekd.runtimes.isolated import IsolatedRunner
 from edgekd.runtimes.tensors import TensorInfo
@@ -23,9 +23,11 @@ TRACED_SAMPLES = 4
 
 @dataclass(frozen=True)
 class Comparison:
-    """Attributes:
-    rows: one for each runtime that runs both files, or one for the host runtimes of two formats.
-    notes: runtimes that could not be asked, and files that edgekd runs but does not read.
+    """The comparison of two files.
+
+    Attributes:
+        rows: the comparisons, one for each runtime that runs both files, or one for the host runtimes of two formats.
+        notes: the runtimes that did not run the files, and the files that edgekd cannot read, with the reasons.
     """
 
     rows: tuple[Parity, ...]
@@ -33,15 +35,20 @@ class Comparison:
 
     @property
     def identical(self) -> bool:
-        """Whether no output of the two files differs."""
+        """Return whether no output of the two files differs."""
         return not any(row.differing for row in self.rows)
 
 
 def diff(a: Path | str, b: Path | str, samples: int = SAMPLES, seed: int = 0) -> Comparison:
-    """Run two files on the same drawn inputs.
+    """Run two files on the same random inputs and compare their outputs.
+
+    Args:
+        a, b: the paths of the files.
+        samples: the number of random inputs.
+        seed: the seed of the random inputs.
 
     Raises:
-        ModelError: one of them can't be run, or they take or give different things.
+        ModelError: a file cannot be run, or the inputs or outputs of the files do not match.
     """
     a, b = Path(a), Path(b)
     if samples < 1:
@@ -64,7 +71,7 @@ def diff(a: Path | str, b: Path | str, samples: int = SAMPLES, seed: int = 0) ->
 
 
 def judge(comparison: Comparison) -> None:
-    """Raise ParityError where the files differ."""
+    """Raise a ParityError if the files differ."""
     for row in comparison.rows:
         if row.differing:
             where = f"; they part at {row.parts}" if row.parts else ""
@@ -76,7 +83,7 @@ def judge(comparison: Comparison) -> None:
 
 
 def _graph(path: Path, notes: list[str]) -> Graph | None:
-    """What edgekd reads of a file; None, and a note, where it does not read it."""
+    """Read the graph of a file; if it cannot be read, add a note and return None."""
     try:
         return foreign.read(path)
     except (ModelError, ConfigError) as error:
@@ -96,51 +103,53 @@ def _row(
     scales = _common_scales(names, [runner.inputs for runner in runners])
     graph = graphs[0] or graphs[1]
     if graph is not None:
-        codes = foreign.drawn_codes(graph, samples, seed)
+        codes = foreign.random_codes(graph, samples, seed)
         scales = [graph.tensors[name].quantization for name in graph.inputs]
     else:
-        codes = _drawn(runners[0].inputs, scales, samples, seed)
-    ends = [graph.tensors[name].quantization for name in graph.outputs] if graph else [None] * len(runners[0].outputs)
+        codes = _random_input(runners[0].inputs, scales, samples, seed)
+    output_scales: list[Quantization | None] = [None] * len(runners[0].outputs)
+    if graph is not None:
+        output_scales = [graph.tensors[name].quantization for name in graph.outputs]
     outputs = []
     for runner in runners:
         feeds = (to_file_codes(*each) for each in zip(codes, runner.inputs, scales, strict=True))
-        values = zip(runner.run_all(*feeds), runner.outputs, ends, strict=True)
+        values = zip(runner.run_all(*feeds), runner.outputs, output_scales, strict=True)
         outputs.append([from_file_codes(*each) for each in values])
-    row = compared(names[0], outputs[0], names[1], outputs[1], exact=True)
+    row = compare_codes(names[0], outputs[0], names[1], outputs[1], exact=True)
     both = graphs[0], graphs[1]
     if row.differing and both[0] is not None and both[1] is not None:
-        row = replace(row, parts=_where((both[0], both[1]), pair[0], [c[:TRACED_SAMPLES] for c in codes]))
+        row = replace(row, parts=_first_difference((both[0], both[1]), pair[0], [c[:TRACED_SAMPLES] for c in codes]))
     return row
 
 
 def _common_scales(names: Sequence[str], ends: Sequence[Sequence[TensorInfo]]) -> list[Quantization | None]:
-    """How both files' inputs are codes; ModelError where they differ in number, shape or scale."""
+    """Return the quantization of each input; raise a ModelError if the files differ in number, shape or scale."""
     if len(ends[0]) != len(ends[1]):
         raise ModelError(f"{names[0]} takes {len(ends[0])} inputs, {names[1]} {len(ends[1])}", "files of one network")
     scales: list[Quantization | None] = []
     for a, b in zip(*ends, strict=True):
         if _shape(a) != _shape(b):
             raise ModelError(f"{names[0]} takes {_shape(a)}, {names[1]} {_shape(b)}", "files of one network")
-        known = [codes for codes in (_codes(a), _codes(b)) if codes is not None]
-        if len(set(known)) > 1:
-            raise ModelError(f"{names[0]} takes codes on {known[0]}, {names[1]} on {known[1]}", "files of one network")
-        scales.append(known[0] if known else None)
+        pair = [scale for scale in (_quantization(a), _quantization(b)) if scale is not None]
+        if len(set(pair)) > 1:
+            raise ModelError(f"{names[0]} takes codes on {pair[0]}, {names[1]} on {pair[1]}", "files of one network")
+        scales.append(pair[0] if pair else None)
     return scales
 
 
 def _shape(info: TensorInfo) -> tuple[int, ...]:
-    """Of a sample, in torch's order."""
+    """Return the shape of a sample in torch's order."""
     return tuple(info.shape[int(place)] for place in np.argsort(info.axes)) if info.axes else info.shape
 
 
-def _codes(info: TensorInfo) -> Quantization | None:
-    """Scale and zero point as of int8 codes."""
+def _quantization(info: TensorInfo) -> Quantization | None:
+    """Return scale and zero point for int8 codes; None if the tensor has none."""
     if info.scale is None or info.zero_point is None:
         return None
     return Quantization(info.scale, info.zero_point - (SHIFT if info.dtype == np.uint8 else 0))
 
 
-def _drawn(
+def _random_input(
     infos: Sequence[TensorInfo], scales: Sequence[Quantization | None], samples: int, seed: int
 ) -> tuple[Array, ...]:
     random = np.random.default_rng(seed)
@@ -148,7 +157,7 @@ def _drawn(
     for info, codes in zip(infos, scales, strict=True):
         shape = (samples, *_shape(info))
         if codes is not None:
-            arrays.append(foreign.varied(random, shape, codes))
+            arrays.append(foreign.varied_codes(random, shape, codes))
         elif info.dtype == np.float32:
             arrays.append(random.standard_normal(shape).astype(np.float32))
         else:
@@ -156,8 +165,8 @@ def _drawn(
     return tuple(arrays)
 
 
-def _where(graphs: tuple[Graph, Graph], runtime: Runtime, codes: Sequence[Array]) -> str:
-    """The first layers, one of each file, that the reference computes otherwise; layers are paired in their order."""
+def _first_difference(graphs: tuple[Graph, Graph], runtime: Runtime, codes: Sequence[Array]) -> str:
+    """Name the first pair of layers with different codes in the reference; layers are paired in their order."""
     traces = [dict(reference.trace(graph, *codes, kernels=runtime.kernels)) for graph in graphs]
     for op, other in zip(*([op for op in graph.operators if op.inputs] for graph in graphs), strict=False):
         one, two = traces[0][op.output], traces[1][other.output]

@@ -1,4 +1,4 @@
-"""Files that others made, run on drawn inputs: what a file answers in a runtime, and where two answers part."""
+"""Runs files of other converters on random inputs and compares their outputs, for `convert` and `diff`."""
 
 import importlib.util
 import tempfile
@@ -20,19 +20,21 @@ from edgekd.runtimes.isolated import IsolatedRunner
 from edgekd.runtimes.parity import differences
 
 MOST_VALUES = 2**24
-"""Of a tensor that the reference computes at once, over a batch."""
+"""The largest number of values of a tensor that the reference computes at once, over a batch."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Two answers to the same inputs.
+    """The comparison of two files' or runtimes' outputs on the same inputs.
 
     Attributes:
-        what, against: whose answers they are.
-        differing, outputs: how many of the answers' codes differ, and how many there are.
-        largest_steps: the largest difference, in quantization steps.
-        exact: they have to be the same; otherwise their kernels round differently, and the row only counts.
-        parts: the first layer that differs, where it is known.
+        what, against: the names of the two sides.
+        differing: the number of codes that differ.
+        outputs: the number of codes that were compared.
+        largest_steps: the largest difference in quantization steps.
+        exact: whether the codes must be the same; otherwise the kernels round differently, and differences are only
+            counted.
+        parts: the first layer that differs; "" if it is not known.
     """
 
     what: str
@@ -45,14 +47,18 @@ class Parity:
 
     @property
     def passed(self) -> bool:
-        """Whether no output differs where none may."""
+        """Return whether the codes are the same if they must be."""
         return not (self.exact and self.differing)
 
 
-def compared(
+def compare_codes(
     what: str, codes: Sequence[Array], against: str, others: Sequence[Array], exact: bool, parts: str = ""
 ) -> Parity:
-    """The row of two answers, an array (N, ...) for each output."""
+    """Compare the codes of two sides, an array (N, ...) for each output, and return the row.
+
+    Raises:
+        ModelError: the outputs have different shapes.
+    """
     if [a.shape for a in codes] != [b.shape for b in others]:
         raise ModelError(
             f"{what} gives {[a.shape[1:] for a in codes]}, {against} gives {[b.shape[1:] for b in others]}",
@@ -65,7 +71,7 @@ def compared(
 
 
 def format_of(path: Path) -> str:
-    """The format of a file that is there, by its suffix."""
+    """Return the name of a file's format by its suffix; raise a ConfigError if there is no such format or file."""
     name = path.suffix.removeprefix(".").lower()
     if name not in FORMATS:
         raise ConfigError(f"{path.name} is of no format that edgekd knows", f"a file of {', '.join(FORMATS)}")
@@ -75,7 +81,7 @@ def format_of(path: Path) -> str:
 
 
 def read(path: Path) -> Graph:
-    """The graph of a file, by the reader of its format."""
+    """Read the graph of a file by the reader of its format; raise a ConfigError if the format has none."""
     module = format_module(format_of(path))
     if not hasattr(module, "read"):
         readable = [name for name in FORMATS if hasattr(format_module(name), "read")]
@@ -87,13 +93,13 @@ def read(path: Path) -> Graph:
 
 
 def runtimes_of(format_name: str) -> dict[str, Runtime]:
-    """The runtimes of a format that are installed."""
+    """Return the installed runtimes of a format, keyed by name."""
     rows = {name: row for name, row in RUNTIMES.items() if row.format == format_name}
     return {name: row for name, row in rows.items() if importlib.util.find_spec(row.package.partition(".")[0])}
 
 
 def missing_runtimes(format_name: str) -> list[str]:
-    """Of the runtimes of a format those that are not installed, with the command to type."""
+    """Return a note for each runtime of a format that is not installed, with the command that installs it."""
     rows = {name: row for name, row in RUNTIMES.items() if row.format == format_name}
     missing = [row for name, row in rows.items() if name not in runtimes_of(format_name)]
     return [f"{row.title} is not installed, so it was not asked: pip install '{_installable(row)}'" for row in missing]
@@ -103,35 +109,39 @@ def _installable(runtime: Runtime) -> str:
     return f"edgekd[{runtime.extra}]" if runtime.extra else runtime.distribution
 
 
-def drawn_codes(graph: Graph, samples: int, seed: int) -> tuple[Array, ...]:
-    """Codes for every input, (N, *shape): each sample has a spread and a middle of its own, the last one the ends.
+def random_codes(graph: Graph, samples: int, seed: int) -> tuple[Array, ...]:
+    """Draw codes for every input, (N, *shape).
 
-    Indices are those of rows that every table which reads them has.
+    Each sample has a mean and a standard deviation of its own; the last sample has only the lowest and the highest
+    code. Indices are below the number of rows of every embedding table that reads them.
     """
     random = np.random.default_rng(seed)
-    return tuple(_drawn(random, graph, name, samples) for name in graph.inputs)
+    return tuple(_random_input(random, graph, name, samples) for name in graph.inputs)
 
 
-def _drawn(random: np.random.Generator, graph: Graph, name: str, samples: int) -> Array:
+def _random_input(random: np.random.Generator, graph: Graph, name: str, samples: int) -> Array:
     shape = (samples, *graph.tensors[name].shape)
     if graph.tensors[name].kind == "index":
         rows = [len(op.weight) for op in graph.consumers(name) if isinstance(op, Embedding)]
         return random.integers(0, min(rows, default=1), shape, dtype=np.int32)
-    return varied(random, shape, graph.quantization(name))
+    return varied_codes(random, shape, graph.quantization(name))
 
 
-def varied(random: np.random.Generator, shape: tuple[int, ...], codes: Quantization) -> Array:
-    """Codes of an input within its range."""
-    each = (shape[0], *[1] * (len(shape) - 1))
+def varied_codes(random: np.random.Generator, shape: tuple[int, ...], codes: Quantization) -> Array:
+    """Draw codes of a shape, (N, ...), within the range of their quantization; see `random_codes`."""
+    per_sample = (shape[0], *[1] * (len(shape) - 1))
     steps = (codes.highest - codes.lowest) / 2
-    middle = random.uniform(codes.lowest, codes.highest, each)
-    values = middle + random.standard_normal(shape) * random.uniform(0.01, 1.0, each) * steps
+    middle = random.uniform(codes.lowest, codes.highest, per_sample)
+    values = middle + random.standard_normal(shape) * random.uniform(0.01, 1.0, per_sample) * steps
     values[-1] = random.choice([codes.lowest, codes.highest], shape[1:])
     return np.clip(np.rint(values), codes.lowest, codes.highest).astype(np.int8 if codes.bits == 8 else np.int16)
 
 
 def answers(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) -> tuple[Array, ...]:
-    """Codes of every output of a file, in a process of its own; `graph` says how real values at its ends are codes."""
+    """Run a file in a process of its own on codes, and return the codes of every output.
+
+    `graph` has the quantization of inputs and outputs that are real values in the file.
+    """
     runner = IsolatedRunner(runtime, path)
     inputs, outputs = ([graph.tensors[n].quantization for n in names] for names in (graph.inputs, graph.outputs))
     if (len(runner.inputs), len(runner.outputs)) != (len(inputs), len(outputs)):
@@ -142,19 +152,22 @@ def answers(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) 
 
 
 def expected_codes(graph: Graph, codes: Sequence[Array], runtime: Runtime) -> tuple[Array, ...]:
-    """Codes of every output by the reference in a runtime's rounding, in batches that fit in memory."""
+    """Return the codes of every output of the reference in a runtime's rounding, in batches that fit in memory."""
     largest = max(tensor.elements for tensor in graph.tensors.values())
     batch_size = max(1, min(64, MOST_VALUES // largest))
     return reference.run_all(graph, *codes, kernels=runtime.kernels, batch_size=batch_size)
 
 
 def first_difference(runtime: Runtime, path: Path, graph: Graph, codes: Sequence[Array]) -> str:
-    """The first layer of a file, of which `graph` was read, that the reference computes otherwise; "" for none."""
+    """Name the first layer of a file whose codes differ from the reference; "" if there is none.
+
+    `graph` is the graph that was read from the file.
+    """
     module = format_module(format_of(path))
     with tempfile.TemporaryDirectory() as folder:
-        shown = Path(folder) / path.name
-        places = module.expose(path, shown)
-        runner = IsolatedRunner(runtime, shown)
+        exposed = Path(folder) / path.name  # a copy of the file whose outputs are all tensors
+        places = module.expose(path, exposed)
+        runner = IsolatedRunner(runtime, exposed)
         inputs = [graph.tensors[name].quantization for name in graph.inputs]
         feeds = [to_file_codes(*each) for each in zip(codes, runner.inputs, inputs, strict=True)]
         values = runner.run_all(*feeds)
@@ -163,9 +176,9 @@ def first_difference(runtime: Runtime, path: Path, graph: Graph, codes: Sequence
         for each, (name, axes) in zip(values, places, strict=True)
     }
     expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
-    return first_of(differences(graph, expected, actual))
+    return first_differing_layer(differences(graph, expected, actual))
 
 
-def first_of(rows: Sequence[LayerDifference]) -> str:
-    """The first layer that differs, as a reader knows it."""
+def first_differing_layer(rows: Sequence[LayerDifference]) -> str:
+    """Describe the first layer that differs by its name and operator; "" if none does."""
     return next((f"{row.layer} ({row.operator})" for row in rows if row.differing), "")

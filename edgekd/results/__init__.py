@@ -1,6 +1,6 @@
-"""The report's schema: quantities that can't be printed without their origin, and the rows of its tables.
+"""Gives the schema of the report: quantities that are never printed without their origin, and the rows of its tables.
 
-`schema()` documents every field of `report.json`.
+`schema()` returns the JSON schema with a description of every field of `report.json`.
 """
 
 from edgekd.results.distillation import (

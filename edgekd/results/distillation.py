@@ -1,4 +1,4 @@
-"""The report's section on the knowledge transfer from teacher to student."""
+"""Gives the report the records of its section on the knowledge transfer from teacher to student."""
 
 from edgekd.results.quantity import Quantity, Record
 
@@ -26,7 +26,7 @@ class LayerSimilarity(Record):
     """The similarity for the same student trained without the teacher."""
 
 
-FEW_MISTAKES = 5  # a class with fewer mistakes of the teacher is never reported as inherited
+FEW_MISTAKES = 5  # with fewer mistakes of the teacher, a class is never reported as inherited
 
 
 class ClassTransfer(Record):

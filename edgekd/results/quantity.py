@@ -1,4 +1,4 @@
-"""A number that can't be printed without its origin, for every table of the report."""
+"""Gives every table of the report a number that is never printed without its origin."""
 
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ class Quantity(Record):
     """A number with its origin, or the reason why there is none."""
 
     value: float | None = None
-    """None if it is not known; then `remedy` says how to obtain it."""
+    """The number; None if it is not known, and then `remedy` says how to obtain it."""
 
     unit: str
     """"%", "B", "ms", "MACs", "parameters", "x" (a ratio), "points", "steps", "outputs", "kappa", "CKA",

@@ -1,4 +1,4 @@
-"""The report as a whole, and the JSON schema of `report.json`."""
+"""Gives the record of the whole report, and the JSON schema of `report.json`."""
 
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ class Report(Record):
     """`report.json`, from which the Markdown and HTML pages are rendered."""
 
     schema_version: Literal[2] = 2
-    """It increases if a field changes its meaning or is removed."""
+    """The version of the schema, which increases if a field changes its meaning or is removed."""
 
     edgekd_version: str
 
@@ -45,7 +45,7 @@ class Report(Record):
     operators: tuple[OperatorRow, ...]
     latencies: tuple[LatencyRow, ...]
     emulated: EmulatedRow | None = None
-    """The C code on an emulated core of the target; None where there is none."""
+    """The results of the C code on an emulated core of the target; None if it was not emulated."""
 
     limits: tuple[LimitRow, ...]
     files: tuple[FileRow, ...]
@@ -66,14 +66,14 @@ class Report(Record):
 
     @property
     def missed(self) -> tuple[LimitRow, ...]:
-        """The limits that are missed."""
+        """Return the limits that are missed."""
         return tuple(row for row in self.limits if row.met is False)
 
     @property
     def parity(self) -> bool:
-        """Whether no boundary has failed, and no output on an emulated core differs."""
-        emulated_alike = self.emulated is None or not self.emulated.differing
-        return emulated_alike and all(row.passed is not False for row in self.boundaries)
+        """Return whether no boundary has failed, and no output on an emulated core differs."""
+        emulation_passed = self.emulated is None or not self.emulated.differing
+        return emulation_passed and all(row.passed is not False for row in self.boundaries)
 
 
 def schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The rows of the report's tables; the text below a field is its description in the JSON schema."""
+"""Gives the rows of the report's tables; the text below a field is its description in the JSON schema."""
 
 from typing import Any, Literal
 
@@ -119,15 +119,15 @@ class LatencyRow(Record):
 
 
 class FunctionRow(Record):
-    """One function of the C code on an emulated core."""
+    """The costs of one function of the C code on an emulated core."""
 
     name: str
 
     instructions: Quantity
-    """Of one inference, without those of the functions that it calls."""
+    """The instructions of one inference, without those of the functions that it calls."""
 
     bytes: int | None = None
-    """Of its code; None where the linker has no size for it."""
+    """The size of its code; None if the linker has no size for it."""
 
 
 class EmulatedRow(Record):
@@ -136,31 +136,31 @@ class EmulatedRow(Record):
     file: str
 
     samples: int
-    """Of the test set, that were run."""
+    """The number of test samples that were run."""
 
     outputs: int
-    """Integer outputs that were compared with the reference in the file's rounding."""
+    """The number of integer outputs that were compared with the reference in the file's rounding."""
 
     differing: int
 
     instructions: Quantity
-    """Of one inference, on average over the samples."""
+    """The instructions of one inference, on average over the samples."""
 
     instructions_per_mac: Quantity
 
     flash: Quantity
-    """Code, constants and initial values, with what they need of the compiler's libraries."""
+    """The flash for code, constants and initial values, including the functions of the compiler's libraries."""
 
     ram: Quantity
-    """Variables, arena, and the stack at its high-water mark."""
+    """The RAM for variables, the arena and the largest size of the stack."""
 
     stack: Quantity
 
     over: str = ""
-    """What the linker or the stack said, where the limits' flash and RAM are too small."""
+    """The message of the linker or of the check of the stack, if the limits' flash or RAM are too small."""
 
     functions: tuple[FunctionRow, ...] = ()
-    """In descending order of their instructions; empty where only the total is known."""
+    """The functions in descending order of their instructions; empty if only the total is known."""
 
 
 class Measurements(Record):
@@ -176,10 +176,10 @@ class Measurements(Record):
     """The latency of the int8 file on the target device."""
 
     emulated: EmulatedRow | None = None
-    """None where the target has no core that is emulated, no C was exported, or the tools are missing."""
+    """The results on an emulated core; None if the target has no such core, no C was exported, or tools are missing."""
 
     not_emulated: str = ""
-    """Why, where the target has such a core and C was exported."""
+    """The reason why there are none, if the target has such a core and C was exported."""
 
     machine: dict[str, Any]
     """The machine that ran the host measurements."""
@@ -196,7 +196,7 @@ class LimitRow(Record):
     """Whether the limit is met; None if the quantity is not known."""
 
     miss: str = ""
-    """By how much it is missed, in words."""
+    """The amount by which it is missed, in words."""
 
 
 class FileRow(Record):

@@ -1,10 +1,10 @@
-"""The words of a task: the names of its score and agreement and their direction, for every page of the report."""
+"""Gives every page of the report the words of a task: names, units and direction of its score and agreement."""
 
 from edgekd.results.quantity import Record
 
 
 class TaskWords(Record):
-    """The words of a task. The report holds them, so that its pages are rendered from it and from nothing else."""
+    """The words of a task, which are part of the report so that its pages can be rendered from the report alone."""
 
     name: str
     """The task's name in a config: "classification"."""

@@ -1,1 +1,1 @@
-"""The runtimes that execute an exported file on this machine, and the comparison of their codes."""
+"""Runs exported files on this machine in each runtime and compares their codes with the reference."""

@@ -1,4 +1,4 @@
-"""Reads from a TFLite file's metadata which of torch's axes each axis of its inputs and outputs is."""
+"""Reads from a TFLite file's metadata the order of axes of its inputs and outputs, for the runners."""
 
 import json
 
@@ -13,6 +13,7 @@ def stored_axes(content: bytes, role: str, ranks: list[int]) -> list[Axes]:
     Without metadata, images have channels last and other tensors have torch's order.
 
     Args:
+        content: the bytes of the file.
         role: "input" or "output".
         ranks: the number of axes of each tensor, without the batch.
     """

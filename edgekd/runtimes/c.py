@@ -1,4 +1,4 @@
-"""Runs a C file and its header on this machine: compiled by the system's compiler, called in this process."""
+"""Runs for verification a C file and its header in this process, compiled by this machine's C compiler."""
 
 import ctypes
 import os
@@ -22,25 +22,25 @@ DTYPES = {"int8_t": np.int8, "uint8_t": np.uint8, "int32_t": np.int32}
 
 
 class CRunner:
-    """A C file, compiled and loaded.
+    """A compiled and loaded C file.
 
     Attributes:
-        inputs, outputs: what the file takes and gives; `axes` tells the order of a sample's axes.
-        input, output: the only ones, or the first.
-        kernels: the kernel set behind the results, and the compiler.
-        arena_bytes: of the memory that it runs in.
+        inputs, outputs: name, shape, dtype, quantization and order of axes of the file's inputs and outputs.
+        input, output: the first input and output.
+        kernels: the name of the kernel set, with the compiler.
+        arena_bytes: the size of the arena for activations.
     """
 
     def __init__(self, path: Path, threads: int = 1) -> None:
-        """`threads` is there because runners have it; C code has one."""
+        """Compile and load a file; `threads` is ignored, since the C code has one thread."""
         self.path = Path(path)
         name, macros = self.path.stem, read_macros(self.path)
         self.inputs, self.outputs = (tensors(macros, role) for role in ("INPUT", "OUTPUT"))
         self.input, self.output = self.inputs[0], self.outputs[0]
         self.arena_bytes = int(macros["ARENA_BYTES"])
         command = compiler()
-        self._library = _compiled(self.path, command)
-        self._arena, address = _aligned(self.arena_bytes, int(macros["ARENA_ALIGNMENT"]))
+        self._library = _compile(self.path, command)
+        self._arena, address = _aligned_bytes(self.arena_bytes, int(macros["ARENA_ALIGNMENT"]))
         self._address = ctypes.c_void_p(address)
         self._invoke = getattr(self._library, f"{name}_invoke")
         self._inputs = [self._array(f"{name}_input", i, info) for i, info in enumerate(self.inputs)]
@@ -48,11 +48,11 @@ class CRunner:
         self.kernels = f"C99 by {_version(command)}, 1 thread"
 
     def run(self, *x: np.ndarray) -> np.ndarray:
-        """(N, ...) of every input in the file's dtype and order -> (N, ...) of the only output, or the first."""
+        """Run the file on (N, ...) of every input, in its dtype and order; return (N, ...) of the first output."""
         return self.run_all(*x)[0]
 
     def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(N, ...) of every input -> (N, ...) of every output, sample by sample."""
+        """Run the file on (N, ...) of every input, sample by sample; return (N, ...) of every output."""
         check_batches(x, self.inputs, self.path)
         results = tuple(np.empty((len(x[0]), *output.shape), output.dtype) for output in self.outputs)
         for position in range(len(x[0])):
@@ -62,7 +62,7 @@ class CRunner:
         return results
 
     def ready(self, *x: np.ndarray) -> Callable[[], object]:
-        """A call that runs one inference of `x`, (1, ...) for each input, and nothing else: for a stopwatch."""
+        """Return a function that runs one inference of `x`, (1, ...) for each input, and nothing else, for timing."""
         check_batches(x, self.inputs, self.path)
         for values, array in zip(x, self._inputs, strict=True):
             array[...] = values[0]
@@ -75,7 +75,7 @@ class CRunner:
             )
 
     def _array(self, function: str, index: int, info: TensorInfo) -> np.ndarray:
-        """The part of the arena that an accessor points to."""
+        """Return the part of the arena to which an accessor function of the file points."""
         accessor = getattr(self._library, function)
         accessor.restype = ctypes.c_void_p
         start = accessor(self._address, index) - (self._address.value or 0)
@@ -84,10 +84,10 @@ class CRunner:
 
 
 def compiler() -> list[str]:
-    """The command of the C compiler: that of the environment variable CC, or `cc`.
+    """Return the command of the C compiler: the environment variable CC, or `cc`.
 
     Raises:
-        MissingExtraError: there is none.
+        MissingExtraError: no C compiler is installed.
     """
     command = shlex.split(os.environ.get("CC") or "cc")
     if shutil.which(command[0]) is None:
@@ -98,22 +98,23 @@ def compiler() -> list[str]:
     return command
 
 
-def _compiled(path: Path, command: list[str]) -> ctypes.CDLL:
-    """The file as a shared library, whose folder goes when it is let go."""
+def _compile(path: Path, command: list[str]) -> ctypes.CDLL:
+    """Compile the file and load it as a shared library, whose folder is removed with the returned object."""
     folder = tempfile.mkdtemp(prefix="edgekd-c-")
     target = Path(folder) / f"{path.stem}.so"
-    done = subprocess.run([*command, *FLAGS, str(path), "-o", str(target)], capture_output=True, text=True, check=False)
-    if done.returncode:
+    arguments = [*command, *FLAGS, str(path), "-o", str(target)]
+    process = subprocess.run(arguments, capture_output=True, text=True, check=False)
+    if process.returncode:
         shutil.rmtree(folder)
-        said = next((line for line in done.stderr.splitlines() if "error" in line), done.stderr.strip())
-        raise ModelError(f"{path.name} can't be compiled: {said}", "edgekd build, which writes the file anew")
+        message = next((line for line in process.stderr.splitlines() if "error" in line), process.stderr.strip())
+        raise ModelError(f"{path.name} can't be compiled: {message}", "edgekd build, which writes the file anew")
     library = ctypes.CDLL(str(target))
     weakref.finalize(library, shutil.rmtree, folder, ignore_errors=True)
     return library
 
 
 def read_macros(path: Path) -> dict[str, str]:
-    """The macros of the header beside a C file, without the name that they begin with."""
+    """Read the macros of the header beside a C file, keyed by their names without the prefix of the file's name."""
     header = path.with_suffix(".h")
     for file in (path, header):
         check_file(file)
@@ -122,7 +123,7 @@ def read_macros(path: Path) -> dict[str, str]:
 
 
 def tensors(macros: dict[str, str], role: str) -> tuple[TensorInfo, ...]:
-    """What the header's macros tell of inputs or outputs."""
+    """Return the description of the inputs or outputs in the header's macros; `role` is "INPUT" or "OUTPUT"."""
     return tuple(_tensor(macros, f"{role}_{i}", f"{role.lower()}_{i}") for i in range(int(macros[f"{role}S"])))
 
 
@@ -142,15 +143,15 @@ def _numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
-def _aligned(size: int, alignment: int) -> tuple[np.ndarray, int]:
-    """(zeroed bytes, the address of the first), aligned."""
-    room: np.ndarray[Any, np.dtype[np.uint8]] = np.zeros(size + alignment, np.uint8)
-    start = -room.ctypes.data % alignment
-    arena = room[start : start + size]
+def _aligned_bytes(size: int, alignment: int) -> tuple[np.ndarray, int]:
+    """Return `size` zeroed bytes, of which the first is aligned, and its address."""
+    padded: np.ndarray[Any, np.dtype[np.uint8]] = np.zeros(size + alignment, np.uint8)
+    start = -padded.ctypes.data % alignment
+    arena = padded[start : start + size]
     return arena, arena.ctypes.data
 
 
 def _version(command: list[str]) -> str:
-    """The first line of what the compiler says of itself."""
-    done = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0].strip() or command[0]
+    """Return the first line of the compiler's version."""
+    process = subprocess.run([*command, "--version"], capture_output=True, text=True, check=False)
+    return process.stdout.partition("\n")[0].strip() or command[0]

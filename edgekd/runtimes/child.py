@@ -1,8 +1,9 @@
-"""The process in which a file that others made is run, so that what a runtime does on a damaged one ends it alone.
+"""Runs a file of another converter in a process of its own, so that a crash of the runtime ends only this process.
 
 Run as `python -m edgekd.runtimes.child OPENS FILE FOLDER`, where OPENS is the "module:callable" of a runtime's row. It
-prints what the file takes and gives as one line of JSON. Where FOLDER holds inputs.npz, an array for each input by its
-place, it runs them and leaves outputs.npz there. `edgekd.runtimes.isolated` starts it.
+prints the description of the file's inputs and outputs as one line of JSON. If FOLDER has a file inputs.npz, with an
+array for each input by its position, it runs the file on them and writes outputs.npz. `edgekd.runtimes.isolated`
+starts it.
 """
 
 import argparse
@@ -20,15 +21,16 @@ from edgekd.runtimes.tensors import TensorInfo
 
 
 def limit(memory_bytes: int, seconds: int) -> None:
-    """Hold this process to so much address space and processor time, and let it leave no core dump."""
-    for kind, most in ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0)):
+    """Limit the address space and the processor time of this process, and disable core dumps."""
+    limits = ((resource.RLIMIT_AS, memory_bytes), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_CORE, 0))
+    for kind, soft in limits:
         _, hard = resource.getrlimit(kind)
-        allowed = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        allowed = soft if hard == resource.RLIM_INFINITY else min(soft, hard)
         resource.setrlimit(kind, (allowed, hard))
 
 
 def execute(opens: str, path: Path, folder: Path) -> dict[str, Any]:
-    """Open a file and run it on the inputs that lie in the folder; what it takes and gives."""
+    """Open a file and run it on the inputs in the folder, if any; return its description as a JSON object."""
     runner = open_file(opens, path)
     inputs = folder / "inputs.npz"
     if inputs.is_file():
@@ -47,7 +49,7 @@ def _as_json(info: TensorInfo) -> dict[str, Any]:
 
 
 def main() -> int:
-    """Parse the command line, run, print."""
+    """Parse the command line, run the file and print its description; return the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("opens")
     parser.add_argument("file", type=Path)
@@ -61,7 +63,7 @@ def main() -> int:
     except EdgekdError as error:
         print(error.what, file=sys.stderr)
         return error.exit_code
-    except (RuntimeError, ValueError, MemoryError, OSError) as error:  # what runtimes raise on what they can't run
+    except (RuntimeError, ValueError, MemoryError, OSError) as error:  # runtimes raise these
         print(str(error) or type(error).__name__, file=sys.stderr)
         return 1
     return 0

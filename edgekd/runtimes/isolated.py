@@ -1,6 +1,6 @@
-"""Runs a file in a process of its own, under limits on time and memory: for files that others made.
+"""Runs for `convert` and `diff` a file of another converter in a process of its own, with limits on time and memory.
 
-A runtime may abort its process on a damaged file. Here that is a ModelError, as every other refusal.
+A runtime may abort its process on a damaged file. The caller then gets a ModelError, as for other unreadable files.
 """
 
 import json
@@ -24,34 +24,34 @@ REMEDY = "the file may be damaged, or hold what this runtime has no kernel for"
 
 @dataclass(frozen=True)
 class Limits:
-    """What the process may take: address space, and seconds of processor and of wall time."""
+    """The limits of the process: bytes of address space, and seconds of processor time and of wall time."""
 
     memory_bytes: int = 8 * 2**30
     seconds: int = 600
 
 
 class IsolatedRunner:
-    """A file in a runtime; each call starts a process.
+    """A file that a runtime runs in a new process for each call.
 
     Attributes:
-        inputs, outputs: what the file takes and gives, as other runners have them.
-        kernels: the kernel set behind the results, in words.
+        inputs, outputs: the descriptions of the file's inputs and outputs, as other runners have them.
+        kernels: the name of the kernel set; other kernel sets round differently.
     """
 
     def __init__(self, runtime: Runtime, path: Path, limits: Limits | None = None) -> None:
         check_file(path)
         self._runtime, self._path, self._limits = runtime, Path(path), limits or Limits()
         with tempfile.TemporaryDirectory() as folder:
-            about = self._start(Path(folder))
-        self.inputs, self.outputs = (tuple(map(_info, about[ends])) for ends in ("inputs", "outputs"))
-        self.kernels: str = about["kernels"]
+            description = self._start(Path(folder))
+        self.inputs, self.outputs = (tuple(map(_info, description[role])) for role in ("inputs", "outputs"))
+        self.kernels: str = description["kernels"]
 
     def run_all(self, *x: np.ndarray) -> tuple[np.ndarray, ...]:
-        """(N, ...) of every input in the file's dtype and order -> (N, ...) of every output.
+        """Run the file on (N, ...) of every input, in its dtype and order; return (N, ...) of every output.
 
         Raises:
-            ModelError: the runtime refuses the file, takes more than its limits, or ends by a signal.
-            MissingExtraError: it needs something that is not installed.
+            ModelError: the runtime cannot run the file, exceeds its limits, or ends by a signal.
+            MissingExtraError: the runtime needs a package that is not installed.
         """
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
@@ -63,9 +63,9 @@ class IsolatedRunner:
     def _start(self, folder: Path) -> dict[str, Any]:
         limits = (f"--memory={self._limits.memory_bytes}", f"--seconds={self._limits.seconds}")
         child = (sys.executable, "-P", "-m", "edgekd.runtimes.child", self._runtime.opens, str(self._path), str(folder))
-        who = f"{self._runtime.title} on {self._path.name}"
+        subject = f"{self._runtime.title} on {self._path.name}"
         try:
-            done = subprocess.run(
+            process = subprocess.run(
                 (*child, *limits),
                 env=child_environment(),
                 capture_output=True,
@@ -73,22 +73,22 @@ class IsolatedRunner:
                 check=False,
             )
         except subprocess.TimeoutExpired as error:
-            raise ModelError(f"{who} took longer than {self._limits.seconds} s", REMEDY) from error
-        if done.returncode < 0:
-            raise ModelError(f"{who} ended by {signal.Signals(-done.returncode).name}", REMEDY)
-        if done.returncode:
-            lines = done.stderr.decode(errors="replace").strip().splitlines()
-            what = f"{who}: {lines[-1] if lines else f'status {done.returncode}'}"
-            if done.returncode == MissingExtraError.exit_code:
+            raise ModelError(f"{subject} took longer than {self._limits.seconds} s", REMEDY) from error
+        if process.returncode < 0:
+            raise ModelError(f"{subject} ended by {signal.Signals(-process.returncode).name}", REMEDY)
+        if process.returncode:
+            lines = process.stderr.decode(errors="replace").strip().splitlines()
+            what = f"{subject}: {lines[-1] if lines else f'status {process.returncode}'}"
+            if process.returncode == MissingExtraError.exit_code:
                 raise MissingExtraError(what, "edgekd doctor")
             raise ModelError(what, REMEDY)
-        about: dict[str, Any] = json.loads(done.stdout.decode().strip().splitlines()[-1])
-        return about
+        description: dict[str, Any] = json.loads(process.stdout.decode().strip().splitlines()[-1])
+        return description
 
 
-def _info(about: dict[str, Any]) -> TensorInfo:
-    axes = about["axes"]
-    shape, dtype = tuple(about["shape"]), np.dtype(about["dtype"])
+def _info(fields: dict[str, Any]) -> TensorInfo:
+    axes = fields["axes"]
+    shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
     return TensorInfo(
-        about["name"], shape, dtype, about["scale"], about["zero_point"], None if axes is None else tuple(axes)
+        fields["name"], shape, dtype, fields["scale"], fields["zero_point"], None if axes is None else tuple(axes)
     )

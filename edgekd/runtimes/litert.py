@@ -1,4 +1,4 @@
-"""Runs a TFLite file under LiteRT on this machine: by its default kernels, or by its reference kernels."""
+"""Runs a TFLite file on this machine under LiteRT, by its default kernels or by its reference kernels."""
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
@@ -18,7 +18,9 @@ class LiteRTRunner:
     """A loaded TFLite file.
 
     Args:
-        reference: run LiteRT's reference kernels, which follow TFLite Micro's arithmetic.
+        path: the path of the file.
+        threads: the number of threads.
+        reference: whether to run LiteRT's reference kernels, which follow TFLite Micro's arithmetic.
 
     Attributes:
         inputs, outputs: name, shape, dtype, quantization and order of axes of the file's inputs and outputs.

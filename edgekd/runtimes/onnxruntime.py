@@ -12,7 +12,7 @@ from edgekd.errors import ModelError
 from edgekd.runtimes.tensors import TensorInfo, check_batches, check_file, plural
 
 DTYPES = {"tensor(float)": np.float32, "tensor(uint8)": np.uint8, "tensor(int8)": np.int8, "tensor(int32)": np.int32}
-ERRORS_ONLY = 3  # onnxruntime's log level 3; level 2 would print warnings of its graph optimiser
+ERRORS_ONLY = 3  # onnxruntime's log level 3; level 2 also prints warnings of its graph optimiser
 
 
 class OnnxRuntimeRunner:
@@ -76,8 +76,8 @@ def _options(threads: int) -> onnxruntime.SessionOptions:
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = ERRORS_ONLY
     # On x64 without VNNI, kernels of uint8 activations and int8 weights add pairs of products in 16 bits, which
-    # saturates. With this, onnxruntime takes exact kernels on uint8 weights instead; with VNNI it does so too, at some
-    # cost in time, and the same outputs.
+    # saturates. With this setting onnxruntime uses exact kernels on uint8 weights instead. With VNNI it does so too,
+    # which costs some time and does not change the outputs.
     # (onnxruntime_session_options_config_keys.h, kOrtSessionOptionsAvx2PrecisionMode)
     options.add_session_config_entry("session.x64quantprecision", "1")
     return options

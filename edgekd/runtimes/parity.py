@@ -1,6 +1,6 @@
-"""Compares a graph's file in a runtime with the integer reference in that runtime's mode, bit for bit, by layer.
+"""Compares bit for bit, layer by layer, a graph's file in a runtime with the integer reference in its mode.
 
-Kernel sets round differently, so exactness is always against one of them by name (`catalog.runtimes`).
+Kernel sets round differently, so a file is exact only with respect to a named kernel set (`catalog.runtimes`).
 """
 
 import tempfile
@@ -17,7 +17,7 @@ from edgekd.runtimes.codes import from_file_codes, to_file_codes
 
 
 class Session:
-    """A file, loaded by a runtime, that runs on the graph's int8 codes in torch's order.
+    """A file that is loaded by a runtime and runs on the graph's int8 codes in torch's order.
 
     Attributes:
         kernels: the name of the kernel set.
@@ -34,7 +34,7 @@ class Session:
         return tuple(from_file_codes(values, info) for values, info in outputs)
 
 
-def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:
+def run_graph(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[Array, ...]:
     """Write a graph to a file, run it and return the codes of every output."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"graph.{runtime.format}"
@@ -43,14 +43,14 @@ def executed(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[
 
 
 def layers(runtime: Runtime, graph: Graph, codes: tuple[Array, ...]) -> tuple[LayerDifference, ...]:
-    """Compare each operator's codes in the runtime with the reference, by a file whose outputs are all tensors."""
+    """Compare each operator's codes in the runtime with the reference, using a file whose outputs are all tensors."""
     names = codes_of_operators(graph)
     expected = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
-    return differences(graph, expected, dict(zip(names, executed(runtime, graph.until(*names), codes), strict=True)))
+    return differences(graph, expected, dict(zip(names, run_graph(runtime, graph.until(*names), codes), strict=True)))
 
 
 def differences(graph: Graph, expected: dict[str, Array], actual: dict[str, Array]) -> tuple[LayerDifference, ...]:
-    """A row for each operator whose output is in `actual`."""
+    """Return a row for each operator whose output is in `actual`."""
     return tuple(
         LayerDifference(
             layer=op.name,
@@ -66,5 +66,5 @@ def differences(graph: Graph, expected: dict[str, Array], actual: dict[str, Arra
 
 
 def codes_of_operators(graph: Graph) -> list[str]:
-    """The outputs of operators that are codes, without constants and tensors inside float islands."""
+    """Return the names of the operators' outputs that are codes, without constants and tensors in float islands."""
     return [op.output for op in graph.operators if op.inputs and graph.tensors[op.output].quantization is not None]

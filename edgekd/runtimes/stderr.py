@@ -1,4 +1,4 @@
-"""Captures what runtimes written in C++ write to descriptor 2, where LiteRT announces its delegate every time."""
+"""Captures for the runners the lines that runtimes in C++ write to file descriptor 2."""
 
 import os
 import sys
@@ -9,13 +9,13 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Suppress the INFO lines that LiteRT writes to descriptor 2, for which it has no setting in Python.
+    """Suppress the INFO lines that LiteRT writes to descriptor 2; it has no setting in Python that disables them.
 
     All other lines are written to stderr when the block ends.
     """
     lines: list[str] = []
     try:
-        with held_stderr() as lines:
+        with captured_stderr() as lines:
             yield
     finally:
         for line in lines:
@@ -24,8 +24,8 @@ def quiet_stderr() -> Iterator[None]:
 
 
 @contextmanager
-def held_stderr() -> Iterator[list[str]]:
-    """Capture all that is written to descriptor 2; the list holds the lines when the block ends."""
+def captured_stderr() -> Iterator[list[str]]:
+    """Capture all that is written to descriptor 2; the list has the lines after the end of the block."""
     lines: list[str] = []
     sys.stderr.flush()
     descriptor = os.dup(2)

@@ -1,4 +1,4 @@
-"""The description of a file's inputs and outputs, and the checks that all runners share."""
+"""Gives all runners the description of a file's inputs and outputs, and the checks of paths and batches."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +13,11 @@ class TensorInfo:
     """The input or output of a file.
 
     Attributes:
-        shape: of one sample, without the batch, in the file's own order.
-        scale, zero_point: real = scale * (code - zero_point); None where the tensor is float.
-        axes: torch's axis for each axis of `shape`; None where the order is torch's.
+        name: the name of the tensor in the file.
+        shape: the shape of one sample, without the batch, in the file's order.
+        dtype: the dtype of the tensor in the file.
+        scale, zero_point: the quantization, real = scale * (code - zero_point); None if the tensor is float.
+        axes: torch's axis for each axis of `shape`; None if the order is torch's.
     """
 
     name: str
@@ -27,7 +29,7 @@ class TensorInfo:
 
 
 def check_batches(x: tuple[np.ndarray, ...], infos: tuple[TensorInfo, ...], path: Path) -> None:
-    """Raise a ModelError for batches that the file would misread."""
+    """Raise a ModelError if the number of batches, a shape or a dtype does not match the file's inputs."""
     if len(x) != len(infos):
         raise ModelError(f"{path.name} takes {plural(len(infos), 'input')}, not {len(x)}", "give one array for each")
     for values, info in zip(x, infos, strict=True):
@@ -35,7 +37,7 @@ def check_batches(x: tuple[np.ndarray, ...], infos: tuple[TensorInfo, ...], path
 
 
 def check_batch(x: np.ndarray, info: TensorInfo, path: Path) -> None:
-    """Raise a ModelError for a batch that the file would misread."""
+    """Raise a ModelError if the batch's shape or dtype does not match the file's input."""
     if x.shape[1:] == info.shape and x.dtype == info.dtype:
         return
     raise ModelError(
@@ -45,11 +47,11 @@ def check_batch(x: np.ndarray, info: TensorInfo, path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Raise a ModelError for a path that is no file, whose own errors differ from runtime to runtime."""
+    """Raise a ModelError if there is no such file, since the errors of the runtimes differ."""
     if not path.is_file():
         raise ModelError(f"there is no file {path}", "edgekd build")
 
 
 def plural(count: int, thing: str) -> str:
-    """The count with its noun: "1 thread", "2 threads"."""
+    """Return the count with its noun: "1 thread", "2 threads"."""
     return f"{count} {thing}" if count == 1 else f"{count} {thing}s"

@@ -1,4 +1,4 @@
-"""Runs a TFLite file under TFLite Micro's reference kernels, compiled for this machine."""
+"""Runs a TFLite file on this machine under TFLite Micro's reference kernels."""
 
 import struct
 from collections.abc import Callable
@@ -10,11 +10,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from edgekd.errors import MissingExtraError, ModelError
 from edgekd.runtimes.litert import tensor_infos
-from edgekd.runtimes.stderr import held_stderr
+from edgekd.runtimes.stderr import captured_stderr
 from edgekd.runtimes.tensors import check_batches, check_file
 
 ARENA_BYTES = 256 * 2**20
-"""The size of the arena, of which the system allocates only the pages that a model touches."""
+"""The size of the arena; the operating system allocates only the pages that a model writes."""
 
 
 class TFLMRunner:
@@ -40,7 +40,7 @@ class TFLMRunner:
         self._file = self.path.read_bytes()  # the interpreter reads weights from these bytes
         messages: list[str] = []
         try:
-            with held_stderr() as messages:
+            with captured_stderr() as messages:
                 self._interpreter = runtime.Interpreter.from_bytes(self._file, arena_size=ARENA_BYTES)
         except (RuntimeError, ValueError, struct.error) as error:
             raise ModelError(

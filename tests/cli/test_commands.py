@@ -1,4 +1,4 @@
-"""The command line: one line and the right exit code for everything, and no torch where none is needed."""
+"""Tests of the command line: one-line errors, exit codes, and no import of torch if it is not needed."""
 
 import os
 import subprocess
@@ -22,15 +22,15 @@ ROOT = Path(edgekd.__file__).parent.parent
 
 
 def run(*arguments: str) -> int:
-    """The exit code of a command, in this process."""
-    with pytest.raises(SystemExit) as left:
+    """Run a command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as exit_info:
         cli.main(list(arguments))
-    return int(left.value.code or 0)
+    return int(exit_info.value.code or 0)
 
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line on the fake pipeline."""
+    """Let the command line use the fake pipeline."""
     table = fakes.stages()
     make, outcomes = build.make, explain.outcomes
     monkeypatch.setattr(build, "make", lambda config, out, store: make(config, out, store, stages=table))
@@ -48,9 +48,9 @@ def raising(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
 @pytest.mark.usefixtures("fake")
 def test_build_shows_progress_on_stderr_and_the_table_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("build", "--target", "rpi4") == 0
-    shown = capsys.readouterr()
-    assert shown.out == "the table of rpi4\n"
-    assert "teacher   ran" in shown.err
+    captured = capsys.readouterr()
+    assert captured.out == "the table of rpi4\n"
+    assert "teacher   ran" in captured.err
     assert run("build", "--target", "rpi4") == 0
     assert "teacher   reused" in capsys.readouterr().err
 
@@ -79,10 +79,10 @@ def test_a_missed_contract_exits_by_its_code_after_the_table(
 ) -> None:
     monkeypatch.setenv("FAKE_VERDICT", verdict)
     assert run("build", "--target", "rpi4") == code
-    shown = capsys.readouterr()
-    assert shown.out == "the table of rpi4\n"
-    assert says in shown.err
-    assert "  try: " in shown.err
+    captured = capsys.readouterr()
+    assert captured.out == "the table of rpi4\n"
+    assert says in captured.err
+    assert "  try: " in captured.err
 
 
 @pytest.mark.parametrize(
@@ -120,9 +120,9 @@ def test_nothing_escapes_as_a_traceback(
 ) -> None:
     raising(monkeypatch, error)
     assert run("build", "--target", "rpi4") == code
-    shown = capsys.readouterr().err
-    assert says in shown
-    assert "Traceback" not in shown
+    captured = capsys.readouterr().err
+    assert says in captured
+    assert "Traceback" not in captured
 
 
 def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
@@ -185,9 +185,9 @@ def test_report_without_a_build_says_so(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_doctor_looks_at_runtimes_and_disk(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("doctor") == 0
-    shown = capsys.readouterr().out
+    captured = capsys.readouterr().out
     for what in ("python", "processor", "threads", "disk", "store", "LiteRT", "onnxruntime"):
-        assert what in shown
+        assert what in captured
 
 
 def test_the_doctor_says_what_emulating_a_microcontroller_lacks(
@@ -204,10 +204,10 @@ def test_the_doctor_fails_where_a_runtime_does_not_load(
     for name, row in RUNTIMES.items():
         monkeypatch.setitem(RUNTIMES, name, replace(row, package="no_such_runtime"))
     assert run("doctor") == 4
-    shown = capsys.readouterr().out
-    assert "fail  LiteRT       does not load: No module named 'no_such_runtime'" in shown
-    assert "try: pip install" in shown
-    assert "ok    TFLite Micro is not installed; pip install 'edgekd[tflm]' brings it" in shown
+    captured = capsys.readouterr().out
+    assert "fail  LiteRT       does not load: No module named 'no_such_runtime'" in captured
+    assert "try: pip install" in captured
+    assert "ok    TFLite Micro is not installed; pip install 'edgekd[tflm]' brings it" in captured
 
 
 def test_a_mistyped_command_exits_2() -> None:
@@ -229,9 +229,9 @@ import sys
 from edgekd.cli import main
 try:
     main()
-except SystemExit as left:
+except SystemExit as exit_info:
     heavy = {'torch', 'numpy', 'onnx', 'rich', 'optuna', 'sqlalchemy'} & set(sys.modules)
-    print('code', left.code, 'heavy', *heavy)
+    print('code', exit_info.code, 'heavy', *heavy)
 """
 
 
@@ -261,19 +261,19 @@ except SystemExit as left:
     ],
 )
 def test_help_targets_and_config_errors_answer_without_torch(arguments: str, code: int) -> None:
-    done = edgekd_in_a_process(*arguments.split(), script=WITHOUT_TORCH)
-    assert done.stdout.splitlines()[-1] == f"code {code} heavy", done.stdout + done.stderr
+    process = edgekd_in_a_process(*arguments.split(), script=WITHOUT_TORCH)
+    assert process.stdout.splitlines()[-1] == f"code {code} heavy", process.stdout + process.stderr
     if code:
-        assert done.stderr.startswith("error: ")
-        assert "\n  try: " in done.stderr
+        assert process.stderr.startswith("error: ")
+        assert "\n  try: " in process.stderr
 
 
 def test_a_reader_that_leaves_early_is_no_error() -> None:
-    done = subprocess.run(
+    process = subprocess.run(
         f"'{sys.executable}' -m edgekd targets cortex-m4 | true",
         shell=True,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
-    assert done.stderr == ""
+    assert process.stderr == ""

@@ -1,4 +1,4 @@
-"""edgekd convert and edgekd diff: what they print, and their exit codes."""
+"""Tests of the output and the exit codes of `edgekd convert` and `edgekd diff`."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from edgekd.formats import tflite
 
 
 def run(*arguments: str) -> int:
-    """The exit code of a command, in this process."""
-    with pytest.raises(SystemExit) as left:
+    """Run a command in this process and return its exit code."""
+    with pytest.raises(SystemExit) as exit_info:
         cli.main(list(arguments))
-    return int(left.value.code or 0)
+    return int(exit_info.value.code or 0)
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def test_convert_says_what_it_read_wrote_and_compared(source: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("convert", source, "--out", "out", "--name", "kws", "--format", "tflite", "--samples", "2") == 0
     lines = capsys.readouterr().out.splitlines()
-    said = {line[:11].strip() for line in lines}
-    assert said >= {"operators", "parameters", "MACs", "arena", "source", "tflite", "parity"}
+    titles = {line[:11].strip() for line in lines}
+    assert titles >= {"operators", "parameters", "MACs", "arena", "source", "tflite", "parity"}
     assert "4 (conv2d 3x3, reshape, linear, softmax)" in lines[0]
     assert any(line.startswith(f"tflite      {Path('out/kws.tflite')}, ") for line in lines)
     parity = [line for line in lines if line.startswith("parity")]

@@ -21,7 +21,7 @@ from edgekd.graph.structure import Array, Graph, Kernels, Mode, Operator
 from edgekd.quantization.int16 import with_int16_layers
 from edgekd.quantization.islands import with_islands
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 DEFINED = [kind for kind in vars(ops).values() if isinstance(kind, type) and kind.__module__ == ops.__name__]
 OPERATORS = [kind for kind in DEFINED if issubclass(kind, Operator) and not kind.__subclasses__()]
@@ -155,10 +155,10 @@ def test_its_file_computes_what_the_reference_computes(kind: type[Operator], nam
     _, int8, codes = quantized(graph, *shapes(graph), kernels=kernels)
     if refusal := NO_KERNELS.get((kind, runtime.format)):
         with pytest.raises(UnsupportedOperatorError, match=refusal):
-            executed(runtime, int8, codes)
+            run_graph(runtime, int8, codes)
         return
     expected = reference.run_all(int8, *codes, kernels=runtime.kernels)
-    assert_same(executed(runtime, int8, codes), expected, name)
+    assert_same(run_graph(runtime, int8, codes), expected, name)
 
 
 @each

@@ -21,7 +21,7 @@ from edgekd.models.autoencoder import Autoencoder
 from edgekd.models.unet import UPSAMPLINGS, UNet
 from edgekd.runtimes.litert import LiteRTRunner
 from edgekd.runtimes.onnxruntime import OnnxRuntimeRunner
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 INPUTS = {
     "mlp": {"input_shape": (1, 8, 8)},
@@ -144,7 +144,7 @@ def test_sums_that_lie_half_way_between_two_codes_round_as_the_kernels_do(up: fl
     x = torch.from_numpy(dequantize(codes, graph.quantization(graph.input)))
     for name, runtime in RUNTIMES.items():
         expected = reference.run(graph, codes, kernels=runtime.kernels)
-        assert_same(executed(runtime, graph, (codes,)), [expected], name)
+        assert_same(run_graph(runtime, graph, (codes,)), [expected], name)
         simulation.kernels = runtime.kernels
         assert_same([simulation.trace_codes(x)[graph.output].detach().numpy()], [expected], "simulation")
 

@@ -1,4 +1,4 @@
-"""`edgekd check --all-targets`: one student held against the limits of every target, before anything trains."""
+"""Tests of `edgekd check --all-targets`, which compares one student with the limits of every target."""
 
 import pytest
 

@@ -86,10 +86,10 @@ def test_limits_count_for_pruning_only_where_it_prunes_to_them() -> None:
 
 
 def test_the_table_reads_only_what_comes_before() -> None:
-    seen: set[str] = set()
+    earlier_stages: set[str] = set()
     for stage in build.STAGES:
-        assert set(stage.reads) <= seen, stage.name
-        seen.add(stage.name)
+        assert set(stage.reads) <= earlier_stages, stage.name
+        earlier_stages.add(stage.name)
 
 
 def test_a_full_disk_is_reported_and_the_work_so_far_kept() -> None:

@@ -1,4 +1,4 @@
-"""`edgekd check` on what it can't know from the student alone; sizes and operators are tested with their exporters."""
+"""Tests of `edgekd check` beyond sizes and operators, which are tested with their exporters."""
 
 from dataclasses import replace
 
@@ -10,8 +10,8 @@ from edgekd.pipeline import check
 
 
 def test_it_says_how_the_student_is_to_learn() -> None:
-    found = check.check("rpi4", settings={"distill.losses": [{"name": "dist"}, {"name": "labels"}]})
-    assert [each.says for each in found.findings if each.what == "distilling"] == ["offline, by dist + labels"]
+    forecast = check.check("rpi4", settings={"distill.losses": [{"name": "dist"}, {"name": "labels"}]})
+    assert [each.says for each in forecast.findings if each.what == "distilling"] == ["offline, by dist + labels"]
 
 
 def test_a_runtime_that_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Files that others made, written again: what is compared, what counts as a difference, and what is said of it."""
+"""Tests of `edgekd convert` and `edgekd diff` on files of other converters: comparisons, differences and messages."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +18,7 @@ from edgekd.graph.structure import Graph
 from edgekd.pipeline import convert as conversion
 from edgekd.pipeline import diff as comparison
 from edgekd.pipeline import foreign
-from edgekd.pipeline.foreign import drawn_codes
+from edgekd.pipeline.foreign import random_codes
 
 HOSTS = ("litert", "onnxruntime")
 NETWORK = "reshape with an open batch"
@@ -26,7 +26,7 @@ NETWORK = "reshape with an open batch"
 
 @pytest.fixture
 def two_runtimes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The others start processes too, and have been asked in the first test."""
+    """Restrict the runtimes to two, since each starts a process; the first test runs all of them."""
     monkeypatch.setattr(
         foreign,
         "runtimes_of",
@@ -40,8 +40,8 @@ def source(folder: Path, network: str = NETWORK) -> Path:
     return path
 
 
-def spoiled(graph: Graph) -> Graph:
-    """A graph whose last layer with weights has another bias."""
+def with_another_bias(graph: Graph) -> Graph:
+    """Return a graph whose last layer with weights has another bias."""
     last = next(op for op in reversed(graph.operators) if isinstance(op, Linear))
     return replace(
         graph,
@@ -71,7 +71,7 @@ def test_a_file_is_written_in_every_format_and_each_is_compared_in_its_runtimes(
 @pytest.mark.usefixtures("two_runtimes")
 def test_a_written_file_that_differs_is_found_with_its_layer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = tflite.write
-    monkeypatch.setattr(tflite, "write", lambda graph, *rest, **named: write(spoiled(graph), *rest, **named))
+    monkeypatch.setattr(tflite, "write", lambda graph, *rest, **named: write(with_another_bias(graph), *rest, **named))
     result = edgekd.convert(source(tmp_path), tmp_path / "out", ["tflite"], samples=4)
     assert not result.identical
     bad = [row for row in result.parity if not row.passed]
@@ -86,7 +86,7 @@ def test_a_source_that_the_reference_does_not_follow_is_found_with_its_layer(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = tflite.read
-    monkeypatch.setattr(tflite, "read", lambda path: spoiled(read(path)))
+    monkeypatch.setattr(tflite, "read", lambda path: with_another_bias(read(path)))
     result = edgekd.convert(source(tmp_path), tmp_path / "out", ["onnx"], samples=4)
     first = result.parity[0]
     assert not first.passed and first.what == "the source in LiteRT"
@@ -146,9 +146,9 @@ def test_nothing_is_written_of_a_file_that_is_refused(tmp_path: Path) -> None:
 
 def test_drawn_inputs_vary_and_stay_in_their_range(tmp_path: Path) -> None:
     graph = tflite.read(source(tmp_path, "embedding"))
-    (tokens,) = drawn_codes(graph, 50, seed=0)
+    (tokens,) = random_codes(graph, 50, seed=0)
     assert tokens.dtype == np.int32 and tokens.min() == 0 and tokens.max() == 10
-    (codes,) = drawn_codes(tflite.read(source(tmp_path)), 50, seed=0)
+    (codes,) = random_codes(tflite.read(source(tmp_path)), 50, seed=0)
     assert codes.dtype == np.int8 and {*codes[-1].ravel()} == {-128, 127}
     assert np.std([sample.std() for sample in codes]) > 5
 
@@ -158,14 +158,14 @@ def test_a_file_and_its_copy_are_identical_and_another_is_not(tmp_path: Path) ->
     original = source(tmp_path)
     graph = tflite.read(original)
     copy = tflite.write(graph, tmp_path / "copy.tflite")
-    other = tflite.write(spoiled(graph), tmp_path / "other.tflite")
+    other = tflite.write(with_another_bias(graph), tmp_path / "other.tflite")
     same = edgekd.diff(original, copy, samples=4)
     assert same.identical and len(same.rows) == 1
     comparison.judge(same)
-    found = edgekd.diff(original, other, samples=4)
-    assert not found.identical
+    different = edgekd.diff(original, other, samples=4)
+    assert not different.identical
     with pytest.raises(ParityError, match=r"by up to \d+ steps; they part at .* \(linear\)"):
-        comparison.judge(found)
+        comparison.judge(different)
 
 
 def test_files_of_two_formats_are_run_by_the_runtime_of_each(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_files_of_different_networks_are_refused(tmp_path: Path) -> None:
 
 
 def test_weights_that_are_read_can_be_written_by_any_format_of_the_table(tmp_path: Path) -> None:
-    """Formats that have no reader are written from what another one's gives."""
+    """Formats without a reader are written from a graph that the reader of TFLite returns."""
     graph = tflite.read(source(tmp_path))
     assert any(isinstance(op, Conv2d) for op in graph.operators)
     for kind in FORMATS:

@@ -1,4 +1,4 @@
-"""Why a stage runs again: one line that names the cause, the same before the build as in its log."""
+"""Tests of the reason why a stage runs again: one line that is the same in `edgekd explain` and in the build's log."""
 
 import json
 import sys
@@ -28,7 +28,7 @@ OWN = {"student.model": "mypkg.nets:Tiny"}
 
 
 def table() -> tuple[Stage, ...]:
-    """The fake pipeline; its teacher may read as much as the stages of the real one do together."""
+    """Return the fake pipeline, whose teacher may read all that the stages of the real pipeline read together."""
     data, teacher, *others = fakes.stages()
     read = (*teacher.settings, "student", "distill", "stored_views")
     prints = (fingerprints.teacher, fingerprints.student)
@@ -39,39 +39,42 @@ def table() -> tuple[Stage, ...]:
     )
 
 
-def built(stages: tuple[Stage, ...], settings: dict[str, Any], **places: str) -> list[str]:
-    """The log of a build."""
+def build_log(stages: tuple[Stage, ...], settings: dict[str, Any], **places: str) -> list[str]:
+    """Run a build and return its log."""
     log: list[str] = []
     build.make(configure("rpi4", settings=settings), stages=stages, log=log.append, **places)
     return log
 
 
-def explained(stages: tuple[Stage, ...], settings: dict[str, Any], **places: str) -> dict[str, str]:
-    """Stage -> what a build would do with it."""
+def explanations(stages: tuple[Stage, ...], settings: dict[str, Any], **places: str) -> dict[str, str]:
+    """Return what a build would do with each stage, keyed by stage."""
     config = configure("rpi4", settings=settings)
     return {outcome.stage: outcome.says for outcome in outcomes(config, stages=stages, **places)}
 
 
 def newer(stage: str) -> None:
-    """As if an update of edgekd had come."""
+    """Increase the version of a stage, as an update of edgekd does."""
     sys.modules[f"fakes_{stage}"].VERSION = 5  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
 class Cause:
-    """A build, what happens then, and the reason why a stage of the next build runs again.
+    """Two builds with a change in between, and the reason why a stage runs again in the second.
 
     Attributes:
-        before, now: settings of the two builds.
-        brought: files that lie there before the first one.
-        happens: between the two.
+        title: the name of the test case.
+        reason: the expected reason.
+        before, now: the settings of the first and the second build.
+        files: the contents of files that exist before the first build, keyed by path.
+        happens: the change between the two builds.
+        stage: the stage that runs again.
     """
 
     title: str
     reason: str
     before: dict[str, Any] = field(default_factory=dict)
     now: dict[str, Any] = field(default_factory=dict)
-    brought: dict[str, str] = field(default_factory=dict)
+    files: dict[str, str] = field(default_factory=dict)
     happens: Callable[[], None] = nothing
     stage: str = "teacher"
 
@@ -127,13 +130,13 @@ CAUSES = (
 
 @pytest.mark.parametrize("cause", CAUSES, ids=lambda cause: cause.title.replace(" ", "-"))
 def test_a_stage_that_runs_again_names_its_cause(cause: Cause) -> None:
-    for name, content in cause.brought.items():
+    for name, content in cause.files.items():
         file(name, content)()
     stages = table()
-    first = built(stages, cause.before)
+    first = build_log(stages, cause.before)
     cause.happens()
-    would = explained(stages, cause.now)[cause.stage]
-    log = built(stages, cause.now)
+    would = explanations(stages, cause.now)[cause.stage]
+    log = build_log(stages, cause.now)
     assert f"{cause.stage:9} runs again: {cause.reason}" in log
     assert would == f"would run because {cause.reason.removesuffix(KEPT)}"
     assert not any("again" in line for line in first)
@@ -141,15 +144,15 @@ def test_a_stage_that_runs_again_names_its_cause(cause: Cause) -> None:
 
 
 def test_before_the_first_build_no_stage_was_made_and_looking_leaves_nothing_behind(own_folder: Path) -> None:
-    would = explained(table(), {})
+    would = explanations(table(), {})
     assert {would[stage] for stage in ("data", "teacher", "export", "verify")} == {"would run: never made before"}
     assert list(own_folder.iterdir()) == []
 
 
 def test_finished_work_is_reused_by_its_key_and_reports_are_never_kept() -> None:
     stages = table()
-    built(stages, {})
-    would = explained(stages, {})
+    build_log(stages, {})
+    would = explanations(stages, {})
     for stage in ("data", "teacher", "export", "verify"):
         (folder,) = Path(".edgekd", stage).iterdir()
         assert would[stage].startswith(f"reused {folder.name[:8]} (finished ")
@@ -157,9 +160,9 @@ def test_finished_work_is_reused_by_its_key_and_reports_are_never_kept() -> None
 
 
 def interrupted(stage: str, settings: dict[str, Any]) -> dict[str, str]:
-    """Stage -> what a build would do with it, after one that was interrupted half-way through a stage."""
+    """Return what a build would do with each stage after a build that was interrupted half-way through `stage`."""
     stages = table()
-    built(stages, {})
+    build_log(stages, {})
 
     def run(config: Any, read: Any, out: Path) -> None:
         (out / "training.ckpt").write_text("1")
@@ -167,8 +170,8 @@ def interrupted(stage: str, settings: dict[str, Any]) -> dict[str, str]:
 
     with pytest.MonkeyPatch.context() as patched, pytest.raises(KeyboardInterrupt):
         patched.setattr(sys.modules[f"fakes_{stage}"], "run", run)
-        built(stages, settings)
-    return explained(stages, settings)
+        build_log(stages, settings)
+    return explanations(stages, settings)
 
 
 def test_an_interrupted_training_would_go_on_and_what_follows_would_run() -> None:
@@ -185,19 +188,19 @@ def test_an_interrupted_stage_that_does_not_train_would_run_from_its_start() -> 
 
 def test_another_store_knows_nothing_of_this_one() -> None:
     stages = table()
-    built(stages, {}, store="one")
-    assert explained(stages, {"teacher.epochs": 3}, store="other")["teacher"] == "would run: never made before"
-    assert explained(stages, {"teacher.epochs": 3}, store="one")["teacher"].startswith("would run because")
+    build_log(stages, {}, store="one")
+    assert explanations(stages, {"teacher.epochs": 3}, store="other")["teacher"] == "would run: never made before"
+    assert explanations(stages, {"teacher.epochs": 3}, store="one")["teacher"].startswith("would run because")
 
 
 def test_damaged_work_that_would_be_reused_is_an_error_and_other_damaged_work_is_none() -> None:
     stages = table()
-    built(stages, {})
+    build_log(stages, {})
     (record,) = Path(".edgekd/teacher").glob("*/artifact.json")
     record.write_text("{")
-    assert explained(stages, {"teacher.epochs": 3})["teacher"] == "would run: never made before"
+    assert explanations(stages, {"teacher.epochs": 3})["teacher"] == "would run: never made before"
     with pytest.raises(StoreError, match=r"artifact\.json can't be read"):
-        explained(stages, {})
+        explanations(stages, {})
 
 
 def finished(created: str, **settings: Any) -> Record:
@@ -205,20 +208,20 @@ def finished(created: str, **settings: Any) -> Record:
 
 
 def test_the_comparison_is_with_the_fewest_differences_then_the_most_recent() -> None:
-    wanted = Recipe("distill", 1, {"seed": 0, "student": {"width": 1, "depth": 1}})
+    recipe = Recipe("distill", 1, {"seed": 0, "student": {"width": 1, "depth": 1}})
     records = [
         finished("2026-01-01T10:00:00+00:00", seed=0, student={"width": 2, "depth": 1}),
-        finished("2026-01-01T09:30:00-02:00", seed=0, student={"width": 3, "depth": 1}),  # the latest, at 11:30 UTC
+        finished("2026-01-01T09:30:00-02:00", seed=0, student={"width": 3, "depth": 1}),  # 11:30 UTC, the latest record
         finished("2026-01-02T10:00:00+00:00", seed=1, student={"width": 4, "depth": 1}),
     ]
-    assert compare_with_nearest(wanted, records) == (Difference("setting", "student.width", 3, 1),)
-    assert compare_with_nearest(wanted, []) == ()
+    assert compare_with_nearest(recipe, records) == (Difference("setting", "student.width", 3, 1),)
+    assert compare_with_nearest(recipe, []) == ()
 
 
 def test_causes_come_before_their_consequences() -> None:
     finished_one = Recipe("distill", 1, {"seed": 0}, {"data": "a"}, {"nets:N": "b", "data.root": "c"})
-    wanted = Recipe("distill", 2, {"seed": 1}, {"data": "A"}, {"nets:N": "B", "data.root": "C"})
-    kinds = [difference.kind for difference in compare(wanted, finished_one)]
+    recipe = Recipe("distill", 2, {"seed": 1}, {"data": "A"}, {"nets:N": "B", "data.root": "C"})
+    kinds = [difference.kind for difference in compare(recipe, finished_one)]
     assert kinds == ["version", "setting", "file", "code", "stage"]
 
 
@@ -230,8 +233,8 @@ def test_an_earlier_stage_is_counted_unless_it_runs_as_well_and_gives_its_own_re
 
 
 def test_a_long_value_is_cut_so_that_a_reason_stays_one_line() -> None:
-    said = reason(compare(Recipe("data", 1, {"data": {"mean": [0.5] * 99, "root": "a\nb"}}), Recipe("data", 1)))
-    assert "\n" not in said and len(said) < 100 and "…" in said
+    line = reason(compare(Recipe("data", 1, {"data": {"mean": [0.5] * 99, "root": "a\nb"}}), Recipe("data", 1)))
+    assert "\n" not in line and len(line) < 100 and "…" in line
 
 
 def test_the_version_of_every_stage_can_be_read_without_importing_it() -> None:
@@ -241,7 +244,7 @@ def test_the_version_of_every_stage_can_be_read_without_importing_it() -> None:
 
 def test_the_record_of_finished_work_gives_back_its_recipe() -> None:
     stages = table()
-    built(stages, {"distill.losses": [LOSS]})
+    build_log(stages, {"distill.losses": [LOSS]})
     (record,) = Path(".edgekd/teacher").glob("*/artifact.json")
     assert json.loads(record.read_text())["key"] == record.parent.name
     _, store = build.folders(configure("rpi4"), None, None)

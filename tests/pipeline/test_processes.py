@@ -1,4 +1,4 @@
-"""Builds of fake stages in other processes: killed, doubled, under torchrun. Nothing is lost or made twice."""
+"""Tests of builds of fake stages in other processes: killed, started twice, or under torchrun."""
 
 import signal
 from pathlib import Path
@@ -68,18 +68,18 @@ def test_a_second_build_says_that_it_waits(runs: Path) -> None:
 @pytest.mark.slow
 def test_under_torchrun_every_process_trains_and_one_does_the_rest(runs: Path) -> None:
     for expected in ((1, 2, 1, 1), (0, 0, 0, 1)):
-        done = under_torchrun()
-        assert done.returncode == 0, done.stderr
+        process = under_torchrun()
+        assert process.returncode == 0, process.stderr
         lines = runs.read_text().splitlines()
         assert tuple(lines.count(f"{name} runs") for name in ("data", "teacher", "export", "report")) == expected
-        assert done.stderr.count("data      ") == 1, "one process speaks"
+        assert process.stderr.count("data      ") == 1, "one process speaks"
         runs.unlink()
 
 
 @pytest.mark.slow
 def test_under_torchrun_a_failure_of_the_main_process_ends_all(runs: Path) -> None:
     Path("build").write_text("a file where a folder should be")
-    done = under_torchrun()
-    assert done.returncode != 0
-    assert "a file stands where a folder should" in done.stderr
+    process = under_torchrun()
+    assert process.returncode != 0
+    assert "a file stands where a folder should" in process.stderr
     assert not runs.exists()

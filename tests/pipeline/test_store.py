@@ -51,10 +51,10 @@ def test_finished_work_is_found_with_its_metrics_and_its_history(tmp_path: Path)
     store = Store(tmp_path / "store")
     assert store.find(RECIPE) is None
     folder = finish(store)
-    found = store.find(RECIPE)
-    assert found is not None
-    assert found.folder == folder == tmp_path / "store" / "teacher" / RECIPE.key
-    assert found.metrics == {"score": 98.5}
+    artifact = store.find(RECIPE)
+    assert artifact is not None
+    assert artifact.folder == folder == tmp_path / "store" / "teacher" / RECIPE.key
+    assert artifact.metrics == {"score": 98.5}
     record = json.loads((folder / "artifact.json").read_text())
     assert record["settings"] == {"teacher": {"epochs": 3}, "seed": 0}
     assert record["inputs"] == {"data": "ab"}
@@ -181,9 +181,9 @@ def test_a_copy_replaces_the_old_file_or_leaves_it(tmp_path: Path, monkeypatch: 
 def test_a_difference_in_versions_or_source_is_put_in_words(tmp_path: Path) -> None:
     store = Store(tmp_path)
     folder = finish(store)
-    found = store.find(RECIPE)
-    assert found is not None
-    assert differences(found) == ()
+    artifact = store.find(RECIPE)
+    assert artifact is not None
+    assert differences(artifact) == ()
     record = json.loads((folder / "artifact.json").read_text())
     record["versions"]["numpy"], record["source_hash"] = "1.0", "0" * 16
     (folder / "artifact.json").write_text(json.dumps(record))

@@ -1,4 +1,4 @@
-"""A figure says how it came about, or what would fill its cell; the schema describes every field."""
+"""Tests that a quantity has an origin or a remedy, and that the schema describes every field."""
 
 import pytest
 from pydantic import ValidationError

@@ -1,4 +1,4 @@
-"""Whole networks for the tests of C: small ones of the catalog and others, in either rounding that C has."""
+"""Gives the tests of C whole networks, from the catalog and others, in both roundings of the C code."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ NAMES = (*FROM_CATALOG, *OTHERS, "text encoder")
 
 
 def network(name: str, kernels: Kernels) -> tuple[Graph, tuple[np.ndarray, ...]]:
-    """(int8 graph, codes) of a network whose weights look trained."""
+    """Return (int8 graph, input codes) of a network whose weights look trained."""
     if name == "text encoder":
         torch.manual_seed(0)
         model = TextEncoder(3, (12,), vocabulary=30, width=16, heads=2, layers=1, hidden=24)

@@ -1,4 +1,4 @@
-"""C files as a stranger would compile them: every warning an error, under sanitizers, in a process of their own."""
+"""Compiles C files for the tests with strict warnings and sanitizers, and runs them in a process of their own."""
 
 import subprocess
 from collections.abc import Sequence
@@ -47,12 +47,12 @@ int main(void)
 
 
 def run_strictly(graph: Graph, codes: Sequence[Array], kernels: Mode, folder: Path, name: str = "net") -> list[Array]:
-    """Codes (N, *shape) of every input to codes of every output, by a program that a sanitizer watches.
+    """Run a graph's C file under sanitizers on codes (N, *shape) of every input; return the codes of every output.
 
-    Each inference has an arena of its own on the heap, of exactly the bytes that the header says, full of rubbish.
+    Each inference has an arena of its own on the heap, of exactly the size in the header, filled with a constant.
     """
     path = c.write(graph, folder / f"{name}.c", kernels=kernels)
-    inputs, outputs = ends(path)
+    inputs, outputs = tensor_infos(path)
     feeds = [to_file_codes(values, info) for values, info in zip(codes, inputs, strict=True)]
     main = folder / "main.c"
     main.write_text(
@@ -65,11 +65,11 @@ def run_strictly(graph: Graph, codes: Sequence[Array], kernels: Mode, folder: Pa
     program = folder / name
     compile_strictly([path, main], program, SANITIZERS)
     stdin = b"".join(feed[i].tobytes() for i in range(len(codes[0])) for feed in feeds)
-    done = subprocess.run([program], input=stdin, capture_output=True, check=False)
-    assert done.returncode == 0, (done.returncode, done.stderr.decode())
-    assert not done.stderr, done.stderr.decode()
+    process = subprocess.run([program], input=stdin, capture_output=True, check=False)
+    assert process.returncode == 0, (process.returncode, process.stderr.decode())
+    assert not process.stderr, process.stderr.decode()
     sizes = [int(np.prod(info.shape, dtype=int)) for info in outputs]
-    answers = np.frombuffer(done.stdout, np.int8).reshape(len(codes[0]), sum(sizes))
+    answers = np.frombuffer(process.stdout, np.int8).reshape(len(codes[0]), sum(sizes))
     parts = np.split(answers, np.cumsum(sizes)[:-1], axis=1)
     return [
         from_file_codes(part.reshape(len(part), *info.shape), info) for part, info in zip(parts, outputs, strict=True)
@@ -77,13 +77,13 @@ def run_strictly(graph: Graph, codes: Sequence[Array], kernels: Mode, folder: Pa
 
 
 def compile_strictly(files: Sequence[Path], program: Path, flags: Sequence[str] = ()) -> None:
-    """A program of some C files, without a warning."""
+    """Compile C files to a program, and assert that the compiler prints no warning."""
     command = [*compiler(), *STRICT, *flags, *map(str, files), "-o", str(program)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert process.returncode == 0, process.stderr
 
 
-def ends(path: Path) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
-    """(inputs, outputs) that a C file's header tells of."""
+def tensor_infos(path: Path) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+    """Return the descriptions (inputs, outputs) in the header of a C file."""
     macros = read_macros(path)
     return tensors(macros, "INPUT"), tensors(macros, "OUTPUT")

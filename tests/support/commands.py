@@ -1,4 +1,4 @@
-"""The command line in processes of its own, as a user runs it, and a build that is small enough for that."""
+"""Runs for the tests the command line in a process of its own, as a user does, on a build that is small enough."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 import edgekd
 
 ROOT = Path(edgekd.__file__).parent.parent
-PATIENCE = 300  # seconds; only a process that hangs takes as long
+PATIENCE = 300  # the time limit in seconds, which only a process that hangs reaches
 BUILD = ("build", "--target", "rpi4")
 MODELS = ("model.tflite", "model.onnx", "model_float.tflite", "model_float.onnx", "student.pt")
 CACHED = ("data", "teacher", "answers", "distill", "prune", "quantize", "export", "verify")

@@ -1,7 +1,7 @@
-"""Damages a TFLite file in many ways, and reads the result in a process of its own under limits on time and memory.
+"""Damages a TFLite file in many ways, and reads the result in a process of its own with limits on time and memory.
 
-Run as `python damaged_tflite.py FILE FIRST COUNT`: reads the mutations FIRST to FIRST + COUNT - 1 of a file, and prints
-for each a line: its number, and "graph", or what the error says.
+Run as `python damaged_tflite.py FILE FIRST COUNT`. It reads the mutations FIRST to FIRST + COUNT - 1 of a file and
+prints a line for each: its number, and "graph" or the message of the error.
 """
 
 import random
@@ -32,7 +32,7 @@ def flipped(content: bytes, chance: random.Random) -> bytes:
 
 
 def wild_words(content: bytes, chance: random.Random) -> bytes:
-    """Offsets and lengths are words of four bytes, most of them where the weights are not."""
+    """Overwrite words of four bytes, most of them near the ends of the file, where offsets and lengths are."""
     damaged = bytearray(content)
     edge = chance.choice((256, 4096, len(damaged)))
     for _ in range(chance.choice((1, 3, 10))):
@@ -51,11 +51,11 @@ def absurd_shapes(content: bytes, chance: random.Random) -> bytes:
             shape[chance.randrange(len(shape))] = chance.choice(ABSURD)
             tensor.shape = np.array(chance.choice((shape, shape * 9, shape[1:])), np.int32)
 
-    return packed(content, change)
+    return with_changes(content, change)
 
 
 def cycles(content: bytes, chance: random.Random) -> bytes:
-    """Operators that read what they or later ones make, or what does not exist."""
+    """Let operators read their own outputs, those of later operators, or tensors that do not exist."""
 
     def change(main: Any, model: Any) -> None:
         op, other = chance.choice(main.operators), chance.choice(main.operators)
@@ -67,11 +67,11 @@ def cycles(content: bytes, chance: random.Random) -> bytes:
         if chance.random() < 0.3:
             op.outputs = other.outputs
 
-    return packed(content, change)
+    return with_changes(content, change)
 
 
 def wild_fields(content: bytes, chance: random.Random) -> bytes:
-    """Types, scales, zero points, buffers, codes and options that contradict one another."""
+    """Set contradictory types, scales, zero points, buffers, operator codes and options."""
 
     def change(main: Any, model: Any) -> None:
         for _ in range(chance.choice((1, 3))):
@@ -92,7 +92,7 @@ def wild_fields(content: bytes, chance: random.Random) -> bytes:
                         if type(value) is int and chance.random() < 0.5 and "Type" not in field:
                             setattr(op.builtinOptions or tensor, field, chance.choice((0, 1, 2, 100)))
 
-    return packed(content, change)
+    return with_changes(content, change)
 
 
 MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
@@ -100,25 +100,25 @@ MUTATIONS: tuple[Callable[[bytes, random.Random], bytes], ...] = (
 )  # fmt: skip
 
 
-def packed(content: bytes, change: Callable[[Any, Any], None]) -> bytes:
-    """A file whose parts were changed as objects."""
+def with_changes(content: bytes, change: Callable[[Any, Any], None]) -> bytes:
+    """Return the file after `change` has changed its objects (main subgraph, model)."""
     model = schema.ModelT.InitFromPackedBuf(content, 0)
     change(model.subgraphs[0], model)
     builder = flatbuffers.Builder(len(content))
     try:
         builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    except (TypeError, ValueError, OverflowError):  # a value that the field can't hold
+    except (TypeError, ValueError, OverflowError):  # the value is out of the field's range
         return content[: len(content) // 2]
     return bytes(builder.Output())
 
 
-def mutated(content: bytes, number: int) -> bytes:
-    """One of the endless mutations of a file, always the same one by its number."""
+def mutation(content: bytes, number: int) -> bytes:
+    """Return the mutation of a file with a number, which is always the same for the same number."""
     return MUTATIONS[number % len(MUTATIONS)](content, random.Random(number))
 
 
 def outcome(content: bytes) -> str:
-    """ "graph", or what the error says."""
+    """Read a file; return "graph", or the message of the error."""
     from edgekd.errors import ModelError
     from edgekd.formats.tflite.reading import deserialize
 
@@ -133,8 +133,8 @@ def main() -> None:
     path, first, count = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     for number in range(first, first + count):
-        signal.alarm(SECONDS)  # ends the process, which the test sees
-        print(number, outcome(mutated(path.read_bytes(), number)), flush=True)
+        signal.alarm(SECONDS)  # ends the process, and the test sees its exit status
+        print(number, outcome(mutation(path.read_bytes(), number)), flush=True)
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ def teacher(config: Any, folders: Mapping[str, Path], out: Path) -> dict[str, An
     if os.environ.get("RANK", "0") != "0":
         return {}
     state = out / "training.ckpt"
-    done = int(state.read_text()) if state.exists() else 0
-    for epoch in range(done, EPOCHS):
+    finished_epochs = int(state.read_text()) if state.exists() else 0
+    for epoch in range(finished_epochs, EPOCHS):
         _log(f"teacher epoch {epoch}")
         state.write_text(str(epoch + 1))
         if epoch == 1:

@@ -1,4 +1,4 @@
-"""TFLite files as other converters write them, made tensor by tensor."""
+"""Builds for the tests TFLite files as other converters write them, tensor by tensor."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ Code = schema.BuiltinOperator
 
 @dataclass
 class ForeignFile:
-    """A file that grows.
+    """A TFLite file to which tensors and operators are added.
 
     Attributes:
-        open_batch: its tensors' shape signatures leave the batch open.
-        old_codes: operators have the deprecated code alone.
-        behind: constants lie behind the flatbuffer, as in files of more than 2 GB.
+        open_batch: whether the shape signatures of the tensors leave the batch size open.
+        old_codes: whether operators have only the deprecated operator code.
+        behind: whether constants are behind the flatbuffer, as in files of more than 2 GB.
     """
 
     open_batch: bool = False
@@ -41,25 +41,26 @@ class ForeignFile:
         self, shape: Sequence[int], scale: float | Sequence[float] = 0.05, zero_point: int = 3, dtype: Any = np.int8,
         values: np.ndarray | None = None, axis: int = 0,
     ) -> int:  # fmt: skip
-        """The index of a new tensor; `scale` 0 for none."""
-        made = schema.TensorT()
-        made.name, made.shape, made.type = f"t{len(self.tensors)}", np.array(shape, np.int32), TYPES[np.dtype(dtype)]
-        made.buffer, scales = 0, np.atleast_1d(np.asarray(scale, np.float32))
+        """Add a tensor and return its index; without quantization if `scale` is 0."""
+        tensor = schema.TensorT()
+        tensor.name, tensor.type = f"t{len(self.tensors)}", TYPES[np.dtype(dtype)]
+        tensor.shape = np.array(shape, np.int32)
+        tensor.buffer, scales = 0, np.atleast_1d(np.asarray(scale, np.float32))
         if scales[0]:
-            made.quantization = schema.QuantizationParametersT()
-            made.quantization.scale, made.quantization.quantizedDimension = scales, axis
-            made.quantization.zeroPoint = np.full(len(scales), zero_point, np.int64)
+            tensor.quantization = schema.QuantizationParametersT()
+            tensor.quantization.scale, tensor.quantization.quantizedDimension = scales, axis
+            tensor.quantization.zeroPoint = np.full(len(scales), zero_point, np.int64)
         if self.open_batch and values is None and len(shape) > 1:
-            made.shapeSignature = np.array((-1, *shape[1:]), np.int32)
+            tensor.shapeSignature = np.array((-1, *shape[1:]), np.int32)
         if values is not None:
             buffer = AlignedBuffer()
             if self.behind:
                 self.far.append((len(self.buffers), np.ascontiguousarray(values, dtype).tobytes()))
             else:
                 buffer.data = np.ascontiguousarray(values, dtype).tobytes()
-            made.buffer = len(self.buffers)
+            tensor.buffer = len(self.buffers)
             self.buffers.append(buffer)
-        self.tensors.append(made)
+        self.tensors.append(tensor)
         return len(self.tensors) - 1
 
     def input(self, shape: Sequence[int], scale: float = 0.05, zero_point: int = 3, dtype: Any = np.int8) -> int:
@@ -67,31 +68,31 @@ class ForeignFile:
         return self.inputs[-1]
 
     def numbers(self, *values: Any) -> int:
-        """A constant of whole numbers: a shape, axes, paddings."""
+        """Add a constant of integers, such as a shape, axes or paddings, and return its index."""
         array = np.array(values[0] if len(values) == 1 else values, np.int32)
         return self.tensor(array.shape, 0, dtype=np.int32, values=array)
 
     def weights(self, shape: Sequence[int], channels: int | None = None, axis: int = 0, zero_point: int = 0) -> int:
-        """Random int8 weights; a scale for each of `channels`, or one for all."""
+        """Add random int8 weights with a scale for each of `channels`, or one for all; return their index."""
         scale = self.random.uniform(0.001, 0.02, channels) if channels else 0.01
         return self.tensor(shape, scale, zero_point, values=self.random.integers(-100, 100, shape), axis=axis)
 
     def bias(self, source: int, weight: int, outputs: int) -> int:
-        """Random biases on the scales of the input times the weights."""
+        """Add random biases whose scales are those of the input times the weights; return their index."""
         scales = self.tensors[source].quantization.scale * self.tensors[weight].quantization.scale
         return self.tensor((outputs,), scales, 0, np.int32, self.random.integers(-2000, 2000, outputs))
 
     def operator(self, code: int, inputs: Sequence[int], outputs: Sequence[int] | int, options: Any = None) -> Any:
-        """Add an operator; `options` None for none, as some converters write them. What it makes."""
-        made = schema.OperatorT()
+        """Add an operator and return `outputs`; None as options writes none, as some converters do."""
+        operator = schema.OperatorT()
         key = (code, VERSIONS.get(code, 2))
         self.codes += [] if key in self.codes else [key]
-        made.opcodeIndex, made.inputs = self.codes.index(key), np.array(inputs, np.int32)
-        made.outputs = np.atleast_1d(np.array(outputs, np.int32))
+        operator.opcodeIndex, operator.inputs = self.codes.index(key), np.array(inputs, np.int32)
+        operator.outputs = np.atleast_1d(np.array(outputs, np.int32))
         if options is not None:
-            made.builtinOptions = options
-            made.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
-        self.operators.append(made)
+            operator.builtinOptions = options
+            operator.builtinOptionsType = getattr(schema.BuiltinOptions, type(options).__name__.removesuffix("T"))
+        self.operators.append(operator)
         return outputs
 
     def bytes(self, *outputs: int, subgraphs: Sequence[Any] = ()) -> bytes:
@@ -103,7 +104,7 @@ class ForeignFile:
         model.operatorCodes = [self._code(*key) for key in self.codes]
         if not self.far:
             return _packed(model)
-        # Where the data lies is known once the flatbuffer's size is; fields of other values do not change it.
+        # The offsets of the data depend on the size of the flatbuffer, which does not depend on their values.
         for index, data in self.far:
             self.buffers[index] = FarBuffer(2, len(data))
         start, places = -(-len(_packed(model)) // 16) * 16, b""
@@ -113,20 +114,20 @@ class ForeignFile:
         return _packed(model).ljust(start, b"\0") + places
 
     def _code(self, code: int, version: int) -> Any:
-        made = schema.OperatorCodeT()
-        made.deprecatedBuiltinCode, made.version = min(code, 127), version
-        made.builtinCode = 0 if self.old_codes else code
-        return made
+        operator_code = schema.OperatorCodeT()
+        operator_code.deprecatedBuiltinCode, operator_code.version = min(code, 127), version
+        operator_code.builtinCode = 0 if self.old_codes else code
+        return operator_code
 
 
 VERSIONS = {Code.CONV_2D: 3, Code.DEPTHWISE_CONV_2D: 3, Code.FULLY_CONNECTED: 5, Code.TRANSPOSE_CONV: 3, Code.PRELU: 1,
             Code.HARD_SWISH: 1, Code.QUANTIZE: 1, Code.SHAPE: 1, Code.RESHAPE: 1, Code.ELU: 1, Code.SQUEEZE: 1,
             Code.EXPAND_DIMS: 1, Code.RESIZE_BILINEAR: 3, Code.RESIZE_NEAREST_NEIGHBOR: 3}  # fmt: skip
-"""Of operators, where it is not 2."""
+"""The versions of operators whose version is not 2."""
 
 
 class FarBuffer(AlignedBuffer):
-    """A buffer whose data lies behind the flatbuffer; the schema's own class has no fields for that."""
+    """A buffer whose data is behind the flatbuffer; the generated class of the schema has no fields for that."""
 
     def __init__(self, offset: int, size: int) -> None:
         super().__init__()
@@ -146,9 +147,9 @@ def _packed(model: Any) -> bytes:
 
 
 def options(kind: Any, **fields: Any) -> Any:
-    """The schema's object of an operator's options, with some fields set."""
-    made = kind()
+    """Return the schema's object for an operator's options with these fields."""
+    table = kind()
     for name, value in fields.items():
-        assert hasattr(made, name), name
-        setattr(made, name, value)
-    return made
+        assert hasattr(table, name), name
+        setattr(table, name, value)
+    return table

@@ -1,6 +1,6 @@
-"""Small networks as other converters write them: each builds a file and returns the indices of its outputs.
+"""Gives the tests small networks as other converters write them, by functions that build a file.
 
-The name of each says what is unusual in it.
+Each function returns the indices of the outputs. The name of a network describes what is unusual in it.
 """
 
 from collections.abc import Callable
@@ -21,53 +21,53 @@ def conv(
     f: ForeignFile, x: int, out: tuple[int, ...], kernel: tuple[int, int] = (3, 3), bias: bool = True,
     channels: int | None = None, zero_point: int = 0, **fields: Any,
 ) -> int:  # fmt: skip
-    """CONV_2D to a tensor of `out`."""
+    """Add a CONV_2D whose output has the shape `out`; return the index of the output."""
     outputs, inputs = out[-1], int(f.tensors[x].shape[-1])
     weight = f.weights((outputs, *kernel, inputs), channels, 0, zero_point)
     named = {"strideH": 1, "strideW": 1, "padding": SAME} | fields
-    made = f.tensor(out, 0.04, -5)
+    output = f.tensor(out, 0.04, -5)
     inputs = [x, weight, f.bias(x, weight, outputs)] if bias else [x, weight]
-    f.operator(Code.CONV_2D, inputs, made, options(schema.Conv2DOptionsT, **named))
-    return made
+    f.operator(Code.CONV_2D, inputs, output, options(schema.Conv2DOptionsT, **named))
+    return output
 
 
 def depthwise(f: ForeignFile, x: int, out: tuple[int, ...], channels: int | None, **fields: Any) -> int:
     weight = f.weights((1, 3, 3, out[-1]), channels, 3)
     named = {"strideH": 1, "strideW": 1, "padding": SAME, "depthMultiplier": out[-1] // int(f.tensors[x].shape[-1])}
-    made = f.tensor(out, 0.03, 4)
+    output = f.tensor(out, 0.03, 4)
     f.operator(
         Code.DEPTHWISE_CONV_2D,
         [x, weight, f.bias(x, weight, out[-1])],
-        made,
+        output,
         options(schema.DepthwiseConv2DOptionsT, **named | fields),
     )
-    return made
-
-
-def dense(f: ForeignFile, x: int, out: tuple[int, ...], width: int, bias: bool = True, **fields: Any) -> int:
-    made = f.tensor(out, 0.06, 2)
-    weight = f.weights((out[-1], width))
-    inputs = [x, weight, f.bias(x, weight, out[-1]) if bias else -1]
-    f.operator(Code.FULLY_CONNECTED, inputs, made, options(schema.FullyConnectedOptionsT, **fields))
-    return made
-
-
-def same_scale(f: ForeignFile, code: int, inputs: list[int], shape: tuple[int, ...], made: Any = None) -> int:
-    """An operator whose output is on the scale of the first of `inputs` that has one."""
-    like = next(f.tensors[i].quantization for i in inputs if f.tensors[i].quantization is not None)
-    output = f.tensor(shape, float(like.scale[0]), int(like.zeroPoint[0]))
-    f.operator(code, inputs, output, made)
     return output
 
 
-def one(
-    code: int, shape: tuple[int, ...], scale: float, zero_point: int, made: Any = None, step: float = 0.05
+def dense(f: ForeignFile, x: int, out: tuple[int, ...], width: int, bias: bool = True, **fields: Any) -> int:
+    output = f.tensor(out, 0.06, 2)
+    weight = f.weights((out[-1], width))
+    inputs = [x, weight, f.bias(x, weight, out[-1]) if bias else -1]
+    f.operator(Code.FULLY_CONNECTED, inputs, output, options(schema.FullyConnectedOptionsT, **fields))
+    return output
+
+
+def same_scale(f: ForeignFile, code: int, inputs: list[int], shape: tuple[int, ...], opts: Any = None) -> int:
+    """Add an operator whose output has the scale of the first of `inputs` that has one."""
+    like = next(f.tensors[i].quantization for i in inputs if f.tensors[i].quantization is not None)
+    output = f.tensor(shape, float(like.scale[0]), int(like.zeroPoint[0]))
+    f.operator(code, inputs, output, opts)
+    return output
+
+
+def single(
+    code: int, shape: tuple[int, ...], scale: float, zero_point: int, opts: Any = None, step: float = 0.05
 ) -> Build:
-    """One operator on one image."""
+    """Return a network of one operator on one image."""
 
     def build(f: ForeignFile) -> tuple[int, ...]:
         output = f.tensor(shape, scale, zero_point)
-        f.operator(code, [f.input((1, 5, 6, 4))], output, made)
+        f.operator(code, [f.input((1, 5, 6, 4))], output, opts)
         return (output,)
 
     return build
@@ -81,35 +81,35 @@ def pool(code: int, out: tuple[int, ...], **fields: Any) -> Build:
     return build
 
 
-def two(code: int, kind: Any, other: tuple[int, ...], constant: bool, first: bool = False, **fields: Any) -> Build:
-    """An image and a tensor of another shape, as a constant or an input, before or after it."""
+def binary(code: int, kind: Any, other: tuple[int, ...], constant: bool, first: bool = False, **fields: Any) -> Build:
+    """Return a network of one operator on an image and a tensor of another shape, a constant or an input."""
 
     def build(f: ForeignFile) -> tuple[int, ...]:
         x = f.input((1, 4, 5, 6))
         values = f.random.integers(-128, 128, other)
         y = f.tensor(other, 0.02, -7, values=values) if constant else f.input(other, 0.02, -7)
-        made = f.tensor((1, 4, 5, 6), 0.045, 9)
-        f.operator(code, [y, x] if first else [x, y], made, options(kind, **fields))
-        return (made,)
+        output = f.tensor((1, 4, 5, 6), 0.045, 9)
+        f.operator(code, [y, x] if first else [x, y], output, options(kind, **fields))
+        return (output,)
 
     return build
 
 
-def moved(
-    code: int, shape: tuple[int, ...], *constants: Any, made: Any = None, source: tuple[int, ...] = (1, 5, 6, 4)
+def movement(
+    code: int, shape: tuple[int, ...], *constants: Any, opts: Any = None, source: tuple[int, ...] = (1, 5, 6, 4)
 ) -> Build:
-    """An operator that moves values, after a convolution, so that the graph has them channels first."""
+    """Return a network of a convolution and an operator that moves values, which edgekd reads channels first."""
 
     def build(f: ForeignFile) -> tuple[int, ...]:
         x = conv(f, f.input((1, 5, 6, 4)), (1, 5, 6, 4))
         inputs = [x, *(f.numbers(c) for c in constants)]
-        return (same_scale(f, code, inputs, shape, made),)
+        return (same_scale(f, code, inputs, shape, opts),)
 
     return build
 
 
 def stack(*layers: Callable[[ForeignFile, int], int], source: tuple[int, ...] = (1, 6, 6, 3)) -> Build:
-    """Layers one after the other."""
+    """Return a network of layers in a row."""
 
     def build(f: ForeignFile) -> tuple[int, ...]:
         x = f.input(source)
@@ -121,7 +121,7 @@ def stack(*layers: Callable[[ForeignFile, int], int], source: tuple[int, ...] = 
 
 
 def open_reshape(f: ForeignFile, x: int) -> int:
-    """reshape(batch, -1) as a converter leaves it where the batch is open."""
+    """Add reshape(batch, -1) as converters write it if the batch size is open."""
     whole = f.tensor((4,), 0, dtype=np.int32)
     f.operator(Code.SHAPE, [x], whole, options(schema.ShapeOptionsT, outType=schema.TensorType.INT32))
     batch = f.tensor((), 0, dtype=np.int32)
@@ -136,18 +136,18 @@ def open_reshape(f: ForeignFile, x: int) -> int:
 
 def prelu(f: ForeignFile) -> tuple[int, ...]:
     slope = f.tensor((1, 1, 4), 0.01, 5, values=f.random.integers(-100, 120, (1, 1, 4)))
-    made = f.tensor((1, 5, 6, 4), 0.04, 1)
-    f.operator(Code.PRELU, [f.input((1, 5, 6, 4)), slope], made)
-    return (made,)
+    output = f.tensor((1, 5, 6, 4), 0.04, 1)
+    f.operator(Code.PRELU, [f.input((1, 5, 6, 4)), slope], output)
+    return (output,)
 
 
 def split_and_add(f: ForeignFile) -> tuple[int, ...]:
     x = conv(f, f.input((1, 5, 6, 4)), (1, 5, 6, 4))
     halves = [f.tensor((1, 5, 6, 2), 0.04, -5) for _ in range(2)]
     f.operator(Code.SPLIT, [f.numbers(3), x], halves, options(schema.SplitOptionsT, numSplits=2))
-    made = f.tensor((1, 5, 6, 2), 0.05, 0)
-    f.operator(Code.ADD, halves, made, options(schema.AddOptionsT))
-    return (made,)
+    output = f.tensor((1, 5, 6, 2), 0.05, 0)
+    f.operator(Code.ADD, halves, output, options(schema.AddOptionsT))
+    return (output,)
 
 
 def unpack_and_pack(f: ForeignFile) -> tuple[int, ...]:
@@ -167,21 +167,21 @@ def concat(f: ForeignFile) -> tuple[int, ...]:
 
 def transposed_conv(size: int, kernel: int, stride: int, out: int, padding: int) -> Build:
     def build(f: ForeignFile) -> tuple[int, ...]:
-        x, made = f.input((1, size, size, 3)), f.tensor((1, out, out, 4), 0.04, -5)
+        x, output = f.input((1, size, size, 3)), f.tensor((1, out, out, 4), 0.04, -5)
         fields = {"strideH": stride, "strideW": stride, "padding": padding}
         weight = f.weights((4, kernel, kernel, 3), 4)
         inputs = [f.numbers(1, out, out, 4), weight, x, f.bias(x, weight, 4)]
-        f.operator(Code.TRANSPOSE_CONV, inputs, made, options(schema.TransposeConvOptionsT, **fields))
-        return (made,)
+        f.operator(Code.TRANSPOSE_CONV, inputs, output, options(schema.TransposeConvOptionsT, **fields))
+        return (output,)
 
     return build
 
 
 def matmul(f: ForeignFile) -> tuple[int, ...]:
-    made = f.tensor((1, 2, 5, 7), 0.06, 2)
+    output = f.tensor((1, 2, 5, 7), 0.06, 2)
     inputs = [f.input((1, 2, 5, 6)), f.input((1, 2, 7, 6), 0.03, 0)]
-    f.operator(Code.BATCH_MATMUL, inputs, made, options(schema.BatchMatMulOptionsT, adjY=True))
-    return (made,)
+    f.operator(Code.BATCH_MATMUL, inputs, output, options(schema.BatchMatMulOptionsT, adjY=True))
+    return (output,)
 
 
 def embedding(f: ForeignFile) -> tuple[int, ...]:
@@ -192,18 +192,18 @@ def embedding(f: ForeignFile) -> tuple[int, ...]:
     return (dense(f, rows, (1, 7, 5), 6, keepNumDims=True),)
 
 
-def ends(dtype: Any) -> Build:
-    """The file takes and gives uint8 codes, or real values."""
+def real_or_uint8_ends(dtype: Any) -> Build:
+    """Return a network whose input and output are uint8 codes or real values."""
 
     def build(f: ForeignFile) -> tuple[int, ...]:
         scale, zero_point = (0, 0) if dtype == np.float32 else (0.05, 131)
         x, codes = f.input((1, 6, 6, 3), scale, zero_point, dtype), f.tensor((1, 6, 6, 3))
         f.operator(Code.QUANTIZE, [x], codes, options(schema.QuantizeOptionsT))
         y = conv(f, codes, (1, 6, 6, 4))
-        made = f.tensor((1, 6, 6, 4), 0 if dtype == np.float32 else 0.04, 123, dtype)
+        output = f.tensor((1, 6, 6, 4), 0 if dtype == np.float32 else 0.04, 123, dtype)
         code = Code.DEQUANTIZE if dtype == np.float32 else Code.QUANTIZE
-        f.operator(code, [y], made, None)
-        return (made,)
+        f.operator(code, [y], output, None)
+        return (output,)
 
     return build
 
@@ -223,31 +223,32 @@ def max_pool(f: ForeignFile, x: int) -> int:
 
 
 def reshape(*target: int, says: str = "tensor") -> Callable[[ForeignFile, int], int]:
-    """The new shape stands in a second input, in the options, or nowhere but in the output itself."""
+    """Return a RESHAPE whose new shape is in a second input, in the options, or only in the output's shape."""
 
     def layer(f: ForeignFile, x: int) -> int:
         inputs = [x, f.numbers(list(target))] if says == "tensor" else [x]
-        made = options(schema.ReshapeOptionsT, newShape=np.array(target, np.int32)) if says == "options" else None
-        return same_scale(f, Code.RESHAPE, inputs, target, made)
+        fields = {"newShape": np.array(target, np.int32)}
+        opts = options(schema.ReshapeOptionsT, **fields) if says == "options" else None
+        return same_scale(f, Code.RESHAPE, inputs, target, opts)
 
     return layer
 
 
 def softmax(*shape: int, beta: float = 1.0) -> Callable[[ForeignFile, int], int]:
     def layer(f: ForeignFile, x: int) -> int:
-        made = f.tensor(shape, SHARE, -128)
-        f.operator(Code.SOFTMAX, [x], made, options(schema.SoftmaxOptionsT, beta=beta))
-        return made
+        output = f.tensor(shape, SHARE, -128)
+        f.operator(Code.SOFTMAX, [x], output, options(schema.SoftmaxOptionsT, beta=beta))
+        return output
 
     return layer
 
 
 def mean(shape: tuple[int, ...], axes: list[int], keep: bool) -> Build:
     def build(f: ForeignFile) -> tuple[int, ...]:
-        made = f.tensor(shape, 0.03, 7)
+        output = f.tensor(shape, 0.03, 7)
         inputs = [f.input((1, 5, 6, 4)), f.numbers(axes)]
-        f.operator(Code.MEAN, inputs, made, options(schema.ReducerOptionsT, keepDims=keep))
-        return (made,)
+        f.operator(Code.MEAN, inputs, output, options(schema.ReducerOptionsT, keepDims=keep))
+        return (output,)
 
     return build
 
@@ -289,26 +290,26 @@ NETWORKS: dict[str, Build] = {
     "mean over an image, kept": mean((1, 1, 1, 4), [1, 2], keep=True),
     "mean by negative axes": mean((1, 4), [-3, -2], keep=False),
     "mean over channels": mean((1, 5, 6), [3], keep=False),
-    "add of a constant for each channel": two(Code.ADD, schema.AddOptionsT, (6,), True),
-    "add of a constant in front": two(
+    "add of a constant for each channel": binary(Code.ADD, schema.AddOptionsT, (6,), True),
+    "add of a constant in front": binary(
         Code.ADD, schema.AddOptionsT, (1, 1, 1, 6), True, True, fusedActivationFunction=RELU
     ),
-    "add of an input that is repeated": two(Code.ADD, schema.AddOptionsT, (1, 1, 1, 6), False),
-    "subtraction from a constant": two(Code.SUB, schema.SubOptionsT, (6,), True, True),
-    "product with a constant": two(Code.MUL, schema.MulOptionsT, (1, 4, 5, 6), True, fusedActivationFunction=RELU6),
-    "product with a number for each channel": two(Code.MUL, schema.MulOptionsT, (1, 1, 1, 6), False),
+    "add of an input that is repeated": binary(Code.ADD, schema.AddOptionsT, (1, 1, 1, 6), False),
+    "subtraction from a constant": binary(Code.SUB, schema.SubOptionsT, (6,), True, True),
+    "product with a constant": binary(Code.MUL, schema.MulOptionsT, (1, 4, 5, 6), True, fusedActivationFunction=RELU6),
+    "product with a number for each channel": binary(Code.MUL, schema.MulOptionsT, (1, 1, 1, 6), False),
     "split and add": split_and_add,
-    "split by sizes": moved(Code.SLICE, (1, 5, 6, 2), [0, 0, 0, 1], [1, -1, 6, 2], made=schema.SliceOptionsT()),
+    "split by sizes": movement(Code.SLICE, (1, 5, 6, 2), [0, 0, 0, 1], [1, -1, 6, 2], opts=schema.SliceOptionsT()),
     "unpack and pack": unpack_and_pack,
     "concatenation along the last axis": concat,
-    "slice with negative steps": moved(
-        Code.STRIDED_SLICE, (1, 3, 6, 4), [0, -1, 0, 0], [1, -7, 6, 4], [1, -2, 1, 1], made=options(CUT, beginMask=5)
+    "slice with negative steps": movement(
+        Code.STRIDED_SLICE, (1, 3, 6, 4), [0, -1, 0, 0], [1, -7, 6, 4], [1, -2, 1, 1], opts=options(CUT, beginMask=5)
     ),
-    "slice that drops an axis": moved(
+    "slice that drops an axis": movement(
         Code.STRIDED_SLICE, (1, 6, 2), [0, 2, 0, 0], [0, 3, 0, 4], [1, 1, 1, 2],
-        made=options(CUT, beginMask=1, endMask=5, shrinkAxisMask=2),
+        opts=options(CUT, beginMask=1, endMask=5, shrinkAxisMask=2),
     ),
-    "transpose to channels first": moved(Code.TRANSPOSE, (1, 4, 5, 6), [0, 3, 1, 2]),
+    "transpose to channels first": movement(Code.TRANSPOSE, (1, 4, 5, 6), [0, 3, 1, 2]),
     "squeeze": stack(
         lambda f, x: same_scale(f, Code.SQUEEZE, [x], (1, 6, 3), options(schema.SqueezeOptionsT, squeezeDims=[1])),
         source=(1, 1, 6, 3),
@@ -318,45 +319,45 @@ NETWORKS: dict[str, Build] = {
         lambda f, x: conv(f, x, (1, 1, 7, 5), (1, 3), padding=VALID),
         source=(1, 9, 4),
     ),
-    "mirrored borders": moved(
-        Code.MIRROR_PAD, (1, 8, 8, 4), [[0, 0], [2, 1], [1, 1], [0, 0]], made=schema.MirrorPadOptionsT()
+    "mirrored borders": movement(
+        Code.MIRROR_PAD, (1, 8, 8, 4), [[0, 0], [2, 1], [1, 1], [0, 0]], opts=schema.MirrorPadOptionsT()
     ),
-    "symmetric borders": moved(
+    "symmetric borders": movement(
         Code.MIRROR_PAD, (1, 8, 6, 4), [[0, 0], [2, 1], [0, 0], [0, 0]],
-        made=options(schema.MirrorPadOptionsT, mode=schema.MirrorPadMode.SYMMETRIC),
+        opts=options(schema.MirrorPadOptionsT, mode=schema.MirrorPadMode.SYMMETRIC),
     ),
-    "reversed columns": moved(Code.REVERSE_V2, (1, 5, 6, 4), [2]),
-    "chosen columns": moved(Code.GATHER, (1, 5, 3, 4), [4, 0, 4], made=options(schema.GatherOptionsT, axis=2)),
-    "sigmoid": one(Code.LOGISTIC, (1, 5, 6, 4), SHARE, -128),
-    "tanh": one(Code.TANH, (1, 5, 6, 4), UNIT, 0),
-    "hard swish": one(Code.HARD_SWISH, (1, 5, 6, 4), 0.03, -100),
-    "leaky relu": one(Code.LEAKY_RELU, (1, 5, 6, 4), 0.04, -60, options(schema.LeakyReluOptionsT, alpha=0.1)),
-    "relu": one(Code.RELU, (1, 5, 6, 4), 0.05, 3),
-    "relu6": one(Code.RELU6, (1, 5, 6, 4), 0.05, 3),
+    "reversed columns": movement(Code.REVERSE_V2, (1, 5, 6, 4), [2]),
+    "chosen columns": movement(Code.GATHER, (1, 5, 3, 4), [4, 0, 4], opts=options(schema.GatherOptionsT, axis=2)),
+    "sigmoid": single(Code.LOGISTIC, (1, 5, 6, 4), SHARE, -128),
+    "tanh": single(Code.TANH, (1, 5, 6, 4), UNIT, 0),
+    "hard swish": single(Code.HARD_SWISH, (1, 5, 6, 4), 0.03, -100),
+    "leaky relu": single(Code.LEAKY_RELU, (1, 5, 6, 4), 0.04, -60, options(schema.LeakyReluOptionsT, alpha=0.1)),
+    "relu": single(Code.RELU, (1, 5, 6, 4), 0.05, 3),
+    "relu6": single(Code.RELU6, (1, 5, 6, 4), 0.05, 3),
     "parametric relu whose slopes have a zero point": prelu,
-    "requantization": one(Code.QUANTIZE, (1, 5, 6, 4), 0.021, -30),
-    "bilinear resize": moved(
-        Code.RESIZE_BILINEAR, (1, 9, 13, 4), [9, 13], made=options(schema.ResizeBilinearOptionsT, halfPixelCenters=True)
+    "requantization": single(Code.QUANTIZE, (1, 5, 6, 4), 0.021, -30),
+    "bilinear resize": movement(
+        Code.RESIZE_BILINEAR, (1, 9, 13, 4), [9, 13], opts=options(schema.ResizeBilinearOptionsT, halfPixelCenters=True)
     ),
-    "bilinear resize that keeps the corners": moved(
-        Code.RESIZE_BILINEAR, (1, 9, 13, 4), [9, 13], made=options(schema.ResizeBilinearOptionsT, alignCorners=True)
+    "bilinear resize that keeps the corners": movement(
+        Code.RESIZE_BILINEAR, (1, 9, 13, 4), [9, 13], opts=options(schema.ResizeBilinearOptionsT, alignCorners=True)
     ),
-    "nearest neighbours by no whole factor": moved(
-        Code.RESIZE_NEAREST_NEIGHBOR, (1, 8, 15, 4), [8, 15], made=schema.ResizeNearestNeighborOptionsT()
+    "nearest neighbours by no whole factor": movement(
+        Code.RESIZE_NEAREST_NEIGHBOR, (1, 8, 15, 4), [8, 15], opts=schema.ResizeNearestNeighborOptionsT()
     ),
-    "nearest neighbours from the middle of pixels": moved(
+    "nearest neighbours from the middle of pixels": movement(
         Code.RESIZE_NEAREST_NEIGHBOR, (1, 8, 15, 4), [8, 15],
-        made=options(schema.ResizeNearestNeighborOptionsT, halfPixelCenters=True),
+        opts=options(schema.ResizeNearestNeighborOptionsT, halfPixelCenters=True),
     ),
-    "nearest neighbours that keep the corners": moved(
+    "nearest neighbours that keep the corners": movement(
         Code.RESIZE_NEAREST_NEIGHBOR, (1, 8, 15, 4), [8, 15],
-        made=options(schema.ResizeNearestNeighborOptionsT, alignCorners=True),
+        opts=options(schema.ResizeNearestNeighborOptionsT, alignCorners=True),
     ),
     "transposed convolution, an odd row cut": transposed_conv(4, 3, 2, 8, SAME),
     "transposed convolution, whole": transposed_conv(4, 3, 2, 9, VALID),
     "product of matrices, one transposed": matmul,
     "softmax over rows": stack(softmax(1, 5, 7, beta=0.5), source=(1, 5, 7)),
     "embedding": embedding,
-    "uint8 at both ends": ends(np.uint8),
-    "real values at both ends": ends(np.float32),
+    "uint8 at both ends": real_or_uint8_ends(np.uint8),
+    "real values at both ends": real_or_uint8_ends(np.float32),
 }  # fmt: skip

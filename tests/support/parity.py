@@ -14,7 +14,7 @@ from edgekd.graph.capture import Example, capture
 from edgekd.graph.operators.arithmetic import dequantize
 from edgekd.graph.structure import Graph
 from edgekd.runtimes import parity
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 from support.networks import quantized
 
 RUNTIMES = {
@@ -38,7 +38,7 @@ def assert_exact(
         values = dict(reference.trace(graph, *codes, kernels=runtime.kernels))
         for output in graph.outputs:
             assert not varies or values[output].std() > 0, "a constant network passes any parity test"
-        assert_same(executed(runtime, graph, codes), [values[output] for output in graph.outputs], name)
+        assert_same(run_graph(runtime, graph, codes), [values[output] for output in graph.outputs], name)
         for row in parity.layers(runtime, graph, codes):
             assert not row.differing, f"{name}: {row}"
         layers = parity.codes_of_operators(graph)

@@ -158,7 +158,7 @@ class GraphBuilder:
 
 
 def drawn_int8(drawn: Drawn, kernels: Kernels) -> tuple[Simulation, Graph, tuple[Array, ...]]:
-    """The simulation and the int8 graph on stretched ranges, and codes for the inputs that reach both ends."""
+    """Return the simulation and the int8 graph on stretched ranges, and input codes that reach their ends."""
     graph = simplified(drawn.graph)
     assume(not set(graph.outputs) & set(graph.inputs) and len(set(graph.outputs)) == len(graph.outputs))
     simulation = Simulation(graph, kernels).eval()

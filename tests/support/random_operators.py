@@ -18,7 +18,7 @@ RandomOperator = Callable[[GraphBuilder], None]
 
 
 def convolution(builder: GraphBuilder) -> None:
-    """Any kernel, stride, dilation and padding; dense, in groups, or depthwise with a multiplier."""
+    """Add a convolution of any kernel, stride, dilation and padding: dense, grouped, or depthwise with a multiplier."""
     source = builder.newest(3)
     channels, *sides = builder.shape(source)
     groups = builder.one_of(*dict.fromkeys((1, channels, *(g for g in range(2, channels) if channels % g == 0))))
@@ -44,12 +44,12 @@ def convolution(builder: GraphBuilder) -> None:
 
 
 def transposed_convolution(builder: GraphBuilder) -> None:
-    """Any kernel and stride; what is cut off is less than the kernel, what is cut less is less than the stride."""
+    """Add a transposed convolution; its padding is less than the kernel, its output padding less than the stride."""
     source = builder.newest(3)
     channels = builder.shape(source)[0]
     kernel = (builder.between(1, 4), builder.between(1, 4))
     stride = (builder.between(1, 3), builder.between(1, 3))
-    # Nothing may be left of a single pixel's kernel: padding on both sides together is less than it.
+    # An output of size zero is not allowed for a single pixel: the padding of both sides is less than the kernel.
     padding = tuple(builder.between(0, (size - 1) // 2) for size in kernel)
     builder.emit(
         ops.ConvTranspose2d,
@@ -63,14 +63,14 @@ def transposed_convolution(builder: GraphBuilder) -> None:
 
 
 def linear(builder: GraphBuilder) -> None:
-    """On a vector, or on each row of a matrix."""
+    """Add a linear layer on a vector or on each row of a matrix."""
     source = builder.newest(1, 2)
     weights = builder.weights(builder.between(1, 12), builder.shape(source)[-1])
     builder.emit(ops.Linear, source, **weights, activation=builder.one_of(*ACTIVATIONS))
 
 
 def norm(builder: GraphBuilder) -> None:
-    """A scale and a shift for each channel."""
+    """Add a scale and a shift for each channel."""
     source = builder.newest(3, 1, 2)
     channels = builder.shape(source)[0]
     scale = builder.normal(channels) * builder.one_of(1, 0.01, 0)
@@ -78,7 +78,7 @@ def norm(builder: GraphBuilder) -> None:
 
 
 def binary(builder: GraphBuilder) -> None:
-    """A tensor and another of its shape, which may be itself."""
+    """Add an operator on a tensor and another one of its shape, which may be the same tensor."""
     first = builder.newest(3, 1, 2)
     second = builder.newest(len(builder.shape(first)), fits=lambda shape: shape == builder.shape(first))
     kind = builder.one_of(ops.Add, ops.Sub, ops.Mul)
@@ -86,7 +86,7 @@ def binary(builder: GraphBuilder) -> None:
 
 
 def repeated(builder: GraphBuilder) -> None:
-    """Each channel with a number of its own, computed (squeeze-and-excite) or stored."""
+    """Combine each channel with a number of its own, which is computed (squeeze-and-excite) or a constant."""
     source = builder.newest(3)
     channels = builder.shape(source)[0]
     if builder.one_of(True, False):
@@ -103,7 +103,7 @@ def relu(builder: GraphBuilder) -> None:
 
 
 def function(builder: GraphBuilder) -> None:
-    """Any function of one value."""
+    """Add any function of one value."""
     alpha = builder.one_of(0.01, 1.0, 0.3)
     builder.emit(ops.Unary, builder.newest(3, 1, 2), function=builder.one_of(*FUNCTIONS), alpha=alpha)
 
@@ -115,7 +115,7 @@ def prelu(builder: GraphBuilder) -> None:
 
 
 def pool(builder: GraphBuilder) -> None:
-    """Max or average, over any window, with any padding that leaves each window something."""
+    """Add max or average pooling of any window, with any padding that leaves each window at least one value."""
     source = builder.newest(3)
     kernel, padding = [], list[int]()
     for side in builder.shape(source)[1:]:
@@ -131,7 +131,7 @@ def pool(builder: GraphBuilder) -> None:
 
 
 def mean(builder: GraphBuilder) -> None:
-    """Over height and width, or over any other axes."""
+    """Add a mean over height and width, or over any other axes."""
     source = builder.newest(3, 2)
     rank = len(builder.shape(source))
     if rank == 3 and builder.one_of(True, False):
@@ -144,14 +144,14 @@ def mean(builder: GraphBuilder) -> None:
 
 
 def pad(builder: GraphBuilder) -> None:
-    """Zeros on any side of any axis."""
+    """Add zeros on any side of any axis."""
     source = builder.newest(3, 1, 2)
     amounts = tuple((builder.between(0, 2), builder.between(0, 2)) for _ in builder.shape(source))
     builder.emit(ops.Pad, source, amounts=amounts)
 
 
 def cut(builder: GraphBuilder) -> None:
-    """A slice with steps along any axis."""
+    """Add a slice with steps along any axis."""
     source = builder.newest(3, 1, 2)
     ranges = []
     for side in builder.shape(source):
@@ -161,7 +161,7 @@ def cut(builder: GraphBuilder) -> None:
 
 
 def concatenation(builder: GraphBuilder) -> None:
-    """Two or three tensors along an axis in which they may differ, of whatever scales."""
+    """Concatenate two or three tensors of any scales along an axis in which they may differ."""
     first = builder.newest(3, 1, 2)
     shape = builder.shape(first)
     axis = builder.between(0, len(shape) - 1)
@@ -180,7 +180,7 @@ def transposition(builder: GraphBuilder) -> None:
 
 
 def choice(builder: GraphBuilder) -> None:
-    """Repeated, reflected, turned round, or in any order."""
+    """Add a choice of indices along an axis: repeated, reflected, reversed, or in any order."""
     source = builder.newest(3, 1, 2)
     shape = builder.shape(source)
     axis = builder.between(0, len(shape) - 1)
@@ -201,7 +201,7 @@ def random_positions(builder: GraphBuilder, length: int) -> np.ndarray:
 
 
 def upsampling(builder: GraphBuilder) -> None:
-    """Nearest, by whole factors, or bilinear, to any size."""
+    """Add nearest upsampling by whole factors, or bilinear upsampling to any size."""
     source = builder.newest(3)
     channels, *sides = builder.shape(source)
     if builder.one_of(True, False):
@@ -214,7 +214,7 @@ def upsampling(builder: GraphBuilder) -> None:
 
 
 def reshape(builder: GraphBuilder) -> None:
-    """Flat, or any other shape of as many values, in torch's order."""
+    """Add a reshape to a vector or to any other shape of as many values, in torch's order."""
     source = builder.newest(3, 2, 1)
     elements = prod(builder.shape(source))
     shape: list[int] = []
@@ -226,7 +226,7 @@ def reshape(builder: GraphBuilder) -> None:
 
 
 def attention(builder: GraphBuilder) -> None:
-    """Each row of a matrix beside all others: products, shares, products."""
+    """Add self-attention over the rows of a matrix: products, softmax, products."""
     source = builder.newest(2, fits=lambda shape: shape[0] > 1)
     width = builder.shape(source)[1]
     scores = builder.emit(ops.MatMul, source, source, transpose_b=True)
@@ -235,7 +235,7 @@ def attention(builder: GraphBuilder) -> None:
 
 
 def matmul(builder: GraphBuilder) -> None:
-    """Two matrices, either of which may come transposed."""
+    """Add the product of two matrices, each of which may be transposed."""
     first = builder.newest(2)
     rows, columns = builder.shape(first)
     transpose_a = builder.one_of(False, True)
@@ -257,7 +257,7 @@ def layer_norm(builder: GraphBuilder) -> None:
 
 
 def group_norm(builder: GraphBuilder) -> None:
-    """Groups of any number of channels, over images, frames or a vector."""
+    """Add a group norm with groups of any number of channels, on images, frames or a vector."""
     source = builder.newest(3, 2, 1)
     channels = builder.shape(source)[0]
     builder.emit(

@@ -24,7 +24,7 @@ UNIT = "hundreds"
 
 
 def diabetes() -> dict[str, Any]:
-    """Ten measurements of each of 442 patients, and how far the disease had progressed after a year, in hundreds."""
+    """Return ten measurements of each of 442 patients, and the progression of the disease after a year, in hundreds."""
     data = load_diabetes()
     x, y = data.data.astype(np.float32), (data.target / 100).astype(np.float32)
     order = np.random.default_rng(0).permutation(len(y))
@@ -32,7 +32,7 @@ def diabetes() -> dict[str, Any]:
 
 
 class SquaredError(nn.Module):
-    """(1 - hard) * mean (student - teacher)^2 + hard * mean (student - target)^2."""
+    """The loss (1 - hard) * mean (student - teacher)^2 + hard * mean (student - target)^2."""
 
     compares = "values"
 

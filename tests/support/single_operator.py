@@ -48,7 +48,7 @@ def differing(runtime: Runtime, graph: Graph, codes: Sequence[Array]) -> list[st
     """Describe the differences of a runtime from the reference in its mode."""
     expected = reference.run_all(graph, *codes, kernels=runtime.kernels)
     assert any(output.std() > 0 for output in expected)
-    outputs = parity.executed(runtime, graph, tuple(codes))
+    outputs = parity.run_graph(runtime, graph, tuple(codes))
     return _differences(graph, outputs, expected)
 
 

@@ -100,7 +100,7 @@ def store_answers(answers: np.ndarray, folder: Path) -> Path:
 
 
 class Killed(Exception):
-    """Simulates a killed process."""
+    """The exception that simulates a killed process."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Runtimes that end, hang or eat up the process that opens a file with them."""
+"""Gives the tests runtimes that end the process that opens a file, never return, or exhaust its memory."""
 
 import os
 import time

@@ -1,4 +1,4 @@
-"""Cortex-M cores in an emulator: C code is compiled for one, run on inputs, compared, measured and counted."""
+"""Compiles C code for Cortex-M cores, runs it in an emulator, measures memory and counts instructions."""
 
 from edgekd.devices.cortex_m.cores import CORES, Core, core_named
 from edgekd.devices.cortex_m.device import CortexM, EmulatedRun, emulate

@@ -1,4 +1,4 @@
-"""The Cortex-M cores that can be emulated, one row each: how to compile for one, and what runs its code."""
+"""The table of the Cortex-M cores that can be emulated, with compiler flags, emulated board and memory map."""
 
 from dataclasses import dataclass
 
@@ -9,19 +9,21 @@ KIB, MIB = 1024, 1024**2
 
 @dataclass(frozen=True)
 class Core:
-    """One core, and what executes its code.
+    """One core, its compiler flags and the board that emulates it.
 
-    FLASH and RAM are as long as a target's limits, and lie where QEMU's board has memory. The board lends nothing else.
+    The regions FLASH and RAM have the sizes of a target's limits and the addresses of the memory of QEMU's board. No
+    other property of the board is used.
 
     Attributes:
-        title: as Arm writes it, with the extensions that the flags ask for.
-        gcc, zig: flags of either compiler.
-        machine: a board of QEMU.
-        stand_in: the core that the board has: another where no board with the core itself has enough memory.
-        unicorn: Unicorn's name of the core; "" where it has none.
-        origins: addresses of the harness, whose vector table the core boots from, of FLASH and of RAM.
-        flash_bytes, ram_bytes: that the board has there.
-        tick_instructions: executed in a tick of QEMU's SysTick under `-icount shift=0`, by which each takes 1 ns.
+        title: the core's name as Arm writes it, with the extensions that the flags enable.
+        gcc, zig: the flags of each compiler.
+        machine: the name of the board in QEMU.
+        stand_in: the core of the board, which is another one if no board with the core itself has enough memory.
+        unicorn: the core's name in Unicorn; "" if Unicorn does not emulate it.
+        origins: the addresses of the harness, whose vector table the core boots from, of FLASH and of RAM.
+        flash_bytes, ram_bytes: the sizes of the board's memory at these addresses, in bytes.
+        tick_instructions: the number of instructions in a tick of QEMU's SysTick under `-icount shift=0`, where each
+            instruction takes 1 ns.
     """
 
     title: str
@@ -36,15 +38,15 @@ class Core:
     tick_instructions: float
 
 
-# The memory maps are those of QEMU's boards (hw/arm/mps2.c and mps2-tz.c), SysTick's ticks those of their system
-# clocks: 25 MHz (AN385, AN386, AN500), 20 MHz (AN505), 32 MHz (AN547).
+# The memory maps are those of QEMU's boards (hw/arm/mps2.c and mps2-tz.c). SysTick ticks with their system clocks:
+# 25 MHz (AN385, AN386, AN500), 20 MHz (AN505), 32 MHz (AN547).
 _SMALL = (0x0000_0000, 0x0001_0000, 0x2000_0000)
 _FLASH, _RAM = 4 * MIB - 64 * KIB, 4 * MIB
 _SOFT, _HARD = ("-target", "thumb-freestanding-eabi"), ("-target", "thumb-freestanding-eabihf")
 
 CORES = {
-    # QEMU's boards with a Cortex-M0 have 16 KiB of RAM, and Armv7-M executes all of Armv6-M. Unaligned accesses fault
-    # there too, as they do on the core itself: see harness/startup.c.
+    # QEMU's boards with a Cortex-M0 have only 16 KiB of RAM, so a Cortex-M3 takes its place: Armv7-M executes all of
+    # Armv6-M. harness/startup.c makes unaligned accesses fault there too, as they do on the Cortex-M0+.
     "cortex-m0plus": Core(
         "Cortex-M0+",
         gcc=("-mcpu=cortex-m0plus",),
@@ -89,17 +91,17 @@ CORES = {
         tick_instructions=31.25,
     ),
 }  # fmt: skip
-"""By the name that GCC has for the core."""
+"""The cores, keyed by their names in GCC."""
 
 
 def core_id(name: str) -> str | None:
-    """The key in `CORES` of a core as a target's `device.core` writes it ("Cortex-M0+"); None where it has no row."""
+    """Return the key in `CORES` of a core's name such as "Cortex-M0+" in `device.core`, or None if it has no row."""
     key = name.lower().replace("+", "plus")
     return key if key in CORES else None
 
 
 def core_named(name: str) -> Core:
-    """The row of a core, by its key or as Arm writes it; ConfigError where it has none."""
+    """Return the row of a core by its key or by Arm's name for it; raise a ConfigError if there is none."""
     key = core_id(name)
     if key is None:
         guess = nearest(name.lower(), CORES)

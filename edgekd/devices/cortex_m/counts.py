@@ -1,4 +1,4 @@
-"""Executed instructions by function, from counts by address; and a plugin for QEMU, built on the spot, that counts."""
+"""Builds QEMU's counting plugin and sums the executed instructions by function for the emulated run."""
 
 import bisect
 import subprocess
@@ -15,16 +15,16 @@ START, STOP = "harness_start", "harness_stop"
 
 @dataclass(frozen=True)
 class Counts:
-    """Instructions that were executed between the harness's two markers, over all inferences.
+    """The numbers of instructions executed between the harness's two markers, over all inferences.
 
-    An instruction that is skipped by its condition counts too: it takes its place in the pipeline.
+    An instruction that is skipped by its condition is counted too, since it occupies the pipeline.
 
     Attributes:
-        total: without the harness's own.
-        by_function: the same in descending order; a function's own, without those that it calls. Empty where only the
-            total is known.
-        method: how they were counted.
-        error: how far off `total` may be.
+        total: the number of instructions outside the harness.
+        by_function: the number for each function, without the functions that it calls, in descending order; empty if
+            only the total is known.
+        method: the name of the counter.
+        error: the largest possible error of `total`, in instructions.
     """
 
     total: int
@@ -34,7 +34,7 @@ class Counts:
 
 
 def counts_by_function(by_address: Mapping[int, int], firmware: Firmware, method: str) -> Counts:
-    """Counts of each address, summed up by function, without those of the harness."""
+    """Sum the counts of addresses by function, without the addresses of the harness."""
     starts = [symbol.address for symbol in firmware.image.functions]
     _, flash_origin, _ = firmware.core.origins
     sums: Counter[str] = Counter()
@@ -45,30 +45,30 @@ def counts_by_function(by_address: Mapping[int, int], firmware: Firmware, method
 
 
 def counts_of_ticks(ticks: int, inferences: int, firmware: Firmware) -> Counts:
-    """The instructions of so many ticks of SysTick under `-icount shift=0`; each inference may miss two ticks."""
+    """Convert ticks of SysTick under `-icount shift=0` to instructions; each inference may miss two ticks."""
     tick = firmware.core.tick_instructions
     method = f"SysTick under -icount, in steps of {tick:g} instructions"
     return Counts(round(ticks * tick), {}, method, round(2 * tick * inferences))
 
 
 def build_plugin(folder: Path) -> Path | None:
-    """The plugin as a shared library in `folder`; None where this machine has no compiler that can build it."""
+    """Build the plugin as a shared library in `folder`; return None if this machine has no compiler for it."""
     compiler = host_compiler()
     if compiler is None:
         return None
     library = folder / "count.so"
     command = [compiler, "-shared", "-fPIC", "-O2", str(HARNESS / "count.c"), "-o", str(library)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return library if done.returncode == 0 else None
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return library if process.returncode == 0 else None
 
 
 def plugin_options(library: Path, firmware: Firmware, out: Path) -> tuple[str, ...]:
-    """What QEMU is started with."""
+    """Return the options with which QEMU loads the plugin."""
     start, stop = (firmware.image.labels[marker] & ~1 for marker in (START, STOP))
     return ("-plugin", f"{library},start={start:#x},stop={stop:#x},out={out}")
 
 
 def read_plugin(file: Path) -> dict[int, int]:
-    """What the plugin wrote: counts by address."""
+    """Read the counts, keyed by address, from the plugin's file."""
     lines = (line.split() for line in file.read_text(encoding="ascii").splitlines())
     return {int(address, 16): int(count) for address, count in lines}

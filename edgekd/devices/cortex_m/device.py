@@ -1,4 +1,4 @@
-"""An emulated Cortex-M as a device: describe it, put a model's C files on it, run them, close it."""
+"""Gives the profile stage and tests an emulated Cortex-M that runs a model's C files."""
 
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -22,14 +22,18 @@ RUNS = {"qemu": qemu.run, "unicorn": unicorn_cpu.run}
 
 @dataclass(frozen=True)
 class EmulatedRun:
-    """What a model did on an emulated core.
+    """The results of a model on an emulated core.
 
     Attributes:
-        outputs: of each output tensor the bytes of all samples, `(N, bytes)` int8.
-        counts: executed instructions over all samples; None where an inference outran the fallback's clock.
-        stack_bytes: the high-water mark of the stack, over all samples.
-        sections: bytes of ".text", ".rodata", ".data", ".bss" and ".arena".
-        symbol_bytes: of each function and object that takes flash or RAM.
+        outputs: the bytes of each output tensor, `(N, bytes)` int8.
+        samples: the number of samples N.
+        counts: the executed instructions over all samples; None if an inference overflowed the timer that counts when
+            QEMU's plugin cannot be built.
+        stack_bytes: the largest size of the stack over all samples, in bytes.
+        sections: the bytes of ".text", ".rodata", ".data", ".bss" and ".arena".
+        symbol_bytes: the bytes of each function and object in flash or RAM.
+        flash_bytes: the bytes of code, constants and initial values.
+        ram_bytes: the bytes of variables, arena and stack.
         source: the core, the compiler, the emulator and the counter, for a figure of origin "emulated".
     """
 
@@ -45,16 +49,16 @@ class EmulatedRun:
 
     @property
     def instructions(self) -> float | None:
-        """Of one inference, on average over the samples."""
+        """Return the instructions of one inference, on average over the samples; None if they were not counted."""
         return self.counts.total / self.samples if self.counts else None
 
     def instructions_per_mac(self, macs: int) -> float | None:
-        """Of an inference with so many multiply-accumulates."""
+        """Return the instructions for each of the `macs` multiply-accumulates of an inference."""
         return self.instructions / macs if self.instructions is not None else None
 
     @property
     def instructions_by_function(self) -> dict[str, float]:
-        """Of one inference; empty where only the total is known."""
+        """Return each function's instructions of one inference; empty if only the total is known."""
         return {name: count / self.samples for name, count in (self.counts.by_function if self.counts else {}).items()}
 
 
@@ -62,9 +66,10 @@ class CortexM:
     """An emulated core with the memory of a target.
 
     Args:
-        core: its key in `CORES`, or its name as Arm writes it.
-        compiler, emulator: by their names in `COMPILERS` and `EMULATORS`; by default the first that is installed.
-        seconds: after which a run is ended.
+        core: the core's key in `CORES`, or its name as Arm writes it.
+        budget: the flash and RAM of the target.
+        compiler, emulator: names in `COMPILERS` and `EMULATORS`; by default the first that is installed.
+        seconds: the time limit of a run.
     """
 
     def __init__(
@@ -83,11 +88,11 @@ class CortexM:
 
     @property
     def folder(self) -> Path:
-        """Where the firmware and its files lie until the device is closed."""
+        """Return the folder of the firmware and its files, which `close` removes."""
         return Path(self._folder.name)
 
     def describe(self) -> dict[str, str]:
-        """{"core", "compiler", "emulator"}, with versions."""
+        """Return the "core", "compiler" and "emulator" in words, with versions."""
         return {
             "core": self.core.title,
             "compiler": COMPILERS[self.compiler].version(),
@@ -95,16 +100,16 @@ class CortexM:
         }
 
     def put(self, files: Sequence[Path], optimise: str = "-O2") -> Firmware:
-        """Build the firmware of a model's C files; OverBudgetError where it does not fit."""
+        """Build the firmware of a model's C files; raise an OverBudgetError if it does not fit."""
         self._firmware = build(files, self.core, self.budget, self.folder, self.compiler, optimise)
         return self._firmware
 
     def run(self, samples: Sequence[Sample], output_bytes: Sequence[int]) -> tuple[Answers, Counts | None]:
-        """Run the model on each sample, counting; OverBudgetError where the stack outgrows the RAM.
+        """Run the model on each sample and count instructions; raise an OverBudgetError if the stack exceeds the RAM.
 
         Args:
-            samples: of each the bytes of each input tensor.
-            output_bytes: of one sample, for each output tensor.
+            samples: the bytes of each input tensor, for each sample.
+            output_bytes: the bytes of each output tensor of one sample.
         """
         firmware = self._firmware
         if firmware is None:
@@ -141,18 +146,19 @@ def emulate(
     emulator: str | None = None,
     seconds: float = SECONDS,
 ) -> EmulatedRun:
-    """Build a model's C files for a core, run them on samples, and count.
+    """Build a model's C files for a core, run them on samples and count instructions.
 
     Args:
         c_files: one header, whose stem is the model's name, and the `.c` files beside it.
-        core: its key in `CORES`, or its name as Arm writes it.
-        inputs: of each input tensor the samples, `(N, ...)`, channels last, in the model's own integers.
-        output_bytes: of one sample, for each output tensor.
-        compiler, emulator, seconds: as `CortexM` takes them.
+        core: the core's key in `CORES`, or its name as Arm writes it.
+        budget: the flash and RAM of the target.
+        inputs: the samples of each input tensor, `(N, ...)`, channels last, in the model's integer type.
+        output_bytes: the bytes of each output tensor of one sample.
+        compiler, emulator, seconds: the arguments of `CortexM`.
 
     Raises:
-        MissingExtraError: compiler or emulator are not installed.
-        OverBudgetError: flash or RAM are more than the budget.
+        MissingExtraError: the compiler or the emulator is not installed.
+        OverBudgetError: flash or RAM exceed the budget.
         ModelError: the model does not compile, faults, refuses a sample or does not end.
     """
     samples = [tuple(tensor[index].tobytes() for tensor in inputs) for index in range(len(inputs[0]))]

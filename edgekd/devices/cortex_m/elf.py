@@ -1,10 +1,10 @@
-"""Reads a 32-bit little-endian ELF image: its sections, its symbols, and what has to be loaded where."""
+"""Reads for the emulators a 32-bit little-endian ELF image: sections, symbols and segments to load."""
 
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PROGRAM, SYMBOLS = 1, 2  # PT_LOAD and SHT_SYMTAB, of the System V ABI
+PROGRAM, SYMBOLS = 1, 2  # PT_LOAD and SHT_SYMTAB of the System V ABI
 FUNCTION, OBJECT = 2, 1  # STT_FUNC and STT_OBJECT
 
 
@@ -22,10 +22,10 @@ class Image:
     """An ELF file.
 
     Attributes:
-        sections: bytes by name.
-        functions, objects: in ascending order of their addresses, one name for each address.
-        labels: the address of every symbol by its name, those of the linker script among them.
-        loads: (physical address, bytes) of what the flash holds.
+        sections: the size of each section in bytes, keyed by name.
+        functions, objects: the symbols in ascending order of their addresses, one for each address.
+        labels: the address of every symbol, keyed by name, including the symbols of the linker script.
+        loads: the contents of the flash, as (physical address, bytes) of each segment.
     """
 
     sections: dict[str, int]
@@ -36,7 +36,7 @@ class Image:
 
 
 def read(path: Path) -> Image:
-    """An image from its file."""
+    """Read an image from its file."""
     data = path.read_bytes()
     program_at, section_at = struct.unpack_from("<2I", data, 28)
     programs, _, sections, names = struct.unpack_from("<4H", data, 44)
@@ -58,7 +58,7 @@ def read(path: Path) -> Image:
 
 
 def _symbols(data: bytes, headers: list[tuple[int, ...]]) -> list[tuple[int, Symbol]]:
-    """(type, symbol) of each entry of the symbol table; Thumb's bit 0 is no part of an address."""
+    """Return (type, symbol) of each entry of the symbol table, without bit 0 of Thumb addresses."""
     symbols = []
     for _, kind, _, _, offset, size, link, *_ in headers:
         if kind != SYMBOLS:
@@ -73,7 +73,7 @@ def _symbols(data: bytes, headers: list[tuple[int, ...]]) -> list[tuple[int, Sym
 
 
 def _of_kind(symbols: list[tuple[int, Symbol]], kind: int) -> tuple[Symbol, ...]:
-    """Names of one address are aliases: the last stands for all."""
+    """Return the symbols of a type, sorted by address; of several names of one address the last is taken."""
     by_address = {symbol.address: symbol for type_, symbol in symbols if type_ == kind}
     return tuple(by_address[address] for address in sorted(by_address))
 

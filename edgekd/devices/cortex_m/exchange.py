@@ -1,4 +1,4 @@
-"""What a firmware reads and writes, and how it ends: the files of harness/main.c, whichever emulator executes it."""
+"""Writes and reads for both emulators the files that harness/main.c exchanges, and explains its exit codes."""
 
 import struct
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 from edgekd.devices.cortex_m.firmware import Firmware
 from edgekd.errors import EdgekdError, ModelError, OverBudgetError
 
-# What a firmware ends with, as harness/host.h names it.
+# The exit codes of a firmware, which harness/host.h defines.
 ENDED_WELL, ENDED_BY_FAULT, ENDED_BY_STACK, ENDED_BY_MODEL = 0, 101, 102, 103
 WRAPPED = 2**32 - 1
 Sample = tuple[bytes, ...]
@@ -16,12 +16,13 @@ Sample = tuple[bytes, ...]
 
 @dataclass(frozen=True)
 class Answers:
-    """What a firmware wrote.
+    """The outputs and measurements of a firmware.
 
     Attributes:
-        outputs: of each sample, the bytes of each output tensor.
-        stack_bytes: the largest that an inference used.
-        ticks: of SysTick, over all inferences; None where one took more than SysTick can count. Of use under `-icount`.
+        outputs: the bytes of each output tensor, for each sample.
+        stack_bytes: the largest stack of an inference, in bytes.
+        ticks: the ticks of SysTick over all inferences, which count instructions under `-icount`; None if an inference
+            took more than SysTick can count.
     """
 
     outputs: tuple[Sample, ...]
@@ -30,7 +31,7 @@ class Answers:
 
 
 def write_inputs(samples: Sequence[Sample], output_bytes: Sequence[int], folder: Path) -> None:
-    """inputs.bin: of each sample the bytes of each input tensor."""
+    """Write inputs.bin, with the bytes of each input tensor of each sample."""
     input_bytes = [len(tensor) for tensor in samples[0]]
     if any([len(tensor) for tensor in sample] != input_bytes for sample in samples):
         raise ModelError("the samples have inputs of different sizes")
@@ -40,7 +41,7 @@ def write_inputs(samples: Sequence[Sample], output_bytes: Sequence[int], folder:
 
 
 def read_answers(output_bytes: Sequence[int], folder: Path) -> Answers:
-    """outputs.bin and measures.bin."""
+    """Read the outputs from outputs.bin and the measurements from measures.bin."""
     measures = list(struct.iter_unpack("<2I", (folder / "measures.bin").read_bytes()))
     ticks = [ticks for _, ticks in measures]
     data, start, outputs = (folder / "outputs.bin").read_bytes(), 0, []
@@ -54,27 +55,27 @@ def read_answers(output_bytes: Sequence[int], folder: Path) -> Answers:
     return Answers(tuple(outputs), stack, None if WRAPPED in ticks else sum(ticks))
 
 
-def failure(status: int, said: str, firmware: Firmware, folder: Path) -> EdgekdError:
-    """Why a firmware ended with that status; `said`: the emulator's own words."""
+def exit_error(status: int, message: str, firmware: Firmware, folder: Path) -> EdgekdError:
+    """Return the error for a firmware's exit status; `message` is the output of the emulator."""
     what = f"{firmware.path.stem} on the emulated {firmware.core.title}"
     if status == ENDED_BY_STACK:
-        left = firmware.ram_bytes - firmware.static_ram
+        rest = firmware.ram_bytes - firmware.static_ram
         return OverBudgetError(
-            f"{what}: the stack outgrows the {left:,} of {firmware.ram_bytes:,} B of RAM beside variables and arena",
+            f"{what}: the stack outgrows the {rest:,} of {firmware.ram_bytes:,} B of RAM beside variables and arena",
             "a smaller student, or a higher limit: --set limits.peak_ram_bytes=...",
         )
     if status == ENDED_BY_MODEL:
         return ModelError(f"{what}: invoke reported an error")
     if status == ENDED_BY_FAULT:
         [address] = struct.unpack("<I", (folder / "fault.bin").read_bytes())
-        inside = [symbol.name for symbol in firmware.image.functions if symbol.address <= address]
-        return ModelError(f"{what} faulted at {address:#x}, in {inside[-1] if inside else 'no function'}")
-    lines = said.strip().splitlines()
+        names = [symbol.name for symbol in firmware.image.functions if symbol.address <= address]
+        return ModelError(f"{what} faulted at {address:#x}, in {names[-1] if names else 'no function'}")
+    lines = message.strip().splitlines()
     return EdgekdError(f"{what}: the emulator ended with status {status}{': ' + lines[-1] if lines else ''}")
 
 
-def did_not_end(firmware: Firmware, seconds: float) -> ModelError:
-    """The error of a firmware that outran its time."""
+def timeout_error(firmware: Firmware, seconds: float) -> ModelError:
+    """Return the error for a firmware that exceeded its time limit."""
     return ModelError(
         f"{firmware.path.stem} on the emulated {firmware.core.title} did not end within {seconds:g} s",
         "fewer samples or more time; an endless loop in the C code looks the same",

@@ -1,4 +1,4 @@
-"""Firmware of one model for one core: compiled, linked into the memory that a target allows, measured by section."""
+"""Compiles and links a model's C files for a core within the memory that a target allows, for the emulators."""
 
 import re
 import subprocess
@@ -18,7 +18,7 @@ HARNESS_FLAGS = ("-O2", "-ffreestanding")
 MODEL_FLAGS = ("-ffunction-sections", "-fdata-sections")
 WARNINGS = ("-std=c99", "-Wall", "-Wextra")
 FLASH_SECTIONS, RAM_SECTIONS = (".text", ".rodata", ".data"), (".data", ".bss", ".arena")
-# What GNU ld and LLVM's lld say of a region that is too short.
+# The messages of GNU ld and LLVM's lld if a memory region is too small.
 OVERFLOWS = (
     r"region `(?P<region>FLASH|RAM)' overflowed by (?P<by>\d+) bytes",
     r"will not fit in region '(?P<region>FLASH|RAM)': overflowed by (?P<by>\d+) bytes",
@@ -28,7 +28,7 @@ FULL = r"section [`'](\S+)' will not fit in region [`'](\w+)'"
 
 @dataclass(frozen=True)
 class Budget:
-    """The memory that a target allows, in bytes; None: all that the emulated board has."""
+    """The memory that a target allows, in bytes; None stands for all memory of the emulated board."""
 
     flash_bytes: int | None = None
     ram_bytes: int | None = None
@@ -39,7 +39,10 @@ class Firmware:
     """A linked image.
 
     Attributes:
-        ram_bytes: that the target allows, of which the sections leave the rest to the stack.
+        path: the path of the ELF file.
+        core: the core for which it was compiled.
+        image: the contents of the ELF file.
+        ram_bytes: the RAM that the target allows, in bytes; the sections leave the rest to the stack.
     """
 
     path: Path
@@ -49,22 +52,22 @@ class Firmware:
 
     @property
     def sections(self) -> dict[str, int]:
-        """Bytes of ".text", ".rodata", ".data", ".bss" and ".arena"; the harness is in none of them."""
+        """Return the bytes of ".text", ".rodata", ".data", ".bss" and ".arena", which do not contain the harness."""
         return {name: self.image.sections.get(name, 0) for name in dict.fromkeys((*FLASH_SECTIONS, *RAM_SECTIONS))}
 
     @property
     def flash(self) -> int:
-        """Bytes of code, constants and initial values."""
+        """Return the bytes of flash: code, constants and initial values."""
         return sum(self.sections[name] for name in FLASH_SECTIONS)
 
     @property
     def static_ram(self) -> int:
-        """Bytes of variables and the arena: the RAM without the stack."""
+        """Return the bytes of RAM without the stack: variables and the arena."""
         return sum(self.sections[name] for name in RAM_SECTIONS)
 
     @property
     def symbol_bytes(self) -> dict[str, int]:
-        """Of each function, constant and variable outside the harness, in ascending order of their addresses."""
+        """Return the bytes of each function, constant and variable outside the harness, in order of their addresses."""
         _, flash_origin, _ = self.core.origins
         symbols = (*self.image.functions, *self.image.objects)
         return {symbol.name: symbol.size for symbol in symbols if symbol.address >= flash_origin and symbol.size}
@@ -77,11 +80,14 @@ def build(
 
     Args:
         sources: one header, whose stem is the model's name, and the `.c` files beside it.
-        compiler: of `COMPILERS`.
-        optimise: the compiler's level for the model.
+        core: the core to compile for.
+        budget: the flash and RAM of the target.
+        folder: the folder for object files, linker script and image.
+        compiler: a name in `COMPILERS`.
+        optimise: the compiler's optimisation level for the model.
 
     Raises:
-        OverBudgetError: code or variables don't fit; names the region and the overflow in bytes.
+        OverBudgetError: code or variables do not fit; the message has the region and the overflow in bytes.
         ModelError: the model does not compile or link.
     """
     header = model_header(sources)
@@ -98,14 +104,14 @@ def build(
             objects.append(_compile((*command, optimise, *MODEL_FLAGS), file, header, folder))
     script, image = _script(core, flash, ram, folder), folder / f"{header.stem}.elf"
     options = ("-nostartfiles", "-Wl,--gc-sections", "-Wl,-e,harness_reset", f"-Wl,-T,{script}")
-    done = _run((*command, *options, *map(str, objects), "-o", str(image)))
-    if done.returncode != 0:
-        raise _link_error(done.stderr, header.stem, core, {"FLASH": flash, "RAM": ram})
+    link = _run((*command, *options, *map(str, objects), "-o", str(image)))
+    if link.returncode != 0:
+        raise _link_error(link.stderr, header.stem, core, {"FLASH": flash, "RAM": ram})
     return Firmware(image, core, elf.read(image), ram)
 
 
 def model_header(sources: Sequence[Path]) -> Path:
-    """The header among a model's files."""
+    """Return the header among a model's files."""
     headers = [file for file in sources if file.suffix == ".h"]
     if len(headers) != 1:
         raise ModelError(f"a model's C files have one header, not {len(headers)}: {', '.join(map(str, sources))}")
@@ -113,23 +119,23 @@ def model_header(sources: Sequence[Path]) -> Path:
 
 
 def _lengths(core: Core, budget: Budget) -> tuple[int, int]:
-    """Bytes of FLASH and RAM; ConfigError where the emulated board has less than the target allows."""
+    """Return the bytes of FLASH and RAM; raise a ConfigError if the board has less than the target allows."""
     lengths = []
-    for what, allowed, has in (
+    for what, allowed, available in (
         ("flash", budget.flash_bytes, core.flash_bytes),
         ("RAM", budget.ram_bytes, core.ram_bytes - HARNESS_STACK_BYTES),
     ):
-        if allowed is not None and allowed > has:
+        if allowed is not None and allowed > available:
             raise ConfigError(
-                f"the target allows {allowed:,} B of {what}; the emulated {core.machine} has {has:,} B",
-                f"a limit of at most {has:,} B",
+                f"the target allows {allowed:,} B of {what}; the emulated {core.machine} has {available:,} B",
+                f"a limit of at most {available:,} B",
             )
-        lengths.append(has if allowed is None else allowed)
+        lengths.append(available if allowed is None else allowed)
     return lengths[0], lengths[1]
 
 
 def _macros(header: Path) -> list[str]:
-    """The model's names, as harness/main.c calls them."""
+    """Return the compiler flags that define the macros of harness/main.c for the model's names."""
     name = header.stem
     macros: Mapping[str, str] = {
         "MODEL_HEADER": f'"{header.name}"',
@@ -142,17 +148,17 @@ def _macros(header: Path) -> list[str]:
 
 
 def _compile(command: Sequence[str], file: Path, header: Path, folder: Path, prefix: str = "") -> Path:
-    """One object file; those of the harness carry a prefix by which link.ld knows them."""
-    to = folder / f"{prefix}{file.stem}.o"
-    done = _run((*command, *WARNINGS, f"-I{header.parent}", "-c", str(file), "-o", str(to)))
-    if done.returncode != 0:
-        errors = [line for line in done.stderr.splitlines() if "error:" in line]
-        raise ModelError(f"{file.name} does not compile: {(errors or [done.stderr.strip()])[0]}")
-    return to
+    """Compile one file to an object file; link.ld recognises the harness by the prefix of its object files."""
+    object_file = folder / f"{prefix}{file.stem}.o"
+    process = _run((*command, *WARNINGS, f"-I{header.parent}", "-c", str(file), "-o", str(object_file)))
+    if process.returncode != 0:
+        errors = [line for line in process.stderr.splitlines() if "error:" in line]
+        raise ModelError(f"{file.name} does not compile: {(errors or [process.stderr.strip()])[0]}")
+    return object_file
 
 
 def _script(core: Core, flash: int, ram: int, folder: Path) -> Path:
-    """harness/link.ld with the lengths and origins that it asks for in front."""
+    """Write the linker script: the symbols with addresses and sizes, followed by harness/link.ld."""
     harness_origin, flash_origin, ram_origin = core.origins
     symbols = {
         "harness_origin": harness_origin,
@@ -169,20 +175,21 @@ def _script(core: Core, flash: int, ram: int, folder: Path) -> Path:
     return script
 
 
-def _link_error(said: str, name: str, core: Core, lengths: Mapping[str, int]) -> OverBudgetError | ModelError:
-    """What the linker's complaint means: regions that overflow, or anything else."""
-    misses: dict[str, int] = {}
+def _link_error(messages: str, name: str, core: Core, lengths: Mapping[str, int]) -> OverBudgetError | ModelError:
+    """Return the error for the linker's messages: OverBudgetError if a region overflows, otherwise ModelError."""
+    overflow_bytes: dict[str, int] = {}
     for pattern in OVERFLOWS:
-        for match in re.finditer(pattern, said):  # lld says it once for each section: the last is the whole
-            misses[match["region"]] = int(match["by"])
-    if not misses:
-        lines = [line for line in said.splitlines() if line.strip()]
-        wrong = [line for line in lines if "undefined" in line or "multiple definition" in line or "duplicate" in line]
-        return ModelError(f"{name} does not link for {core.title}: {(wrong or lines)[0].strip()}")
-    sections = {region: section for section, region in reversed(re.findall(FULL, said))}  # the first that is too long
+        for match in re.finditer(pattern, messages):  # lld repeats the message for each section; the last has the sum
+            overflow_bytes[match["region"]] = int(match["by"])
+    if not overflow_bytes:
+        lines = [line for line in messages.splitlines() if line.strip()]
+        errors = [line for line in lines if "undefined" in line or "multiple definition" in line or "duplicate" in line]
+        return ModelError(f"{name} does not link for {core.title}: {(errors or lines)[0].strip()}")
+    # Reversed, so that the first section that overflows is named.
+    sections = {region: section for section, region in reversed(re.findall(FULL, messages))}
     overflows = [
         f"{region} ({sections.get(region, '.text')}) overflows by {by:,} of {lengths[region]:,} B"
-        for region, by in misses.items()
+        for region, by in overflow_bytes.items()
     ]
     return OverBudgetError(
         f"{name} does not fit {core.title}: {'; '.join(overflows)}",

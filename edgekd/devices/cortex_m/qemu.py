@@ -1,4 +1,4 @@
-"""Runs a firmware under QEMU, always with a time limit, and counts its instructions."""
+"""Runs a firmware under QEMU with a time limit and counts its instructions, for the emulated device."""
 
 import subprocess
 from pathlib import Path
@@ -15,9 +15,9 @@ from edgekd.devices.cortex_m.exchange import (
     ENDED_WELL,
     Answers,
     Sample,
-    did_not_end,
-    failure,
+    exit_error,
     read_answers,
+    timeout_error,
     write_inputs,
 )
 from edgekd.devices.cortex_m.firmware import Firmware
@@ -31,10 +31,12 @@ ICOUNT = ("-icount", "shift=0")
 def run(
     firmware: Firmware, samples: list[Sample], output_bytes: list[int], folder: Path, seconds: float
 ) -> tuple[Answers, Counts | None]:
-    """Run the model on each sample in `folder`; no counts where an inference outran the fallback's clock.
+    """Run the model on each sample in `folder`; return its answers and its instruction counts.
+
+    The counts are None if QEMU's plugin cannot be built and an inference overflowed SysTick, which counts instead.
 
     Raises:
-        OverBudgetError: the stack outgrows what the RAM has left.
+        OverBudgetError: the stack exceeds the RAM that variables and arena leave.
         ModelError: the model faults, refuses a sample or does not end within `seconds`.
     """
     write_inputs(samples, output_bytes, folder)
@@ -42,13 +44,13 @@ def run(
     options = plugin_options(plugin, firmware, out) if plugin else ICOUNT
     command = [QEMU, "-M", firmware.core.machine, *CONSOLE, *SEMIHOSTING, "-kernel", str(firmware.path), *options]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             command, cwd=folder, timeout=seconds, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
         )
     except subprocess.TimeoutExpired as error:
-        raise did_not_end(firmware, seconds) from error
-    if done.returncode != ENDED_WELL:
-        raise failure(done.returncode, done.stderr, firmware, folder)
+        raise timeout_error(firmware, seconds) from error
+    if process.returncode != ENDED_WELL:
+        raise exit_error(process.returncode, process.stderr, firmware, folder)
     answers = read_answers(output_bytes, folder)
     if plugin:
         return answers, counts_by_function(read_plugin(out), firmware, "QEMU's TCG plugin, each address")

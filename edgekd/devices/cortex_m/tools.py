@@ -1,4 +1,4 @@
-"""Compilers and emulators, a row each: whether one is here, in which version, and what to type where not."""
+"""The tables of compilers and emulators for Cortex-M, with versions and the commands that install them."""
 
 import functools
 import importlib.util
@@ -24,10 +24,11 @@ class Compiler:
     """A C compiler for Cortex-M.
 
     Attributes:
-        command: what is typed to compile or link for a core.
-        harness_flags: that keep loops from becoming calls of memset, and vectors out of code before the FPU is on.
-        present: whether it is here.
-        version: of it, in words.
+        command: a function that returns the command to compile or link for a core.
+        harness_flags: the flags that keep the compiler from replacing loops by calls of memset, and from using vector
+            instructions before the FPU is enabled.
+        present: a function that returns whether it is installed.
+        version: a function that returns its version in words.
     """
 
     command: Callable[[Core], tuple[str, ...]]
@@ -38,11 +39,12 @@ class Compiler:
 
 @dataclass(frozen=True)
 class Emulator:
-    """Something that executes a firmware.
+    """An emulator that executes a firmware.
 
     Attributes:
-        runs: whether it has the core.
-        describe: its version, and what stands in for the core.
+        runs: a function that returns whether it emulates a core.
+        present: a function that returns whether it is installed.
+        describe: a function that returns its version, and the board or core that it emulates.
     """
 
     runs: Callable[[Core], bool]
@@ -51,10 +53,10 @@ class Emulator:
 
 
 @functools.cache
-def _said(*command: str) -> str:
-    """The first line that a command prints."""
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return done.stdout.partition("\n")[0].strip()
+def _first_line(*command: str) -> str:
+    """Return the first line that a command prints."""
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return process.stdout.partition("\n")[0].strip()
 
 
 def _zig() -> tuple[str, ...]:
@@ -62,8 +64,8 @@ def _zig() -> tuple[str, ...]:
 
 
 def _has_gcc() -> bool:
-    """GCC answers with a whole path where it has newlib, and with the bare name where not."""
-    return shutil.which(GCC) is not None and Path(_said(GCC, "-print-file-name=libc.a")).is_absolute()
+    """Return whether GCC is installed with newlib: then it prints an absolute path for libc.a."""
+    return shutil.which(GCC) is not None and Path(_first_line(GCC, "-print-file-name=libc.a")).is_absolute()
 
 
 COMPILERS = {
@@ -71,14 +73,14 @@ COMPILERS = {
         command=lambda core: (GCC, "-mthumb", *core.gcc),
         harness_flags=("-fno-tree-vectorize", "-fno-tree-loop-distribute-patterns"),
         present=_has_gcc,
-        version=lambda: _said(GCC, "--version"),
+        version=lambda: _first_line(GCC, "--version"),
     ),
     "zig": Compiler(
-        # Zig's own defaults for C are traps on undefined behaviour and debug information.
+        # By default Zig compiles C with traps on undefined behaviour and with debug information.
         command=lambda core: (*_zig(), "cc", *core.zig, "-fno-sanitize=undefined", "-g0", "-fno-unwind-tables"),
         harness_flags=("-fno-vectorize", "-fno-slp-vectorize", "-fno-builtin"),
         present=lambda: importlib.util.find_spec("ziglang") is not None,
-        version=lambda: f"ziglang {distribution_version('ziglang')}, {_said(*_zig(), 'cc', '--version')}",
+        version=lambda: f"ziglang {distribution_version('ziglang')}, {_first_line(*_zig(), 'cc', '--version')}",
     ),
 }
 """In the order of preference."""
@@ -87,7 +89,7 @@ EMULATORS = {
     "qemu": Emulator(
         runs=lambda core: True,
         present=lambda: shutil.which(QEMU) is not None,
-        describe=lambda core: f"{_said(QEMU, '--version')}, {core.machine} ({core.stand_in})",
+        describe=lambda core: f"{_first_line(QEMU, '--version')}, {core.machine} ({core.stand_in})",
     ),
     "unicorn": Emulator(
         runs=lambda core: bool(core.unicorn),
@@ -99,7 +101,7 @@ EMULATORS = {
 
 
 def missing_tools(core: Core | None = None) -> str:
-    """What emulating a core lacks on this machine, in words; "" where it lacks nothing."""
+    """Name the tools that this machine lacks for emulating a core; "" if it lacks none."""
     missing = []
     if not any(row.present() for row in COMPILERS.values()):
         missing.append("a compiler (arm-none-eabi-gcc with newlib, or ziglang)")
@@ -110,7 +112,11 @@ def missing_tools(core: Core | None = None) -> str:
 
 
 def choose_tools(core: Core, compiler: str | None = None, emulator: str | None = None) -> tuple[str, str]:
-    """(compiler, emulator) by name: those asked for, or the first that are here; MissingExtraError without."""
+    """Return the names (compiler, emulator): the requested ones, or the first installed ones.
+
+    Raises:
+        MissingExtraError: one of them is not installed.
+    """
     compilers = [name for name, row in COMPILERS.items() if compiler in (None, name) and row.present()]
     emulators = [
         name for name, row in EMULATORS.items() if emulator in (None, name) and row.present() and row.runs(core)
@@ -122,6 +128,6 @@ def choose_tools(core: Core, compiler: str | None = None, emulator: str | None =
 
 
 def host_compiler() -> str | None:
-    """The C compiler of this machine, that builds QEMU's counting plugin."""
+    """Return the path of this machine's C compiler, which builds QEMU's counting plugin; None without one."""
     names = (os.environ.get("CC", ""), "cc", "gcc", "clang")
     return next((path for name in names if name and (path := shutil.which(name))), None)

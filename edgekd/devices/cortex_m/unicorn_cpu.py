@@ -1,4 +1,4 @@
-"""Runs a firmware under Unicorn, the emulator that pip installs: memory, semihosting and counts, in this process."""
+"""Runs a firmware under Unicorn in this process and counts its instructions, for machines without QEMU."""
 
 import struct
 from collections import Counter
@@ -12,16 +12,16 @@ from edgekd.devices.cortex_m.exchange import (
     ENDED_WELL,
     Answers,
     Sample,
-    did_not_end,
-    failure,
+    exit_error,
     read_answers,
+    timeout_error,
     write_inputs,
 )
 from edgekd.devices.cortex_m.firmware import HARNESS_BYTES, Firmware
 
 PAGE = 0x1000
 SYSTEM_REGISTERS = 0xE000_E000
-BREAKPOINT = 7  # QEMU's number of the exception (EXCP_BKPT), which semihosting's BKPT 0xAB raises
+BREAKPOINT = 7  # QEMU's number EXCP_BKPT of the exception that semihosting's BKPT 0xAB raises
 OPEN, CLOSE, WRITE, READ, EXIT_EXTENDED = 0x01, 0x02, 0x05, 0x06, 0x20  # Arm Semihosting, release 2.0
 READ_MODE = 1
 
@@ -29,19 +29,19 @@ READ_MODE = 1
 def run(
     firmware: Firmware, samples: list[Sample], output_bytes: list[int], folder: Path, seconds: float
 ) -> tuple[Answers, Counts | None]:
-    """Run the model on each sample; arguments, result and errors as those of `qemu.run`."""
+    """Run the model on each sample; arguments, result and errors are those of `qemu.run`."""
     write_inputs(samples, output_bytes, folder)
     machine = _Machine(firmware, folder)
     status = machine.execute(seconds)
     if status is None:
-        raise did_not_end(firmware, seconds)
+        raise timeout_error(firmware, seconds)
     if status != ENDED_WELL:
-        raise failure(status, machine.complaint, firmware, folder)
+        raise exit_error(status, machine.message, firmware, folder)
     return read_answers(output_bytes, folder), counts_by_function(machine.counts(), firmware, "Unicorn, each block")
 
 
 class _Machine:
-    """A core with the firmware's memory, and the files that it opens through semihosting."""
+    """An emulated core with the firmware in its memory and the files that it opens through semihosting."""
 
     def __init__(self, firmware: Firmware, folder: Path) -> None:
         import unicorn
@@ -50,7 +50,7 @@ class _Machine:
         self.firmware, self.folder, self.registers, self.unicorn = firmware, folder, arm_const, unicorn
         self.files: dict[int, BinaryIO] = {}
         self.status: int | None = None
-        self.complaint = ""
+        self.message = ""
         self.blocks: Counter[tuple[int, int]] = Counter()
         self.counting = False
         self.cpu = unicorn.Uc(unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS)
@@ -64,7 +64,8 @@ class _Machine:
         self.cpu.mem_map(harness_origin, HARNESS_BYTES)
         self.cpu.mem_map(flash_origin, core.flash_bytes)
         self.cpu.mem_map(ram_origin, core.ram_bytes)
-        self.cpu.mem_map(SYSTEM_REGISTERS, PAGE)  # as memory: Unicorn has its FPU on, and neither SysTick nor MPU
+        # Unicorn has no SysTick and no MPU, and its FPU is always on, so plain memory stands for the registers.
+        self.cpu.mem_map(SYSTEM_REGISTERS, PAGE)
         for address, data in self.firmware.image.loads:
             self.cpu.mem_write(address, data)
 
@@ -77,13 +78,13 @@ class _Machine:
             hook(self.unicorn.UC_HOOK_CODE, self._on_marker, counting, address, address)
 
     def execute(self, seconds: float) -> int | None:
-        """What the firmware ends with; None where it does not within `seconds`."""
+        """Run the firmware and return its exit status, or None if it does not end within `seconds`."""
         stack, entry = struct.unpack("<2I", self._memory(self.firmware.core.origins[0], 8))
         self.cpu.reg_write(self.registers.UC_ARM_REG_SP, stack)
         try:
             self.cpu.emu_start(entry, 2**32 - 1, timeout=round(seconds * 1e6))
         except self.unicorn.UcError as error:
-            self.complaint = str(error)
+            self.message = str(error)
             self._fault()
         finally:
             for file in self.files.values():
@@ -91,13 +92,14 @@ class _Machine:
         return self.status
 
     def counts(self) -> dict[int, int]:
-        """Executions of each address; a block is executed as a whole."""
+        """Return the number of executions of each address; a block is always executed as a whole."""
         by_address: Counter[int] = Counter()
         for (start, size), times in self.blocks.items():
             code, at = self._memory(start, size), 0
             while at < size:
                 by_address[start + at] += times
-                at += 4 if code[at + 1] >> 3 >= 0b11101 else 2  # Thumb: the first halfword says how long it is
+                # The first halfword of a Thumb instruction determines its length.
+                at += 4 if code[at + 1] >> 3 >= 0b11101 else 2
         return by_address
 
     def _on_block(self, _: Any, address: int, size: int, __: Any) -> None:
@@ -109,7 +111,7 @@ class _Machine:
 
     def _on_exception(self, _: Any, number: int, __: Any) -> None:
         if number != BREAKPOINT:
-            self.complaint = f"exception {number}"
+            self.message = f"exception {number}"
             self._fault()
             self.cpu.emu_stop()
             return
@@ -121,7 +123,7 @@ class _Machine:
             self.cpu.reg_write(registers.UC_ARM_REG_PC, self.cpu.reg_read(registers.UC_ARM_REG_PC) + 2 | 1)
 
     def _serve(self, operation: int, arguments: int) -> int:
-        """One call of semihosting, and its answer."""
+        """Serve one semihosting call and return its result."""
         first, second, third = struct.unpack("<3I", self._memory(arguments, 12))
         if operation == OPEN:
             file = (self.folder / self._memory(first, third).decode()).open("rb" if second == READ_MODE else "wb")
@@ -141,7 +143,7 @@ class _Machine:
         return 0
 
     def _fault(self) -> None:
-        """What harness/startup.c does of a fault, which Unicorn does not deliver."""
+        """Record a fault as harness/startup.c does, since Unicorn does not deliver faults to the firmware."""
         stack = self.cpu.reg_read(self.registers.UC_ARM_REG_SP)
         address = self.cpu.reg_read(self.registers.UC_ARM_REG_PC)
         (self.folder / "fault.bin").write_bytes(struct.pack("<I", address))

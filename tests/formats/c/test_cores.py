@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.c_networks import ROUNDINGS, network
-from support.c_programs import ends
+from support.c_programs import tensor_infos
 from support.cortex_m import EVERY_CORE_AND_TOOL, Tools
 
 from edgekd.devices.cortex_m import Budget, emulate
@@ -27,7 +27,7 @@ def test_a_core_gives_the_references_codes(
     graph, codes = network(name, kernels)
     codes = tuple(values[:SAMPLES] for values in codes)
     path = c.write(graph, tmp_path / "net.c", kernels=kernels)
-    inputs, (output,) = ends(path)
+    inputs, (output,) = tensor_infos(path)
     feeds = [to_file_codes(values, info).view(np.int8) for values, info in zip(codes, inputs, strict=True)]
     run = emulate(
         [path.with_suffix(".h"), path],

@@ -13,7 +13,7 @@ from edgekd.formats.tflite import read
 from edgekd.graph import reference
 from edgekd.graph.ops import Add, Conv2d, Linear, Reshape, Softmax
 from edgekd.graph.structure import Array, Graph
-from edgekd.pipeline.foreign import drawn_codes, runtimes_of
+from edgekd.pipeline.foreign import random_codes, runtimes_of
 from edgekd.runtimes.codes import from_file_codes, to_file_codes
 
 SAMPLES = 6
@@ -52,7 +52,7 @@ def count_differing(a: tuple[Array, ...], b: tuple[Array, ...]) -> int:
 def test_a_foreign_network_is_read_and_written_again_with_the_same_codes(network: str, tmp_path: Path) -> None:
     source = write_file(NETWORKS[network], tmp_path / "source.tflite")
     graph = read(source)
-    codes = drawn_codes(graph, SAMPLES, seed=0)
+    codes = random_codes(graph, SAMPLES, seed=0)
     rewritten = format_module("tflite").write(graph, tmp_path / "again.tflite")
     for name, runtime in runtimes_of("tflite").items():
         expected = reference.run_all(graph, *codes, kernels=runtime.kernels)
@@ -75,7 +75,7 @@ def test_dialects_of_the_format_say_the_same_network(dialect: str, tmp_path: Pat
     source = write_file(build, tmp_path / "dialect.tflite", **DIALECTS[dialect])
     assert source.read_bytes() != (tmp_path / "plain.tflite").read_bytes()
     graph = read(source)
-    codes = drawn_codes(plain, SAMPLES, seed=0)
+    codes = random_codes(plain, SAMPLES, seed=0)
     expected = reference.run_all(plain, *codes)
     assert count_differing(reference.run_all(graph, *codes), expected) == 0
     assert count_differing(run_codes(RUNTIMES["litert"], source, graph, codes), expected) == 0

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from support.foreign_files import Code, ForeignFile, options
-from support.foreign_networks import SAME, conv, one, pool, same_scale, stack
+from support.foreign_networks import SAME, conv, pool, same_scale, single, stack
 
 from edgekd.errors import ModelError, UnsupportedOperatorError
 from edgekd.formats.tflite import read
@@ -71,7 +71,7 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "a float file": (float_network, "computes in float; edgekd reads int8 files"),
     "uint8 as before 2019": (unsigned, "computes on uint8 codes"),
     "int8 weights and real activations": (weights_alone, "has quantized weights and real activations"),
-    "an operator without a form": (one(Code.L2_NORMALIZATION, (1, 5, 6, 4), 1 / 128, 0), "L2_NORMALIZATION, which"),
+    "an operator without a form": (single(Code.L2_NORMALIZATION, (1, 5, 6, 4), 1 / 128, 0), "L2_NORMALIZATION, which"),
     "a custom operator": (custom, "custom"),
     "a fused activation without a form": (
         stack(lambda f, x: conv(f, x, (1, 6, 6, 4), fusedActivationFunction=TANH)), "has the fused activation TANH"
@@ -80,13 +80,13 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "an open height": (open_height, "a batch of 1 or open"),
     "a state": (state, "keeps a state between inferences"),
     "a pool that rescales": (rescaling_pool, "AVERAGE_POOL_2D, which makes t1) has an output on another scale"),
-    "a softmax on another scale": (one(Code.SOFTMAX, (1, 5, 6, 4), 1 / 128, -128), "SOFTMAX"),
+    "a softmax on another scale": (single(Code.SOFTMAX, (1, 5, 6, 4), 1 / 128, -128), "SOFTMAX"),
     "weights that another operator computes": (computed_weights, "has weights that another operator computes"),
     "weights that take nine bits": (
         stack(lambda f, x: conv(f, x, (1, 6, 6, 4), zero_point=90)), "has weights with a zero point"
     ),
     "pixels counted from their corners": (
-        one(Code.RESIZE_BILINEAR, (1, 9, 13, 4), 0.05, 3, schema.ResizeBilinearOptionsT()), "RESIZE_BILINEAR"
+        single(Code.RESIZE_BILINEAR, (1, 9, 13, 4), 0.05, 3, schema.ResizeBilinearOptionsT()), "RESIZE_BILINEAR"
     ),
 }  # fmt: skip
 

@@ -45,7 +45,7 @@ def compare(drawn: Drawn, counts: Counts) -> None:
             if name == "litert-reference" and _has_elu(graph):
                 continue  # LiteRT's reference kernels have none
             try:
-                outputs = parity.executed(runtime, graph, codes)
+                outputs = parity.run_graph(runtime, graph, codes)
                 rows = parity.layers(runtime, graph, codes)
             except UnsupportedOperatorError:
                 counts.refused += 1

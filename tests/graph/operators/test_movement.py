@@ -19,7 +19,7 @@ from edgekd.graph.capture import capture
 from edgekd.graph.ops import Add, Concat, Mul, Requantize, Slice, Sub, Take, Transpose
 from edgekd.graph.structure import Graph, Kernels
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 Moves = Callable[[Tensor, Tensor], tuple[Tensor, ...]]
 
@@ -95,7 +95,7 @@ def test_values_move_as_torch_moves_them(kind: str) -> None:
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
 def test_values_move_in_float_files_too(kind: str, runtime: str) -> None:
     model, x = lived_in(Moved(MOVES[kind]), (3, 6, 5)), torch.randn(2, 3, 6, 5)
-    actual = executed(RUNTIMES[runtime], capture(model, (3, 6, 5)), (x.numpy(),))
+    actual = run_graph(RUNTIMES[runtime], capture(model, (3, 6, 5)), (x.numpy(),))
     for one, other in zip(actual, model(x), strict=True):
         np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-5)
 

@@ -20,7 +20,7 @@ from edgekd.graph.structure import Graph, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization.islands import real_part, with_islands
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 
 class Normalised(nn.Module):
@@ -107,7 +107,7 @@ def test_group_norm_is_exact_over_the_largest_group_of_the_largest_codes(name: s
     codes[1, 1, 1:] = np.random.default_rng(0).choice(np.array([-128, 127, 126], np.int8), (255, 256))
     expected = reference.run_all(graph, codes, kernels=runtime.kernels)
     assert len(np.unique(expected[0])) > 3
-    assert_same(executed(runtime, graph, (codes,)), expected, name)
+    assert_same(run_graph(runtime, graph, (codes,)), expected, name)
 
 
 @pytest.mark.parametrize("name", RUNTIMES)
@@ -123,7 +123,7 @@ def test_group_norm_is_exact_where_the_last_bit_of_a_sum_decides_about_a_code(na
     ends = {"x": GraphTensor("x", codes.shape[1:], source), "y": GraphTensor("y", codes.shape[1:], output)}
     graph = Graph(("x",), ("y",), ends, (op,))
     expected = reference.run_all(graph, codes, kernels=runtime.kernels)
-    assert_same(executed(runtime, graph, (codes,)), expected, name)
+    assert_same(run_graph(runtime, graph, (codes,)), expected, name)
 
 
 @pytest.mark.parametrize("form", ["tflite", "onnx"])
@@ -137,6 +137,6 @@ def test_a_group_norm_that_can_not_be_exact_may_be_kept_in_float(form: str, tmp_
     _, mixed, codes = quantized(with_islands(captured, ["1"]), (1, side, side), samples=2)
     runtime = next(runtime for runtime in RUNTIMES.values() if runtime.format == form)
     expected = reference.run(mixed, *codes, kernels=runtime.kernels)
-    steps = np.abs(executed(runtime, mixed, codes)[0].astype(int) - expected.astype(int))
+    steps = np.abs(run_graph(runtime, mixed, codes)[0].astype(int) - expected.astype(int))
     assert steps.max() <= 1
     assert (steps > 0).mean() < 0.01

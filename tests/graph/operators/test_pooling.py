@@ -16,7 +16,7 @@ from edgekd.graph.ops import AveragePool2d, GlobalAveragePool, Mean
 from edgekd.graph.structure import Graph, Operator, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 
 class Pooled(nn.Module):
@@ -105,7 +105,7 @@ def test_means_half_way_between_two_codes_round_as_the_kernels_do(name):
         graph = of_one(GlobalAveragePool("mean", ("x",), "y"), (64, height, width), (64,), scales, zeros)
         codes = chance.integers(-128, 128, (2, 64, height, width)).astype(np.int8)
         expected = reference.run(graph, codes, kernels=RUNTIMES[name].kernels)
-        (actual,) = executed(RUNTIMES[name], graph, (codes,))
+        (actual,) = run_graph(RUNTIMES[name], graph, (codes,))
         assert np.array_equal(actual, expected), (height, width, scales, zeros)
 
 
@@ -113,7 +113,7 @@ def test_means_half_way_between_two_codes_round_as_the_kernels_do(name):
 def test_one_window_over_everything_is_exact_too(name):
     graph = of_one(AveragePool2d("pool", ("x",), "y", (4, 5), (1, 1)), (64, 4, 5), (64, 1, 1), (0.35, 0.35), (81, 81))
     codes = np.random.default_rng(0).integers(-128, 128, (16, 64, 4, 5)).astype(np.int8)
-    (actual,) = executed(RUNTIMES[name], graph, (codes,))
+    (actual,) = run_graph(RUNTIMES[name], graph, (codes,))
     assert np.array_equal(actual, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
 
 

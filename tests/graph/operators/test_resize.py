@@ -17,7 +17,7 @@ from edgekd.graph.ops import Resize, Take
 from edgekd.graph.structure import Array, Graph, Kernels, Quantization
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 
 class Resized(nn.Module):
@@ -72,7 +72,7 @@ def resizings() -> tuple[Graph, list[Array]]:
 @pytest.mark.parametrize("runtime", ["litert", "onnxruntime"])
 def test_values_are_resized_in_float_files_too(runtime: str) -> None:
     model, x = lived_in(Resized(), (3, 6, 4)), torch.randn(2, 3, 6, 4)
-    actual = executed(RUNTIMES[runtime], capture(model, (3, 6, 4)), (x.numpy(),))
+    actual = run_graph(RUNTIMES[runtime], capture(model, (3, 6, 4)), (x.numpy(),))
     for one, other in zip(actual, model(x), strict=True):
         np.testing.assert_allclose(one, other.detach().numpy(), rtol=1e-4, atol=1e-4)
 

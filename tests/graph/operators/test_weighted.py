@@ -16,7 +16,7 @@ from edgekd.graph.ops import Conv2d, ConvTranspose2d, Linear
 from edgekd.graph.structure import Graph, Quantization, activation_range
 from edgekd.graph.structure import Tensor as GraphTensor
 from edgekd.quantization.simulate import Simulation
-from edgekd.runtimes.parity import executed
+from edgekd.runtimes.parity import run_graph
 
 
 class Parallel(nn.Module):
@@ -141,7 +141,7 @@ def test_accumulators_half_way_between_two_codes_round_as_the_kernels_do(kind, n
     for seed in range(6):
         graph, codes = near_ties(kind, seed)
         expected = reference.run(graph, codes, kernels=RUNTIMES[name].kernels)
-        (actual,) = executed(RUNTIMES[name], graph, (codes,))
+        (actual,) = run_graph(RUNTIMES[name], graph, (codes,))
         assert np.array_equal(actual, expected), seed
 
 
@@ -161,7 +161,7 @@ def test_relu6_ends_where_the_kernels_say_when_six_lies_between_two_codes(name, 
     fields = {"bias": np.array([2**20], np.int32), "weight_scale": np.float32([0.01]), "activation": "relu6"}
     layer = Linear("layer", ("x",), "y", weight=np.zeros((1, 1), np.int8), **fields)
     graph, codes = Graph(("x",), ("y",), tensors, (layer,)), np.zeros((1, 1), np.int8)
-    (actual,) = executed(RUNTIMES[name], graph, (codes,))
+    (actual,) = run_graph(RUNTIMES[name], graph, (codes,))
     assert np.array_equal(actual, reference.run(graph, codes, kernels=RUNTIMES[name].kernels))
 
 

@@ -84,7 +84,9 @@ def _read_prelu(net: Network, op: StoredOperator) -> None:
     slope, stored = net.constant(op, 1, "slopes"), net.content.tensors[net.input(op, 1)]
     shape = net.shapes[source]
     net.output_shape(op, shape)
-    if slope.size != shape[-1]:
+    lengths = (1,) * (len(shape) - slope.ndim) + slope.shape
+    channels = next((axis for axis, length in enumerate(lengths) if length > 1), len(shape) - 1)
+    if slope.size != shape[channels] or not channels:
         raise op.refusal(f"has slopes of {slope.shape}", "one slope for each channel")
     scale = 0.0
     if net.quantization(source) is not None:
@@ -94,7 +96,7 @@ def _read_prelu(net: Network, op: StoredOperator) -> None:
         slope, scale = shifted_slope.astype(np.int8), float(stored.scales[0])
     elif slope.dtype != np.float32:
         raise damage_error(f"{op} has slopes in {stored.type_name}")
-    axes = (len(shape) - 1, *range(1, len(shape) - 1))  # channels come first
+    axes = (channels, *(axis for axis in range(1, len(shape)) if axis != channels))
     name = net.read(source, axes)
     net.emit(op, lambda n, out: Prelu(n, (name,), out, slope.ravel(), scale), axes)
 
