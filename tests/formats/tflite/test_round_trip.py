@@ -126,3 +126,23 @@ def test_float_and_16_bit_layers_come_back(wide: bool) -> None:
     assert_same_codes(
         quantized_graph, (quantize(x.numpy(), quantized_graph.quantization(quantized_graph.input)),), "xnnpack"
     )
+
+
+class SlopesOfRows(nn.Module):
+    """A PReLU whose channels are not the last axis of the file's tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.slopes = nn.PReLU(6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.slopes(x.permute(0, 2, 1, 3))
+
+
+@pytest.mark.parametrize("shape", [(3, 6, 5), (1, 6, 1), (6, 6, 6)])
+def test_slopes_come_back_on_whichever_axis_they_lie(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    network = SlopesOfRows().eval()
+    nn.init.uniform_(network.slopes.weight, -1, 1)
+    _, graph, codes = quantized(network, shape)
+    assert_same_codes(graph, codes, "xnnpack")
